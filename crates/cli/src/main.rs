@@ -1,0 +1,2 @@
+//! The frostline binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Reuse the lower layers of a pretrained network.
