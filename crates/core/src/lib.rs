@@ -1,1 +1,15 @@
-//! Reuse the lower layers of a pretrained network.
+//! frostline reuses the lower layers of a pretrained network for a new task.
+//!
+//! A model file becomes a [`graph::Model`] (a graph of Keras layers and their weights behind handles); surgery
+//! keeps its lower layers and puts a new head on top; `freeze::Freeze` says what trains; `compile::compile`
+//! makes a `engine::Plan` from both, which owns the freeze setting it was made from; `fit` trains it in
+//! stages and proves that what was frozen stayed frozen.
+
+mod error;
+pub mod graph;
+pub mod layers;
+pub mod ops;
+mod tensor;
+
+pub use error::{Error, Result};
+pub use tensor::{Shape, Tensor};

@@ -1,0 +1,192 @@
+//! The graph of a model as its user sees it: layers, their calls, and models nested in models.
+
+mod model;
+mod weights;
+
+pub use model::{Model, ModelInfo};
+pub use weights::{Handle, Weights};
+
+use crate::layers::LayerKind;
+use crate::{Error, Result, Shape};
+use serde_json::{Map, Value};
+
+/// How Keras wrote a model down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A chain of layers.
+    Sequential,
+    /// Layers called on tensors.
+    Functional,
+}
+
+/// A model: layers in the order of its file, and their calls in an order in which they can be run.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// The model's name. It is part of a layer's path only where the model is nested in another.
+    pub name: String,
+    /// Sequential or Functional.
+    pub form: Form,
+    /// The layers, each once. A Sequential model has its input layer here too, at the front.
+    pub layers: Vec<Layer>,
+    /// The calls of the layers; a shared layer has several. A call's inputs come from calls before it.
+    pub calls: Vec<Call>,
+    /// The outputs of the input layers' calls, in the order of the model's arguments.
+    pub inputs: Vec<TensorId>,
+    /// What the model returns.
+    pub outputs: Vec<TensorId>,
+}
+
+/// A layer with its name and settings.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// Unique in its graph, without a slash.
+    pub name: String,
+    /// The flag that the file carries. What trains is decided by [`crate::freeze::Freeze`] alone.
+    pub trainable: bool,
+    /// What it does.
+    pub body: Body,
+    /// The config in the form of Keras 3, verbatim but for the old names that were brought up to date.
+    pub config: Map<String, Value>,
+}
+
+/// What a layer does.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// A layer kind that frostline knows.
+    Kind(Box<dyn LayerKind>),
+    /// A model used as a layer.
+    Model(Box<Graph>),
+    /// A layer that cannot be run here (a Lambda, a class of the user's own): the graph has to be cut below it.
+    Unsupported {
+        /// Its Keras class.
+        class_name: String,
+        /// Why, and the remedy, in words.
+        reason: String,
+    },
+}
+
+/// One use of a layer.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Index into [`Graph::layers`].
+    pub layer: usize,
+    /// The tensors that it is called on.
+    pub inputs: Vec<TensorId>,
+}
+
+/// The `output`-th result of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TensorId {
+    /// Index into [`Graph::calls`].
+    pub call: usize,
+    /// Always 0 but for a nested model with several outputs.
+    pub output: usize,
+}
+
+/// Joins a group's path and a name: `join("", "conv")` is `conv`, `join("backbone", "conv")` is `backbone/conv`.
+pub fn join(group: &str, name: &str) -> String {
+    if group.is_empty() { name.to_owned() } else { format!("{group}/{name}") }
+}
+
+impl Graph {
+    /// Every layer that is not a model, with its path, in the order of the calls (a shared layer once, at its
+    /// first call). Nested models are walked in place.
+    pub fn leaves(&self) -> Vec<(String, &Layer)> {
+        let mut found = Vec::new();
+        self.collect_leaves("", &mut found);
+        found
+    }
+
+    fn collect_leaves<'a>(&'a self, group: &str, found: &mut Vec<(String, &'a Layer)>) {
+        let mut seen = vec![false; self.layers.len()];
+        for call in &self.calls {
+            if std::mem::replace(&mut seen[call.layer], true) {
+                continue;
+            }
+            let layer = &self.layers[call.layer];
+            let path = join(group, &layer.name);
+            match &layer.body {
+                Body::Model(inner) => inner.collect_leaves(&path, found),
+                _ => found.push((path, layer)),
+            }
+        }
+    }
+
+    /// The layer at a path, which may name a nested model.
+    pub fn layer(&self, path: &str) -> Option<&Layer> {
+        let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let layer = self.layers.iter().find(|layer| layer.name == name)?;
+        match (rest, &layer.body) {
+            (None, _) => Some(layer),
+            (Some(rest), Body::Model(inner)) => inner.layer(rest),
+            _ => None,
+        }
+    }
+
+    /// The shapes of the inputs as the file says them, without the batch; `None` where any extent will do.
+    pub fn input_shapes(&self) -> Vec<Vec<Option<usize>>> {
+        let shape_of = |id: &TensorId| match &self.layers[self.calls[id.call].layer].body {
+            Body::Kind(kind) => kind.input_extents().unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        self.inputs.iter().map(shape_of).collect()
+    }
+
+    /// The shapes of all calls' outputs when the inputs have these shapes. A nested model's call has one shape an
+    /// output. Errors name the layer that does not fit.
+    pub fn infer_shapes(&self, inputs: &[Shape]) -> Result<Vec<Vec<Shape>>> {
+        self.infer_shapes_in("", inputs)
+    }
+
+    fn infer_shapes_in(&self, group: &str, inputs: &[Shape]) -> Result<Vec<Vec<Shape>>> {
+        self.check_inputs(group, inputs)?;
+        let mut shapes: Vec<Vec<Shape>> = Vec::with_capacity(self.calls.len());
+        for (index, call) in self.calls.iter().enumerate() {
+            let layer = &self.layers[call.layer];
+            let path = join(group, &layer.name);
+            let given: Vec<Shape> = call.inputs.iter().map(|id| shapes[id.call][id.output].clone()).collect();
+            let found =
+                match &layer.body {
+                    Body::Kind(_) if call.inputs.is_empty() => {
+                        let position = self.inputs.iter().position(|id| id.call == index);
+                        let shape = position.and_then(|position| inputs.get(position)).cloned();
+                        vec![shape.ok_or_else(|| {
+                            Error::shape(&path, "an input layer that is no input of its model")
+                        })?]
+                    }
+                    Body::Kind(kind) => {
+                        vec![kind.output_shape(&given).map_err(|message| Error::shape(&path, message))?]
+                    }
+                    Body::Model(inner) => {
+                        let all = inner.infer_shapes_in(&path, &given)?;
+                        inner.outputs.iter().map(|id| all[id.call][id.output].clone()).collect()
+                    }
+                    Body::Unsupported { class_name, reason } => {
+                        return Err(Error::Unsupported {
+                            layer: path,
+                            class_name: class_name.clone(),
+                            help: reason.clone(),
+                        });
+                    }
+                };
+            shapes.push(found);
+        }
+        Ok(shapes)
+    }
+
+    fn check_inputs(&self, group: &str, inputs: &[Shape]) -> Result<()> {
+        let wanted = self.input_shapes();
+        let fits = |(wanted, given): (&Vec<Option<usize>>, &Shape)| {
+            wanted.len() == given.len()
+                && wanted
+                    .iter()
+                    .zip(given)
+                    .all(|(wanted, given)| wanted.is_none_or(|extent| extent == *given))
+        };
+        if wanted.len() == inputs.len() && wanted.iter().zip(inputs).all(fits) {
+            return Ok(());
+        }
+        let name = if group.is_empty() { &self.name } else { group };
+        Err(Error::shape(name, format!("expected inputs of shape {wanted:?}, received {inputs:?}")))
+    }
+}

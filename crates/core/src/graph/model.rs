@@ -1,0 +1,42 @@
+//! A graph with its weights and what else a file says about it.
+
+use super::{Graph, Weights};
+use serde::{Deserialize, Serialize};
+
+/// A model in memory.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Layers and calls.
+    pub graph: Graph,
+    /// Their weights. Cloning a model shares them; see [`Model::copy`].
+    pub weights: Weights,
+    /// What frostline saved with it, or what is known of it.
+    pub info: ModelInfo,
+}
+
+impl Model {
+    /// A model with the same layers and a copy of every weight.
+    pub fn copy(&self) -> Self {
+        let mut weights = Weights::default();
+        for (path, handle) in self.weights.iter() {
+            weights.insert(path, handle.copy());
+        }
+        Self { graph: self.graph.clone(), weights, info: self.info.clone() }
+    }
+}
+
+/// What rides along in a model file besides layers and weights: the entry `frostline.json` of a `.keras` file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ModelInfo {
+    /// The names of the outputs' classes, in their order.
+    pub classes: Option<Vec<String>>,
+    /// The name of the preprocessing (`tf`, `caffe`, …), or a description of it, as `data` writes it.
+    pub preprocess: Option<serde_json::Value>,
+    /// `[height, width]` of the images it was trained on.
+    pub image_size: Option<[usize; 2]>,
+    /// The name of the resize kernel it was trained with.
+    pub resize: Option<String>,
+    /// A few inputs and the outputs they gave when the model was saved.
+    pub golden: Option<serde_json::Value>,
+}

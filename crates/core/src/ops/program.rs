@@ -1,0 +1,140 @@
+//! A program: ops over values, each value written once. Layers lower to it.
+
+use super::Op;
+use crate::{Error, Result, Shape};
+
+/// Index into [`Program::values`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValueId(pub usize);
+
+/// Index into [`Program::params`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ParamId(pub usize);
+
+/// Whether the optimizer may ever change a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Learned by gradients.
+    Trainable,
+    /// A statistic (BatchNormalization's moving mean, Normalization's mean).
+    State,
+}
+
+/// A weight that a program reads.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// `layer path/variable`.
+    pub path: String,
+    /// Its shape.
+    pub shape: Shape,
+    /// Trainable or a statistic.
+    pub role: Role,
+}
+
+/// The layer that nodes come from.
+#[derive(Clone, Debug)]
+pub struct LayerInfo {
+    /// Its path.
+    pub path: String,
+    /// Frozen: no gradients for its weights, run as in prediction.
+    pub frozen: bool,
+}
+
+/// One op on values.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What is done.
+    pub op: Op,
+    /// The values it reads.
+    pub inputs: Vec<ValueId>,
+    /// The weights it reads.
+    pub params: Vec<ParamId>,
+    /// The value it writes.
+    pub output: ValueId,
+    /// Index into [`Program::layers`].
+    pub layer: usize,
+}
+
+/// Ops in an order in which they can be run.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// The shape of every value, without the batch.
+    pub values: Vec<Shape>,
+    /// The ops.
+    pub nodes: Vec<Node>,
+    /// The weights they read.
+    pub params: Vec<Param>,
+    /// The layers they come from.
+    pub layers: Vec<LayerInfo>,
+    /// The values that are given.
+    pub inputs: Vec<ValueId>,
+    /// The values that are wanted.
+    pub outputs: Vec<ValueId>,
+}
+
+impl Program {
+    /// A new value.
+    pub fn value(&mut self, shape: Shape) -> ValueId {
+        self.values.push(shape);
+        ValueId(self.values.len() - 1)
+    }
+
+    /// The shape of a value.
+    pub fn shape(&self, value: ValueId) -> &Shape {
+        &self.values[value.0]
+    }
+
+    /// The shapes of a node's inputs.
+    pub fn input_shapes(&self, node: &Node) -> Vec<Shape> {
+        node.inputs.iter().map(|value| self.shape(*value).clone()).collect()
+    }
+
+    /// The shapes of a node's weights.
+    pub fn param_shapes(&self, node: &Node) -> Vec<Shape> {
+        node.params.iter().map(|param| self.params[param.0].shape.clone()).collect()
+    }
+}
+
+/// What a layer lowers itself with: pushes ops onto the program in the layer's name.
+pub struct Lowering<'a> {
+    program: &'a mut Program,
+    layer: usize,
+}
+
+impl<'a> Lowering<'a> {
+    /// Begins the ops of `program.layers[layer]`.
+    pub fn new(program: &'a mut Program, layer: usize) -> Self {
+        Self { program, layer }
+    }
+
+    /// The shape of a value, without the batch.
+    pub fn shape(&self, value: ValueId) -> &Shape {
+        self.program.shape(value)
+    }
+
+    /// The layer's weight `name`; the same weight for every call of the layer.
+    pub fn weight(&mut self, name: &str, shape: &[usize], role: Role) -> ParamId {
+        let path = crate::graph::join(&self.program.layers[self.layer].path, name);
+        if let Some(found) = self.program.params.iter().position(|param| param.path == path) {
+            return ParamId(found);
+        }
+        self.program.params.push(Param { path, shape: shape.to_vec(), role });
+        ParamId(self.program.params.len() - 1)
+    }
+
+    /// Applies an op; the error names the layer.
+    pub fn push(&mut self, op: impl Into<Op>, inputs: &[ValueId], params: &[ParamId]) -> Result<ValueId> {
+        let op = op.into();
+        let input_shapes: Vec<Shape> = inputs.iter().map(|value| self.shape(*value).clone()).collect();
+        let param_shapes: Vec<Shape> =
+            params.iter().map(|param| self.program.params[param.0].shape.clone()).collect();
+        let shape = op
+            .kind()
+            .output_shape(&input_shapes, &param_shapes)
+            .map_err(|message| Error::shape(&self.program.layers[self.layer].path, message))?;
+        let output = self.program.value(shape);
+        let (inputs, params) = (inputs.to_vec(), params.to_vec());
+        self.program.nodes.push(Node { op, inputs, params, output, layer: self.layer });
+        Ok(output)
+    }
+}

@@ -1,0 +1,53 @@
+//! `reshape`: the same elements in another shape. The batch stays.
+
+use super::{Backward, Cost, Forward, Instance, OpKind};
+use crate::Shape;
+
+/// Attributes: the new shape, without the batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reshape {
+    /// As many elements as the input has.
+    pub shape: Shape,
+}
+
+impl OpKind for Reshape {
+    fn name(&self) -> &'static str {
+        "reshape"
+    }
+
+    fn output_shape(&self, inputs: &[Shape], _: &[Shape]) -> Result<Shape, String> {
+        let [input] = inputs else {
+            return Err(format!("reshape takes one input, received {}", inputs.len()));
+        };
+        let fits = input.iter().product::<usize>() == self.shape.iter().product::<usize>();
+        fits.then(|| self.shape.clone())
+            .ok_or_else(|| format!("cannot reshape {input:?} to {:?}", self.shape))
+    }
+
+    fn cost(&self, _: &[Shape], _: &[Shape]) -> Cost {
+        Cost { multiply_adds: 0, bytes: 8 * self.shape.iter().product::<usize>() as u64 }
+    }
+
+    fn bind(&self, _: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
+        Box::new(Bound)
+    }
+}
+
+#[derive(Debug)]
+struct Bound;
+
+impl Instance for Bound {
+    fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+        output.copy_from_slice(inputs[0]);
+    }
+
+    fn forward(&mut self, args: Forward<'_>) {
+        args.output.copy_from_slice(args.inputs[0]);
+    }
+
+    fn backward(&mut self, args: Backward<'_>) {
+        if let Some(grad) = &mut args.input_grads[0] {
+            grad.iter_mut().zip(args.output_grad).for_each(|(grad, dy)| *grad += dy);
+        }
+    }
+}
