@@ -6,6 +6,7 @@
 //! stages and proves that what was frozen stayed frozen.
 
 mod error;
+pub mod freeze;
 pub mod graph;
 pub mod layers;
 pub mod ops;

@@ -1,9 +1,12 @@
 //! The graph of a model as its user sees it: layers, their calls, and models nested in models.
 
 mod model;
+mod surgery;
 mod weights;
 
 pub use model::{Model, ModelInfo};
+pub(crate) use surgery::nearest;
+pub use surgery::{Keep, Transfer, WantedWeight};
 pub use weights::{Handle, Weights};
 
 use crate::layers::LayerKind;

@@ -1,0 +1,88 @@
+//! Which layers train. A frozen layer has no gradient, no update, no weight decay; its BatchNormalization uses its
+//! moving statistics and leaves them alone; its dropout is off.
+
+use crate::graph::Graph;
+use crate::{Error, Result};
+use std::collections::BTreeSet;
+
+/// The frozen layers of a model, by path. All others train.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Freeze {
+    frozen: BTreeSet<String>,
+}
+
+/// How many of the reused layers train.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfreeze {
+    /// None of them: the head alone trains.
+    Nothing,
+    /// The highest `n`, counted as `inspect` lists them.
+    Highest(usize),
+    /// The layer (or nested model) at this path and all reused layers above it.
+    From(String),
+    /// All of them.
+    All,
+}
+
+impl Freeze {
+    /// Everything trains.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// Nothing trains: the model as it is used for prediction.
+    pub fn everything(graph: &Graph) -> Self {
+        Self { frozen: graph.leaves().into_iter().map(|(path, _)| path).collect() }
+    }
+
+    /// Exactly these layers are frozen. The path of a nested model freezes all in it. An unknown path is an error.
+    pub fn exactly<S: AsRef<str>>(graph: &Graph, paths: &[S]) -> Result<Self> {
+        let leaves = graph.leaves();
+        let mut frozen = BTreeSet::new();
+        for path in paths.iter().map(AsRef::as_ref) {
+            let covered = leaves.iter().map(|(leaf, _)| leaf).filter(|leaf| is_within(leaf, path));
+            let before = frozen.len();
+            frozen.extend(covered.cloned());
+            if frozen.len() == before && !leaves.iter().any(|(leaf, _)| is_within(leaf, path)) {
+                return Err(unknown(path, &leaves.iter().map(|(leaf, _)| leaf.as_str()).collect::<Vec<_>>()));
+            }
+        }
+        Ok(Self { frozen })
+    }
+
+    /// All of `reused` (paths from the lowest to the highest) is frozen but for what `unfreeze` says.
+    pub fn reused(reused: &[String], unfreeze: &Unfreeze) -> Result<Self> {
+        let frozen = match unfreeze {
+            Unfreeze::Nothing => reused.len(),
+            Unfreeze::All => 0,
+            Unfreeze::Highest(count) => reused.len().saturating_sub(*count),
+            Unfreeze::From(path) => reused
+                .iter()
+                .position(|leaf| is_within(leaf, path))
+                .ok_or_else(|| unknown(path, &reused.iter().map(String::as_str).collect::<Vec<_>>()))?,
+        };
+        Ok(Self { frozen: reused[..frozen].iter().cloned().collect() })
+    }
+
+    /// Whether the layer at this path is frozen.
+    pub fn is_frozen(&self, path: &str) -> bool {
+        self.frozen.contains(path)
+    }
+
+    /// The frozen layers' paths, sorted.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.frozen.iter().map(String::as_str)
+    }
+}
+
+/// True for the path itself and for what is nested in it.
+fn is_within(leaf: &str, path: &str) -> bool {
+    leaf.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn unknown(path: &str, leaves: &[&str]) -> Error {
+    let near = crate::graph::nearest(path, leaves);
+    Error::Setting(format!(
+        "there is no layer `{path}` to freeze or unfreeze\nhelp: did you mean `{near}`? `frostline inspect` lists the layers"
+    ))
+}

@@ -1,0 +1,373 @@
+//! Cutting a model and putting new layers on top of it.
+
+use super::{Body, Call, Form, Graph, Handle, Layer, Model, TensorId, Weights};
+use crate::layers::LayerKind;
+use crate::{Error, Result, Shape, ops::Role};
+use std::collections::BTreeMap;
+
+/// How far up a model is kept. Layers are counted as `inspect` lists them: nested models layer by layer, input
+/// layers not counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// The layer at this path and all below it.
+    Layer(String),
+    /// The lowest `n` layers.
+    Lowest(usize),
+    /// All but the highest `n` layers; 0 keeps the whole graph.
+    AllBut(usize),
+}
+
+/// How the weights of a model travel to a model made from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// The new model has its own copy.
+    Copy,
+    /// Both models hold the same weights: training one changes the other, as Keras's
+    /// `Sequential(model.layers[:-1])` does.
+    Share,
+    /// The new model has the architecture only; its weights begin anew from this seed, as after `clone_model`.
+    Reinit {
+        /// The seed of the initializers.
+        seed: u64,
+    },
+}
+
+impl Model {
+    /// A model of the lower layers of this one, whose output is that of the highest layer kept.
+    pub fn keep(&self, keep: &Keep, transfer: Transfer) -> Result<Model> {
+        let graph = match self.graph.kept_path(keep)? {
+            Some(path) => self.graph.truncate(&path)?,
+            None => self.graph.clone(),
+        };
+        let kept: BTreeMap<String, ()> = graph.leaves().into_iter().map(|(path, _)| (path, ())).collect();
+        let mut weights = Weights::default();
+        for (path, handle) in self.weights.iter() {
+            let layer = path.rsplit_once('/').map_or(path, |(layer, _)| layer);
+            if kept.contains_key(layer) {
+                match transfer {
+                    Transfer::Copy => weights.insert(path, handle.copy()),
+                    Transfer::Share => weights.insert(path, handle.clone()),
+                    Transfer::Reinit { .. } => {}
+                }
+            }
+        }
+        let mut model = Model { graph, weights, info: self.info.clone() };
+        if let Transfer::Reinit { seed } = transfer {
+            let statistics = |path: &str| self.weights.get(path).ok();
+            model.fill_weights(&model.graph.stand_in_shapes(), seed, statistics)?;
+        }
+        Ok(model)
+    }
+
+    /// Puts layers on top of the model's output, with new weights drawn from the seed, for inputs of these
+    /// shapes. Returns the names that the layers were given.
+    pub fn push(
+        &mut self,
+        kinds: Vec<Box<dyn LayerKind>>,
+        inputs: &[Shape],
+        seed: u64,
+    ) -> Result<Vec<String>> {
+        let mut names = Vec::with_capacity(kinds.len());
+        for kind in kinds {
+            let [output] = self.graph.outputs.as_slice() else {
+                return Err(Error::Surgery(format!(
+                    "a head needs one output to stand on, the model has {}\nhelp: keep up to a layer of your choice with --keep LAYER",
+                    self.graph.outputs.len()
+                )));
+            };
+            let output = *output;
+            let name = self.graph.unused_name(kind.class_name());
+            let config = kind.config();
+            self.graph.layers.push(Layer {
+                name: name.clone(),
+                trainable: true,
+                body: Body::Kind(kind),
+                config,
+            });
+            self.graph.calls.push(Call { layer: self.graph.layers.len() - 1, inputs: vec![output] });
+            self.graph.outputs = vec![TensorId { call: self.graph.calls.len() - 1, output: 0 }];
+            names.push(name);
+        }
+        self.fill_weights(inputs, seed, |_| None)?;
+        Ok(names)
+    }
+
+    /// Draws every weight that is missing. What is a statistic of the data (of a Normalization layer) and not of
+    /// the training is taken from `statistics` where it is there.
+    fn fill_weights<'a>(
+        &mut self,
+        inputs: &[Shape],
+        seed: u64,
+        statistics: impl Fn(&str) -> Option<&'a Handle>,
+    ) -> Result<()> {
+        for wanted in self.graph.weight_specs(inputs)? {
+            if self.weights.contains(&wanted.path) {
+                continue;
+            }
+            let of_data = wanted.spec.role == Role::State && wanted.class_name == "Normalization";
+            let handle = match statistics(&wanted.path).filter(|_| of_data) {
+                Some(handle) => handle.copy(),
+                None => Handle::new(wanted.spec.initializer.draw(&wanted.spec.shape, seed, &wanted.path)),
+            };
+            self.weights.insert(wanted.path, handle);
+        }
+        Ok(())
+    }
+}
+
+/// A weight that a graph needs.
+#[derive(Clone, Debug)]
+pub struct WantedWeight {
+    /// `layer path/variable`.
+    pub path: String,
+    /// The layer's Keras class.
+    pub class_name: &'static str,
+    /// Name, shape, initializer, role.
+    pub spec: crate::layers::WeightSpec,
+}
+
+impl Graph {
+    /// Input shapes with 224 for the extents that are left open: enough to know the shapes of weights.
+    pub fn stand_in_shapes(&self) -> Vec<Shape> {
+        let closed =
+            |shape: Vec<Option<usize>>| shape.into_iter().map(|extent| extent.unwrap_or(224)).collect();
+        self.input_shapes().into_iter().map(closed).collect()
+    }
+
+    /// Every weight that the graph needs when its inputs have these shapes, in the order of the layers.
+    pub fn weight_specs(&self, inputs: &[Shape]) -> Result<Vec<WantedWeight>> {
+        let mut found = Vec::new();
+        self.collect_weight_specs("", inputs, &mut found)?;
+        Ok(found)
+    }
+
+    fn collect_weight_specs(
+        &self,
+        group: &str,
+        inputs: &[Shape],
+        found: &mut Vec<WantedWeight>,
+    ) -> Result<()> {
+        let shapes = self.infer_shapes_in(group, inputs)?;
+        let mut seen = vec![false; self.layers.len()];
+        for call in &self.calls {
+            if std::mem::replace(&mut seen[call.layer], true) {
+                continue;
+            }
+            let layer = &self.layers[call.layer];
+            let path = super::join(group, &layer.name);
+            let given: Vec<Shape> = call.inputs.iter().map(|id| shapes[id.call][id.output].clone()).collect();
+            match &layer.body {
+                Body::Model(inner) => inner.collect_weight_specs(&path, &given, found)?,
+                Body::Kind(kind) => {
+                    for spec in kind.weights(&given).map_err(|message| Error::shape(&path, message))? {
+                        let class_name = kind.class_name();
+                        found.push(WantedWeight { path: super::join(&path, spec.name), class_name, spec });
+                    }
+                }
+                Body::Unsupported { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The paths of the layers that count, in the order of the calls: all but input layers.
+    pub fn counted_paths(&self) -> Vec<String> {
+        let counts =
+            |layer: &Layer| !matches!(&layer.body, Body::Kind(kind) if kind.class_name() == "InputLayer");
+        self.leaves().into_iter().filter(|(_, layer)| counts(layer)).map(|(path, _)| path).collect()
+    }
+
+    /// The default cut: below the output layer and an activation that follows it.
+    pub fn default_keep(&self) -> Keep {
+        let leaves = self.leaves();
+        let is_activation = leaves.last().is_some_and(|(_, layer)| {
+            matches!(&layer.body, Body::Kind(kind) if ["Activation", "Softmax", "ReLU"].contains(&kind.class_name()))
+        });
+        Keep::AllBut(if is_activation { 2 } else { 1 })
+    }
+
+    /// The path of the highest layer kept, or `None` where the whole graph is.
+    fn kept_path(&self, keep: &Keep) -> Result<Option<String>> {
+        let paths = self.counted_paths();
+        let count = match keep {
+            Keep::AllBut(0) => return Ok(None),
+            Keep::Layer(path) => return Ok(Some(path.clone())),
+            Keep::Lowest(count) => *count,
+            Keep::AllBut(count) => paths.len().checked_sub(*count).unwrap_or(0),
+        };
+        if count == 0 || count > paths.len() {
+            return Err(Error::Surgery(format!(
+                "cannot keep {keep:?}: the model has {} layers\nhelp: keep between 1 and {}; `frostline inspect` lists them",
+                paths.len(),
+                paths.len()
+            )));
+        }
+        let path = &paths[count - 1];
+        let cuts = self.cut_points();
+        if cuts.contains(path) || count == paths.len() {
+            return Ok(Some(path.clone()));
+        }
+        let below = paths[..count].iter().rev().find(|path| cuts.contains(path));
+        let above = paths[count..].iter().find(|path| cuts.contains(path));
+        let near: Vec<&str> = below.into_iter().chain(above).map(String::as_str).collect();
+        Err(Error::Surgery(format!(
+            "cannot cut at layer {count}, `{path}`: other branches run past it\nhelp: cut at `{}`",
+            near.join("` or `")
+        )))
+    }
+
+    /// The graph up to and with the layer at `path`, whose output becomes the model's only one.
+    pub(crate) fn truncate(&self, path: &str) -> Result<Graph> {
+        let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let index = self.layers.iter().position(|layer| layer.name == name);
+        let calls = |index: usize| self.calls.iter().enumerate().filter(move |(_, call)| call.layer == index);
+        let Some((index, call)) = index.and_then(|index| Some((index, calls(index).last()?.0))) else {
+            let names: Vec<&str> = self.layers.iter().map(|layer| layer.name.as_str()).collect();
+            let near = nearest(name, &names);
+            return Err(Error::Surgery(format!(
+                "the model `{}` has no layer `{name}`\nhelp: did you mean `{near}`? `frostline inspect` lists the layers",
+                self.name
+            )));
+        };
+        let mut graph = self.clone();
+        match (rest, &self.layers[index].body) {
+            (None, _) => {}
+            (Some(rest), Body::Model(inner)) if calls(index).count() == 1 => {
+                graph.layers[index].body = Body::Model(Box::new(inner.truncate(rest)?));
+            }
+            (Some(_), Body::Model(_)) => {
+                return Err(Error::Surgery(format!(
+                    "cannot cut inside `{name}`: the model uses it more than once"
+                )));
+            }
+            (Some(rest), _) => {
+                return Err(Error::Surgery(format!(
+                    "`{name}` is a layer, not a model: it holds no `{rest}`"
+                )));
+            }
+        }
+        graph.outputs = vec![TensorId { call, output: 0 }];
+        graph.prune();
+        Ok(graph)
+    }
+
+    /// Drops the calls that no output needs, and the layers that are not called any more.
+    fn prune(&mut self) {
+        let mut needed = vec![false; self.calls.len()];
+        let mut stack: Vec<usize> = self.outputs.iter().map(|id| id.call).collect();
+        while let Some(call) = stack.pop() {
+            if !std::mem::replace(&mut needed[call], true) {
+                stack.extend(self.calls[call].inputs.iter().map(|id| id.call));
+            }
+        }
+        let mut called = vec![false; self.layers.len()];
+        self.calls
+            .iter()
+            .zip(&needed)
+            .filter(|(_, needed)| **needed)
+            .for_each(|(call, _)| called[call.layer] = true);
+        let new_call = positions(&needed);
+        let new_layer = positions(&called);
+        let moved = |id: &TensorId| TensorId { call: new_call[id.call], output: id.output };
+        self.inputs = self.inputs.iter().filter(|id| needed[id.call]).map(moved).collect();
+        self.outputs = self.outputs.iter().map(moved).collect();
+        let mut flags = needed.iter();
+        self.calls.retain(|_| flags.next().copied().unwrap_or(false));
+        for call in &mut self.calls {
+            call.layer = new_layer[call.layer];
+            call.inputs.iter_mut().for_each(|id| id.call = new_call[id.call]);
+        }
+        let mut flags = called.iter();
+        self.layers.retain(|_| flags.next().copied().unwrap_or(false));
+        let chain =
+            self.calls.iter().enumerate().all(|(index, call)| {
+                call.layer == index && call.inputs.iter().all(|id| id.call + 1 == index)
+            });
+        if !chain {
+            self.form = Form::Functional;
+        }
+    }
+
+    /// The paths of the layers at which the model can be cut: the layer's output is all that the layers above it
+    /// read. Input layers are none. Layers of nested models count where the nested model itself is passed by
+    /// nothing and has one input and one output.
+    pub fn cut_points(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        self.collect_cut_points("", &mut found);
+        found
+    }
+
+    fn collect_cut_points(&self, group: &str, found: &mut Vec<String>) {
+        // a call is a cut if no tensor made before it is read after it
+        let last_read = |call: usize| {
+            let read_by = |(index, other): (usize, &Call)| {
+                other.inputs.iter().any(|id| id.call == call).then_some(index)
+            };
+            let highest = self.calls.iter().enumerate().filter_map(read_by).max();
+            if self.outputs.iter().any(|id| id.call == call) { Some(self.calls.len()) } else { highest }
+        };
+        let mut horizon = 0; // the highest reader of anything made before the call at hand
+        for (index, call) in self.calls.iter().enumerate() {
+            let layer = &self.layers[call.layer];
+            let path = super::join(group, &layer.name);
+            let once = self.calls.iter().filter(|other| other.layer == call.layer).count() == 1;
+            if horizon <= index && once {
+                match &layer.body {
+                    Body::Model(inner) if inner.inputs.len() == 1 && inner.outputs.len() == 1 => {
+                        inner.collect_cut_points(&path, found);
+                    }
+                    Body::Kind(kind) if kind.class_name() != "InputLayer" => found.push(path),
+                    _ => {}
+                }
+            }
+            horizon = horizon.max(last_read(index).unwrap_or(0));
+        }
+    }
+
+    /// A name that no layer has yet, in Keras's manner: `dense`, `dense_1`.
+    fn unused_name(&self, class_name: &str) -> String {
+        let base = snake_case(class_name);
+        let taken = |name: &str| self.layers.iter().any(|layer| layer.name == name);
+        let numbered = (1..).map(|number| format!("{base}_{number}"));
+        std::iter::once(base.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(base)
+    }
+}
+
+/// New index of each element that stays.
+fn positions(stays: &[bool]) -> Vec<usize> {
+    let next = |count: &mut usize, stays: &bool| {
+        let position = *count;
+        *count += usize::from(*stays);
+        Some(position)
+    };
+    stays.iter().scan(0, next).collect()
+}
+
+/// `GlobalAveragePooling2D` as Keras names a layer of it: `global_average_pooling2d`.
+fn snake_case(class_name: &str) -> String {
+    let characters: Vec<char> = class_name.chars().collect();
+    let mut name = String::new();
+    for (index, character) in characters.iter().enumerate() {
+        let before = index.checked_sub(1).map(|index| characters[index]);
+        let after = characters.get(index + 1);
+        let begins = character.is_uppercase()
+            && before.is_some_and(|before| {
+                before.is_lowercase()
+                    || (before.is_uppercase() && after.is_some_and(|after| after.is_lowercase()))
+            });
+        if begins {
+            name.push('_');
+        }
+        name.extend(character.to_lowercase());
+    }
+    name
+}
+
+/// The candidate with the longest common beginning or, failing that, the first that contains the word.
+pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> &'a str {
+    let common = |candidate: &&&str| {
+        let beginning = candidate.chars().zip(word.chars()).take_while(|(a, b)| a == b).count();
+        (candidate.contains(word), beginning)
+    };
+    candidates.iter().max_by_key(common).copied().unwrap_or("")
+}
