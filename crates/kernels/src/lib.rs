@@ -1,1 +1,40 @@
 //! Compute kernels: slices in, slices out.
+//!
+//! Every kernel works on one image (or a few rows) of `f32` in NHWC order, on the thread that calls it, and allocates
+//! nothing: scratch memory is the caller's, and so are threads. Forward and backward stand side by side; gradients
+//! are added to what is there (`+=`). Lengths that do not fit the shape are errors of the caller and panic.
+
+mod activation;
+mod concat;
+mod conv;
+mod depthwise;
+mod dispatch;
+mod elementwise;
+mod exponential;
+mod matmul;
+mod norm;
+mod pad;
+mod pool;
+#[cfg(test)]
+mod reference;
+mod resize;
+mod softmax;
+mod window;
+
+pub use activation::{Activation, activate, activate_backward};
+pub use concat::{add_columns_back, copy_columns};
+pub use conv::{
+    Epilogue, PackedConv, PackedConvGradient, conv_backward_weights, conv_backward_weights_scratch_len,
+};
+pub use depthwise::{
+    DepthwiseShape, depthwise, depthwise_backward_input, depthwise_backward_weights, depthwise_scratch_len,
+};
+pub use dispatch::instruction_set;
+pub use elementwise::*;
+pub use matmul::{Accumulate, matmul, matmul_at, matmul_bt};
+pub use norm::*;
+pub use pad::{Margins, crop, crop_backward, pad, pad_backward};
+pub use pool::*;
+pub use resize::{resize_bilinear, resize_bilinear_backward, resize_nearest, resize_nearest_backward};
+pub use softmax::{softmax, softmax_backward};
+pub use window::{ConvShape, Window};
