@@ -1,7 +1,26 @@
-//! Convolution: forward, and both gradients.
+//! Convolution: forward, and both gradients, on the register tiles of [`crate::tile`].
+//!
+//! A 1x1 convolution is one product over the pixels of the image. A wider window reads, for each of its rows, one run of
+//! contiguous numbers a pixel (NHWC puts the neighbouring columns and all their channels side by side), so no patches are
+//! gathered: the tile makes one pass over the runs. Only where the window leaves the image is the input copied, once, into
+//! rows with zeros around them.
+
+mod backward_input;
+mod backward_weights;
+mod padded;
+
+pub use backward_input::PackedConvGradient;
+pub use backward_weights::{conv_backward_weights, conv_backward_weights_scratch_len};
 
 use crate::activation::{Activation, activate_in_place};
+use crate::tile::{ForwardTile, Tiles};
 use crate::window::ConvShape;
+use padded::{Runs, pad_rows, padded_len};
+use std::ops::Range;
+
+/// Bytes of input that one block of the output reads. The block stays in the second-level cache, beside one panel of
+/// weights, while all panels pass over it.
+const BLOCK_BYTES: usize = 192 * 1024;
 
 /// What is done to the output before it is stored: `activation(conv + bias + residual)`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,24 +33,81 @@ pub struct Epilogue<'a> {
     pub activation: Activation,
 }
 
-/// The weights of a convolution, packed for its kernel.
+impl Epilogue<'_> {
+    pub(crate) fn check(&self, out_channels: usize, output_len: usize) {
+        assert!(self.bias.is_none_or(|b| b.len() == out_channels), "bias has one number an output channel");
+        assert!(self.residual.is_none_or(|r| r.len() == output_len), "residual has the output's shape");
+    }
+}
+
+/// The weights of a convolution, packed for the register tile: panel after panel of output channels, each
+/// `[kernel_h, kernel_w, channels / groups, panel width]`, with zeros for channels that do not exist.
 #[derive(Clone, Debug)]
 pub struct PackedConv {
     shape: ConvShape,
+    tiles: &'static Tiles,
+    panels: Vec<Panel>,
     weights: Vec<f32>,
+}
+
+/// Output channels that are computed side by side.
+#[derive(Clone, Copy, Debug)]
+struct Panel {
+    group: usize,
+    /// The first of its output channels.
+    first: usize,
+    channels: usize,
+    vectors: usize,
+    /// Where its weights begin.
+    offset: usize,
+}
+
+/// What the products are added to.
+#[derive(Clone, Copy)]
+enum Residual<'a> {
+    None,
+    Given(&'a [f32]),
+    /// The output's old values.
+    Output,
 }
 
 impl PackedConv {
     /// Packs `weights`, `[kernel_h, kernel_w, channels / groups, out_channels]`.
     pub fn new(shape: ConvShape, weights: &[f32]) -> Self {
+        Self::with_tiles(shape, weights, Tiles::detected())
+    }
+
+    fn with_tiles(shape: ConvShape, weights: &[f32], tiles: &'static Tiles) -> Self {
         shape.check();
-        assert_eq!(weights.len(), shape.weights_len());
-        Self { shape, weights: weights.to_vec() }
+        let window = &shape.window;
+        let depth = window.kernel_h * window.kernel_w * shape.channels_per_group();
+        let per_group = shape.out_channels / shape.groups;
+        let mut panels = Vec::new();
+        let mut offset = 0;
+        for group in 0..shape.groups {
+            for (first, channels, vectors) in tiles.panels(per_group) {
+                panels.push(Panel { group, first: group * per_group + first, channels, vectors, offset });
+                offset += depth * vectors * tiles.lanes;
+            }
+        }
+        let mut packed = Self { shape, tiles, panels, weights: vec![0.0; offset] };
+        packed.repack(weights);
+        packed
     }
 
     /// Packs other weights of the same shape into the same memory.
     pub fn repack(&mut self, weights: &[f32]) {
-        self.weights.copy_from_slice(weights);
+        assert_eq!(weights.len(), self.shape.weights_len(), "weights have the shape's length");
+        if self.shape.out_channels == 0 {
+            return;
+        }
+        for panel in &self.panels {
+            let width = panel.vectors * self.tiles.lanes;
+            let to = self.weights[panel.offset..].chunks_exact_mut(width);
+            for (to, from) in to.zip(weights.chunks_exact(self.shape.out_channels)) {
+                to[..panel.channels].copy_from_slice(&from[panel.first..panel.first + panel.channels]);
+            }
+        }
     }
 
     /// The shape that the weights were packed for.
@@ -41,7 +117,7 @@ impl PackedConv {
 
     /// Elements of scratch memory that [`Self::forward`] needs.
     pub fn scratch_len(&self) -> usize {
-        0
+        padded_len(&self.shape.window)
     }
 
     /// `y = activation(conv(x) + bias + residual)`.
@@ -50,94 +126,143 @@ impl PackedConv {
     /// * `y`: `[out_height, out_width, out_channels]`
     /// * `scratch`: at least [`Self::scratch_len`] elements of any content
     pub fn forward(&self, x: &[f32], y: &mut [f32], epilogue: Epilogue<'_>, scratch: &mut [f32]) {
-        let _ = scratch;
-        y.fill(0.0);
-        each_product(&self.shape, |o, i, w| y[o] += x[i] * self.weights[w]);
-        if let Some(bias) = epilogue.bias {
-            for (i, y) in y.iter_mut().enumerate() {
-                *y += bias[i % bias.len()];
+        let Epilogue { bias, residual, activation } = epilogue;
+        epilogue.check(self.shape.out_channels, self.shape.output_len());
+        let residual = residual.map_or(Residual::None, Residual::Given);
+        self.run(x, y, bias, residual, activation, scratch);
+    }
+
+    /// `y += conv(x)`; shapes as in [`Self::forward`].
+    fn forward_add(&self, x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
+        self.run(x, y, None, Residual::Output, Activation::Linear, scratch);
+    }
+
+    fn run(
+        &self,
+        x: &[f32],
+        y: &mut [f32],
+        bias: Option<&[f32]>,
+        residual: Residual<'_>,
+        activation: Activation,
+        scratch: &mut [f32],
+    ) {
+        let window = &self.shape.window;
+        assert_eq!(x.len(), window.input_len(), "x has the shape's input length");
+        assert_eq!(y.len(), self.shape.output_len(), "y has the shape's output length");
+        assert!(scratch.len() >= self.scratch_len(), "scratch has the needed length");
+        let out_channels = self.shape.out_channels;
+        // What the tile cannot apply before it stores is a second pass over each block, while it is in the cache.
+        let (bounds, second_pass) = match activation.bounds() {
+            Some(bounds) => (bounds, Activation::Linear),
+            None => ((f32::NEG_INFINITY, f32::INFINITY), activation),
+        };
+        let mut lines = Lines { conv: self, bias, residual, bounds, y };
+
+        if self.shape.is_pointwise() {
+            for block in blocks(window.height * window.width, window.channels, self.tiles.longest_piece()) {
+                for panel in &self.panels {
+                    lines.compute(
+                        panel,
+                        x,
+                        block.start * window.channels,
+                        Runs::pointwise(window),
+                        block.clone(),
+                    );
+                }
+                lines.finish(second_pass, block.start * out_channels..block.end * out_channels);
             }
+            return;
         }
-        if let Some(residual) = epilogue.residual {
-            for (y, r) in y.iter_mut().zip(residual) {
-                *y += r;
-            }
-        }
-        activate_in_place(epilogue.activation, y);
-    }
-}
 
-/// The weights of a convolution, packed for the gradient of its input.
-#[derive(Clone, Debug)]
-pub struct PackedConvGradient {
-    shape: ConvShape,
-    weights: Vec<f32>,
-}
-
-impl PackedConvGradient {
-    /// Packs `weights`, `[kernel_h, kernel_w, channels / groups, out_channels]`.
-    pub fn new(shape: ConvShape, weights: &[f32]) -> Self {
-        shape.check();
-        assert_eq!(weights.len(), shape.weights_len());
-        Self { shape, weights: weights.to_vec() }
-    }
-
-    /// Packs other weights of the same shape into the same memory.
-    pub fn repack(&mut self, weights: &[f32]) {
-        self.weights.copy_from_slice(weights);
-    }
-
-    /// Elements of scratch memory that [`Self::backward_input`] needs.
-    pub fn scratch_len(&self) -> usize {
-        0
-    }
-
-    /// `dx += dL/dx`.
-    ///
-    /// * `dy`: `[out_height, out_width, out_channels]`
-    /// * `dx`: `[height, width, channels]`
-    /// * `scratch`: at least [`Self::scratch_len`] elements of any content
-    pub fn backward_input(&self, dy: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
-        let _ = scratch;
-        each_product(&self.shape, |o, i, w| dx[i] += dy[o] * self.weights[w]);
-    }
-}
-
-/// Elements of scratch memory that [`conv_backward_weights`] needs.
-pub fn conv_backward_weights_scratch_len(shape: &ConvShape) -> usize {
-    let _ = shape;
-    0
-}
-
-/// `dw += dL/dw` of one image.
-///
-/// * `x`: `[height, width, channels]`
-/// * `dy`: `[out_height, out_width, out_channels]`
-/// * `dw`: `[kernel_h, kernel_w, channels / groups, out_channels]`
-pub fn conv_backward_weights(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut [f32]) {
-    let _ = scratch;
-    each_product(shape, |o, i, w| dw[w] += dy[o] * x[i]);
-}
-
-fn each_product(shape: &ConvShape, mut visit: impl FnMut(usize, usize, usize)) {
-    let window = &shape.window;
-    let (per_group, out_per_group) = (shape.channels_per_group(), shape.out_channels / shape.groups);
-    for oy in 0..window.out_height() {
-        for ox in 0..window.out_width() {
-            for ky in window.taps_h(oy) {
-                for kx in window.taps_w(ox) {
-                    let (y, x) = (window.input_y(oy, ky), window.input_x(ox, kx));
-                    for o in 0..shape.out_channels {
-                        for c in 0..per_group {
-                            visit(
-                                (oy * window.out_width() + ox) * shape.out_channels + o,
-                                (y * window.width + x) * window.channels + o / out_per_group * per_group + c,
-                                ((ky * window.kernel_w + kx) * per_group + c) * shape.out_channels + o,
-                            );
-                        }
-                    }
+        let (out_height, out_width) = (window.out_height(), window.out_width());
+        let runs = Runs::of(&self.shape);
+        let mut padded_rows = 0;
+        for block in blocks(out_height, window.stride_h * runs.line, 1) {
+            let source = if window.is_padded() {
+                let needed = (block.end - 1) * window.stride_h + window.extent_h();
+                pad_rows(window, x, scratch, padded_rows..needed);
+                padded_rows = padded_rows.max(needed);
+                &*scratch
+            } else {
+                x
+            };
+            for panel in &self.panels {
+                for oy in block.clone() {
+                    let first =
+                        oy * window.stride_h * runs.line + panel.group * self.shape.channels_per_group();
+                    lines.compute(panel, source, first, runs, oy * out_width..(oy + 1) * out_width);
                 }
             }
+            let row = out_width * out_channels;
+            lines.finish(second_pass, block.start * row..block.end * row);
         }
     }
 }
+
+/// Cuts `count` items, each of `elements` numbers of input, into nearly equal blocks of about [`BLOCK_BYTES`], whole
+/// multiples of `step` where there are several.
+fn blocks(count: usize, elements: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
+    let fitting = (BLOCK_BYTES / (size_of::<f32>() * elements.max(1))).max(1);
+    let pieces = count.div_ceil(fitting).max(1);
+    let size = count.div_ceil(pieces).max(1).next_multiple_of(step);
+    (0..count).step_by(size).map(move |start| start..(start + size).min(count))
+}
+
+/// The output of one call, and what is done to it.
+struct Lines<'a> {
+    conv: &'a PackedConv,
+    bias: Option<&'a [f32]>,
+    residual: Residual<'a>,
+    bounds: (f32, f32),
+    y: &'a mut [f32],
+}
+
+impl Lines<'_> {
+    /// Computes one panel's channels of the output pixels `pixels`, which lie on one line: the taps of the first begin
+    /// at `source[first]`, those of each next one `runs.pixel_step` further.
+    fn compute(&mut self, panel: &Panel, source: &[f32], first: usize, runs: Runs, pixels: Range<usize>) {
+        let out_channels = self.conv.shape.out_channels;
+        let Some(last) = pixels.len().checked_sub(1) else { return };
+        assert!(
+            first + last * runs.pixel_step + runs.reach() <= source.len(),
+            "the taps lie inside the source"
+        );
+        assert!(pixels.end * out_channels <= self.y.len(), "the pixels lie inside the output");
+        let at = pixels.start * out_channels + panel.first;
+        let y = self.y[at..].as_mut_ptr();
+        let tile = ForwardTile {
+            x: source[first..].as_ptr(),
+            pixel_step: runs.pixel_step,
+            rows: runs.rows,
+            row_step: runs.row_step,
+            columns: runs.columns,
+            column_step: runs.column_step,
+            run: runs.run,
+            weights: self.conv.weights[panel.offset..].as_ptr(),
+            y,
+            y_step: out_channels,
+            residual: match self.residual {
+                Residual::None => std::ptr::null(),
+                Residual::Given(residual) => residual[at..].as_ptr(),
+                Residual::Output => y,
+            },
+            bias: self.bias.map_or(std::ptr::null(), |bias| bias[panel.first..].as_ptr()),
+            channels: panel.channels,
+            low: self.bounds.0,
+            high: self.bounds.1,
+            count: 0,
+        };
+        // SAFETY: the two assertions above bound every tap and every output pixel; the panel's weights were packed for these
+        // runs; bias and residual have the lengths that `Epilogue::check` found, those of one pixel and of `y`.
+        unsafe { self.conv.tiles.run_forward(panel.vectors, pixels.len(), tile) };
+    }
+
+    fn finish(&mut self, activation: Activation, elements: Range<usize>) {
+        if activation != Activation::Linear {
+            activate_in_place(activation, &mut self.y[elements]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,9 @@ mod pool;
 #[cfg(test)]
 mod reference;
 mod resize;
+mod simd;
 mod softmax;
+mod tile;
 mod window;
 
 pub use activation::{Activation, activate, activate_backward};

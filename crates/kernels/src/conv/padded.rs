@@ -1,0 +1,88 @@
+//! The input as the tiles read it: zeros around the image, and runs of contiguous taps.
+
+use crate::window::{ConvShape, Window};
+use std::ops::Range;
+
+/// The taps of one output pixel in an image that needs no bounds: `rows` x `columns` runs of `run` contiguous elements.
+#[derive(Clone, Copy)]
+pub(super) struct Runs {
+    pub(super) rows: usize,
+    pub(super) row_step: usize,
+    pub(super) columns: usize,
+    pub(super) column_step: usize,
+    pub(super) run: usize,
+    /// Elements from the taps of one output pixel to those of the next on its line.
+    pub(super) pixel_step: usize,
+    /// Elements of one line of the source.
+    pub(super) line: usize,
+}
+
+impl Runs {
+    /// The taps in the padded image.
+    pub(super) fn of(shape: &ConvShape) -> Self {
+        let w = &shape.window;
+        let line = (w.pad_left + w.width + w.pad_right) * w.channels;
+        let common = Self {
+            rows: w.kernel_h,
+            row_step: w.dilation_h * line,
+            columns: w.kernel_w,
+            column_step: w.dilation_w * w.channels,
+            run: shape.channels_per_group(),
+            pixel_step: w.stride_w * w.channels,
+            line,
+        };
+        if shape.groups == 1 && w.dilation_w == 1 {
+            Self { columns: 1, run: w.kernel_w * w.channels, ..common }
+        } else {
+            common
+        }
+    }
+
+    /// One run, all channels of the pixel.
+    pub(super) fn pointwise(window: &Window) -> Self {
+        Self {
+            rows: 1,
+            row_step: 0,
+            columns: 1,
+            column_step: 0,
+            run: window.channels,
+            pixel_step: window.channels,
+            line: window.width * window.channels,
+        }
+    }
+
+    /// Elements from the first tap of a pixel to the end of its last.
+    pub(super) fn reach(&self) -> usize {
+        (self.rows - 1) * self.row_step + (self.columns - 1) * self.column_step + self.run
+    }
+}
+
+/// Elements of the padded image; none where there is no padding.
+pub(super) fn padded_len(window: &Window) -> usize {
+    if window.is_padded() {
+        let height = window.pad_top + window.height + window.pad_bottom;
+        height * (window.pad_left + window.width + window.pad_right) * window.channels
+    } else {
+        0
+    }
+}
+
+/// Writes rows `rows` of the padded image, counted from the top of the padding.
+///
+/// * `x`: `[height, width, channels]`
+/// * `padded`: `[pad_top + height + pad_bottom, pad_left + width + pad_right, channels]`
+pub(super) fn pad_rows(window: &Window, x: &[f32], padded: &mut [f32], rows: Range<usize>) {
+    let (left, inner) = (window.pad_left * window.channels, window.width * window.channels);
+    let line = left + inner + window.pad_right * window.channels;
+    for row in rows {
+        let to = &mut padded[row * line..(row + 1) * line];
+        match row.checked_sub(window.pad_top).filter(|&y| y < window.height) {
+            Some(y) => {
+                to[..left].fill(0.0);
+                to[left..left + inner].copy_from_slice(&x[y * inner..(y + 1) * inner]);
+                to[left + inner..].fill(0.0);
+            }
+            None => to.fill(0.0),
+        }
+    }
+}
