@@ -1,0 +1,109 @@
+//! Folding a frozen prefix: its weights are constants, so that BatchNormalization and constant scalings go into
+//! the convolution before them, and what is left of them becomes one scale and offset a channel.
+
+use super::Constants;
+use crate::ops::{Affine, BatchNorm, Node, Op, Param, ParamId, Program, Role, ValueId};
+use crate::Tensor;
+
+/// Folds every normalisation and scaling of the program. The results are equal but for rounding.
+pub fn fold(program: &mut Program, constants: &mut Constants) {
+    for index in 0..program.nodes.len() {
+        if let Some(affine) = as_affine(&program.nodes[index], constants) {
+            let node = &mut program.nodes[index];
+            node.op = Op::Affine(affine);
+            node.params.clear();
+        }
+    }
+    let mut index = 0;
+    while index < program.nodes.len() {
+        match absorb(program, constants, index) {
+            true => drop(program.nodes.remove(index)),
+            false => index += 1,
+        }
+    }
+}
+
+/// A frozen normalisation as a constant scale and offset a channel.
+fn as_affine(node: &Node, constants: &Constants) -> Option<Affine> {
+    let value = |index: usize| &constants[node.params[index].0].data;
+    match &node.op {
+        Op::BatchNorm(norm) => Some(batch_norm_affine(norm, |index| value(index).as_slice())),
+        Op::Normalize(op) => {
+            // keras.layers.Normalization divides by max(√variance, 1e-7)
+            let deviation = value(1).iter().map(|variance| variance.sqrt().max(1e-7));
+            let (scale, offset): (Vec<f32>, Vec<f32>) = match op.invert {
+                false => deviation.zip(value(0)).map(|(deviation, mean)| (1.0 / deviation, -mean / deviation)).unzip(),
+                true => deviation.zip(value(0)).map(|(deviation, mean)| (deviation, *mean)).unzip(),
+            };
+            Some(Affine { scale, offset })
+        }
+        _ => None,
+    }
+}
+
+/// `gamma · (x − mean) / √(variance + ε) + beta` as `scale · x + offset`.
+pub(crate) fn batch_norm_affine<'a>(norm: &BatchNorm, param: impl Fn(usize) -> &'a [f32]) -> Affine {
+    let statistics = usize::from(norm.scale) + usize::from(norm.center);
+    let (mean, variance) = (param(statistics), param(statistics + 1));
+    let channel = |index: usize| {
+        let gamma = if norm.scale { f64::from(param(0)[index]) } else { 1.0 };
+        let beta = if norm.center { f64::from(param(usize::from(norm.scale))[index]) } else { 0.0 };
+        let scale = gamma / (f64::from(variance[index]) + f64::from(norm.epsilon)).sqrt();
+        (scale as f32, (beta - f64::from(mean[index]) * scale) as f32)
+    };
+    let (scale, offset) = (0..mean.len()).map(channel).unzip();
+    Affine { scale, offset }
+}
+
+/// Moves the affine node at `index` into the convolution or product that makes its input, where nobody else
+/// reads that. Returns whether it did; the node is then to be removed.
+fn absorb(program: &mut Program, constants: &mut Constants, index: usize) -> bool {
+    let Op::Affine(affine) = &program.nodes[index].op else { return false };
+    let (input, output) = (program.nodes[index].inputs[0], program.nodes[index].output);
+    if !read_once(program, input) {
+        return false;
+    }
+    let Some(maker) = program.nodes[..index].iter().position(|node| node.output == input) else { return false };
+    let (kernel, bias) = match &program.nodes[maker].op {
+        Op::Conv2d(op) => (program.nodes[maker].params[0], op.bias),
+        Op::Depthwise(op) => (program.nodes[maker].params[0], op.bias),
+        Op::Dense(op) => (program.nodes[maker].params[0], op.bias),
+        _ => return false,
+    };
+    // output channels are the last axis of a kernel; a depthwise kernel's are its last two
+    let channels = program.shape(output).last().copied().unwrap_or(1);
+    let scale: Vec<f32> = (0..channels).map(|channel| affine.scale[channel % affine.scale.len()]).collect();
+    let offset: Vec<f32> = (0..channels).map(|channel| affine.offset[channel % affine.offset.len()]).collect();
+    let mut folded = constants[kernel.0].clone();
+    folded.data.iter_mut().enumerate().for_each(|(element, weight)| *weight *= scale[element % channels]);
+    let old_bias = bias.then(|| constants[program.nodes[maker].params[1].0].data.clone());
+    let new_bias = (0..channels).map(|channel| {
+        old_bias.as_ref().map_or(0.0, |bias| bias[channel]) * scale[channel] + offset[channel]
+    });
+    let new_bias = Tensor { shape: vec![channels], data: new_bias.collect() };
+    let layer = program.layers[program.nodes[maker].layer].path.clone();
+    let kernel = add_constant(program, constants, format!("{layer}/folded_kernel"), folded);
+    let bias = add_constant(program, constants, format!("{layer}/folded_bias"), new_bias);
+    let node = &mut program.nodes[maker];
+    node.params = vec![kernel, bias];
+    node.output = output;
+    match &mut node.op {
+        Op::Conv2d(op) => op.bias = true,
+        Op::Depthwise(op) => op.bias = true,
+        Op::Dense(op) => op.bias = true,
+        _ => {}
+    }
+    true
+}
+
+fn add_constant(program: &mut Program, constants: &mut Constants, path: String, value: Tensor) -> ParamId {
+    program.params.push(Param { path, shape: value.shape.clone(), role: Role::State });
+    constants.push(value);
+    ParamId(program.params.len() - 1)
+}
+
+/// True if one node reads the value, once, and it leaves the program by no output.
+pub(super) fn read_once(program: &Program, value: ValueId) -> bool {
+    let reads = program.nodes.iter().flat_map(|node| &node.inputs).filter(|input| **input == value).count();
+    reads == 1 && !program.outputs.contains(&value)
+}

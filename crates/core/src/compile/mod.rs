@@ -1,0 +1,80 @@
+//! From a graph and a freeze setting to a [`Plan`]: lower, cut at the boundary, fold and fuse the prefix, plan
+//! its memory.
+
+mod fold;
+mod fuse;
+mod lower;
+mod memory;
+mod partition;
+
+pub(crate) use fold::batch_norm_affine;
+pub use memory::Memory;
+pub use partition::Partition;
+
+use crate::engine::{Plan, Prefix, Suffix};
+use crate::freeze::Freeze;
+use crate::graph::Model;
+use crate::ops::Program;
+use crate::{Error, Result, Shape, Tensor};
+
+/// The values of a frozen program's weights, by [`crate::ops::ParamId`].
+pub type Constants = Vec<Tensor>;
+
+/// How BatchNormalization of trainable layers runs while training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Statistics {
+    /// By the batch's statistics, as Keras trains.
+    #[default]
+    Batch,
+    /// By the moving statistics, which stay as they are: gradients as of `model(x, training=False)`.
+    Moving,
+}
+
+/// Compiles a model for inputs of these shapes and batches of up to `batch` images. The plan owns its freeze
+/// setting: to train other layers, compile again.
+///
+/// Errors: the shapes do not fit, a layer cannot be run, a weight is missing.
+pub fn compile(model: &Model, freeze: Freeze, inputs: &[Shape], batch: usize, statistics: Statistics) -> Result<Plan> {
+    let program = lower::lower(&model.graph, &freeze, inputs)?;
+    let Partition { mut prefix, suffix, boundary } = partition::partition(&program);
+    let mut constants = prefix
+        .params
+        .iter()
+        .map(|param| checked(model, &param.path, &param.shape))
+        .collect::<Result<Constants>>()?;
+    fold::fold(&mut prefix, &mut constants);
+    fuse::fuse(&mut prefix);
+    let weights = suffix
+        .params
+        .iter()
+        .map(|param| Ok(checked(model, &param.path, &param.shape)?.data))
+        .collect::<Result<Vec<_>>>()?;
+    let cost = |program: &Program| {
+        let of = |node| program.nodes[node].op.kind().cost(
+            &program.input_shapes(&program.nodes[node]),
+            &program.param_shapes(&program.nodes[node]),
+        );
+        (0..program.nodes.len()).map(|node| of(node).multiply_adds).sum()
+    };
+    let multiply_adds = [cost(&prefix), cost(&suffix)];
+    Ok(Plan {
+        multiply_adds,
+        prefix: Prefix::new(prefix, constants),
+        suffix: Suffix::new(suffix, weights, batch, statistics),
+        freeze,
+        boundary,
+    })
+}
+
+/// Compiles a model for prediction: everything is frozen.
+pub fn compile_inference(model: &Model, inputs: &[Shape]) -> Result<Plan> {
+    compile(model, Freeze::everything(&model.graph), inputs, 0, Statistics::Moving)
+}
+
+fn checked(model: &Model, path: &str, shape: &Shape) -> Result<Tensor> {
+    let tensor = model.weights.get(path)?.get();
+    if tensor.shape == *shape {
+        return Ok(tensor);
+    }
+    Err(Error::Weights(format!("weight `{path}` has shape {:?}, the layer wants {shape:?}", tensor.shape)))
+}

@@ -1,0 +1,88 @@
+//! The boundary: which ops are static (frozen with all that is below them), which values leave them.
+
+use crate::ops::{Node, Op, Program, ValueId};
+use std::collections::BTreeMap;
+
+/// A program cut at its boundary into two.
+#[derive(Clone, Debug)]
+pub struct Partition {
+    /// The frozen prefix: from the model's inputs to the boundary values.
+    pub prefix: Program,
+    /// The trainable suffix: from the boundary values to the model's outputs.
+    pub suffix: Program,
+    /// The layer whose output each boundary value is (`input` for the model's own input), in their order.
+    pub boundary: Vec<String>,
+}
+
+/// Whether an op gives the same result in every epoch when its inputs do: its layer is frozen, or it has nothing
+/// that could train and is not random.
+fn is_constant(program: &Program, node: &Node) -> bool {
+    program.layers[node.layer].frozen || (node.params.is_empty() && !matches!(node.op, Op::Dropout(_)))
+}
+
+/// Cuts a program at the boundary between what is static and the rest.
+pub fn partition(program: &Program) -> Partition {
+    let mut is_static = vec![false; program.values.len()];
+    program.inputs.iter().for_each(|value| is_static[value.0] = true);
+    let mut static_nodes = Vec::with_capacity(program.nodes.len());
+    for node in &program.nodes {
+        let fixed = is_constant(program, node) && node.inputs.iter().all(|value| is_static[value.0]);
+        is_static[node.output.0] = fixed;
+        static_nodes.push(fixed);
+    }
+    let (lower, upper): (Vec<_>, Vec<_>) = program.nodes.iter().zip(&static_nodes).partition(|(_, fixed)| **fixed);
+    let lower: Vec<&Node> = lower.into_iter().map(|(node, _)| node).collect();
+    let upper: Vec<&Node> = upper.into_iter().map(|(node, _)| node).collect();
+    let mut crossing: Vec<ValueId> = Vec::new();
+    let read = upper.iter().flat_map(|node| &node.inputs).chain(&program.outputs);
+    for value in read {
+        if is_static[value.0] && !crossing.contains(value) {
+            crossing.push(*value);
+        }
+    }
+    let maker = |value: &ValueId| lower.iter().find(|node| node.output == *value);
+    let boundary = crossing
+        .iter()
+        .map(|value| maker(value).map_or("input".to_owned(), |node| program.layers[node.layer].path.clone()))
+        .collect();
+    Partition {
+        prefix: extract(program, &lower, &program.inputs, &crossing),
+        suffix: extract(program, &upper, &crossing, &program.outputs),
+        boundary,
+    }
+}
+
+/// The program of the nodes that `outputs` need, with its values and weights numbered anew.
+fn extract(program: &Program, nodes: &[&Node], inputs: &[ValueId], outputs: &[ValueId]) -> Program {
+    let mut needed: Vec<bool> = vec![false; program.values.len()];
+    outputs.iter().for_each(|value| needed[value.0] = true);
+    for node in nodes.iter().rev() {
+        if needed[node.output.0] {
+            node.inputs.iter().for_each(|value| needed[value.0] = true);
+        }
+    }
+    let mut part = Program { layers: program.layers.clone(), ..Program::default() };
+    let mut values: BTreeMap<ValueId, ValueId> = BTreeMap::new();
+    let mut params = BTreeMap::new();
+    for value in inputs {
+        let new = part.value(program.shape(*value).clone());
+        values.insert(*value, new);
+    }
+    part.inputs = inputs.iter().map(|value| values[value]).collect();
+    for node in nodes.iter().filter(|node| needed[node.output.0]) {
+        let mut node = (*node).clone();
+        for param in &mut node.params {
+            *param = *params.entry(*param).or_insert_with(|| {
+                part.params.push(program.params[param.0].clone());
+                crate::ops::ParamId(part.params.len() - 1)
+            });
+        }
+        let output = part.value(program.shape(node.output).clone());
+        values.insert(node.output, output);
+        node.output = output;
+        node.inputs.iter_mut().for_each(|value| *value = values[value]);
+        part.nodes.push(node);
+    }
+    part.outputs = outputs.iter().map(|value| values[value]).collect();
+    part
+}
