@@ -5,6 +5,8 @@
 //! makes a `engine::Plan` from both, which owns the freeze setting it was made from; `fit` trains it in
 //! stages and proves that what was frozen stayed frozen.
 
+pub mod compile;
+pub mod engine;
 mod error;
 pub mod freeze;
 pub mod graph;

@@ -4,50 +4,62 @@ use crate::dispatch::vectorized;
 use crate::elementwise::{add_assign, sum_channels};
 use crate::window::Window;
 
-/// The largest value under the window; padding never wins, and of equal values the first does.
+/// The largest value under the window; padding never wins.
 ///
 /// * `x`: `[height, width, channels]`
-/// * `y`, `argmax`: `[out_height, out_width, channels]`; `argmax` is the winner's index in `x`
-pub fn max_pool(window: &Window, x: &[f32], y: &mut [f32], argmax: &mut [u32]) {
+/// * `y`: `[out_height, out_width, channels]`
+pub fn max_pool(window: &Window, x: &[f32], y: &mut [f32]) {
     check(window, x, y);
+    y.fill(f32::NEG_INFINITY);
+    each_tap(window, |at, out| take_larger(&x[at..at + window.channels], &mut y[out..out + window.channels]));
+}
+
+/// Where the maxima came from: of equal values the first.
+///
+/// * `x`, `y`: as [`max_pool`] had and made them
+/// * `argmax`: as `y`; the winner's index in `x`
+pub fn max_pool_argmax(window: &Window, x: &[f32], y: &[f32], argmax: &mut [u32]) {
     assert_eq!(y.len(), argmax.len(), "y and argmax have one length");
-    let channels = window.channels;
-    let mut out = y.chunks_exact_mut(channels).zip(argmax.chunks_exact_mut(channels));
+    argmax.fill(u32::MAX);
+    each_tap(window, |at, out| {
+        let out = out..out + window.channels;
+        note_winner(at as u32, &x[at..at + window.channels], &y[out.clone()], &mut argmax[out]);
+    });
+}
+
+/// Calls `work(index in x, index in y)` for every real cell under every window.
+fn each_tap(window: &Window, mut work: impl FnMut(usize, usize)) {
+    let mut out = 0;
     for oy in 0..window.out_height() {
-        for (ox, (y, argmax)) in (0..window.out_width()).zip(&mut out) {
-            y.fill(f32::NEG_INFINITY);
-            let mut is_first = true;
+        for ox in 0..window.out_width() {
             for ky in window.taps_h(oy) {
                 for kx in window.taps_w(ox) {
-                    let at = (window.input_y(oy, ky) * window.width + window.input_x(ox, kx)) * channels;
-                    if is_first {
-                        take(at as u32, &x[at..at + channels], y, argmax);
-                    } else {
-                        take_larger(at as u32, &x[at..at + channels], y, argmax);
-                    }
-                    is_first = false;
+                    work(
+                        (window.input_y(oy, ky) * window.width + window.input_x(ox, kx)) * window.channels,
+                        out,
+                    );
                 }
             }
-            assert!(!is_first, "every window lies on some real cell");
+            out += window.channels;
         }
     }
 }
 
-fn take(at: u32, x: &[f32], y: &mut [f32], argmax: &mut [u32]) {
-    y.copy_from_slice(x);
-    for (argmax, index) in argmax.iter_mut().zip(at..) {
-        *argmax = index;
+vectorized! {
+    /// Where `x` is larger than `y`, or NaN: `y = x`.
+    fn take_larger(x: &[f32], y: &mut [f32]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = if *x > *y || x.is_nan() { *x } else { *y };
+        }
     }
 }
 
 vectorized! {
-    /// Where `x` is larger than `y`, or NaN: `y = x` and `argmax = at + c`.
-    fn take_larger(at: u32, x: &[f32], y: &mut [f32], argmax: &mut [u32]) {
-        let channels = x.len();
-        let (y, argmax) = (&mut y[..channels], &mut argmax[..channels]);
-        for c in 0..channels {
-            let wins = x[c] > y[c] || x[c].is_nan();
-            y[c] = if wins { x[c] } else { y[c] };
+    /// Where nothing is noted yet and `x` is the maximum `y` (or NaN): `argmax = at + c`.
+    fn note_winner(at: u32, x: &[f32], y: &[f32], argmax: &mut [u32]) {
+        let (y, argmax) = (&y[..x.len()], &mut argmax[..x.len()]);
+        for c in 0..x.len() {
+            let wins = argmax[c] == u32::MAX && (x[c] == y[c] || x[c].is_nan());
             argmax[c] = if wins { at + c as u32 } else { argmax[c] };
         }
     }
@@ -145,19 +157,24 @@ pub fn global_average_pool_backward(pixels: usize, channels: usize, dy: &[f32], 
     }
 }
 
-/// The largest value over all pixels, and its index in `x`; of equal values the first wins.
-/// The gradient is [`max_pool_backward`].
+/// The largest value of each channel.
 ///
 /// * `x`: `[pixels, channels]`
-/// * `y`, `argmax`: `[channels]`
-pub fn global_max_pool(pixels: usize, channels: usize, x: &[f32], y: &mut [f32], argmax: &mut [u32]) {
+/// * `y`: `[channels]`
+pub fn global_max_pool(pixels: usize, channels: usize, x: &[f32], y: &mut [f32]) {
     assert!(pixels > 0 && x.len() == pixels * channels, "x is [pixels, channels], and not empty");
+    assert_eq!(y.len(), channels, "y has one number a channel");
+    y.fill(f32::NEG_INFINITY);
+    x.chunks_exact(channels).for_each(|x| take_larger(x, y));
+}
+
+/// Where the maxima of [`global_max_pool`] came from: of equal values the first.
+pub fn global_max_pool_argmax(channels: usize, x: &[f32], y: &[f32], argmax: &mut [u32]) {
     assert!(y.len() == channels && argmax.len() == channels, "y and argmax have one number a channel");
-    let (first, rest) = x.split_at(channels);
-    take(0, first, y, argmax);
-    for (pixel, x) in rest.chunks_exact(channels).enumerate() {
-        take_larger(((pixel + 1) * channels) as u32, x, y, argmax);
-    }
+    argmax.fill(u32::MAX);
+    x.chunks_exact(channels)
+        .enumerate()
+        .for_each(|(pixel, x)| note_winner((pixel * channels) as u32, x, y, argmax));
 }
 
 #[cfg(test)]
@@ -171,7 +188,8 @@ mod tests {
     fn padding_never_wins_and_the_first_of_equals_does() {
         let window = square(2, 1, 3, 1, 1).with_same_padding();
         let (mut y, mut argmax) = ([0.0; 4], [9; 4]);
-        max_pool(&window, &[-1.0, -1.0, -2.0, -3.0], &mut y, &mut argmax);
+        max_pool(&window, &[-1.0, -1.0, -2.0, -3.0], &mut y);
+        max_pool_argmax(&window, &[-1.0, -1.0, -2.0, -3.0], &y, &mut argmax);
         assert_eq!((y, argmax), ([-1.0; 4], [0; 4]));
         let mut dx = [1.0; 4];
         max_pool_backward(&argmax, &[1.0, 2.0, 3.0, 4.0], &mut dx);
@@ -189,7 +207,7 @@ mod tests {
     #[test]
     fn nan_is_not_hidden() {
         let (mut y, mut argmax) = ([0.0; 1], [0; 1]);
-        global_max_pool(3, 1, &[1.0, f32::NAN, 2.0], &mut y, &mut argmax);
+        global_max_pool(3, 1, &[1.0, f32::NAN, 2.0], &mut y);
         assert!(y[0].is_nan());
     }
 
@@ -202,7 +220,8 @@ mod tests {
             let x = noise(window.input_len(), seed);
             let len = window.out_pixels() * channels;
             let (mut largest, mut mean, mut argmax) = (vec![0.0; len], vec![0.0; len], vec![0; len]);
-            max_pool(&window, &x, &mut largest, &mut argmax);
+            max_pool(&window, &x, &mut largest);
+            max_pool_argmax(&window, &x, &largest, &mut argmax);
             average_pool(&window, &x, &mut mean);
             for i in 0..len {
                 let (pixel, c) = (i / channels, i % channels);
@@ -232,12 +251,13 @@ mod tests {
             dot(&y, &dy)
         });
         let (mut y, mut argmax) = (vec![0.0; 27], vec![0; 27]);
-        max_pool(&window, &x, &mut y, &mut argmax);
+        max_pool(&window, &x, &mut y);
+        max_pool_argmax(&window, &x, &y, &mut argmax);
         let mut dx = vec![0.0; 75];
         max_pool_backward(&argmax, &dy, &mut dx);
         assert_gradient(&x, &dx, 1e-3, |x| {
-            let (mut y, mut argmax) = (vec![0.0; 27], vec![0; 27]);
-            max_pool(&window, x, &mut y, &mut argmax);
+            let mut y = vec![0.0; 27];
+            max_pool(&window, x, &mut y);
             dot(&y, &dy)
         });
         let mut dx = vec![0.0; 75];
@@ -248,7 +268,9 @@ mod tests {
             dot(&y, &dy[..3])
         });
         let (mut y, mut argmax) = (vec![0.0; 3], vec![0; 3]);
-        global_max_pool(25, 3, &x, &mut y, &mut argmax);
+        global_max_pool(25, 3, &x, &mut y);
+        global_max_pool_argmax(3, &x, &y, &mut argmax);
+        (0..3).for_each(|c| assert_eq!(x[argmax[c] as usize], y[c]));
         let expected: Vec<f32> =
             (0..3).map(|c| x.iter().skip(c).step_by(3).copied().fold(-9.0, f32::max)).collect();
         assert_close(&y, &expected, 0.0);

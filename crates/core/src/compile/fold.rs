@@ -2,8 +2,8 @@
 //! the convolution before them, and what is left of them becomes one scale and offset a channel.
 
 use super::Constants;
-use crate::ops::{Affine, BatchNorm, Node, Op, Param, ParamId, Program, Role, ValueId};
 use crate::Tensor;
+use crate::ops::{Affine, BatchNorm, Node, Op, Param, ParamId, Program, Role, ValueId};
 
 /// Folds every normalisation and scaling of the program. The results are equal but for rounding.
 pub fn fold(program: &mut Program, constants: &mut Constants) {
@@ -29,12 +29,7 @@ fn as_affine(node: &Node, constants: &Constants) -> Option<Affine> {
     match &node.op {
         Op::BatchNorm(norm) => Some(batch_norm_affine(norm, |index| value(index).as_slice())),
         Op::Normalize(op) => {
-            // keras.layers.Normalization divides by max(√variance, 1e-7)
-            let deviation = value(1).iter().map(|variance| variance.sqrt().max(1e-7));
-            let (scale, offset): (Vec<f32>, Vec<f32>) = match op.invert {
-                false => deviation.zip(value(0)).map(|(deviation, mean)| (1.0 / deviation, -mean / deviation)).unzip(),
-                true => deviation.zip(value(0)).map(|(deviation, mean)| (deviation, *mean)).unzip(),
-            };
+            let (scale, offset) = op.affine(value(0), value(1));
             Some(Affine { scale, offset })
         }
         _ => None,
@@ -63,7 +58,9 @@ fn absorb(program: &mut Program, constants: &mut Constants, index: usize) -> boo
     if !read_once(program, input) {
         return false;
     }
-    let Some(maker) = program.nodes[..index].iter().position(|node| node.output == input) else { return false };
+    let Some(maker) = program.nodes[..index].iter().position(|node| node.output == input) else {
+        return false;
+    };
     let (kernel, bias) = match &program.nodes[maker].op {
         Op::Conv2d(op) => (program.nodes[maker].params[0], op.bias),
         Op::Depthwise(op) => (program.nodes[maker].params[0], op.bias),
@@ -73,7 +70,8 @@ fn absorb(program: &mut Program, constants: &mut Constants, index: usize) -> boo
     // output channels are the last axis of a kernel; a depthwise kernel's are its last two
     let channels = program.shape(output).last().copied().unwrap_or(1);
     let scale: Vec<f32> = (0..channels).map(|channel| affine.scale[channel % affine.scale.len()]).collect();
-    let offset: Vec<f32> = (0..channels).map(|channel| affine.offset[channel % affine.offset.len()]).collect();
+    let offset: Vec<f32> =
+        (0..channels).map(|channel| affine.offset[channel % affine.offset.len()]).collect();
     let mut folded = constants[kernel.0].clone();
     folded.data.iter_mut().enumerate().for_each(|(element, weight)| *weight *= scale[element % channels]);
     let old_bias = bias.then(|| constants[program.nodes[maker].params[1].0].data.clone());

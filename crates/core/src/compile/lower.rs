@@ -30,9 +30,10 @@ fn lower_graph(
         let found = match &layer.body {
             Body::Kind(_) if call.inputs.is_empty() => {
                 let position = graph.inputs.iter().position(|id| id.call == index);
-                position.and_then(|position| inputs.get(position)).map(|value| vec![*value]).ok_or_else(|| {
-                    Error::shape(&path, "an input layer that is no input of its model")
-                })?
+                position
+                    .and_then(|position| inputs.get(position))
+                    .map(|value| vec![*value])
+                    .ok_or_else(|| Error::shape(&path, "an input layer that is no input of its model"))?
             }
             Body::Kind(kind) => {
                 let info = LayerInfo { frozen: freeze.is_frozen(&path), path };

@@ -43,11 +43,17 @@ impl Memory {
                 slot_of[node.output.0] = slot_of[root[node.output.0]];
             } else {
                 let wanted = length(node.output);
-                let enough = free.iter().copied().filter(|slot| slots[*slot] >= wanted).min_by_key(|slot| slots[*slot]);
-                let slot = enough.or_else(|| free.iter().copied().max_by_key(|slot| slots[*slot])).unwrap_or_else(|| {
-                    slots.push(0);
-                    slots.len() - 1
-                });
+                let enough = free
+                    .iter()
+                    .copied()
+                    .filter(|slot| slots[*slot] >= wanted)
+                    .min_by_key(|slot| slots[*slot]);
+                let slot = enough
+                    .or_else(|| free.iter().copied().max_by_key(|slot| slots[*slot]))
+                    .unwrap_or_else(|| {
+                        slots.push(0);
+                        slots.len() - 1
+                    });
                 free.retain(|other| *other != slot);
                 slots[slot] = slots[slot].max(wanted);
                 slot_of[node.output.0] = Some(slot);

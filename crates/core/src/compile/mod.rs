@@ -14,7 +14,6 @@ pub use partition::Partition;
 use crate::engine::{Plan, Prefix, Suffix};
 use crate::freeze::Freeze;
 use crate::graph::Model;
-use crate::ops::Program;
 use crate::{Error, Result, Shape, Tensor};
 
 /// The values of a frozen program's weights, by [`crate::ops::ParamId`].
@@ -34,7 +33,13 @@ pub enum Statistics {
 /// setting: to train other layers, compile again.
 ///
 /// Errors: the shapes do not fit, a layer cannot be run, a weight is missing.
-pub fn compile(model: &Model, freeze: Freeze, inputs: &[Shape], batch: usize, statistics: Statistics) -> Result<Plan> {
+pub fn compile(
+    model: &Model,
+    freeze: Freeze,
+    inputs: &[Shape],
+    batch: usize,
+    statistics: Statistics,
+) -> Result<Plan> {
     let program = lower::lower(&model.graph, &freeze, inputs)?;
     let Partition { mut prefix, suffix, boundary } = partition::partition(&program);
     let mut constants = prefix
@@ -49,14 +54,7 @@ pub fn compile(model: &Model, freeze: Freeze, inputs: &[Shape], batch: usize, st
         .iter()
         .map(|param| Ok(checked(model, &param.path, &param.shape)?.data))
         .collect::<Result<Vec<_>>>()?;
-    let cost = |program: &Program| {
-        let of = |node| program.nodes[node].op.kind().cost(
-            &program.input_shapes(&program.nodes[node]),
-            &program.param_shapes(&program.nodes[node]),
-        );
-        (0..program.nodes.len()).map(|node| of(node).multiply_adds).sum()
-    };
-    let multiply_adds = [cost(&prefix), cost(&suffix)];
+    let multiply_adds = [prefix.multiply_adds(), suffix.multiply_adds()];
     Ok(Plan {
         multiply_adds,
         prefix: Prefix::new(prefix, constants),

@@ -30,7 +30,8 @@ pub fn partition(program: &Program) -> Partition {
         is_static[node.output.0] = fixed;
         static_nodes.push(fixed);
     }
-    let (lower, upper): (Vec<_>, Vec<_>) = program.nodes.iter().zip(&static_nodes).partition(|(_, fixed)| **fixed);
+    let (lower, upper): (Vec<_>, Vec<_>) =
+        program.nodes.iter().zip(&static_nodes).partition(|(_, fixed)| **fixed);
     let lower: Vec<&Node> = lower.into_iter().map(|(node, _)| node).collect();
     let upper: Vec<&Node> = upper.into_iter().map(|(node, _)| node).collect();
     let mut crossing: Vec<ValueId> = Vec::new();

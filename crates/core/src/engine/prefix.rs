@@ -26,10 +26,12 @@ struct Arena {
 impl Prefix {
     pub(crate) fn new(program: Program, constants: Constants) -> Self {
         let memory = Memory::plan(&program);
-        let bind = |node| {
+        let bind = |node: usize| {
             let node = &program.nodes[node];
-            let mut instance = node.op.kind().bind(&program.input_shapes(node), &program.param_shapes(node), 0);
-            let params: Vec<&[f32]> = node.params.iter().map(|param| constants[param.0].data.as_slice()).collect();
+            let mut instance =
+                node.op.kind().bind(&program.input_shapes(node), &program.param_shapes(node), 0);
+            let params: Vec<&[f32]> =
+                node.params.iter().map(|param| constants[param.0].data.as_slice()).collect();
             instance.load(&params);
             instance
         };
@@ -110,6 +112,7 @@ impl Prefix {
                 node.params.iter().map(|param| self.constants[param.0].data.as_slice()).collect();
             let output_len = len(program.shape(node.output));
             instance.infer(&inputs, &params, &mut output[..output_len], &mut arena.scratch);
+            drop(inputs);
             arena.slots[slot] = output;
         }
         let mut rest = row;

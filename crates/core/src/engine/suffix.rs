@@ -30,11 +30,17 @@ pub enum LossInput {
 }
 
 impl Suffix {
-    pub(crate) fn new(mut program: Program, weights: Vec<Vec<f32>>, batch: usize, statistics: Statistics) -> Self {
+    pub(crate) fn new(
+        mut program: Program,
+        weights: Vec<Vec<f32>>,
+        batch: usize,
+        statistics: Statistics,
+    ) -> Self {
         separate_repeated_inputs(&mut program);
         let len = |value: ValueId| program.shape(value).iter().product::<usize>();
         let is_trained = |param: usize| {
-            let readers = || program.nodes.iter().filter(|node| node.params.iter().any(|other| other.0 == param));
+            let readers =
+                || program.nodes.iter().filter(|node| node.params.iter().any(|other| other.0 == param));
             program.params[param].role == Role::Trainable
                 && readers().any(|node| !program.layers[node.layer].frozen)
         };
@@ -46,7 +52,7 @@ impl Suffix {
                 || node.inputs.iter().any(|value| needs_grad[value.0]);
         }
         let (grad_slot, slot_lens) = plan_gradients(&program, &needs_grad);
-        let bind = |node| {
+        let bind = |node: usize| {
             let node = &program.nodes[node];
             node.op.kind().bind(&program.input_shapes(node), &program.param_shapes(node), batch)
         };
@@ -56,7 +62,11 @@ impl Suffix {
         };
         let mut suffix = Self {
             instances: (0..program.nodes.len()).map(bind).collect(),
-            gradients: weights.iter().zip(&trainable).map(|(w, t)| vec![0.0; if *t { w.len() } else { 0 }]).collect(),
+            gradients: weights
+                .iter()
+                .zip(&trainable)
+                .map(|(w, t)| vec![0.0; if *t { w.len() } else { 0 }])
+                .collect(),
             values: (0..program.values.len()).map(|value| vec![0.0; batch * len(ValueId(value))]).collect(),
             grads: slot_lens.iter().map(|len| vec![0.0; batch * len]).collect(),
             modes: program.nodes.iter().map(|node| mode_of(node.layer)).collect(),
@@ -94,7 +104,11 @@ impl Suffix {
 
     /// The paths and present values of all weights above the boundary, statistics included.
     pub fn weights(&self) -> impl Iterator<Item = (&str, &[f32])> {
-        self.program.params.iter().zip(&self.weights).map(|(param, value)| (param.path.as_str(), value.as_slice()))
+        self.program
+            .params
+            .iter()
+            .zip(&self.weights)
+            .map(|(param, value)| (param.path.as_str(), value.as_slice()))
     }
 
     /// Replaces a weight's value, e.g. by that of a checkpoint. Call [`Suffix::reload`] after the last.
@@ -106,9 +120,11 @@ impl Suffix {
 
     /// The trained weights: `(path, weight, gradient)` in a fixed order. Call [`Suffix::reload`] after a change.
     pub fn trained(&mut self) -> impl Iterator<Item = (&str, &mut [f32], &mut [f32])> {
-        let rows = self.program.params.iter().zip(&mut self.weights).zip(&mut self.gradients).zip(&self.trainable);
-        rows.filter(|(_, trainable)| **trainable)
-            .map(|(((param, weight), gradient), _)| (param.path.as_str(), weight.as_mut_slice(), gradient.as_mut_slice()))
+        let rows =
+            self.program.params.iter().zip(&mut self.weights).zip(&mut self.gradients).zip(&self.trainable);
+        rows.filter(|(_, trainable)| **trainable).map(|(((param, weight), gradient), _)| {
+            (param.path.as_str(), weight.as_mut_slice(), gradient.as_mut_slice())
+        })
     }
 
     /// Packs the weights anew after they have changed.
@@ -292,7 +308,12 @@ impl std::fmt::Debug for Suffix {
     }
 }
 
-fn gather<'a>(program: &Program, values: &'a [Vec<f32>], ids: &[ValueId], images: usize) -> SmallVec<[&'a [f32]; 8]> {
+fn gather<'a>(
+    program: &Program,
+    values: &'a [Vec<f32>],
+    ids: &[ValueId],
+    images: usize,
+) -> SmallVec<[&'a [f32]; 8]> {
     let len = |value: &ValueId| images * program.shape(*value).iter().product::<usize>();
     ids.iter().map(|value| &values[value.0][..len(value)]).collect()
 }
@@ -330,10 +351,11 @@ fn plan_gradients(program: &Program, needs_grad: &[bool]) -> (Vec<Option<usize>>
         }
         let wanted: usize = program.shape(value).iter().product();
         let enough = free.iter().copied().filter(|slot| lens[*slot] >= wanted).min_by_key(|slot| lens[*slot]);
-        let slot = enough.or_else(|| free.iter().copied().max_by_key(|slot| lens[*slot])).unwrap_or_else(|| {
-            lens.push(0);
-            lens.len() - 1
-        });
+        let slot =
+            enough.or_else(|| free.iter().copied().max_by_key(|slot| lens[*slot])).unwrap_or_else(|| {
+                lens.push(0);
+                lens.len() - 1
+            });
         free.retain(|other| *other != slot);
         lens[slot] = lens[slot].max(wanted);
         slot_of[value.0] = Some(slot);

@@ -1,12 +1,45 @@
 //! The tensor operations that layers lower to. An op's struct holds its attributes; [`OpKind::bind`] makes an
 //! [`Instance`] for given shapes that owns all memory it needs, so that running it allocates nothing.
 //!
-//! To add an op: one file here with the struct, its shape, cost and instance, and a line in [`Op`].
+//! To add an op: one file here with the struct, its shape, cost and instance, and a line in `list.rs`.
 
+mod affine;
+mod batch_norm;
+mod binary;
+mod concat;
+mod conv2d;
+mod dense;
+mod depthwise;
+mod dropout;
+mod list;
+mod normalize;
+mod pad;
+mod parallel;
+mod pool;
 mod program;
 mod reshape;
+mod resize;
+mod softmax;
+mod unary;
+mod window;
 
+pub use affine::Affine;
+pub use batch_norm::BatchNorm;
+pub use binary::{Binary, BinaryKind};
+pub use concat::Concat;
+pub use conv2d::Conv2d;
+pub use dense::Dense;
+pub use depthwise::Depthwise;
+pub use dropout::Dropout;
+pub use list::Op;
+pub use normalize::Normalize;
+pub use pad::{Crop, Pad};
+pub use pool::{GlobalPool, Pool, PoolKind};
 pub use reshape::Reshape;
+pub use resize::{Resize, ResizeMethod};
+pub use softmax::Softmax;
+pub use unary::Unary;
+pub use window::Padding;
 
 pub use program::{LayerInfo, Lowering, Node, Param, ParamId, Program, Role, ValueId};
 
@@ -48,7 +81,7 @@ pub struct Forward<'a> {
 }
 
 /// What an op's backward pass is given; values and mode are those of the forward pass before it.
-pub struct Backward<'a> {
+pub struct Backward<'a, 'g> {
     /// The number of images.
     pub batch: usize,
     /// The input values.
@@ -60,9 +93,9 @@ pub struct Backward<'a> {
     /// The loss's gradient by the output.
     pub output_grad: &'a [f32],
     /// Where the gradients by the inputs are added (`+=`); `None` where nobody needs one.
-    pub input_grads: &'a mut [Option<&'a mut [f32]>],
+    pub input_grads: &'a mut [Option<&'g mut [f32]>],
     /// Where the gradients by the weights are added (`+=`); `None` where nobody needs one.
-    pub param_grads: &'a mut [Option<&'a mut [f32]>],
+    pub param_grads: &'a mut [Option<&'g mut [f32]>],
     /// As in training or as in prediction.
     pub mode: Mode,
 }
@@ -100,31 +133,17 @@ pub trait Instance: Send + Sync {
     fn forward(&mut self, args: Forward<'_>);
 
     /// Adds the gradients. Runs after `forward` on the same values.
-    fn backward(&mut self, args: Backward<'_>);
+    fn backward(&mut self, args: Backward<'_, '_>);
 
     /// After a forward pass in training mode: brings the non-trainable weight `params[index]` (a moving
     /// statistic) up to date in place.
     fn update_state(&self, _index: usize, _value: &mut [f32]) {}
 }
 
-/// Every op.
-#[derive(Clone, Debug)]
-pub enum Op {
-    /// See [`Reshape`].
-    Reshape(Reshape),
-}
-
-impl Op {
-    /// The attributes.
-    pub fn kind(&self) -> &dyn OpKind {
-        match self {
-            Self::Reshape(op) => op,
-        }
-    }
-}
-
-impl From<Reshape> for Op {
-    fn from(op: Reshape) -> Self {
-        Self::Reshape(op)
+/// The only input of an op that takes one.
+fn one_of(inputs: &[Shape]) -> Result<&Shape, String> {
+    match inputs {
+        [input] => Ok(input),
+        _ => Err(format!("expected one input, received {}", inputs.len())),
     }
 }

@@ -89,6 +89,12 @@ impl Program {
         node.inputs.iter().map(|value| self.shape(*value).clone()).collect()
     }
 
+    /// The multiply-adds of one image.
+    pub fn multiply_adds(&self) -> u64 {
+        let cost = |node: &Node| Op::kind(&node.op).cost(&self.input_shapes(node), &self.param_shapes(node));
+        self.nodes.iter().map(|node| cost(node).multiply_adds).sum()
+    }
+
     /// The shapes of a node's weights.
     pub fn param_shapes(&self, node: &Node) -> Vec<Shape> {
         node.params.iter().map(|param| self.params[param.0].shape.clone()).collect()

@@ -45,7 +45,7 @@ impl Instance for Bound {
         args.output.copy_from_slice(args.inputs[0]);
     }
 
-    fn backward(&mut self, args: Backward<'_>) {
+    fn backward(&mut self, args: Backward<'_, '_>) {
         if let Some(grad) = &mut args.input_grads[0] {
             grad.iter_mut().zip(args.output_grad).for_each(|(grad, dy)| *grad += dy);
         }

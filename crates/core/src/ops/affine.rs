@@ -1,0 +1,77 @@
+//! `affine`: a constant scale and offset, for all channels or one a channel (the last axis).
+
+use super::parallel::{Pieces, image};
+use super::{Backward, Cost, Forward, Instance, OpKind, one_of};
+use crate::Shape;
+use frostline_kernels::{Activation, scale_shift, scale_shift_backward_input};
+
+/// `y = x · scale + offset`; the lists have one element, or as many as the last axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Affine {
+    /// Factors.
+    pub scale: Vec<f32>,
+    /// Terms.
+    pub offset: Vec<f32>,
+}
+
+impl OpKind for Affine {
+    fn name(&self) -> &'static str {
+        "affine"
+    }
+
+    fn output_shape(&self, inputs: &[Shape], _: &[Shape]) -> Result<Shape, String> {
+        let input = one_of(inputs)?;
+        let channels = input.last().copied().unwrap_or(1);
+        let fits = |len: usize| len == 1 || len == channels;
+        let (scale, offset) = (self.scale.len(), self.offset.len());
+        (fits(scale) && fits(offset))
+            .then(|| input.clone())
+            .ok_or_else(|| format!("{scale} factors and {offset} terms do not fit values of {input:?}"))
+    }
+
+    fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
+        let values = inputs[0].iter().product::<usize>() as u64;
+        Cost { multiply_adds: values, bytes: 8 * values }
+    }
+
+    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+        let channels = inputs[0].last().copied().unwrap_or(1);
+        let spread = |list: &[f32]| (0..channels).map(|channel| list[channel % list.len()]).collect();
+        Box::new(Bound {
+            channels,
+            scale: spread(&self.scale),
+            offset: spread(&self.offset),
+            pieces: Pieces::new(batch, 0),
+        })
+    }
+}
+
+struct Bound {
+    channels: usize,
+    scale: Vec<f32>,
+    offset: Vec<f32>,
+    pieces: Pieces,
+}
+
+impl Instance for Bound {
+    fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+        scale_shift(self.channels, inputs[0], &self.scale, &self.offset, Activation::Linear, output);
+    }
+
+    fn forward(&mut self, args: Forward<'_>) {
+        let (channels, scale, offset) = (self.channels, &self.scale, &self.offset);
+        self.pieces.each_image(args.batch, args.output, |index, y, _| {
+            let x = image(args.inputs[0], args.batch, index);
+            scale_shift(channels, x, scale, offset, Activation::Linear, y);
+        });
+    }
+
+    fn backward(&mut self, args: Backward<'_, '_>) {
+        let (channels, scale, batch) = (self.channels, &self.scale, args.batch);
+        if let Some(dx) = &mut args.input_grads[0] {
+            self.pieces.each_image(batch, dx, |index, dx, _| {
+                scale_shift_backward_input(channels, image(args.output_grad, batch, index), scale, dx);
+            });
+        }
+    }
+}

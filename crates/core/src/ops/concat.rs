@@ -1,0 +1,87 @@
+//! `concat`: several values behind each other along one axis.
+
+use super::parallel::{Pieces, image};
+use super::{Backward, Cost, Forward, Instance, OpKind};
+use crate::Shape;
+
+/// Attributes: the axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Concat {
+    /// Counted without the batch.
+    pub axis: usize,
+}
+
+impl OpKind for Concat {
+    fn name(&self) -> &'static str {
+        "concat"
+    }
+
+    fn output_shape(&self, inputs: &[Shape], _: &[Shape]) -> Result<Shape, String> {
+        let first = inputs.first().ok_or("expected at least one input, received none")?;
+        let fits = |shape: &Shape| {
+            shape.len() == first.len()
+                && self.axis < shape.len()
+                && shape.iter().zip(first).enumerate().all(|(axis, (a, b))| axis == self.axis || a == b)
+        };
+        if !inputs.iter().all(fits) {
+            return Err(format!("shapes {inputs:?} cannot be joined along axis {}", self.axis));
+        }
+        let mut shape = first.clone();
+        shape[self.axis] = inputs.iter().map(|input| input[self.axis]).sum();
+        Ok(shape)
+    }
+
+    fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
+        Cost { multiply_adds: 0, bytes: 8 * inputs.iter().flatten().product::<usize>() as u64 }
+    }
+
+    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+        // everything from the axis on is one row, as in a matrix whose columns are joined
+        let columns: Vec<usize> = inputs.iter().map(|shape| shape[self.axis..].iter().product()).collect();
+        let rows = inputs[0][..self.axis].iter().product();
+        Box::new(Bound { rows, total: columns.iter().sum(), columns, pieces: Pieces::new(batch, 0) })
+    }
+}
+
+struct Bound {
+    rows: usize,
+    columns: Vec<usize>,
+    total: usize,
+    pieces: Pieces,
+}
+
+impl Instance for Bound {
+    fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+        let mut offset = 0;
+        for (x, columns) in inputs.iter().zip(&self.columns) {
+            frostline_kernels::copy_columns(self.rows, *columns, x, self.total, offset, output);
+            offset += columns;
+        }
+    }
+
+    fn forward(&mut self, args: Forward<'_>) {
+        let (rows, total, columns) = (self.rows, self.total, &self.columns);
+        self.pieces.each_image(args.batch, args.output, |index, y, _| {
+            let mut offset = 0;
+            for (x, columns) in args.inputs.iter().zip(columns) {
+                let x = image(x, args.batch, index);
+                frostline_kernels::copy_columns(rows, *columns, x, total, offset, y);
+                offset += columns;
+            }
+        });
+    }
+
+    fn backward(&mut self, args: Backward<'_, '_>) {
+        let (rows, total, batch) = (self.rows, self.total, args.batch);
+        let mut offset = 0;
+        for (dx, columns) in args.input_grads.iter_mut().zip(&self.columns) {
+            if let Some(dx) = dx {
+                self.pieces.each_image(batch, dx, |index, dx, _| {
+                    let dy = image(args.output_grad, batch, index);
+                    frostline_kernels::add_columns_back(rows, *columns, dx, total, offset, dy);
+                });
+            }
+            offset += columns;
+        }
+    }
+}

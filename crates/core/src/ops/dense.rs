@@ -1,0 +1,119 @@
+//! `dense`: a matrix product over the last axis.
+
+use super::parallel::{Pieces, images};
+use super::{Backward, Cost, Forward, Instance, OpKind, one_of};
+use crate::Shape;
+use frostline_kernels::{Accumulate, Activation, activate, matmul, matmul_at, matmul_bt, sum_channels};
+
+/// Input: `x […, in]`. Weights: kernel `[in, out]`, and with `bias` `[out]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dense {
+    /// Whether there is a bias.
+    pub bias: bool,
+    /// Applied to the result. Fusion sets it, in frozen prefixes.
+    pub activation: Activation,
+}
+
+impl OpKind for Dense {
+    fn name(&self) -> &'static str {
+        "dense"
+    }
+
+    fn output_shape(&self, inputs: &[Shape], params: &[Shape]) -> Result<Shape, String> {
+        let input = one_of(inputs)?;
+        match (input.split_last(), params.first().map(Vec::as_slice)) {
+            (Some((width, rows)), Some([wanted, out])) if width == wanted => Ok([rows, &[*out]].concat()),
+            _ => Err(format!("a kernel of {:?} does not fit values of {input:?}", params.first())),
+        }
+    }
+
+    fn cost(&self, inputs: &[Shape], params: &[Shape]) -> Cost {
+        let rows: usize = inputs[0].iter().rev().skip(1).product();
+        let weights: usize = params[0].iter().product();
+        let values = inputs[0].iter().product::<usize>() + rows * params[0][1];
+        Cost { multiply_adds: (rows * weights) as u64, bytes: 4 * values as u64 }
+    }
+
+    fn bind(&self, inputs: &[Shape], params: &[Shape], batch: usize) -> Box<dyn Instance> {
+        let (width, out) = (params[0][0], params[0][1]);
+        let rows = inputs[0].iter().product::<usize>() / width.max(1);
+        Box::new(Bound {
+            op: self.clone(),
+            rows,
+            width,
+            out,
+            pieces: Pieces::new(batch, 0),
+            sums: Pieces::with_sums(batch, 0, width * out + out, 0),
+        })
+    }
+}
+
+struct Bound {
+    op: Dense,
+    rows: usize,
+    width: usize,
+    out: usize,
+    pieces: Pieces,
+    sums: Pieces,
+}
+
+impl Bound {
+    /// `y = x · kernel + bias` for `rows` rows.
+    fn product(&self, rows: usize, x: &[f32], params: &[&[f32]], y: &mut [f32]) {
+        if self.op.bias {
+            y.chunks_exact_mut(self.out).for_each(|row| row.copy_from_slice(params[1]));
+        }
+        let accumulate = if self.op.bias { Accumulate::Add } else { Accumulate::Overwrite };
+        matmul(rows, self.width, self.out, x, params[0], y, accumulate);
+    }
+}
+
+impl Instance for Bound {
+    fn infer_scratch(&self) -> usize {
+        self.rows * self.out
+    }
+
+    fn infer(&self, inputs: &[&[f32]], params: &[&[f32]], output: &mut [f32], scratch: &mut [f32]) {
+        if self.op.activation == Activation::Linear {
+            return self.product(self.rows, inputs[0], params, output);
+        }
+        let product = &mut scratch[..self.rows * self.out];
+        self.product(self.rows, inputs[0], params, product);
+        activate(self.op.activation, product, output);
+    }
+
+    fn forward(&mut self, args: Forward<'_>) {
+        debug_assert!(self.op.activation == Activation::Linear, "fused products are in frozen prefixes only");
+        let mut pieces = std::mem::take(&mut self.pieces);
+        pieces.each(args.batch, args.output, |range, y, _| {
+            let rows = range.len() * self.rows;
+            self.product(rows, images(args.inputs[0], args.batch, range), args.params, y);
+        });
+        self.pieces = pieces;
+    }
+
+    fn backward(&mut self, args: Backward<'_, '_>) {
+        let (rows, width, out) = (self.rows, self.width, self.out);
+        let (batch, dy) = (args.batch, args.output_grad);
+        if let Some(dx) = &mut args.input_grads[0] {
+            self.pieces.each(batch, dx, |range, dx, _| {
+                let rows = range.len() * rows;
+                matmul_bt(rows, out, width, images(dy, batch, range), args.params[0], dx, Accumulate::Add);
+            });
+        }
+        if args.param_grads.iter().any(Option::is_some) {
+            self.sums.sum(batch, |range, piece| {
+                let (dw, db) = piece.sums.split_at_mut(width * out);
+                let rows = range.len() * rows;
+                let (x, dy) = (images(args.inputs[0], batch, range.clone()), images(dy, batch, range));
+                matmul_at(width, rows, out, x, dy, dw, Accumulate::Overwrite);
+                sum_channels(out, dy, db);
+            });
+            for (offset, grad) in [0, width * out].into_iter().zip(args.param_grads.iter_mut()) {
+                if let Some(grad) = grad {
+                    self.sums.add_sums(offset, grad);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `depthwise`: each channel convolved by itself. Kernels are `[kernel_h, kernel_w, channels, multiplier]`.
+
+use super::parallel::{Pieces, image};
+use super::window::window;
+use super::{Backward, Cost, Forward, Instance, OpKind, Padding, one_of};
+use crate::Shape;
+use frostline_kernels::{Activation, DepthwiseShape, Epilogue};
+
+/// Input: `x [height, width, channels]`; output channel `c · multiplier + m`. Weights: kernel, and with `bias`
+/// `[channels · multiplier]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Depthwise {
+    /// Down and across.
+    pub strides: [usize; 2],
+    /// Around the image.
+    pub padding: Padding,
+    /// Distance of the kernel's taps.
+    pub dilation: [usize; 2],
+    /// Whether there is a bias.
+    pub bias: bool,
+    /// Applied to the result. Fusion sets it, in frozen prefixes.
+    pub activation: Activation,
+}
+
+impl Depthwise {
+    fn shape(&self, input: &Shape, params: &[Shape]) -> Result<DepthwiseShape, String> {
+        let Some(&[kernel_h, kernel_w, channels, multiplier]) = params.first().map(Vec::as_slice) else {
+            return Err(format!("expected a kernel of four dimensions, received {params:?}"));
+        };
+        let window = window(input, [kernel_h, kernel_w], self.strides, self.dilation, self.padding)?;
+        if channels != window.channels {
+            return Err(format!("a kernel of {:?} does not fit an image of {input:?}", params[0]));
+        }
+        Ok(DepthwiseShape { window, multiplier })
+    }
+}
+
+impl OpKind for Depthwise {
+    fn name(&self) -> &'static str {
+        "depthwise"
+    }
+
+    fn output_shape(&self, inputs: &[Shape], params: &[Shape]) -> Result<Shape, String> {
+        let shape = self.shape(one_of(inputs)?, params)?;
+        Ok(vec![shape.window.out_height(), shape.window.out_width(), shape.out_channels()])
+    }
+
+    fn cost(&self, inputs: &[Shape], params: &[Shape]) -> Cost {
+        let Ok(shape) = self.shape(&inputs[0], params) else { return Cost::default() };
+        let outputs = shape.output_len();
+        let taps = shape.window.kernel_h * shape.window.kernel_w;
+        let values = inputs[0].iter().product::<usize>() + outputs;
+        Cost { multiply_adds: (outputs * taps) as u64, bytes: 4 * values as u64 }
+    }
+
+    fn bind(&self, inputs: &[Shape], params: &[Shape], batch: usize) -> Box<dyn Instance> {
+        let shape = self.shape(&inputs[0], params).expect("the shape was checked when the op was pushed");
+        let scratch = frostline_kernels::depthwise_scratch_len(&shape);
+        Box::new(Bound {
+            op: self.clone(),
+            pieces: Pieces::new(batch, scratch),
+            sums: Pieces::with_sums(batch, 0, shape.weights_len() + shape.out_channels(), 0),
+            scratch,
+            shape,
+        })
+    }
+}
+
+struct Bound {
+    op: Depthwise,
+    shape: DepthwiseShape,
+    scratch: usize,
+    pieces: Pieces,
+    sums: Pieces,
+}
+
+impl Instance for Bound {
+    fn infer_scratch(&self) -> usize {
+        self.scratch
+    }
+
+    fn infer(&self, inputs: &[&[f32]], params: &[&[f32]], output: &mut [f32], scratch: &mut [f32]) {
+        let bias = self.op.bias.then(|| params[1]);
+        let epilogue = Epilogue { bias, residual: None, activation: self.op.activation };
+        frostline_kernels::depthwise(&self.shape, inputs[0], params[0], output, epilogue, scratch);
+    }
+
+    fn forward(&mut self, args: Forward<'_>) {
+        let (op, shape) = (&self.op, &self.shape);
+        let epilogue =
+            Epilogue { bias: op.bias.then(|| args.params[1]), residual: None, activation: op.activation };
+        self.pieces.each_image(args.batch, args.output, |index, y, scratch| {
+            let x = image(args.inputs[0], args.batch, index);
+            frostline_kernels::depthwise(shape, x, args.params[0], y, epilogue, scratch);
+        });
+    }
+
+    fn backward(&mut self, args: Backward<'_, '_>) {
+        debug_assert!(
+            self.op.activation == Activation::Linear,
+            "fused convolutions are in frozen prefixes only"
+        );
+        let (batch, dy, shape) = (args.batch, args.output_grad, &self.shape);
+        if let Some(dx) = &mut args.input_grads[0] {
+            self.pieces.each_image(batch, dx, |index, dx, _| {
+                frostline_kernels::depthwise_backward_input(
+                    shape,
+                    args.params[0],
+                    image(dy, batch, index),
+                    dx,
+                );
+            });
+        }
+        if args.param_grads.iter().any(Option::is_some) {
+            let weights_len = shape.weights_len();
+            self.sums.sum_images(batch, |index, piece| {
+                let (dw, db) = piece.sums.split_at_mut(weights_len);
+                let (x, dy) = (image(args.inputs[0], batch, index), image(dy, batch, index));
+                frostline_kernels::depthwise_backward_weights(shape, x, dy, dw);
+                frostline_kernels::sum_channels(shape.out_channels(), dy, db);
+            });
+            for (offset, grad) in [0, weights_len].into_iter().zip(args.param_grads.iter_mut()) {
+                if let Some(grad) = grad {
+                    self.sums.add_sums(offset, grad);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `dropout`: in training each element (or each channel of an image) is zero with probability `rate`, and the
+//! others are scaled by `1 / (1 − rate)`; in inference the identity. Source: Srivastava et al. 2014; Keras.
+
+use super::parallel::{Pieces, image};
+use super::{Backward, Cost, Forward, Instance, Mode, OpKind, one_of};
+use crate::Shape;
+
+/// Attributes as Keras names them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dropout {
+    /// In `[0, 1)`.
+    pub rate: f32,
+    /// Whole channels are dropped, as `SpatialDropout2D` does.
+    pub spatial: bool,
+}
+
+impl OpKind for Dropout {
+    fn name(&self) -> &'static str {
+        "dropout"
+    }
+
+    fn output_shape(&self, inputs: &[Shape], _: &[Shape]) -> Result<Shape, String> {
+        let valid = (0.0..1.0).contains(&self.rate);
+        valid.then(|| ()).ok_or_else(|| format!("`rate` is {}, expected 0 to below 1", self.rate))?;
+        one_of(inputs).cloned()
+    }
+
+    fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
+        let values = inputs[0].iter().product::<usize>() as u64;
+        Cost { multiply_adds: values, bytes: 8 * values }
+    }
+
+    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+        let period =
+            if self.spatial { inputs[0].last().copied().unwrap_or(1) } else { inputs[0].iter().product() };
+        Box::new(Bound { rate: self.rate, period, seed: 0, pieces: Pieces::new(batch, 0) })
+    }
+}
+
+struct Bound {
+    rate: f32,
+    /// An image has so many different masks; then they repeat (one a channel).
+    period: usize,
+    /// Of the last forward pass: the mask is drawn again in the backward pass, not kept.
+    seed: u64,
+    pieces: Pieces,
+}
+
+impl Bound {
+    /// What the element is multiplied with: a function of the seed and its place alone.
+    fn factor(rate: f32, seed: u64, image: usize, element: usize) -> f32 {
+        let place = (image as u64) << 32 | element as u64;
+        let unit = (mix(seed ^ mix(place)) >> 40) as f32 / (1u64 << 24) as f32;
+        if unit < rate { 0.0 } else { 1.0 / (1.0 - rate) }
+    }
+}
+
+/// SplitMix64's finaliser (Steele, Lea, Flood 2014).
+fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    value ^ (value >> 31)
+}
+
+impl Instance for Bound {
+    fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+        output.copy_from_slice(inputs[0]);
+    }
+
+    fn forward(&mut self, args: Forward<'_>) {
+        self.seed = args.seed;
+        if args.mode == Mode::Inference || self.rate == 0.0 {
+            args.output.copy_from_slice(args.inputs[0]);
+            return;
+        }
+        let (rate, seed, period) = (self.rate, args.seed, self.period);
+        self.pieces.each_image(args.batch, args.output, |index, y, _| {
+            let x = image(args.inputs[0], args.batch, index);
+            for (element, (y, x)) in y.iter_mut().zip(x).enumerate() {
+                *y = x * Self::factor(rate, seed, index, element % period);
+            }
+        });
+    }
+
+    fn backward(&mut self, args: Backward<'_, '_>) {
+        let (rate, seed, period, batch, mode) = (self.rate, self.seed, self.period, args.batch, args.mode);
+        if let Some(dx) = &mut args.input_grads[0] {
+            self.pieces.each_image(batch, dx, |index, dx, _| {
+                let dy = image(args.output_grad, batch, index);
+                for (element, (dx, dy)) in dx.iter_mut().zip(dy).enumerate() {
+                    let drops = mode == Mode::Training && rate > 0.0;
+                    *dx += if drops { dy * Self::factor(rate, seed, index, element % period) } else { *dy };
+                }
+            });
+        }
+    }
+}

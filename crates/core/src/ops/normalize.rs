@@ -1,0 +1,85 @@
+//! `normalize`: `(x − mean) / max(√variance, 1e-7)` a channel, or its inverse. The statistics never train.
+//! Source: `keras.layers.Normalization`.
+
+use super::parallel::{Pieces, image};
+use super::{Backward, Cost, Forward, Instance, OpKind, one_of};
+use crate::Shape;
+use frostline_kernels::{Activation, scale_shift, scale_shift_backward_input};
+
+/// Weights: mean and variance, `[channels]` each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Normalize {
+    /// Undo the normalisation instead.
+    pub invert: bool,
+}
+
+impl Normalize {
+    /// The layer as a scale and an offset a channel.
+    pub(crate) fn affine(&self, mean: &[f32], variance: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        let channels = mean.iter().zip(variance).map(|(mean, variance)| {
+            let deviation = variance.sqrt().max(1e-7);
+            if self.invert { (deviation, *mean) } else { (1.0 / deviation, -mean / deviation) }
+        });
+        channels.unzip()
+    }
+}
+
+impl OpKind for Normalize {
+    fn name(&self) -> &'static str {
+        "normalize"
+    }
+
+    fn output_shape(&self, inputs: &[Shape], params: &[Shape]) -> Result<Shape, String> {
+        let input = one_of(inputs)?;
+        let fits =
+            params.len() == 2 && params.iter().all(|shape| shape.len() == 1 && shape.last() == input.last());
+        fits.then(|| input.clone())
+            .ok_or_else(|| format!("statistics of {params:?} do not fit values of {input:?}"))
+    }
+
+    fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
+        let values = inputs[0].iter().product::<usize>() as u64;
+        Cost { multiply_adds: values, bytes: 8 * values }
+    }
+
+    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+        let channels = inputs[0].last().copied().unwrap_or(1);
+        let (scale, offset) = (vec![1.0; channels], vec![0.0; channels]);
+        Box::new(Bound { op: self.clone(), channels, scale, offset, pieces: Pieces::new(batch, 0) })
+    }
+}
+
+struct Bound {
+    op: Normalize,
+    channels: usize,
+    scale: Vec<f32>,
+    offset: Vec<f32>,
+    pieces: Pieces,
+}
+
+impl Instance for Bound {
+    fn load(&mut self, params: &[&[f32]]) {
+        (self.scale, self.offset) = self.op.affine(params[0], params[1]);
+    }
+
+    fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+        scale_shift(self.channels, inputs[0], &self.scale, &self.offset, Activation::Linear, output);
+    }
+
+    fn forward(&mut self, args: Forward<'_>) {
+        let (channels, scale, offset) = (self.channels, &self.scale, &self.offset);
+        self.pieces.each_image(args.batch, args.output, |index, y, _| {
+            let x = image(args.inputs[0], args.batch, index);
+            scale_shift(channels, x, scale, offset, Activation::Linear, y);
+        });
+    }
+
+    fn backward(&mut self, args: Backward<'_, '_>) {
+        let (channels, scale, batch) = (self.channels, &self.scale, args.batch);
+        if let Some(dx) = &mut args.input_grads[0] {
+            self.pieces.each_image(batch, dx, |index, dx, _| {
+                scale_shift_backward_input(channels, image(args.output_grad, batch, index), scale, dx);
+            });
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! `pad` and `crop`: zeros around an image, or its rim taken off.
+
+use super::parallel::{Pieces, image};
+use super::{Backward, Cost, Forward, Instance, OpKind, one_of};
+use crate::Shape;
+use frostline_kernels::Margins;
+
+/// Zeros around an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pad {
+    /// `[[top, bottom], [left, right]]`
+    pub margins: [[usize; 2]; 2],
+}
+
+/// The rim of an image taken off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Crop {
+    /// `[[top, bottom], [left, right]]`
+    pub margins: [[usize; 2]; 2],
+}
+
+fn extents(input: &Shape) -> Result<[usize; 3], String> {
+    input
+        .as_slice()
+        .try_into()
+        .map_err(|_| format!("expected an image [height, width, channels], received {input:?}"))
+}
+
+impl OpKind for Pad {
+    fn name(&self) -> &'static str {
+        "pad"
+    }
+
+    fn output_shape(&self, inputs: &[Shape], _: &[Shape]) -> Result<Shape, String> {
+        let [height, width, channels] = extents(one_of(inputs)?)?;
+        let [[top, bottom], [left, right]] = self.margins;
+        Ok(vec![height + top + bottom, width + left + right, channels])
+    }
+
+    fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
+        Cost { multiply_adds: 0, bytes: 8 * inputs[0].iter().product::<usize>() as u64 }
+    }
+
+    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+        bind(&inputs[0], self.margins, Work::Pad, batch)
+    }
+}
+
+impl OpKind for Crop {
+    fn name(&self) -> &'static str {
+        "crop"
+    }
+
+    fn output_shape(&self, inputs: &[Shape], _: &[Shape]) -> Result<Shape, String> {
+        let [height, width, channels] = extents(one_of(inputs)?)?;
+        let [[top, bottom], [left, right]] = self.margins;
+        match (height.checked_sub(top + bottom), width.checked_sub(left + right)) {
+            (Some(height), Some(width)) if height > 0 && width > 0 => Ok(vec![height, width, channels]),
+            _ => Err(format!("cropping {:?} leaves nothing of an image of {height} x {width}", self.margins)),
+        }
+    }
+
+    fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
+        Cost { multiply_adds: 0, bytes: 8 * inputs[0].iter().product::<usize>() as u64 }
+    }
+
+    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+        bind(&inputs[0], self.margins, Work::Crop, batch)
+    }
+}
+
+fn bind(input: &Shape, margins: [[usize; 2]; 2], work: Work, batch: usize) -> Box<dyn Instance> {
+    let [[top, bottom], [left, right]] = margins;
+    let margins = Margins { top, bottom, left, right };
+    Box::new(Bound { work, image: [input[0], input[1], input[2]], margins, pieces: Pieces::new(batch, 0) })
+}
+
+#[derive(Clone, Copy)]
+enum Work {
+    Pad,
+    Crop,
+}
+
+struct Bound {
+    work: Work,
+    /// Height, width and channels of the input.
+    image: [usize; 3],
+    margins: Margins,
+    pieces: Pieces,
+}
+
+impl Instance for Bound {
+    fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+        let [height, width, channels] = self.image;
+        match self.work {
+            Work::Pad => frostline_kernels::pad(height, width, channels, self.margins, inputs[0], output),
+            Work::Crop => frostline_kernels::crop(height, width, channels, self.margins, inputs[0], output),
+        }
+    }
+
+    fn forward(&mut self, args: Forward<'_>) {
+        let mut pieces = std::mem::take(&mut self.pieces);
+        pieces.each_image(args.batch, args.output, |index, y, _| {
+            self.infer(&[image(args.inputs[0], args.batch, index)], &[], y, &mut []);
+        });
+        self.pieces = pieces;
+    }
+
+    fn backward(&mut self, args: Backward<'_, '_>) {
+        let ([height, width, channels], margins, work, batch) =
+            (self.image, self.margins, self.work, args.batch);
+        if let Some(dx) = &mut args.input_grads[0] {
+            self.pieces.each_image(batch, dx, |index, dx, _| {
+                let dy = image(args.output_grad, batch, index);
+                match work {
+                    Work::Pad => frostline_kernels::pad_backward(height, width, channels, margins, dy, dx),
+                    Work::Crop => frostline_kernels::crop_backward(height, width, channels, margins, dy, dx),
+                }
+            });
+        }
+    }
+}

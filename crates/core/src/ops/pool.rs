@@ -1,0 +1,171 @@
+//! `pool` and `global_pool`: the maximum or the mean under a window, or of the whole image.
+
+use super::parallel::{Pieces, image};
+use super::window::window;
+use super::{Backward, Cost, Forward, Instance, OpKind, Padding, one_of};
+use crate::Shape;
+use frostline_kernels::Window;
+
+/// Which number stands for a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolKind {
+    /// The largest.
+    Max,
+    /// The mean; padding does not count.
+    Average,
+}
+
+/// A window that slides over the image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pool {
+    /// Maximum or mean.
+    pub kind: PoolKind,
+    /// Height and width of the window.
+    pub size: [usize; 2],
+    /// Down and across.
+    pub strides: [usize; 2],
+    /// Around the image.
+    pub padding: Padding,
+}
+
+/// The whole image as one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GlobalPool {
+    /// Maximum or mean.
+    pub kind: PoolKind,
+    /// Whether the result is `[1, 1, channels]` instead of `[channels]`.
+    pub keep_dims: bool,
+}
+
+impl OpKind for Pool {
+    fn name(&self) -> &'static str {
+        "pool"
+    }
+
+    fn output_shape(&self, inputs: &[Shape], _: &[Shape]) -> Result<Shape, String> {
+        let window = window(one_of(inputs)?, self.size, self.strides, [1, 1], self.padding)?;
+        Ok(vec![window.out_height(), window.out_width(), window.channels])
+    }
+
+    fn cost(&self, inputs: &[Shape], params: &[Shape]) -> Cost {
+        let outputs = self.output_shape(inputs, params).map_or(0, |shape| shape.iter().product::<usize>());
+        let values = inputs[0].iter().product::<usize>() + outputs;
+        Cost { multiply_adds: (outputs * self.size[0] * self.size[1]) as u64, bytes: 4 * values as u64 }
+    }
+
+    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+        let window = window(&inputs[0], self.size, self.strides, [1, 1], self.padding);
+        let window = window.expect("the shape was checked when the op was pushed");
+        let outputs = window.out_height() * window.out_width() * window.channels;
+        bind(self.kind, Area::Window(window), outputs, batch)
+    }
+}
+
+impl OpKind for GlobalPool {
+    fn name(&self) -> &'static str {
+        "global_pool"
+    }
+
+    fn output_shape(&self, inputs: &[Shape], _: &[Shape]) -> Result<Shape, String> {
+        match (one_of(inputs)?.as_slice(), self.keep_dims) {
+            ([_, _, channels], true) => Ok(vec![1, 1, *channels]),
+            ([_, _, channels], false) => Ok(vec![*channels]),
+            (other, _) => Err(format!("expected an image [height, width, channels], received {other:?}")),
+        }
+    }
+
+    fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
+        let values = inputs[0].iter().product::<usize>() as u64;
+        Cost { multiply_adds: values, bytes: 4 * values }
+    }
+
+    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+        let channels = inputs[0][2];
+        bind(self.kind, Area::Image { pixels: inputs[0][0] * inputs[0][1], channels }, channels, batch)
+    }
+}
+
+fn bind(kind: PoolKind, area: Area, outputs: usize, batch: usize) -> Box<dyn Instance> {
+    let winners = if kind == PoolKind::Max { outputs * batch } else { 0 };
+    Box::new(Bound { kind, area, argmax: vec![0; winners], pieces: Pieces::new(batch, 0) })
+}
+
+enum Area {
+    Window(Window),
+    Image { pixels: usize, channels: usize },
+}
+
+struct Bound {
+    kind: PoolKind,
+    area: Area,
+    /// Where each maximum of the batch came from, as an index into its image.
+    argmax: Vec<u32>,
+    pieces: Pieces,
+}
+
+impl Area {
+    fn mean(&self, x: &[f32], y: &mut [f32]) {
+        match self {
+            Self::Window(window) => frostline_kernels::average_pool(window, x, y),
+            Self::Image { pixels, channels } => {
+                frostline_kernels::global_average_pool(*pixels, *channels, x, y)
+            }
+        }
+    }
+
+    fn mean_backward(&self, dy: &[f32], dx: &mut [f32]) {
+        match self {
+            Self::Window(window) => frostline_kernels::average_pool_backward(window, dy, dx),
+            Self::Image { pixels, channels } => {
+                frostline_kernels::global_average_pool_backward(*pixels, *channels, dy, dx);
+            }
+        }
+    }
+
+    fn argmax(&self, x: &[f32], y: &[f32], argmax: &mut [u32]) {
+        match self {
+            Self::Window(window) => frostline_kernels::max_pool_argmax(window, x, y, argmax),
+            Self::Image { channels, .. } => {
+                frostline_kernels::global_max_pool_argmax(*channels, x, y, argmax)
+            }
+        }
+    }
+}
+
+impl Instance for Bound {
+    fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+        match (self.kind, &self.area) {
+            (PoolKind::Average, area) => area.mean(inputs[0], output),
+            (PoolKind::Max, Area::Window(window)) => frostline_kernels::max_pool(window, inputs[0], output),
+            (PoolKind::Max, Area::Image { pixels, channels }) => {
+                frostline_kernels::global_max_pool(*pixels, *channels, inputs[0], output);
+            }
+        }
+    }
+
+    fn forward(&mut self, args: Forward<'_>) {
+        let mut pieces = std::mem::take(&mut self.pieces);
+        pieces.each_image(args.batch, args.output, |index, y, _| {
+            self.infer(&[image(args.inputs[0], args.batch, index)], &[], y, &mut []);
+        });
+        self.pieces = pieces;
+    }
+
+    fn backward(&mut self, args: Backward<'_, '_>) {
+        let batch = args.batch;
+        let Some(dx) = args.input_grads[0].as_deref_mut() else { return };
+        let (area, dy) = (&self.area, args.output_grad);
+        if self.kind == PoolKind::Average {
+            self.pieces.each_image(batch, dx, |index, dx, _| area.mean_backward(image(dy, batch, index), dx));
+            return;
+        }
+        let argmax = &mut self.argmax[..args.output.len()];
+        self.pieces.each_image(batch, argmax, |index, argmax, _| {
+            area.argmax(image(args.inputs[0], batch, index), image(args.output, batch, index), argmax);
+        });
+        let (argmax, len) = (&*argmax, args.output.len() / batch);
+        self.pieces.each_image(batch, dx, |index, dx, _| {
+            frostline_kernels::max_pool_backward(&argmax[index * len..][..len], image(dy, batch, index), dx);
+        });
+    }
+}

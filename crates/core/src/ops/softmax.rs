@@ -1,0 +1,56 @@
+//! `softmax` over the last axis.
+
+use super::parallel::{Pieces, image};
+use super::{Backward, Cost, Forward, Instance, OpKind, one_of};
+use crate::Shape;
+
+/// No attributes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Softmax;
+
+impl OpKind for Softmax {
+    fn name(&self) -> &'static str {
+        "softmax"
+    }
+
+    fn output_shape(&self, inputs: &[Shape], _: &[Shape]) -> Result<Shape, String> {
+        one_of(inputs).cloned()
+    }
+
+    fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
+        let values = inputs[0].iter().product::<usize>() as u64;
+        Cost { multiply_adds: 4 * values, bytes: 8 * values }
+    }
+
+    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+        Box::new(Bound { width: inputs[0].last().copied().unwrap_or(1), pieces: Pieces::new(batch, 0) })
+    }
+}
+
+struct Bound {
+    width: usize,
+    pieces: Pieces,
+}
+
+impl Instance for Bound {
+    fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+        frostline_kernels::softmax(self.width, inputs[0], output);
+    }
+
+    fn forward(&mut self, args: Forward<'_>) {
+        let width = self.width;
+        self.pieces.each_image(args.batch, args.output, |index, y, _| {
+            frostline_kernels::softmax(width, image(args.inputs[0], args.batch, index), y);
+        });
+    }
+
+    fn backward(&mut self, args: Backward<'_, '_>) {
+        let (width, batch) = (self.width, args.batch);
+        if let Some(dx) = &mut args.input_grads[0] {
+            self.pieces.each_image(batch, dx, |index, dx, _| {
+                let (y, dy) = (image(args.output, batch, index), image(args.output_grad, batch, index));
+                frostline_kernels::softmax_backward(width, y, dy, dx);
+            });
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `unary`: an activation function, element by element.
+
+use super::parallel::{Pieces, image};
+use super::{Backward, Cost, Forward, Instance, OpKind, one_of};
+use crate::Shape;
+use frostline_kernels::{Activation, activate, activate_backward};
+
+/// Attributes: the function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unary {
+    /// The function.
+    pub activation: Activation,
+}
+
+impl OpKind for Unary {
+    fn name(&self) -> &'static str {
+        "unary"
+    }
+
+    fn output_shape(&self, inputs: &[Shape], _: &[Shape]) -> Result<Shape, String> {
+        one_of(inputs).cloned()
+    }
+
+    fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
+        let values = inputs[0].iter().product::<usize>() as u64;
+        Cost { multiply_adds: values, bytes: 8 * values }
+    }
+
+    fn bind(&self, _: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+        Box::new(Bound { activation: self.activation, pieces: Pieces::new(batch, 0) })
+    }
+}
+
+struct Bound {
+    activation: Activation,
+    pieces: Pieces,
+}
+
+impl Instance for Bound {
+    fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+        activate(self.activation, inputs[0], output);
+    }
+
+    fn forward(&mut self, args: Forward<'_>) {
+        let activation = self.activation;
+        self.pieces.each_image(args.batch, args.output, |index, y, _| {
+            activate(activation, image(args.inputs[0], args.batch, index), y);
+        });
+    }
+
+    fn backward(&mut self, args: Backward<'_, '_>) {
+        let (activation, batch) = (self.activation, args.batch);
+        if let Some(dx) = &mut args.input_grads[0] {
+            self.pieces.each_image(batch, dx, |index, dx, _| {
+                let (x, dy) = (image(args.inputs[0], batch, index), image(args.output_grad, batch, index));
+                activate_backward(activation, x, dy, dx);
+            });
+        }
+    }
+}
