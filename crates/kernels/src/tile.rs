@@ -168,6 +168,20 @@ fn even_split(total: usize, max: usize) -> impl Iterator<Item = (usize, usize)> 
     [(size + 1, larger), (size, pieces - larger)].into_iter().filter(|&(size, count)| size * count > 0)
 }
 
+/// A loop of at most 14 steps written out. The compiler does not always unroll the long ones, and accumulators that are
+/// indexed by a variable do not stay in registers.
+macro_rules! unrolled {
+    ($r:ident < $rows:ident => $body:block) => {
+        unrolled!($r < $rows => $body; 0 1 2 3 4 5 6 7 8 9 10 11 12 13)
+    };
+    ($r:ident < $rows:ident => $body:block; $($step:literal)*) => {
+        $(if $step < $rows {
+            let $r = $step;
+            $body
+        })*
+    };
+}
+
 /// # Safety
 /// The processor has the instruction set `S`, and all that the fields of `t` address is valid.
 #[inline(always)]
@@ -195,30 +209,30 @@ unsafe fn forward<S: Simd, const ROWS: usize, const VECTORS: usize>(t: &ForwardT
                         let w: [S::Vector; VECTORS] =
                             std::array::from_fn(|v| S::load(weights.add(v * S::LANES)));
                         weights = weights.add(VECTORS * S::LANES);
-                        for r in 0..ROWS {
+                        unrolled!(r < ROWS => {
                             let value = S::splat(*x[r / 3].add(r % 3 * t.pixel_step + k));
                             for v in 0..VECTORS {
                                 sums[r][v] = S::multiply_add(value, w[v], sums[r][v]);
                             }
-                        }
+                        });
                     }
                 }
             }
             let offset = tile * ROWS * t.y_step;
             if !t.residual.is_null() {
-                for r in 0..ROWS {
+                unrolled!(r < ROWS => {
                     for v in 0..VECTORS {
                         let from = t.residual.add(offset + r * t.y_step);
                         sums[r][v] = S::add(sums[r][v], load_channels::<S>(from, v, t.channels, full));
                     }
-                }
+                });
             }
-            for r in 0..ROWS {
+            unrolled!(r < ROWS => {
                 for v in 0..VECTORS {
                     let value = S::clamp(sums[r][v], low, high);
                     store_channels::<S>(t.y.add(offset + r * t.y_step), v, t.channels, full, value);
                 }
-            }
+            });
         }
     }
 }
@@ -252,13 +266,13 @@ unsafe fn gradient<S: Simd, const ROWS: usize, const VECTORS: usize>(t: &Gradien
                     }
                 }
             }
-            for r in 0..ROWS {
+            unrolled!(r < ROWS => {
                 let to = t.dw.add((tile * ROWS + r) * t.dw_step);
                 for v in 0..VECTORS {
                     let sum = S::add(load_channels::<S>(to, v, t.channels, full), sums[r][v]);
                     store_channels::<S>(to, v, t.channels, full, sum);
                 }
-            }
+            });
         }
     }
 }
@@ -273,14 +287,14 @@ unsafe fn accumulate<S: Simd, const ROWS: usize, const VECTORS: usize>(
     dy: [S::Vector; VECTORS],
     sums: &mut [[S::Vector; VECTORS]; ROWS],
 ) {
-    for r in 0..ROWS {
-        // SAFETY: the caller vouches for the instruction set and for the address.
-        unsafe {
+    // SAFETY: the caller vouches for the instruction set and for the address.
+    unsafe {
+        unrolled!(r < ROWS => {
             let value = S::splat(*x.add(r));
             for v in 0..VECTORS {
                 sums[r][v] = S::multiply_add(value, dy[v], sums[r][v]);
             }
-        }
+        });
     }
 }
 
