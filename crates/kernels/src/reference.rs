@@ -1,5 +1,6 @@
 //! The plain versions: one loop an index, nothing clever. Every fast kernel is tested against them.
 
+use crate::depthwise::DepthwiseShape;
 use crate::window::{ConvShape, Window};
 
 /// Calls `visit(output index, input index, weight index)` for every product of a convolution.
@@ -44,6 +45,41 @@ pub(crate) fn conv_backward_input(shape: &ConvShape, weights: &[f32], dy: &[f32]
 /// `dw += dL/dw`.
 pub(crate) fn conv_backward_weights(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     each_product(shape, |o, i, w| dw[w] += dy[o] * x[i]);
+}
+
+/// Calls `visit(output index, input index, weight index)` for every product of a depthwise convolution.
+fn each_depthwise_product(shape: &DepthwiseShape, mut visit: impl FnMut(usize, usize, usize)) {
+    let (window, out_channels) = (&shape.window, shape.out_channels());
+    for oy in 0..window.out_height() {
+        for ox in 0..window.out_width() {
+            for (ky, kx) in cells(window, oy, ox) {
+                let (y, x) = (window.input_y(oy, ky), window.input_x(ox, kx));
+                for o in 0..out_channels {
+                    visit(
+                        (oy * window.out_width() + ox) * out_channels + o,
+                        (y * window.width + x) * window.channels + o / shape.multiplier,
+                        (ky * window.kernel_w + kx) * out_channels + o,
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// `y = conv(x, weights)`, without epilogue.
+pub(crate) fn depthwise(shape: &DepthwiseShape, x: &[f32], weights: &[f32], y: &mut [f32]) {
+    y.fill(0.0);
+    each_depthwise_product(shape, |o, i, w| y[o] += x[i] * weights[w]);
+}
+
+/// `dx += dL/dx`.
+pub(crate) fn depthwise_backward_input(shape: &DepthwiseShape, weights: &[f32], dy: &[f32], dx: &mut [f32]) {
+    each_depthwise_product(shape, |o, i, w| dx[i] += dy[o] * weights[w]);
+}
+
+/// `dw += dL/dw`.
+pub(crate) fn depthwise_backward_weights(shape: &DepthwiseShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    each_depthwise_product(shape, |o, i, w| dw[w] += dy[o] * x[i]);
 }
 
 /// Reproducible numbers in [-1, 1).
