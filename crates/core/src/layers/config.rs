@@ -158,6 +158,18 @@ impl<'a> Config<'a> {
         }
     }
 
+    /// Marks keys as read that mean nothing to the layer.
+    pub(super) fn ignore(&self, keys: &[&str]) {
+        self.read.borrow_mut().extend(keys.iter().map(|key| (*key).to_owned()));
+    }
+
+    /// Everything but what every layer has; counts as read.
+    pub(super) fn take_all(&self) -> Map<String, Value> {
+        self.read.borrow_mut().extend(self.map.keys().cloned());
+        let own = |(key, _): &(&String, &Value)| !["name", "trainable", "dtype"].contains(&key.as_str());
+        self.map.iter().filter(own).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
     /// The keys that nobody has read and that could change what the layer computes.
     pub fn unread(&self) -> Vec<String> {
         let read = self.read.borrow();
@@ -180,4 +192,9 @@ fn flatten(value: &Value, numbers: &mut Vec<f32>) -> bool {
         Value::Array(items) => items.iter().all(|item| flatten(item, numbers)),
         _ => value.as_f64().map(|number| numbers.push(number as f32)).is_some(),
     }
+}
+
+/// A number as it is written in decimal, not as its binary digits: `0.001`, not `0.0010000000474974513`.
+pub(super) fn number(value: f32) -> Value {
+    value.to_string().parse::<f64>().map_or(Value::Null, Value::from)
 }

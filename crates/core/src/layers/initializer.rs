@@ -1,7 +1,8 @@
 //! How a weight begins: Keras's initializers.
 //! Source: `keras.initializers`; Glorot and Bengio 2010, He et al. 2015.
 
-use crate::{Shape, Tensor};
+use super::Config;
+use crate::{Result, Shape, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -115,6 +116,12 @@ impl Initializer {
             }
             _ => return None,
         })
+    }
+
+    /// Reads `config[key]`. An initializer of another kind only matters where weights begin anew, and is replaced
+    /// by the default then.
+    pub(super) fn read(config: &Config<'_>, key: &str, default: Self) -> Result<Self> {
+        Ok(config.get(key).and_then(Self::from_config).unwrap_or(default))
     }
 
     /// The config that Keras 3 writes for it.

@@ -25,9 +25,7 @@ impl InputLayer {
             },
         };
         let extents = shape.iter().skip(1).map(extent).collect::<Result<_>>()?;
-        config.get("sparse");
-        config.get("ragged");
-        config.get("optional");
+        config.ignore(&["sparse", "ragged", "optional"]);
         Ok(Self { extents })
     }
 }

@@ -1,14 +1,58 @@
 //! Layer kinds: what a Keras layer's config means, its shapes and weights, and the ops it lowers to.
 //!
-//! To add a kind: one file here and one line in [`KINDS`].
+//! To add a kind: one file here and one line in `list.rs`.
 
+mod activation;
+mod batch_normalization;
+mod concatenate;
 mod config;
+mod conv2d;
+mod convolution;
+mod dense;
+mod depthwise_conv2d;
+mod dropout;
+mod global_pooling;
+mod head;
+mod identity;
 mod initializer;
 mod input_layer;
+mod list;
+mod margins;
+mod merge;
+mod normalization;
+mod pooling;
+mod relu;
+mod rescaling;
+mod reshape;
+mod resizing;
+mod separable_conv2d;
 
+pub(crate) use activation::HARD_SIGMOID_KERAS_2;
+pub use activation::{Activation, NamedActivation};
+pub use batch_normalization::BatchNormalization;
+pub use concatenate::Concatenate;
 pub use config::Config;
-pub use initializer::Initializer;
+use config::number;
+pub use conv2d::Conv2D;
+pub use convolution::Convolution;
+pub use dense::Dense;
+pub use depthwise_conv2d::DepthwiseConv2D;
+pub use dropout::Dropout;
+pub use global_pooling::GlobalPooling2D;
+pub use head::parse_head;
+pub use identity::Identity;
+pub use initializer::{Distribution, Fan, Initializer};
 pub use input_layer::InputLayer;
+pub use list::read_kind;
+pub use margins::{Cropping2D, ZeroPadding2D};
+pub use merge::Merge;
+pub use normalization::Normalization;
+pub use pooling::Pooling2D;
+pub use relu::{Elu, LeakyRelu, Relu, Softmax};
+pub use rescaling::Rescaling;
+pub use reshape::{Flatten, Reshape};
+pub use resizing::{Resizing, UpSampling2D};
+pub use separable_conv2d::SeparableConv2D;
 
 use crate::ops::{Lowering, Role, ValueId};
 use crate::{Result, Shape};
@@ -84,14 +128,10 @@ impl Clone for Box<dyn LayerKind> {
     }
 }
 
-/// Reads a kind's attributes from a config in the form of Keras 3.
-pub type FromConfig = fn(&Config<'_>) -> Result<Box<dyn LayerKind>>;
-
-/// Every layer kind: its Keras class and how its config is read.
-pub const KINDS: &[(&str, FromConfig)] =
-    &[("InputLayer", |config| Ok(Box::new(InputLayer::from_config(config)?)))];
-
-/// The reader of a Keras class, or `None` for a class that frostline does not know.
-pub fn kind(class_name: &str) -> Option<FromConfig> {
-    KINDS.iter().find(|(name, _)| *name == class_name).map(|(_, read)| *read)
+/// The only input of a layer that takes one.
+fn one_of(inputs: &[Shape]) -> Result<&Shape, String> {
+    match inputs {
+        [input] => Ok(input),
+        _ => Err(format!("expected one input, received {}", inputs.len())),
+    }
 }

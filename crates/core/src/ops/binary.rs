@@ -62,7 +62,8 @@ impl OpKind for Binary {
     }
 }
 
-fn broadcast(left: &[usize], right: &[usize]) -> Option<Shape> {
+/// The shape of two values' combination, if they fit together.
+pub(crate) fn broadcast(left: &[usize], right: &[usize]) -> Option<Shape> {
     let rank = left.len().max(right.len());
     let extent =
         |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis]);

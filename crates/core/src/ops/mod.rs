@@ -25,6 +25,7 @@ mod window;
 
 pub use affine::Affine;
 pub use batch_norm::BatchNorm;
+pub(crate) use binary::broadcast;
 pub use binary::{Binary, BinaryKind};
 pub use concat::Concat;
 pub use conv2d::Conv2d;
@@ -40,6 +41,7 @@ pub use resize::{Resize, ResizeMethod};
 pub use softmax::Softmax;
 pub use unary::Unary;
 pub use window::Padding;
+pub(crate) use window::window;
 
 pub use program::{LayerInfo, Lowering, Node, Param, ParamId, Program, Role, ValueId};
 

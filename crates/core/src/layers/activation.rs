@@ -1,0 +1,141 @@
+//! `Activation`, and what a named activation means in any layer's config.
+//! Source: `keras.activations`.
+
+use super::{Config, LayerKind};
+use crate::ops::{Affine, Lowering, Softmax, Unary, ValueId};
+use crate::{Error, Result, Shape};
+use frostline_kernels::Activation as Function;
+use serde_json::{Map, Value, json};
+
+/// An activation that Keras knows by name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedActivation {
+    name: &'static str,
+}
+
+/// Keras's names; those behind the first of a line are other names of the same.
+const NAMES: &[(&str, &[&str])] = &[
+    ("linear", &[]),
+    ("relu", &[]),
+    ("relu6", &[]),
+    ("sigmoid", &[]),
+    ("tanh", &[]),
+    ("softmax", &[]),
+    ("silu", &["swish"]),
+    ("hard_sigmoid", &[]),
+    ("hard_silu", &["hard_swish"]),
+    ("elu", &[]),
+    ("selu", &[]),
+    ("gelu", &[]),
+    ("leaky_relu", &[]),
+    ("softplus", &[]),
+    ("softsign", &[]),
+    ("exponential", &[]),
+    // `hard_sigmoid` of files before Keras 3: clip(0.2·x + 0.5, 0, 1)
+    (HARD_SIGMOID_KERAS_2, &[]),
+];
+
+/// What the reader of old files calls the `hard_sigmoid` that Keras had before version 3.
+pub(crate) const HARD_SIGMOID_KERAS_2: &str = "hard_sigmoid_keras2";
+
+impl NamedActivation {
+    /// No activation.
+    pub const LINEAR: Self = Self { name: "linear" };
+
+    /// The activation of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let known = |(first, others): &&(&'static str, &[&str])| *first == name || others.contains(&name);
+        NAMES.iter().find(known).map(|(name, _)| Self { name })
+    }
+
+    /// Reads `config[key]`: a name, nothing, or an object that Keras 3 wrote for a function or a layer.
+    pub fn from_config(config: &Config<'_>, key: &str) -> Result<Self> {
+        let Some(value) = config.get(key) else { return Ok(Self::LINEAR) };
+        let name = match value {
+            Value::String(name) => Some(name.as_str()),
+            Value::Object(map) => map.get("config").and_then(Value::as_str).or_else(|| {
+                // a layer without settings of its own used as an activation
+                let class_name = map.get("class_name").and_then(Value::as_str)?;
+                ["ReLU", "Softmax"]
+                    .iter()
+                    .zip(["relu", "softmax"])
+                    .find(|(class, _)| **class == class_name)
+                    .map(|(_, n)| n)
+            }),
+            _ => None,
+        };
+        name.and_then(Self::named).ok_or_else(|| {
+            let known: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+            config.error(format!(
+                "`{key}` is {value}\nhelp: the activations known here are {}",
+                known.join(", ")
+            ))
+        })
+    }
+
+    /// Keras's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Pushes the activation; nothing for `linear`.
+    pub fn lower(&self, lowering: &mut Lowering<'_>, value: ValueId) -> Result<ValueId> {
+        let function = match self.name {
+            "linear" => return Ok(value),
+            "softmax" => return lowering.push(Softmax, &[value], &[]),
+            HARD_SIGMOID_KERAS_2 => {
+                let line = lowering.push(Affine { scale: vec![0.2], offset: vec![0.5] }, &[value], &[])?;
+                let activation = Function::Relu { max: 1.0, negative_slope: 0.0, threshold: 0.0 };
+                return lowering.push(Unary { activation }, &[line], &[]);
+            }
+            "relu" => Function::relu(),
+            "relu6" => Function::relu6(),
+            "sigmoid" => Function::Sigmoid,
+            "tanh" => Function::Tanh,
+            "silu" => Function::Silu,
+            "hard_sigmoid" => Function::HardSigmoid,
+            "hard_silu" => Function::HardSilu,
+            "elu" => Function::Elu { alpha: 1.0 },
+            "selu" => Function::Selu,
+            "gelu" => Function::Gelu,
+            "leaky_relu" => Function::LeakyRelu { negative_slope: 0.2 },
+            "softplus" => Function::Softplus,
+            "softsign" => Function::Softsign,
+            "exponential" => Function::Exponential,
+            other => return Err(Error::Surgery(format!("the activation `{other}` has no meaning"))),
+        };
+        lowering.push(Unary { activation: function }, &[value], &[])
+    }
+}
+
+/// The layer: one activation by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Activation {
+    /// Which.
+    pub activation: NamedActivation,
+}
+
+impl Activation {
+    /// Reads `activation`.
+    pub fn from_config(config: &Config<'_>) -> Result<Self> {
+        Ok(Self { activation: NamedActivation::from_config(config, "activation")? })
+    }
+}
+
+impl LayerKind for Activation {
+    fn class_name(&self) -> &'static str {
+        "Activation"
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        Map::from_iter([("activation".to_owned(), json!(self.activation.name()))])
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        super::one_of(inputs).cloned()
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
+        self.activation.lower(lowering, inputs[0])
+    }
+}

@@ -1,0 +1,50 @@
+//! `Concatenate`: several values behind each other along one axis.
+
+use super::{Config, LayerKind};
+use crate::ops::{Concat, Lowering, ValueId};
+use crate::{Error, Result, Shape};
+use serde_json::{Map, Value, json};
+
+/// Attributes as Keras names them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Concatenate {
+    /// Batch counted; negative from the end.
+    pub axis: i64,
+}
+
+impl Concatenate {
+    /// Reads `axis`.
+    pub fn from_config(config: &Config<'_>) -> Result<Self> {
+        let axis = config.get("axis").map_or(Some(-1), Value::as_i64);
+        axis.map(|axis| Self { axis }).ok_or_else(|| config.error("`axis` is not a whole number"))
+    }
+
+    /// The axis without the batch, for values of this rank.
+    fn axis(&self, rank: usize) -> Result<usize, String> {
+        let axis = if self.axis < 0 { rank as i64 + self.axis } else { self.axis - 1 };
+        usize::try_from(axis).ok().filter(|axis| *axis < rank).ok_or_else(|| {
+            format!("cannot join values of {rank} dimensions (batch not counted) along axis {}", self.axis)
+        })
+    }
+}
+
+impl LayerKind for Concatenate {
+    fn class_name(&self) -> &'static str {
+        "Concatenate"
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        Map::from_iter([("axis".to_owned(), json!(self.axis))])
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        let first = inputs.first().ok_or("expected inputs, received none")?;
+        let axis = self.axis(first.len())?;
+        crate::ops::OpKind::output_shape(&Concat { axis }, inputs, &[])
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
+        let axis = self.axis(lowering.shape(inputs[0]).len()).map_err(Error::Surgery)?;
+        lowering.push(Concat { axis }, inputs, &[])
+    }
+}

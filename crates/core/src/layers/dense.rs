@@ -1,0 +1,96 @@
+//! `Dense`: `y = activation(x · kernel + bias)` over the last axis.
+//! Keras: `keras.layers.Dense`; `output_dim` in Keras 1.
+
+use super::{Config, Initializer, LayerKind, NamedActivation, WeightSpec};
+use crate::ops::{self, Lowering, Role, ValueId};
+use crate::{Result, Shape};
+use frostline_kernels::Activation;
+use serde_json::{Map, Value, json};
+
+/// Attributes as Keras names them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dense {
+    /// The width of the output.
+    pub units: usize,
+    /// Applied to the result.
+    pub activation: NamedActivation,
+    /// Whether there is a bias.
+    pub use_bias: bool,
+    /// How the kernel begins.
+    pub kernel_initializer: Initializer,
+    /// How the bias begins.
+    pub bias_initializer: Initializer,
+}
+
+impl Dense {
+    /// A layer with Keras's defaults.
+    pub fn new(units: usize, activation: NamedActivation) -> Self {
+        Self {
+            units,
+            activation,
+            use_bias: true,
+            kernel_initializer: Initializer::GLOROT_UNIFORM,
+            bias_initializer: Initializer::Constant(0.0),
+        }
+    }
+
+    /// Reads the attributes.
+    pub fn from_config(config: &Config<'_>) -> Result<Self> {
+        Ok(Self {
+            units: config.usize("units")?,
+            activation: NamedActivation::from_config(config, "activation")?,
+            use_bias: config.bool_or("use_bias", true)?,
+            kernel_initializer: Initializer::read(config, "kernel_initializer", Initializer::GLOROT_UNIFORM)?,
+            bias_initializer: Initializer::read(config, "bias_initializer", Initializer::Constant(0.0))?,
+        })
+    }
+
+    fn kernel_shape(&self, input: &Shape) -> Result<[usize; 2], String> {
+        input
+            .last()
+            .map(|width| [*width, self.units])
+            .ok_or_else(|| "expected values, received none".to_owned())
+    }
+}
+
+impl LayerKind for Dense {
+    fn class_name(&self) -> &'static str {
+        "Dense"
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        Map::from_iter([
+            ("units".to_owned(), json!(self.units)),
+            ("activation".to_owned(), json!(self.activation.name())),
+            ("use_bias".to_owned(), json!(self.use_bias)),
+            ("kernel_initializer".to_owned(), self.kernel_initializer.to_config()),
+            ("bias_initializer".to_owned(), self.bias_initializer.to_config()),
+        ])
+    }
+
+    fn weights(&self, inputs: &[Shape]) -> Result<Vec<WeightSpec>, String> {
+        let kernel = self.kernel_shape(super::one_of(inputs)?)?;
+        let mut weights = vec![WeightSpec::trainable("kernel", &kernel, self.kernel_initializer.clone())];
+        if self.use_bias {
+            weights.push(WeightSpec::trainable("bias", &[self.units], self.bias_initializer.clone()));
+        }
+        Ok(weights)
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        let mut shape = super::one_of(inputs)?.clone();
+        *shape.last_mut().ok_or("expected values, received none")? = self.units;
+        Ok(shape)
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
+        let width = lowering.shape(inputs[0]).last().copied().unwrap_or(1);
+        let mut params = vec![lowering.weight("kernel", &[width, self.units], Role::Trainable)];
+        if self.use_bias {
+            params.push(lowering.weight("bias", &[self.units], Role::Trainable));
+        }
+        let op = ops::Dense { bias: self.use_bias, activation: Activation::Linear };
+        let product = lowering.push(op, &inputs[..1], &params)?;
+        self.activation.lower(lowering, product)
+    }
+}

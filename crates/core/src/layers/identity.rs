@@ -1,0 +1,54 @@
+//! Layers that only do something while Keras trains: random augmentation, noise, regularisation of activities.
+//! Here they are the identity always, as they are at inference; `--augment` does their work before the cache, so
+//! that it is seeded and said. They keep their config, and with it their meaning when Keras trains on.
+
+use super::{Config, LayerKind};
+use crate::ops::{Lowering, ValueId};
+use crate::{Result, Shape};
+use serde_json::{Map, Value};
+
+/// The layer's class and its config, verbatim.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {
+    class_name: &'static str,
+    config: Map<String, Value>,
+}
+
+/// The classes that are the identity at inference.
+pub(super) const CLASSES: &[&str] = &[
+    "ActivityRegularization",
+    "GaussianDropout",
+    "GaussianNoise",
+    "Identity",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
+];
+
+impl Identity {
+    /// Takes the config as it is.
+    pub fn from_config(class_name: &'static str, config: &Config<'_>) -> Result<Self> {
+        Ok(Self { class_name, config: config.take_all() })
+    }
+}
+
+impl LayerKind for Identity {
+    fn class_name(&self) -> &'static str {
+        self.class_name
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        self.config.clone()
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        super::one_of(inputs).cloned()
+    }
+
+    fn lower(&self, _: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
+        Ok(inputs[0])
+    }
+}

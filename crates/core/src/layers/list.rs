@@ -1,0 +1,50 @@
+//! Every layer kind. To add one: its file, and a line here.
+
+use super::*;
+use crate::ops::PoolKind;
+
+/// Reads the attributes of a layer of the class `class_name` from its config in the form of Keras 3. `None` for a
+/// class that frostline does not know.
+pub fn read_kind(class_name: &str, config: &Config<'_>) -> Option<Result<Box<dyn LayerKind>>> {
+    fn boxed(kind: Result<impl LayerKind + 'static>) -> Option<Result<Box<dyn LayerKind>>> {
+        Some(kind.map(|kind| Box::new(kind) as Box<dyn LayerKind>))
+    }
+    if let Some(class_name) = identity::CLASSES.iter().find(|name| **name == class_name) {
+        return boxed(Identity::from_config(class_name, config));
+    }
+    match class_name {
+        "Activation" => boxed(Activation::from_config(config)),
+        "Add" => boxed(Merge::Add.from_config(config)),
+        "Average" => boxed(Merge::Average.from_config(config)),
+        "AveragePooling2D" => boxed(Pooling2D::from_config(PoolKind::Average, config)),
+        "BatchNormalization" => boxed(BatchNormalization::from_config(config)),
+        "Concatenate" => boxed(Concatenate::from_config(config)),
+        "Conv2D" => boxed(Conv2D::from_config(config)),
+        "Cropping2D" => boxed(Cropping2D::from_config(config)),
+        "Dense" => boxed(Dense::from_config(config)),
+        "DepthwiseConv2D" => boxed(DepthwiseConv2D::from_config(config)),
+        "Dropout" => boxed(Dropout::from_config(false, config)),
+        "ELU" => boxed(Elu::from_config(config)),
+        "Flatten" => boxed(Flatten::from_config(config)),
+        "GlobalAveragePooling2D" => boxed(GlobalPooling2D::from_config(PoolKind::Average, config)),
+        "GlobalMaxPooling2D" => boxed(GlobalPooling2D::from_config(PoolKind::Max, config)),
+        "InputLayer" => boxed(InputLayer::from_config(config)),
+        "LeakyReLU" => boxed(LeakyRelu::from_config(config)),
+        "MaxPooling2D" => boxed(Pooling2D::from_config(PoolKind::Max, config)),
+        "Maximum" => boxed(Merge::Maximum.from_config(config)),
+        "Minimum" => boxed(Merge::Minimum.from_config(config)),
+        "Multiply" => boxed(Merge::Multiply.from_config(config)),
+        "Normalization" => boxed(Normalization::from_config(config)),
+        "ReLU" => boxed(Relu::from_config(config)),
+        "Rescaling" => boxed(Rescaling::from_config(config)),
+        "Reshape" => boxed(Reshape::from_config(config)),
+        "Resizing" => boxed(Resizing::from_config(config)),
+        "SeparableConv2D" => boxed(SeparableConv2D::from_config(config)),
+        "Softmax" => boxed(Softmax::from_config(config)),
+        "SpatialDropout2D" => boxed(Dropout::from_config(true, config)),
+        "Subtract" => boxed(Merge::Subtract.from_config(config)),
+        "UpSampling2D" => boxed(UpSampling2D::from_config(config)),
+        "ZeroPadding2D" => boxed(ZeroPadding2D::from_config(config)),
+        _ => None,
+    }
+}

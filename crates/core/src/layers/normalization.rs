@@ -1,0 +1,93 @@
+//! `Normalization`: `(x − mean) / max(√variance, 1e-7)` a channel, by statistics of the data: given in the config,
+//! or adapted and saved as weights that never train.
+//! Keras: `keras.layers.Normalization`.
+
+use super::{Config, Initializer, LayerKind, WeightSpec, number};
+use crate::ops::{Affine, Lowering, Normalize, Role, ValueId};
+use crate::{Result, Shape};
+use serde_json::{Map, Value, json};
+
+/// Attributes as Keras names them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Normalization {
+    /// Mean and variance, where the config gives them.
+    pub given: Option<(Vec<f32>, Vec<f32>)>,
+    /// The axis as the file has it; it must be the last one.
+    pub axis: Value,
+    /// Undo the normalisation instead.
+    pub invert: bool,
+}
+
+impl Normalization {
+    /// Reads `mean`, `variance`, `axis`, `invert`.
+    pub fn from_config(config: &Config<'_>) -> Result<Self> {
+        let given = config.numbers("mean")?.zip(config.numbers("variance")?);
+        let axis = config.get("axis").cloned().unwrap_or(Value::Null);
+        Ok(Self { given, axis, invert: config.bool_or("invert", false)? })
+    }
+
+    fn channels(&self, inputs: &[Shape]) -> Result<usize, String> {
+        let input = super::one_of(inputs)?;
+        let axis = match &self.axis {
+            Value::Array(axes) if axes.len() == 1 => axes[0].as_i64(),
+            axis => axis.as_i64(),
+        };
+        let is_last = axis.is_some_and(|axis| axis == -1 || axis == input.len() as i64);
+        match input.last() {
+            Some(channels) if is_last => Ok(*channels),
+            _ if self.given.as_ref().is_some_and(|(mean, _)| mean.len() == 1) => Ok(1),
+            _ => Err(format!(
+                "normalises axis {} of {input:?}\nhelp: only the last axis can be run",
+                self.axis
+            )),
+        }
+    }
+}
+
+impl LayerKind for Normalization {
+    fn class_name(&self) -> &'static str {
+        "Normalization"
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        let list = |numbers: &[f32]| Value::Array(numbers.iter().map(|each| number(*each)).collect());
+        let (mean, variance) = match &self.given {
+            Some((mean, variance)) => (list(mean), list(variance)),
+            None => (Value::Null, Value::Null),
+        };
+        Map::from_iter([
+            ("axis".to_owned(), self.axis.clone()),
+            ("invert".to_owned(), json!(self.invert)),
+            ("mean".to_owned(), mean),
+            ("variance".to_owned(), variance),
+        ])
+    }
+
+    fn weights(&self, inputs: &[Shape]) -> Result<Vec<WeightSpec>, String> {
+        let channels = self.channels(inputs)?;
+        Ok(match self.given {
+            Some(_) => Vec::new(),
+            None => vec![
+                WeightSpec::state("mean", &[channels], Initializer::Constant(0.0)),
+                WeightSpec::state("variance", &[channels], Initializer::Constant(1.0)),
+                WeightSpec::state("count", &[], Initializer::Constant(0.0)),
+            ],
+        })
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        self.channels(inputs)?;
+        Ok(inputs[0].clone())
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
+        let op = Normalize { invert: self.invert };
+        if let Some((mean, variance)) = &self.given {
+            let (scale, offset) = op.affine(mean, variance);
+            return lowering.push(Affine { scale, offset }, inputs, &[]);
+        }
+        let channels = lowering.shape(inputs[0]).last().copied().unwrap_or(1);
+        let params = ["mean", "variance"].map(|name| lowering.weight(name, &[channels], Role::State));
+        lowering.push(op, inputs, &params)
+    }
+}

@@ -1,0 +1,59 @@
+//! `MaxPooling2D`, `AveragePooling2D`: a window slides over the image; padding never counts.
+
+use super::convolution::{output_extents, padding, padding_name, positive};
+use super::{Config, LayerKind};
+use crate::ops::{Lowering, Padding, Pool, PoolKind, ValueId};
+use crate::{Result, Shape};
+use serde_json::{Map, Value, json};
+
+/// Attributes as Keras names them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pooling2D {
+    /// Maximum or mean.
+    pub kind: PoolKind,
+    /// Height and width of the window.
+    pub pool_size: [usize; 2],
+    /// Down and across; the window's size where the config says nothing.
+    pub strides: [usize; 2],
+    /// `valid` or `same`.
+    pub padding: Padding,
+}
+
+impl Pooling2D {
+    /// Reads the attributes of either class.
+    pub fn from_config(kind: PoolKind, config: &Config<'_>) -> Result<Self> {
+        config.channels_last()?;
+        let pool_size = positive(config, "pool_size", config.pair_or("pool_size", [2, 2])?)?;
+        let strides = positive(config, "strides", config.pair_or("strides", pool_size)?)?;
+        Ok(Self { kind, pool_size, strides, padding: padding(config)? })
+    }
+}
+
+impl LayerKind for Pooling2D {
+    fn class_name(&self) -> &'static str {
+        match self.kind {
+            PoolKind::Max => "MaxPooling2D",
+            PoolKind::Average => "AveragePooling2D",
+        }
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        Map::from_iter([
+            ("pool_size".to_owned(), json!(self.pool_size)),
+            ("strides".to_owned(), json!(self.strides)),
+            ("padding".to_owned(), json!(padding_name(self.padding))),
+            ("data_format".to_owned(), json!("channels_last")),
+        ])
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        let input = super::one_of(inputs)?;
+        let [height, width] = output_extents(input, self.pool_size, self.strides, [1, 1], self.padding)?;
+        Ok(vec![height, width, input[2]])
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
+        let (kind, size, strides, padding) = (self.kind, self.pool_size, self.strides, self.padding);
+        lowering.push(Pool { kind, size, strides, padding }, inputs, &[])
+    }
+}

@@ -1,0 +1,153 @@
+//! `ReLU`, `LeakyReLU`, `ELU` and `Softmax` as layers of their own.
+
+use super::{Config, LayerKind, number};
+use crate::ops::{Lowering, Softmax as SoftmaxOp, Unary, ValueId};
+use crate::{Result, Shape};
+use frostline_kernels::Activation;
+use serde_json::{Map, Value, json};
+
+/// `max_value` where `x ≥ max_value`, `x` where `x ≥ threshold`, else `negative_slope · (x − threshold)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Relu {
+    /// The largest result, if there is one.
+    pub max_value: Option<f32>,
+    /// Below the threshold.
+    pub negative_slope: f32,
+    /// Where the slope of 1 begins.
+    pub threshold: f32,
+}
+
+/// `x` where `x > 0`, else `negative_slope · x`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeakyRelu {
+    /// 0.3 where the config says nothing.
+    pub negative_slope: f32,
+}
+
+/// `x` where `x > 0`, else `alpha · (exp(x) − 1)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Elu {
+    /// 1 where the config says nothing.
+    pub alpha: f32,
+}
+
+/// `exp(x) / Σ exp(x)` over the last axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Softmax;
+
+impl Relu {
+    /// Reads `max_value`, `negative_slope`, `threshold`.
+    pub fn from_config(config: &Config<'_>) -> Result<Self> {
+        Ok(Self {
+            max_value: config.f32("max_value")?,
+            negative_slope: config.f32_or("negative_slope", 0.0)?,
+            threshold: config.f32_or("threshold", 0.0)?,
+        })
+    }
+}
+
+impl LeakyRelu {
+    /// Reads `negative_slope`.
+    pub fn from_config(config: &Config<'_>) -> Result<Self> {
+        Ok(Self { negative_slope: config.f32_or("negative_slope", 0.3)? })
+    }
+}
+
+impl Elu {
+    /// Reads `alpha`.
+    pub fn from_config(config: &Config<'_>) -> Result<Self> {
+        Ok(Self { alpha: config.f32_or("alpha", 1.0)? })
+    }
+}
+
+impl Softmax {
+    /// Reads `axis`, which must be the last.
+    pub fn from_config(config: &Config<'_>) -> Result<Self> {
+        match config.get("axis").map(Value::as_i64) {
+            None | Some(Some(-1)) => Ok(Self),
+            Some(axis) => {
+                Err(config.error(format!("softmax over axis {axis:?}\nhelp: only the last axis can be run")))
+            }
+        }
+    }
+}
+
+impl LayerKind for Relu {
+    fn class_name(&self) -> &'static str {
+        "ReLU"
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        Map::from_iter([
+            ("max_value".to_owned(), self.max_value.map_or(Value::Null, number)),
+            ("negative_slope".to_owned(), number(self.negative_slope)),
+            ("threshold".to_owned(), number(self.threshold)),
+        ])
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        super::one_of(inputs).cloned()
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
+        let max = self.max_value.unwrap_or(f32::INFINITY);
+        let activation =
+            Activation::Relu { max, negative_slope: self.negative_slope, threshold: self.threshold };
+        lowering.push(Unary { activation }, inputs, &[])
+    }
+}
+
+impl LayerKind for LeakyRelu {
+    fn class_name(&self) -> &'static str {
+        "LeakyReLU"
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        Map::from_iter([("negative_slope".to_owned(), number(self.negative_slope))])
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        super::one_of(inputs).cloned()
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
+        let activation = Activation::LeakyRelu { negative_slope: self.negative_slope };
+        lowering.push(Unary { activation }, inputs, &[])
+    }
+}
+
+impl LayerKind for Elu {
+    fn class_name(&self) -> &'static str {
+        "ELU"
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        Map::from_iter([("alpha".to_owned(), number(self.alpha))])
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        super::one_of(inputs).cloned()
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
+        lowering.push(Unary { activation: Activation::Elu { alpha: self.alpha } }, inputs, &[])
+    }
+}
+
+impl LayerKind for Softmax {
+    fn class_name(&self) -> &'static str {
+        "Softmax"
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        Map::from_iter([("axis".to_owned(), json!(-1))])
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        super::one_of(inputs).cloned()
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
+        lowering.push(SoftmaxOp, inputs, &[])
+    }
+}
