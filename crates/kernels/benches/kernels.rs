@@ -29,7 +29,7 @@ fn window(size: usize, channels: usize, kernel: usize, stride: usize) -> Window 
 }
 
 /// `(name, size, channels, kernel, stride, out_channels)`.
-const CONVOLUTIONS: [(&str, usize, usize, usize, usize, usize); 17] = [
+const CONVOLUTIONS: [(&str, usize, usize, usize, usize, usize); 19] = [
     ("first 3x3/2", 224, 3, 3, 2, 32),
     ("pointwise", 112, 16, 1, 1, 96),
     ("pointwise", 112, 32, 1, 1, 16),
@@ -43,6 +43,8 @@ const CONVOLUTIONS: [(&str, usize, usize, usize, usize, usize); 17] = [
     ("pointwise", 56, 256, 1, 1, 64),
     ("pointwise", 14, 1024, 1, 1, 256),
     ("pointwise", 7, 2048, 1, 1, 512),
+    ("pointwise/2", 56, 256, 1, 2, 512),
+    ("pointwise", 14, 512, 1, 1, 256),
     ("3x3", 56, 64, 3, 1, 64),
     ("3x3", 28, 128, 3, 1, 128),
     ("3x3", 14, 256, 3, 1, 256),

@@ -79,7 +79,7 @@ impl PackedConvGradient {
     pub fn scratch_len(&self) -> usize {
         match self.way {
             Way::Turned => self.conv.scratch_len(),
-            Way::Scattered => self.conv.shape().output_len(),
+            Way::Scattered => self.conv.shape().output_len() + self.conv.scratch_len(),
         }
     }
 
@@ -95,11 +95,11 @@ impl PackedConvGradient {
         match self.way {
             Way::Turned => self.conv.forward_add(dy, dx, scratch),
             Way::Scattered => {
-                let products = &mut scratch[..self.conv.shape().output_len()];
+                let (products, scratch) = scratch.split_at_mut(self.conv.shape().output_len());
                 let row = self.shape.window.out_width() * self.shape.out_channels;
                 for oy in 0..self.shape.window.out_height() {
                     let dy = &dy[oy * row..(oy + 1) * row];
-                    self.conv.forward(dy, products, Epilogue::default(), &mut []);
+                    self.conv.forward(dy, products, Epilogue::default(), scratch);
                     scatter(&self.shape, oy, products, dx);
                 }
             }

@@ -51,7 +51,7 @@ pub(super) fn with_tiles(
     };
     let (out_height, out_width) = (window.out_height(), window.out_width());
     if shape.is_pointwise() {
-        let (runs, pixels) = (Runs::pointwise(window), out_height * out_width);
+        let (runs, pixels) = (Runs::pointwise(window, 0), out_height * out_width);
         for first in (0..pixels).step_by(BLOCK_PIXELS) {
             let count = BLOCK_PIXELS.min(pixels - first);
             block(

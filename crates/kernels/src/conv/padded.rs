@@ -38,22 +38,32 @@ impl Runs {
         }
     }
 
-    /// One run, all channels of the pixel.
-    pub(super) fn pointwise(window: &Window) -> Self {
-        Self {
-            rows: 1,
-            row_step: 0,
-            columns: 1,
-            column_step: 0,
-            run: window.channels,
-            pixel_step: window.channels,
-            line: window.width * window.channels,
-        }
+    /// One run, all channels of the pixel; pixels lie `gap` elements apart.
+    pub(super) fn pointwise(window: &Window, gap: usize) -> Self {
+        let pixel_step = window.channels + gap;
+        let line = window.width * pixel_step;
+        Self { rows: 1, row_step: 0, columns: 1, column_step: 0, run: window.channels, pixel_step, line }
     }
 
     /// Elements from the first tap of a pixel to the end of its last.
     pub(super) fn reach(&self) -> usize {
         (self.rows - 1) * self.row_step + (self.columns - 1) * self.column_step + self.run
+    }
+}
+
+/// Elements between gathered pixels: one cache line, so that they do not all fall into one set of the cache.
+pub(super) const GATHERED_GAP: usize = 16;
+
+/// Copies the input pixels under output pixels `pixels` of a 1x1 window side by side, [`GATHERED_GAP`] elements apart.
+///
+/// * `x`: `[height, width, channels]`
+/// * `gathered`: `[pixels, channels + GATHERED_GAP]`
+pub(super) fn gather_pixels(window: &Window, x: &[f32], gathered: &mut [f32], pixels: Range<usize>) {
+    let (channels, out_width) = (window.channels, window.out_width());
+    for (pixel, to) in pixels.zip(gathered.chunks_exact_mut(channels + GATHERED_GAP)) {
+        let (oy, ox) = (pixel / out_width, pixel % out_width);
+        let from = (oy * window.stride_h * window.width + ox * window.stride_w) * channels;
+        to[..channels].copy_from_slice(&x[from..from + channels]);
     }
 }
 

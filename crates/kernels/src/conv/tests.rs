@@ -120,6 +120,13 @@ fn images_of_several_blocks_agree_with_the_plain_loops() {
 }
 
 #[test]
+fn gathered_pixels_agree_with_the_plain_loops() {
+    for (size, channels, stride) in [(5, 1024, 1), (20, 16, 2), (9, 1024, 3), (70, 24, 2)] {
+        agrees(ConvShape { window: square(size, channels, 1, stride, 1), out_channels: 40, groups: 1 }, 10);
+    }
+}
+
+#[test]
 fn other_weights_take_the_place_of_the_first() {
     let shape = ConvShape { window: square(5, 3, 3, 1, 1).with_same_padding(), out_channels: 7, groups: 1 };
     let (first, second) = (noise(shape.weights_len(), 1), noise(shape.weights_len(), 2));

@@ -4,6 +4,7 @@ use super::DepthwiseShape;
 use super::tile::{Line, Lines};
 use crate::dispatch::vectorized;
 use crate::window::Window;
+use std::ops::Range;
 
 /// `dx += dL/dx`; shapes as in [`super::depthwise`].
 pub fn depthwise_backward_input(shape: &DepthwiseShape, weights: &[f32], dy: &[f32], dx: &mut [f32]) {
@@ -94,73 +95,69 @@ vectorized! {
     }
 }
 
-/// Channels that are summed side by side.
-const COLUMNS: usize = 32;
+/// `dw += dL/dw` of one image; shapes as in [`super::depthwise`].
+pub fn depthwise_backward_weights(shape: &DepthwiseShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    backward_weights_on(Lines::detected(), shape, x, dy, dw);
+}
 
-vectorized! {
-    /// `dw += dL/dw` of one image; shapes as in [`super::depthwise`].
-    pub fn depthwise_backward_weights(shape: &DepthwiseShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-        shape.check(x, dw, dy);
-        let (window, out_channels) = (&shape.window, shape.out_channels());
-        let (channels, out_width) = (window.channels, window.out_width());
-        for oy in 0..window.out_height() {
-            let dy = &dy[oy * out_width * out_channels..(oy + 1) * out_width * out_channels];
-            for ky in window.taps_h(oy) {
-                let row = window.input_y(oy, ky) * window.width;
-                for kx in 0..window.kernel_w {
-                    let dw = &mut dw[(ky * window.kernel_w + kx) * out_channels..][..out_channels];
-                    // The output columns whose tap lies on the image.
-                    let first = window.pad_left.saturating_sub(kx * window.dilation_w).div_ceil(window.stride_w);
-                    let end = (window.pad_left + window.width)
-                        .saturating_sub(kx * window.dilation_w)
-                        .div_ceil(window.stride_w)
-                        .min(out_width);
-                    if first >= end {
-                        continue;
-                    }
-                    if shape.multiplier == 1 {
-                        let x = &x[(row + window.input_x(first, kx)) * channels..];
-                        let dy = &dy[first * channels..end * channels];
-                        add_products(channels, window.stride_w, x, dy, dw);
-                    } else {
-                        for ox in first..end {
-                            let x = &x[(row + window.input_x(ox, kx)) * channels..][..channels];
-                            let dy = &dy[ox * out_channels..(ox + 1) * out_channels];
-                            let filters = dw.chunks_exact_mut(shape.multiplier);
-                            for ((dw, dy), &x) in filters.zip(dy.chunks_exact(shape.multiplier)).zip(x) {
-                                for (dw, &dy) in dw.iter_mut().zip(dy) {
-                                    *dw += dy * x;
-                                }
-                            }
-                        }
-                    }
-                }
-            }
+pub(super) fn backward_weights_on(
+    lines: &Lines,
+    shape: &DepthwiseShape,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+) {
+    shape.check(x, dw, dy);
+    let (window, out_channels) = (&shape.window, shape.out_channels());
+    let (x_line, dy_line) = (window.width * window.channels, window.out_width() * out_channels);
+    let dw_line = window.kernel_w * out_channels;
+    // The output columns all of whose taps lie on the image.
+    let whole = (0..window.kernel_w)
+        .map(|kx| columns_of_tap(window, kx))
+        .reduce(|a, b| a.start.max(b.start)..a.end.min(b.end))
+        .filter(|whole| whole.start < whole.end)
+        .unwrap_or(0..0);
+    for oy in 0..window.out_height() {
+        let dy = &dy[oy * dy_line..(oy + 1) * dy_line];
+        for ky in window.taps_h(oy) {
+            let y = window.input_y(oy, ky);
+            let x = &x[y * x_line..(y + 1) * x_line];
+            let dw = &mut dw[ky * dw_line..(ky + 1) * dw_line];
+            let is_done = shape.multiplier == 1 && lines.add_row_gradient(window, x, dy, whole.clone(), dw);
+            add_line(shape, x, dy, if is_done { whole.clone() } else { 0..0 }, dw);
         }
     }
 }
 
-/// `dw += Σ dy[pixel] * x[pixel * stride]` over the pixels of a line.
-#[inline(always)]
-fn add_products(channels: usize, stride: usize, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    let mut first = 0;
-    while first + COLUMNS <= channels {
-        let mut sums = [0.0f32; COLUMNS];
-        for (dy, x) in dy.chunks_exact(channels).zip(x.chunks(stride * channels)) {
-            let (dy, x) = (&dy[first..first + COLUMNS], &x[first..first + COLUMNS]);
-            for i in 0..COLUMNS {
-                sums[i] += dy[i] * x[i];
-            }
-        }
-        for (dw, sum) in dw[first..first + COLUMNS].iter_mut().zip(sums) {
-            *dw += sum;
-        }
-        first += COLUMNS;
-    }
-    if first < channels {
-        for (dy, x) in dy.chunks_exact(channels).zip(x.chunks(stride * channels)) {
-            for ((dw, &dy), &x) in dw[first..].iter_mut().zip(&dy[first..]).zip(&x[first..channels]) {
-                *dw += dy * x;
+/// The output columns for which window column `kx` lies on the image.
+fn columns_of_tap(window: &Window, kx: usize) -> Range<usize> {
+    let tap = kx * window.dilation_w;
+    let first = window.pad_left.saturating_sub(tap).div_ceil(window.stride_w);
+    let end = (window.pad_left + window.width).saturating_sub(tap).div_ceil(window.stride_w);
+    first..end.min(window.out_width()).max(first)
+}
+
+vectorized! {
+    /// Adds to `dw`, one row of the window, what one line of output pixels gives, without the pixels `except`.
+    fn add_line(shape: &DepthwiseShape, x: &[f32], dy: &[f32], except: Range<usize>, dw: &mut [f32]) {
+        let (window, out_channels) = (&shape.window, shape.out_channels());
+        for kx in 0..window.kernel_w {
+            let dw = &mut dw[kx * out_channels..(kx + 1) * out_channels];
+            for ox in columns_of_tap(window, kx).filter(|ox| !except.contains(ox)) {
+                let x = &x[window.input_x(ox, kx) * window.channels..][..window.channels];
+                let dy = &dy[ox * out_channels..(ox + 1) * out_channels];
+                if shape.multiplier == 1 {
+                    for ((dw, &dy), &x) in dw.iter_mut().zip(dy).zip(x) {
+                        *dw += dy * x;
+                    }
+                } else {
+                    let filters = dw.chunks_exact_mut(shape.multiplier);
+                    for ((dw, dy), &x) in filters.zip(dy.chunks_exact(shape.multiplier)).zip(x) {
+                        for (dw, &dy) in dw.iter_mut().zip(dy) {
+                            *dw += dy * x;
+                        }
+                    }
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The tiles of every instruction set that this processor can run, and the plain loops, against the reference.
 
-use super::backward::backward_input_on;
+use super::backward::{backward_input_on, backward_weights_on};
 use super::*;
 use crate::reference::{self, assert_close, assert_gradient, dot, noise};
 use crate::window::tests::square;
@@ -39,11 +39,13 @@ fn agrees(shape: DepthwiseShape, seed: u64) {
         backward_input_on(lines, &shape, &weights, &dy, &mut dx);
         assert_close(&dx, &expected, terms);
     }
-    let start = noise(weights.len(), seed ^ 6);
-    let (mut dw, mut expected) = (start.clone(), start);
-    reference::depthwise_backward_weights(&shape, &x, &dy, &mut expected);
-    depthwise_backward_weights(&shape, &x, &dy, &mut dw);
-    assert_close(&dw, &expected, shape.window.out_pixels() as f32);
+    for lines in Lines::all() {
+        let start = noise(weights.len(), seed ^ 6);
+        let (mut dw, mut expected) = (start.clone(), start);
+        reference::depthwise_backward_weights(&shape, &x, &dy, &mut expected);
+        backward_weights_on(lines, &shape, &x, &dy, &mut dw);
+        assert_close(&dw, &expected, shape.window.out_pixels() as f32);
+    }
 }
 
 proptest! {
