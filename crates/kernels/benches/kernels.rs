@@ -183,6 +183,16 @@ fn peak() -> f64 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the kernels found the same instructions on this processor.
             "avx2" => unsafe { avx2(factor) },
+            "portable" => {
+                // Without the instruction, a fused product is a slow function.
+                let mut sums = [1.0f32; 32];
+                for _ in 0..CHAINS / 32 * STEPS {
+                    for sum in &mut sums {
+                        *sum = *sum * factor + 1.0;
+                    }
+                }
+                sums.iter().sum()
+            }
             _ => chains(factor),
         };
         black_box(sum);

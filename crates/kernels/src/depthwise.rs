@@ -5,6 +5,7 @@
 //! beyond the border read from a pixel of zeros. Everything else runs as plain loops over the channels.
 
 mod backward;
+mod gradient_tile;
 mod tile;
 
 pub use backward::{depthwise_backward_input, depthwise_backward_weights};

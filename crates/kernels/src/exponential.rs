@@ -78,7 +78,7 @@ pub(crate) fn erf(x: f32) -> f32 {
     let p = p * z - 0.026_854_444;
     let p = p * z + 0.112_836;
     let p = p * z - 0.376_126_26;
-    let p = p * z + 1.128_379_1;
+    let p = p * z + std::f32::consts::FRAC_2_SQRT_PI;
     // erf x = 1 - e^-q(x), 1 <= x <= 4; beyond, the difference from 1 is below the last bit
     let a = x.abs();
     let a = if a > 4.0 { 4.0 } else { a };
