@@ -8,6 +8,7 @@
 pub mod compile;
 pub mod engine;
 mod error;
+pub mod formats;
 pub mod freeze;
 pub mod graph;
 pub mod layers;

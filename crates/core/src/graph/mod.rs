@@ -5,8 +5,8 @@ mod surgery;
 mod weights;
 
 pub use model::{Model, ModelInfo};
-pub(crate) use surgery::nearest;
 pub use surgery::{Keep, Transfer, WantedWeight};
+pub(crate) use surgery::{nearest, snake_case};
 pub use weights::{Handle, Weights};
 
 use crate::layers::LayerKind;
@@ -91,6 +91,11 @@ pub fn join(group: &str, name: &str) -> String {
     if group.is_empty() { name.to_owned() } else { format!("{group}/{name}") }
 }
 
+/// The shapes of what a call reads, where all are known.
+fn inputs_of(call: &Call, shapes: &[Option<Vec<Shape>>]) -> Option<Vec<Shape>> {
+    call.inputs.iter().map(|id| Some(shapes[id.call].as_ref()?[id.output].clone())).collect()
+}
+
 impl Graph {
     /// Every layer that is not a model, with its path, in the order of the calls (a shared layer once, at its
     /// first call). Nested models are walked in place.
@@ -142,39 +147,66 @@ impl Graph {
     }
 
     fn infer_shapes_in(&self, group: &str, inputs: &[Shape]) -> Result<Vec<Vec<Shape>>> {
+        let shapes = self.known_shapes(group, inputs)?;
+        let of = |(call, shape): (&Call, Option<Vec<Shape>>)| {
+            shape.ok_or_else(|| self.why_unknown(group, &self.layers[call.layer]))
+        };
+        self.calls.iter().zip(shapes).map(of).collect()
+    }
+
+    /// [`Graph::infer_shapes`], but with `None` for layers that cannot be run and all that stands on them.
+    fn known_shapes(&self, group: &str, inputs: &[Shape]) -> Result<Vec<Option<Vec<Shape>>>> {
         self.check_inputs(group, inputs)?;
-        let mut shapes: Vec<Vec<Shape>> = Vec::with_capacity(self.calls.len());
+        let mut shapes: Vec<Option<Vec<Shape>>> = Vec::with_capacity(self.calls.len());
         for (index, call) in self.calls.iter().enumerate() {
             let layer = &self.layers[call.layer];
             let path = join(group, &layer.name);
-            let given: Vec<Shape> = call.inputs.iter().map(|id| shapes[id.call][id.output].clone()).collect();
-            let found =
-                match &layer.body {
-                    Body::Kind(_) if call.inputs.is_empty() => {
-                        let position = self.inputs.iter().position(|id| id.call == index);
-                        let shape = position.and_then(|position| inputs.get(position)).cloned();
-                        vec![shape.ok_or_else(|| {
-                            Error::shape(&path, "an input layer that is no input of its model")
-                        })?]
-                    }
-                    Body::Kind(kind) => {
-                        vec![kind.output_shape(&given).map_err(|message| Error::shape(&path, message))?]
-                    }
-                    Body::Model(inner) => {
-                        let all = inner.infer_shapes_in(&path, &given)?;
-                        inner.outputs.iter().map(|id| all[id.call][id.output].clone()).collect()
-                    }
-                    Body::Unsupported { class_name, reason } => {
-                        return Err(Error::Unsupported {
-                            layer: path,
-                            class_name: class_name.clone(),
-                            help: reason.clone(),
-                        });
-                    }
-                };
+            let given = inputs_of(call, &shapes);
+            let found = match (&layer.body, given) {
+                (Body::Unsupported { .. }, _) | (_, None) => None,
+                (Body::Kind(_), Some(_)) if call.inputs.is_empty() => {
+                    let position = self.inputs.iter().position(|id| id.call == index);
+                    let shape = position.and_then(|position| inputs.get(position)).cloned();
+                    Some(vec![shape.ok_or_else(|| {
+                        Error::shape(&path, "an input layer that is no input of its model")
+                    })?])
+                }
+                (Body::Kind(kind), Some(given)) => {
+                    Some(vec![kind.output_shape(&given).map_err(|message| Error::shape(&path, message))?])
+                }
+                (Body::Model(inner), Some(given)) => {
+                    let all = inner.known_shapes(&path, &given)?;
+                    let of = |id: &TensorId| Some(all[id.call].as_ref()?[id.output].clone());
+                    inner.outputs.iter().map(of).collect()
+                }
+            };
             shapes.push(found);
         }
         Ok(shapes)
+    }
+
+    /// The error for a layer whose output's shape is not known: it, or a layer in or below it, cannot be run.
+    fn why_unknown(&self, group: &str, layer: &Layer) -> Error {
+        let path = join(group, &layer.name);
+        match &layer.body {
+            Body::Unsupported { class_name, reason } => {
+                Error::Unsupported { layer: path, class_name: class_name.clone(), help: reason.clone() }
+            }
+            Body::Model(inner) => match inner.first_unsupported() {
+                Some(layer) => inner.why_unknown(&path, layer),
+                None => Error::shape(path, "it stands on a layer that cannot be run"),
+            },
+            Body::Kind(_) => Error::shape(path, "it stands on a layer that cannot be run"),
+        }
+    }
+
+    fn first_unsupported(&self) -> Option<&Layer> {
+        let is_unsupported = |layer: &&Layer| match &layer.body {
+            Body::Unsupported { .. } => true,
+            Body::Model(inner) => inner.first_unsupported().is_some(),
+            Body::Kind(_) => false,
+        };
+        self.layers.iter().find(is_unsupported)
     }
 
     fn check_inputs(&self, group: &str, inputs: &[Shape]) -> Result<()> {

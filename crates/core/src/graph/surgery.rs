@@ -1,6 +1,6 @@
 //! Cutting a model and putting new layers on top of it.
 
-use super::{Body, Call, Form, Graph, Handle, Layer, Model, TensorId, Weights};
+use super::{Body, Call, Form, Graph, Handle, Layer, Model, TensorId, Weights, inputs_of};
 use crate::layers::LayerKind;
 use crate::{Error, Result, Shape, ops::Role};
 use std::collections::BTreeMap;
@@ -147,7 +147,7 @@ impl Graph {
         inputs: &[Shape],
         found: &mut Vec<WantedWeight>,
     ) -> Result<()> {
-        let shapes = self.infer_shapes_in(group, inputs)?;
+        let shapes = self.known_shapes(group, inputs)?;
         let mut seen = vec![false; self.layers.len()];
         for call in &self.calls {
             if std::mem::replace(&mut seen[call.layer], true) {
@@ -155,7 +155,8 @@ impl Graph {
             }
             let layer = &self.layers[call.layer];
             let path = super::join(group, &layer.name);
-            let given: Vec<Shape> = call.inputs.iter().map(|id| shapes[id.call][id.output].clone()).collect();
+            // above a layer that cannot be run no shape is known, and no weight is wanted
+            let Some(given) = inputs_of(call, &shapes) else { continue };
             match &layer.body {
                 Body::Model(inner) => inner.collect_weight_specs(&path, &given, found)?,
                 Body::Kind(kind) => {
@@ -344,7 +345,7 @@ fn positions(stays: &[bool]) -> Vec<usize> {
 }
 
 /// `GlobalAveragePooling2D` as Keras names a layer of it: `global_average_pooling2d`.
-fn snake_case(class_name: &str) -> String {
+pub(crate) fn snake_case(class_name: &str) -> String {
     let characters: Vec<char> = class_name.chars().collect();
     let mut name = String::new();
     for (index, character) in characters.iter().enumerate() {

@@ -1,0 +1,69 @@
+//! From a file's tensors to a model's weights: every weight is filled, or the load fails with the list of those
+//! that are not.
+
+use crate::formats::hdf5::tensor;
+use crate::graph::{Graph, Handle, WantedWeight, Weights};
+use crate::{Error, Result};
+use hdf5_pure::Dataset;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// As many missing or wrong weights are named.
+const NAMED: usize = 12;
+
+/// The weights of a graph from a file, and the names of the file's tensors that they came from.
+pub(super) fn assign(
+    path: &Path,
+    graph: &Graph,
+    available: &BTreeMap<String, Dataset>,
+    find: impl Fn(&WantedWeight) -> Option<String>,
+) -> Result<(Weights, BTreeSet<String>)> {
+    let mut weights = Weights::default();
+    let (mut used, mut wrong) = (BTreeSet::new(), Vec::new());
+    for wanted in graph.weight_specs(&graph.stand_in_shapes())? {
+        let Some((name, dataset)) = find(&wanted).and_then(|name| available.get_key_value(&name)) else {
+            // files of some versions leave the count of a Normalization layer out; nothing is computed with it
+            match wanted.spec.name == "count" && wanted.class_name == "Normalization" {
+                true => weights.insert(wanted.path, Handle::new(crate::Tensor::filled(&[], 0.0))),
+                false => wrong.push(missing(&wanted, available)),
+            }
+            continue;
+        };
+        let value = tensor(path, name, dataset)?;
+        if value.shape != wanted.spec.shape {
+            wrong.push(format!(
+                "`{}` wants shape {:?}, `{name}` in the file has shape {:?}",
+                wanted.path, wanted.spec.shape, value.shape
+            ));
+            continue;
+        }
+        used.insert(name.clone());
+        weights.insert(wanted.path, Handle::new(value));
+    }
+    if wrong.is_empty() {
+        return Ok((weights, used));
+    }
+    let more = wrong.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+    wrong.truncate(NAMED);
+    Err(Error::format(
+        path,
+        format!(
+            "the weights do not fit the architecture:\n  {}{more}\nhelp: the weights belong to another model, or the file is damaged",
+            wrong.join("\n  ")
+        ),
+    ))
+}
+
+fn missing(wanted: &WantedWeight, available: &BTreeMap<String, Dataset>) -> String {
+    let layer = wanted.path.rsplit('/').nth(1).unwrap_or_default();
+    let near: Vec<&str> = available
+        .keys()
+        .filter(|name| name.split('/').any(|part| part == layer))
+        .map(String::as_str)
+        .take(3)
+        .collect();
+    let near =
+        if near.is_empty() { "nothing of that layer".to_owned() } else { format!("`{}`", near.join("`, `")) };
+    format!("no weight for `{}` of shape {:?}; the file holds {near}", wanted.path, wanted.spec.shape)
+}

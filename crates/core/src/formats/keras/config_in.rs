@@ -1,0 +1,275 @@
+//! Keras's model config to a [`Graph`].
+
+use super::dialect::normalise;
+use super::inbound::{TensorName, tensors};
+use crate::formats::LoadReport;
+use crate::graph::{Body, Call, Form, Graph, Layer, TensorId, join};
+use crate::layers::{Config, InputLayer, LayerKind, read_kind};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Nested models deeper than this are taken for damage.
+const MAX_DEPTH: usize = 16;
+
+/// What is read along the way.
+pub(super) struct Reader<'a> {
+    /// The version of the Keras that wrote the file.
+    pub(super) major: u32,
+    /// Notes and unsupported layers are added to it.
+    pub(super) report: &'a mut LoadReport,
+}
+
+type Parsed<T> = Result<T, String>;
+
+impl Reader<'_> {
+    /// Reads a whole model. Errors are words without the file's name.
+    pub(super) fn model(&mut self, json: &Value) -> Parsed<Graph> {
+        self.nested(json, "", 0)
+    }
+
+    fn nested(&mut self, json: &Value, group: &str, depth: usize) -> Parsed<Graph> {
+        if depth > MAX_DEPTH {
+            return Err("models are nested without an end".to_owned());
+        }
+        let class_name = text(json, "class_name").unwrap_or_default();
+        let config = json.get("config").unwrap_or(&Value::Null);
+        // Keras 1 and early 2 wrote a Sequential model as its bare list of layers
+        let layers = config.get("layers").or(Some(config)).and_then(Value::as_array);
+        let layers =
+            layers.ok_or_else(|| format!("the config of model `{class_name}` has no list of layers"))?;
+        let name = text(config, "name").or_else(|| text(json, "name")).unwrap_or("model").to_owned();
+        match class_name {
+            "Sequential" => self.sequential(name, json, layers, group, depth),
+            "Functional" | "Model" => self.functional(name, config, layers, group, depth),
+            other => Err(format!(
+                "the model is a `{other}`, whose structure is in Python code\nhelp: save it as a Functional or Sequential model"
+            )),
+        }
+    }
+
+    fn layer(&mut self, json: &Value, group: &str, depth: usize) -> Parsed<Layer> {
+        let class_name = text(json, "class_name").ok_or("a layer without `class_name`")?;
+        let empty = Map::new();
+        let config = json.get("config").and_then(Value::as_object).unwrap_or(&empty);
+        let name = text(json, "name").or_else(|| config.get("name").and_then(Value::as_str));
+        let name = name.map(str::to_owned).ok_or_else(|| format!("a layer `{class_name}` without a name"))?;
+        let path = join(group, &name);
+        let is_model = matches!(class_name, "Sequential" | "Functional" | "Model");
+        if is_model {
+            let mut inner = self.nested(json, &path, depth + 1)?;
+            inner.name = name.clone();
+            let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
+            return Ok(Layer { name, trainable, body: Body::Model(Box::new(inner)), config: Map::new() });
+        }
+        let (class, config) = normalise(class_name, config, self.major);
+        let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
+        let reader = Config::new(&path, &config);
+        let (body, unsupported) = match read_kind(&class, &reader) {
+            Some(Ok(kind)) => (Body::Kind(kind), None),
+            Some(Err(error)) => {
+                (Body::Unsupported { class_name: class.clone(), reason: error.to_string() }, Some(()))
+            }
+            None => (Body::Unsupported { class_name: class.clone(), reason: reason(&class) }, Some(())),
+        };
+        if unsupported.is_some() {
+            self.report.unsupported.push((path.clone(), class));
+        } else {
+            for key in reader.unread() {
+                self.report.notes.push(format!("`{path}`: the setting `{key}` means nothing here"));
+            }
+        }
+        let config = match &body {
+            // a layer of an old dialect is written anew in the form of Keras 3, but keeps what only Keras reads
+            Body::Kind(kind) if self.major < 3 => {
+                let kept = |(key, _): &(String, Value)| {
+                    key.ends_with("_regularizer") || key.ends_with("_constraint")
+                };
+                let mut fresh = kind.config();
+                fresh.extend(config.into_iter().filter(kept));
+                fresh
+            }
+            _ => config,
+        };
+        Ok(Layer { name, trainable, body, config })
+    }
+
+    fn sequential(
+        &mut self,
+        name: String,
+        json: &Value,
+        layers: &[Value],
+        group: &str,
+        depth: usize,
+    ) -> Parsed<Graph> {
+        let mut graph = Graph {
+            name,
+            form: Form::Sequential,
+            layers: Vec::new(),
+            calls: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+        };
+        for item in layers {
+            let layer = self.layer(item, group, depth)?;
+            if graph.layers.is_empty() && !is_input(&layer) {
+                let input = input_extents(json, item, &layer).ok_or_else(|| {
+                    format!("the Sequential model `{}` does not say the shape of its input\nhelp: build it before you save it", graph.name)
+                })?;
+                graph.layers.push(input_layer(input));
+            }
+            graph.layers.push(layer);
+        }
+        if graph.layers.is_empty() {
+            return Err(format!("the Sequential model `{}` has no layers", graph.name));
+        }
+        for index in 0..graph.layers.len() {
+            let inputs = index.checked_sub(1).map(|call| TensorId { call, output: 0 });
+            graph.calls.push(Call { layer: index, inputs: inputs.into_iter().collect() });
+        }
+        graph.inputs = vec![TensorId { call: 0, output: 0 }];
+        graph.outputs = vec![TensorId { call: graph.calls.len() - 1, output: 0 }];
+        Ok(graph)
+    }
+
+    fn functional(
+        &mut self,
+        name: String,
+        config: &Value,
+        layers: &[Value],
+        group: &str,
+        depth: usize,
+    ) -> Parsed<Graph> {
+        let mut built = Vec::with_capacity(layers.len());
+        // for each layer, for each of its calls, the tensors it is called on
+        let mut wanted: Vec<Vec<Vec<TensorName>>> = Vec::with_capacity(layers.len());
+        for item in layers {
+            let layer = self.layer(item, group, depth)?;
+            let nodes =
+                item.get("inbound_nodes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let calls = if nodes.is_empty() { vec![Vec::new()] } else { nodes.iter().map(tensors).collect() };
+            wanted.push(calls);
+            built.push(layer);
+        }
+        let index_of: BTreeMap<String, usize> =
+            built.iter().enumerate().map(|(index, layer)| (layer.name.clone(), index)).collect();
+        if index_of.len() != built.len() {
+            return Err(format!("two layers of model `{name}` have the same name"));
+        }
+        let mut graph = Graph {
+            name,
+            form: Form::Functional,
+            layers: built,
+            calls: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+        };
+        let mut placed: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+        let mut waiting: Vec<(usize, usize)> = wanted
+            .iter()
+            .enumerate()
+            .flat_map(|(layer, calls)| (0..calls.len()).map(move |node| (layer, node)))
+            .collect();
+        let resolve = |placed: &BTreeMap<(usize, usize), usize>, tensor: &TensorName| {
+            let layer = index_of.get(&tensor.layer)?;
+            placed.get(&(*layer, tensor.node)).map(|call| TensorId { call: *call, output: tensor.output })
+        };
+        while !waiting.is_empty() {
+            let before = waiting.len();
+            waiting.retain(|(layer, node)| {
+                let inputs = wanted[*layer][*node]
+                    .iter()
+                    .map(|tensor| resolve(&placed, tensor))
+                    .collect::<Option<Vec<_>>>();
+                let Some(inputs) = inputs else { return true };
+                placed.insert((*layer, *node), graph.calls.len());
+                graph.calls.push(Call { layer: *layer, inputs });
+                false
+            });
+            if waiting.len() == before {
+                let (layer, node) = waiting[0];
+                let tensors: Vec<&str> =
+                    wanted[layer][node].iter().map(|tensor| tensor.layer.as_str()).collect();
+                return Err(format!(
+                    "layer `{}` is called on the outputs of `{}`, which are not all there",
+                    join(group, &graph.layers[layer].name),
+                    tensors.join("`, `")
+                ));
+            }
+        }
+        let ends = |key: &str| -> Parsed<Vec<TensorId>> {
+            let names = tensors(config.get(key).unwrap_or(&Value::Null));
+            let ids = names.iter().map(|tensor| resolve(&placed, tensor)).collect::<Option<Vec<_>>>();
+            ids.filter(|ids| !ids.is_empty())
+                .ok_or_else(|| format!("`{key}` of model `{}` cannot be read", graph.name))
+        };
+        let (inputs, outputs) = (ends("input_layers")?, ends("output_layers")?);
+        (graph.inputs, graph.outputs) = (inputs, outputs);
+        self.check(&graph, group)?;
+        Ok(graph)
+    }
+
+    /// Every reference must point at an output that is there, and every input layer be an input.
+    fn check(&self, graph: &Graph, group: &str) -> Parsed<()> {
+        for (index, call) in graph.calls.iter().enumerate() {
+            let layer = &graph.layers[call.layer];
+            if call.inputs.is_empty() && !graph.inputs.iter().any(|id| id.call == index) {
+                return Err(format!("layer `{}` is called on nothing", join(group, &layer.name)));
+            }
+        }
+        let outputs_of = |call: usize| match &graph.layers[graph.calls[call].layer].body {
+            Body::Model(inner) => inner.outputs.len(),
+            Body::Unsupported { .. } => usize::MAX,
+            Body::Kind(_) => 1,
+        };
+        let used = graph.calls.iter().flat_map(|call| &call.inputs).chain(&graph.outputs);
+        match used.into_iter().find(|id| id.output >= outputs_of(id.call)) {
+            Some(id) => {
+                let layer = &graph.layers[graph.calls[id.call].layer];
+                Err(format!("layer `{}` has no output {}", join(group, &layer.name), id.output))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn text<'a>(json: &'a Value, key: &str) -> Option<&'a str> {
+    json.get(key).and_then(Value::as_str)
+}
+
+fn is_input(layer: &Layer) -> bool {
+    matches!(&layer.body, Body::Kind(kind) if kind.class_name() == "InputLayer")
+}
+
+/// Where a Sequential model without an input layer says the shape of its input.
+fn input_extents(model: &Value, first: &Value, layer: &Layer) -> Option<Vec<Option<usize>>> {
+    if let Body::Model(inner) = &layer.body {
+        return inner.input_shapes().into_iter().next();
+    }
+    let places = [
+        &first["config"]["batch_input_shape"],
+        &first["config"]["batch_shape"],
+        &model["config"]["build_input_shape"],
+        &model["build_config"]["input_shape"],
+        &first["build_config"]["input_shape"],
+    ];
+    let shape = places.into_iter().find_map(Value::as_array)?;
+    Some(shape.iter().skip(1).map(|extent| extent.as_u64().map(|extent| extent as usize)).collect())
+}
+
+fn input_layer(extents: Vec<Option<usize>>) -> Layer {
+    let kind = InputLayer { extents };
+    let mut config = kind.config();
+    config.insert("dtype".to_owned(), json!("float32"));
+    Layer { name: "input_layer".to_owned(), trainable: true, body: Body::Kind(Box::new(kind)), config }
+}
+
+/// Why a class cannot be run, and what helps.
+fn reason(class: &str) -> String {
+    match class {
+        "Lambda" => {
+            "a Lambda layer holds Python code, which is never run; keep the layers below it with --keep LAYER"
+                .to_owned()
+        }
+        _ => "keep the layers below it with --keep LAYER; `frostline inspect` lists them".to_owned(),
+    }
+}

@@ -1,0 +1,132 @@
+//! A [`Graph`] as Keras 3's model config.
+
+use super::order::keras_order;
+use crate::graph::{Body, Form, Graph, Layer, TensorId};
+use crate::layers::HARD_SIGMOID_KERAS_2;
+use serde_json::{Map, Value, json};
+
+/// Which of Keras 3's two writers is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// `.keras`: every object says its module.
+    Archive,
+    /// `.h5`: class names alone.
+    Legacy,
+}
+
+/// The config of a model, whole. Errors name the layer that cannot be written.
+pub(super) fn model(graph: &Graph, style: Style) -> Result<Value, String> {
+    let (module, class_name, registered) = match graph.form {
+        Form::Sequential => ("keras", "Sequential", Value::Null),
+        Form::Functional => ("keras.src.models.functional", "Functional", json!("Functional")),
+    };
+    let config = match graph.form {
+        Form::Sequential => sequential(graph, style)?,
+        Form::Functional => functional(graph, style)?,
+    };
+    Ok(object(style, module, class_name, config, registered))
+}
+
+fn object(style: Style, module: &str, class_name: &str, config: Value, registered: Value) -> Value {
+    match style {
+        Style::Archive => {
+            json!({"module": module, "class_name": class_name, "config": config, "registered_name": registered})
+        }
+        Style::Legacy => json!({"class_name": class_name, "config": config}),
+    }
+}
+
+fn sequential(graph: &Graph, style: Style) -> Result<Value, String> {
+    let layers = graph.layers.iter().map(|each| layer(each, style)).collect::<Result<Vec<_>, _>>()?;
+    Ok(json!({"name": graph.name, "trainable": true, "dtype": "float32", "layers": layers}))
+}
+
+fn functional(graph: &Graph, style: Style) -> Result<Value, String> {
+    let shapes = graph.infer_shapes(&graph.stand_in_shapes()).unwrap_or_default();
+    let mut layers = Vec::with_capacity(graph.layers.len());
+    for index in keras_order(graph) {
+        let mut written = layer(&graph.layers[index], style)?;
+        let calls = graph.calls.iter().filter(|call| call.layer == index && !call.inputs.is_empty());
+        let nodes = calls.map(|call| {
+            let tensors: Vec<Value> = call.inputs.iter().map(|id| tensor(graph, &shapes, *id)).collect();
+            let takes_list =
+                matches!(&graph.layers[index].body, Body::Kind(kind) if is_merge(kind.class_name()));
+            let argument = match tensors.as_slice() {
+                [one] if !takes_list => one.clone(),
+                _ => Value::Array(tensors),
+            };
+            json!({"args": [argument], "kwargs": {}})
+        });
+        let nodes: Vec<Value> = nodes.collect();
+        if let Some(map) = written.as_object_mut() {
+            map.insert("name".to_owned(), json!(graph.layers[index].name));
+            map.insert("inbound_nodes".to_owned(), Value::Array(nodes));
+        }
+        layers.push(written);
+    }
+    let ends = |ids: &[TensorId]| -> Vec<Value> { ids.iter().map(|id| history(graph, *id)).collect() };
+    Ok(json!({
+        "name": graph.name,
+        "trainable": true,
+        "layers": layers,
+        "input_layers": ends(&graph.inputs),
+        "output_layers": ends(&graph.outputs),
+    }))
+}
+
+/// Layers whose one argument is a list of tensors.
+fn is_merge(class_name: &str) -> bool {
+    ["Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"].contains(&class_name)
+}
+
+/// `[layer, which of its calls, which output]`
+fn history(graph: &Graph, id: TensorId) -> Value {
+    let layer = graph.calls[id.call].layer;
+    let node = graph.calls[..id.call].iter().filter(|call| call.layer == layer).count();
+    json!([graph.layers[layer].name, node, id.output])
+}
+
+fn tensor(graph: &Graph, shapes: &[Vec<Vec<usize>>], id: TensorId) -> Value {
+    let mut shape = vec![Value::Null];
+    if let Some(known) = shapes.get(id.call).and_then(|outputs| outputs.get(id.output)) {
+        shape.extend(known.iter().map(|extent| json!(extent)));
+    }
+    let config = json!({"shape": shape, "dtype": "float32", "keras_history": history(graph, id)});
+    json!({"class_name": "__keras_tensor__", "config": config})
+}
+
+fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
+    let (class_name, is_input) = match &layer.body {
+        Body::Model(inner) => {
+            let mut written = model(inner, style)?;
+            written["config"]["name"] = json!(layer.name);
+            written["config"]["trainable"] = json!(layer.trainable);
+            return Ok(written);
+        }
+        Body::Kind(kind) => (kind.class_name(), kind.class_name() == "InputLayer"),
+        Body::Unsupported { class_name, .. } => {
+            return Err(format!(
+                "layer `{}` is a `{class_name}`, which frostline does not know and cannot write\nhelp: keep the layers below it",
+                layer.name
+            ));
+        }
+    };
+    let mut config = Map::new();
+    config.insert("name".to_owned(), json!(layer.name));
+    if !is_input {
+        config.insert("trainable".to_owned(), json!(layer.trainable));
+    }
+    config.insert("dtype".to_owned(), json!("float32"));
+    for (key, value) in &layer.config {
+        if key != "name" && key != "trainable" {
+            config.insert(key.clone(), value.clone());
+        }
+    }
+    if config.get("activation") == Some(&json!(HARD_SIGMOID_KERAS_2)) {
+        return Err(format!(
+            "layer `{}` has the hard_sigmoid of Keras 2, which Keras 3 has no name for\nhelp: keep the layers below it",
+            layer.name
+        ));
+    }
+    Ok(object(style, "keras.layers", class_name, Value::Object(config), Value::Null))
+}

@@ -1,0 +1,50 @@
+//! The tensors that a layer is called on, as the dialects write them.
+
+use serde_json::Value;
+
+/// A tensor of the file: layer name, which of its calls, which of the call's outputs.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TensorName {
+    pub(super) layer: String,
+    pub(super) node: usize,
+    pub(super) output: usize,
+}
+
+/// The tensors in a value, in order: Keras 3 wraps each in an object with its history; Keras 1, 2 and tf.keras write
+/// `[layer, node, output]` or `[layer, node, output, {keyword arguments}]`.
+pub(super) fn tensors(value: &Value) -> Vec<TensorName> {
+    let mut found = Vec::new();
+    collect(value, 0, &mut found);
+    found
+}
+
+fn collect(value: &Value, depth: usize, found: &mut Vec<TensorName>) {
+    if depth > 32 {
+        return;
+    }
+    match value {
+        Value::Array(items) => match history(items) {
+            Some(name) => {
+                found.push(name);
+                items.iter().skip(3).for_each(|keywords| collect(keywords, depth + 1, found));
+            }
+            None => items.iter().for_each(|item| collect(item, depth + 1, found)),
+        },
+        Value::Object(map) => {
+            let keras_history = (map.get("class_name").and_then(Value::as_str) == Some("__keras_tensor__"))
+                .then(|| value["config"]["keras_history"].as_array())
+                .flatten();
+            match keras_history.and_then(|items| history(items)) {
+                Some(name) => found.push(name),
+                None => map.values().for_each(|value| collect(value, depth + 1, found)),
+            }
+        }
+        _ => {}
+    }
+}
+
+fn history(items: &[Value]) -> Option<TensorName> {
+    let [Value::String(layer), node, output, ..] = items else { return None };
+    let index = |value: &Value| value.as_u64().and_then(|index| usize::try_from(index).ok());
+    Some(TensorName { layer: layer.clone(), node: index(node)?, output: index(output)? })
+}

@@ -1,0 +1,214 @@
+//! Keras's `.h5` files: whole models of every Keras, and files of weights alone.
+//! Source: `keras/src/legacy/saving/legacy_h5_format.py`.
+
+use super::assign::assign;
+use super::config_in::Reader;
+use super::config_out::{Style, model as model_config};
+use super::order::keras_order;
+use super::store;
+use crate::formats::hdf5::{Tree, attribute_names, attribute_string, damaged, datasets, open};
+use crate::formats::{LoadReport, Loaded};
+use crate::graph::{Body, Graph, Layer, Model, ModelInfo, WantedWeight, Weights, join};
+use crate::ops::Role;
+use crate::{Error, Result};
+use hdf5_pure::{File, Group};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The version that frostline's files say they are of.
+pub(super) const KERAS_VERSION: &str = "3.15.1";
+
+/// Names that variables had before Keras 3.
+const OLD_NAMES: &[(&str, &[&str])] = &[
+    ("kernel", &["W", "depthwise_kernel"]),
+    ("bias", &["b"]),
+    ("moving_mean", &["running_mean"]),
+    ("moving_variance", &["running_std"]),
+];
+
+/// Reads a whole model.
+pub(in crate::formats) fn load(path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
+    let file = open(path, bytes)?;
+    let root = file.root();
+    let Some(config) = attribute_string(&root, "model_config") else {
+        let what = match store::is_store(&file) || attribute_names(&root, "layer_names").is_some() {
+            true => {
+                "the file holds weights alone, no architecture\nhelp: give the model's architecture, and this file as its weights"
+            }
+            false => "the file holds no Keras model",
+        };
+        return Err(Error::format(path, what));
+    };
+    let version = attribute_string(&root, "keras_version");
+    let group = root.group("model_weights").map_err(|error| damaged(path, &error))?;
+    let version = version.or_else(|| attribute_string(&group, "keras_version"));
+    let mut report = LoadReport::default();
+    let graph = parse(path, &config, major(version.as_deref()), &mut report)?;
+    let (weights, found) = read(path, &group, &graph)?;
+    report.tensors = found.tensors;
+    report.loaded = found.loaded;
+    report.unused = found.unused;
+    if root.groups().unwrap_or_default().iter().any(|name| name == "optimizer_weights") {
+        report.notes.push("the optimizer's state is left behind".to_owned());
+    }
+    Ok(Loaded { model: Model { graph, weights, info: info(&root) }, report })
+}
+
+/// Parses a model config, with errors that name the file.
+pub(super) fn parse(path: &Path, config: &str, major: u32, report: &mut LoadReport) -> Result<Graph> {
+    let failed = |message: String| Error::format(path, message);
+    let json: Value = serde_json::from_str(config).map_err(|error| {
+        failed(format!("the model's config is no JSON: {error}\nhelp: the file is cut off or damaged"))
+    })?;
+    Reader { major, report }.model(&json).map_err(failed)
+}
+
+/// The major version; files from before 2.0 did not say theirs.
+pub(super) fn major(version: Option<&str>) -> u32 {
+    version.and_then(|version| version.split('.').next()?.parse().ok()).unwrap_or(1)
+}
+
+/// Reads weights alone onto a model, of any of the three layouts.
+pub(in crate::formats) fn load_weights(path: &Path, bytes: Vec<u8>, model: &Model) -> Result<LoadReport> {
+    let file: File = open(path, bytes)?;
+    let root = file.root();
+    let (weights, report) = match root.group("model_weights") {
+        _ if store::is_store(&file) => store::read(path, &file, &model.graph)?,
+        Ok(group) => read(path, &group, &model.graph)?,
+        Err(_) => read(path, &root, &model.graph)?,
+    };
+    for (name, handle) in weights.iter() {
+        let own = model.weights.get(name)?;
+        handle.with(|value| own.set(&value.data));
+    }
+    Ok(report)
+}
+
+/// The weights below a group with `layer_names`.
+fn read(path: &Path, group: &Group, graph: &Graph) -> Result<(Weights, LoadReport)> {
+    let layers = attribute_names(group, "layer_names").ok_or_else(|| {
+        Error::format(path, "the file holds no list of layers\nhelp: it is no Keras file, or damaged")
+    })?;
+    let tensors = datasets(path, group)?;
+    // for each layer of the file its tensors: name as the file lists it, parts, key of the dataset
+    let mut listed: BTreeMap<&str, Vec<(Vec<String>, String)>> = BTreeMap::new();
+    for layer in &layers {
+        let Ok(own) = group.group(layer) else { continue };
+        let names = attribute_names(&own, "weight_names").unwrap_or_default();
+        let entry = |name: &String| (parts(layer, name), join(layer, name));
+        listed.insert(layer, names.iter().map(entry).collect());
+    }
+    let find = |wanted: &WantedWeight| {
+        let (top, rest) = wanted.path.split_once('/')?;
+        match_name(listed.get(top)?, rest, wanted.class_name)
+    };
+    let (weights, used) = assign(path, graph, &tensors, find)?;
+    let report = LoadReport {
+        tensors: tensors.len(),
+        loaded: used.len(),
+        unused: tensors.into_keys().filter(|name| !used.contains(name)).collect(),
+        ..LoadReport::default()
+    };
+    Ok((weights, report))
+}
+
+/// `conv1/kernel:0` as `[conv1, kernel]`; Keras 1's `conv1_W` as `[conv1, W]`.
+fn parts(layer: &str, name: &str) -> Vec<String> {
+    let name = name.split(':').next().unwrap_or(name);
+    match name.strip_prefix(layer).and_then(|rest| rest.strip_prefix('_')) {
+        Some(variable) if !name.contains('/') => vec![layer.to_owned(), variable.to_owned()],
+        _ => name.split('/').map(str::to_owned).collect(),
+    }
+}
+
+/// The tensor whose name ends as the weight's path does; the longest agreement counts, and it must be the only
+/// one. Order alone never decides.
+fn match_name(listed: &[(Vec<String>, String)], rest: &str, class_name: &str) -> Option<String> {
+    let wanted: Vec<&str> = rest.split('/').collect();
+    let (variable, layers) = wanted.split_last()?;
+    let names_of = |variable: &'_ str| -> Vec<String> {
+        let old = OLD_NAMES.iter().find(|(new, _)| *new == variable).map_or(&[][..], |(_, old)| old);
+        let allowed = old.iter().filter(|old| **old != "depthwise_kernel" || class_name == "DepthwiseConv2D");
+        std::iter::once(variable).chain(allowed.copied()).map(str::to_owned).collect()
+    };
+    let names = names_of(variable);
+    let is_variable = |found: &str| {
+        // `kernel_1`: TensorFlow numbered variables whose name was taken
+        let bare =
+            found.rsplit_once('_').filter(|(_, number)| number.parse::<u32>().is_ok()).map(|(bare, _)| bare);
+        names.iter().any(|name| name == found || bare == Some(name))
+    };
+    for agreement in (usize::from(!layers.is_empty())..=layers.len()).rev() {
+        let suffix = &layers[layers.len() - agreement..];
+        let mut matches = listed.iter().filter(|(parts, _)| {
+            let Some((found, above)) = parts.split_last() else { return false };
+            is_variable(found)
+                && above.len() >= suffix.len()
+                && above[above.len() - suffix.len()..] == *suffix
+        });
+        if let (Some((_, key)), None) = (matches.next(), matches.next()) {
+            return Some(key.clone());
+        }
+    }
+    None
+}
+
+/// A whole model as a legacy file.
+pub(in crate::formats) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>> {
+    let config = model_config(&model.graph, Style::Legacy).map_err(|message| Error::format(path, message))?;
+    let mut tree = Tree::default();
+    tree.string("model_config", config.to_string());
+    tree.string("keras_version", KERAS_VERSION);
+    tree.string("backend", "tensorflow");
+    if model.info != ModelInfo::default() {
+        tree.string("frostline", json!(model.info).to_string());
+    }
+    let weights = tree.group("model_weights");
+    weights.string("keras_version", KERAS_VERSION);
+    weights.string("backend", "tensorflow");
+    let graph = &model.graph;
+    let order = keras_order(graph);
+    weights.names(
+        "layer_names",
+        &order.iter().map(|layer| graph.layers[*layer].name.clone()).collect::<Vec<_>>(),
+    );
+    let specs = graph.weight_specs(&graph.stand_in_shapes())?;
+    for layer in order {
+        let layer = &graph.layers[layer];
+        let mut variables = Vec::new();
+        collect(layer, &layer.name, true, &specs, &mut variables);
+        // Keras lists what trains before what does not
+        variables.sort_by_key(|(_, trains)| !trains);
+        let group = weights.group(&layer.name);
+        let inside = |full: &str| match &layer.body {
+            Body::Model(_) => full[layer.name.len() + 1..].to_owned(),
+            _ => full.to_owned(),
+        };
+        group.names("weight_names", &variables.iter().map(|(name, _)| inside(name)).collect::<Vec<_>>());
+        for (name, _) in &variables {
+            group.tensor(&inside(name), model.weights.get(name)?.get());
+        }
+    }
+    weights.group("top_level_model_weights").names("weight_names", &[]);
+    tree.to_bytes(path)
+}
+
+/// The variables of a layer and all in it, in Keras's order, each with whether it trains by the flags in the file.
+fn collect(layer: &Layer, path: &str, trains: bool, specs: &[WantedWeight], found: &mut Vec<(String, bool)>) {
+    let trains = trains && layer.trainable;
+    if let Body::Model(inner) = &layer.body {
+        for index in keras_order(inner) {
+            collect(&inner.layers[index], &join(path, &inner.layers[index].name), trains, specs, found);
+        }
+        return;
+    }
+    let own =
+        specs.iter().filter(|wanted| wanted.path.rsplit_once('/').is_some_and(|(layer, _)| layer == path));
+    found.extend(own.map(|wanted| (wanted.path.clone(), trains && wanted.spec.role == Role::Trainable)));
+}
+
+/// What frostline wrote beside the model, where it did.
+fn info(root: &Group) -> ModelInfo {
+    attribute_string(root, "frostline").and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
+}

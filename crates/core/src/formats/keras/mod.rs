@@ -1,0 +1,11 @@
+//! Keras's files in all their dialects.
+
+pub(super) mod archive;
+mod assign;
+mod config_in;
+mod config_out;
+mod dialect;
+mod inbound;
+pub(super) mod legacy;
+mod order;
+pub(super) mod store;

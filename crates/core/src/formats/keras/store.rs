@@ -1,0 +1,133 @@
+//! Keras 3's weight store (`model.weights.h5`, `.weights.h5`): a group a layer, named by class and number in the
+//! order of `model.layers`, with the variables `vars/0`, `vars/1`, ….
+//! Source: `keras/src/saving/saving_lib.py`.
+
+use super::assign::assign;
+use super::order::keras_order;
+use crate::formats::LoadReport;
+use crate::formats::hdf5::{Tree, attribute_string, datasets};
+use crate::graph::{Body, Graph, Model, WantedWeight, Weights, join, snake_case};
+use crate::{Error, Result};
+use hdf5_pure::{File, Group};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What Keras has called the group of a model's layers.
+const CONTAINERS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
+
+/// Whether a file has the layout of this store.
+pub(super) fn is_store(file: &File) -> bool {
+    let groups = file.root().groups().unwrap_or_default();
+    CONTAINERS.iter().any(|container| groups.iter().any(|group| group == container))
+}
+
+/// The weights of a graph from a store, with the report.
+pub(super) fn read(path: &Path, file: &File, graph: &Graph) -> Result<(Weights, LoadReport)> {
+    let mut tensors = datasets(path, &file.root())?;
+    let all = tensors.len();
+    tensors.retain(|name, _| !name.starts_with("optimizer/"));
+    let mut report = LoadReport { tensors: tensors.len(), ..LoadReport::default() };
+    if all > tensors.len() {
+        report
+            .notes
+            .push(format!("{} tensors of the optimizer's state are left behind", all - tensors.len()));
+    }
+    let mut places = BTreeMap::new();
+    locate(graph, &file.root(), "", "", &mut places);
+    let order = variable_order(graph)?;
+    let find = |wanted: &WantedWeight| {
+        let (layer, variable) = wanted.path.rsplit_once('/')?;
+        let number = order.get(layer)?.iter().position(|name| *name == variable)?;
+        Some(format!("{}/vars/{number}", places.get(layer)?))
+    };
+    let (weights, used) = assign(path, graph, &tensors, find)?;
+    report.loaded = used.len();
+    report.unused = tensors.into_keys().filter(|name| !used.contains(name)).collect();
+    Ok((weights, report))
+}
+
+/// The variables of each layer in their order, by the layer's path.
+fn variable_order(graph: &Graph) -> Result<BTreeMap<String, Vec<&'static str>>> {
+    let mut order: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
+    for wanted in graph.weight_specs(&graph.stand_in_shapes())? {
+        if let Some((layer, _)) = wanted.path.rsplit_once('/') {
+            order.entry(layer.to_owned()).or_default().push(wanted.spec.name);
+        }
+    }
+    Ok(order)
+}
+
+/// Keras's names for the layers of a graph, which follow their classes: `conv2d`, `conv2d_1`, ….
+fn group_names(graph: &Graph) -> Vec<(usize, String)> {
+    let mut used: BTreeMap<String, usize> = BTreeMap::new();
+    let mut name = |layer: usize| {
+        let base = match &graph.layers[layer].body {
+            Body::Kind(kind) => snake_case(kind.class_name()),
+            Body::Model(inner) => snake_case(&format!("{:?}", inner.form)),
+            Body::Unsupported { class_name, .. } => snake_case(class_name),
+        };
+        let number = used.entry(base.clone()).and_modify(|number| *number += 1).or_insert(0);
+        let name = if *number == 0 { base } else { format!("{base}_{number}") };
+        (layer, name)
+    };
+    keras_order(graph).into_iter().map(&mut name).collect()
+}
+
+/// Notes the group of every layer. A layer is found by the name that newer versions write beside its variables,
+/// else by Keras's rule for the groups' names.
+fn locate(graph: &Graph, group: &Group, prefix: &str, path: &str, places: &mut BTreeMap<String, String>) {
+    let found = CONTAINERS.iter().find_map(|container| Some((container, group.group(container).ok()?)));
+    let Some((container, layers)) = found else { return };
+    let mut by_name: BTreeMap<String, String> = BTreeMap::new();
+    for child in layers.groups().unwrap_or_default() {
+        let own = layers.group(&child).and_then(|child| child.group("vars"));
+        if let Some(name) = own.ok().and_then(|vars| attribute_string(&vars, "name")) {
+            by_name.insert(name, child);
+        }
+    }
+    for (layer, by_class) in group_names(graph) {
+        let layer = &graph.layers[layer];
+        let child = by_name.get(&layer.name).cloned().unwrap_or(by_class);
+        let place = join(prefix, &format!("{container}/{child}"));
+        let path = join(path, &layer.name);
+        match (&layer.body, layers.group(&child)) {
+            (Body::Model(inner), Ok(child)) => locate(inner, &child, &place, &path, places),
+            _ => drop(places.insert(path, place)),
+        }
+    }
+}
+
+/// The store of a model's weights as a file.
+pub(in crate::formats) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>> {
+    let mut tree = Tree::default();
+    let order = variable_order(&model.graph)?;
+    write(&model.graph, model, &order, "", &mut tree).map_err(|error| match error {
+        Error::Weights(message) => Error::format(path, message),
+        other => other,
+    })?;
+    tree.to_bytes(path)
+}
+
+fn write(
+    graph: &Graph,
+    model: &Model,
+    order: &BTreeMap<String, Vec<&'static str>>,
+    path: &str,
+    tree: &mut Tree,
+) -> Result<()> {
+    tree.group("vars").string("name", &*graph.name);
+    let layers = tree.group("layers");
+    for (layer, name) in group_names(graph) {
+        let layer = &graph.layers[layer];
+        let (group, path) = (layers.group(&name), join(path, &layer.name));
+        if let Body::Model(inner) = &layer.body {
+            write(inner, model, order, &path, group)?;
+        }
+        let vars = group.group("vars");
+        vars.string("name", &*layer.name);
+        for (number, variable) in order.get(&path).into_iter().flatten().enumerate() {
+            vars.tensor(&number.to_string(), model.weights.get(&join(&path, variable))?.get());
+        }
+    }
+    Ok(())
+}

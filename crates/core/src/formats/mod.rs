@@ -1,0 +1,74 @@
+//! Model files: a file becomes a [`Model`] and a [`LoadReport`], and back. Nothing is lost or left over without a
+//! word.
+
+mod atomic;
+mod hdf5;
+mod keras;
+mod report;
+
+pub use atomic::write_atomically;
+pub use report::{LoadReport, Loaded};
+
+use crate::graph::Model;
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// The kinds of model files that frostline writes, by their ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `.keras`: Keras 3's archive.
+    Keras,
+    /// `.h5`, `.hdf5`: Keras's legacy whole-model file.
+    H5,
+    /// `.weights.h5`: weights alone.
+    WeightsH5,
+}
+
+impl Format {
+    /// The format that a path's ending asks for.
+    pub fn of(path: &Path) -> Result<Self> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        match name.as_str() {
+            name if name.ends_with(".weights.h5") => Ok(Self::WeightsH5),
+            name if name.ends_with(".h5") || name.ends_with(".hdf5") => Ok(Self::H5),
+            name if name.ends_with(".keras") => Ok(Self::Keras),
+            _ => Err(Error::format(
+                path,
+                "its ending names no format that can be written\nhelp: end it in `.keras`, `.h5` or `.weights.h5`",
+            )),
+        }
+    }
+}
+
+/// Reads a model: a `.keras` archive, a legacy `.h5` file of any Keras, or the directory of a run. What the file
+/// holds decides, not its ending.
+pub fn load(path: &Path) -> Result<Loaded> {
+    let path: PathBuf = if path.is_dir() { path.join("model.keras") } else { path.to_owned() };
+    let bytes = std::fs::read(&path).map_err(|source| Error::io(&path, source))?;
+    match bytes.as_slice() {
+        [b'P', b'K', ..] => keras::archive::load(&path, bytes),
+        [0x89, b'H', b'D', b'F', ..] => keras::legacy::load(&path, bytes),
+        _ => Err(Error::format(
+            &path,
+            "this is no model file that can be read\nhelp: expected a `.keras` archive or a Keras `.h5` file; it may be cut off or damaged",
+        )),
+    }
+}
+
+/// Reads a file of weights (`.weights.h5`, or a whole-model `.h5`) onto a model that is there already. The model is
+/// changed only if every weight fits.
+pub fn load_weights(path: &Path, model: &Model) -> Result<LoadReport> {
+    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
+    keras::legacy::load_weights(path, bytes, model)
+}
+
+/// Writes a model in the format of the path's ending, so that the current Keras loads it. The file appears whole
+/// or not at all.
+pub fn save(model: &Model, path: &Path) -> Result<()> {
+    let bytes = match Format::of(path)? {
+        Format::Keras => keras::archive::to_bytes(path, model)?,
+        Format::H5 => keras::legacy::to_bytes(path, model)?,
+        Format::WeightsH5 => keras::store::to_bytes(path, model)?,
+    };
+    write_atomically(path, &bytes)
+}
