@@ -1,0 +1,291 @@
+"""Writes the golden models of `crates/core/tests/golden/keras/` with real Keras.
+
+A small model for each layer kind and each way of nesting, saved by Keras, and beside it an `.npz` with inputs,
+outputs, a loss and the gradients of every trainable weight, in the format of `frostline verify --against`.
+
+    python tests/keras/make_goldens.py crates/core/tests/golden/keras
+"""
+
+import argparse
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers as L
+
+BATCH = 3
+IMAGE = (9, 7, 5)
+
+
+def chain(*layers, shape=IMAGE):
+    """A Sequential model of the layers on an image."""
+    return keras.Sequential([keras.Input(shape), *layers])
+
+
+def function(build, *shapes):
+    """A Functional model: `build` maps the inputs to the outputs."""
+    inputs = [keras.Input(shape) for shape in shapes or [IMAGE]]
+    return keras.Model(inputs, build(*inputs))
+
+
+def shared_layer():
+    conv = L.Conv2D(5, 3, padding="same", activation="relu", name="twice")
+    return function(lambda x: L.GlobalAveragePooling2D()(L.Add()([conv(x), conv(conv(x))])))
+
+
+def backbone(name="backbone"):
+    x = inputs = keras.Input(IMAGE)
+    x = L.Conv2D(6, 3, padding="same", use_bias=False, name="conv")(x)
+    x = L.BatchNormalization(name="norm")(x)
+    x = skip = L.ReLU(6.0, name="relu")(x)
+    x = L.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+    x = L.BatchNormalization(name="norm_2")(x)
+    return keras.Model(inputs, L.Add(name="add")([x, skip]), name=name)
+
+
+def shared_model():
+    inner = backbone()
+
+    def build(a, b):
+        return L.Dense(3)(L.Concatenate()([L.GlobalMaxPooling2D()(inner(a)), L.GlobalMaxPooling2D()(inner(b))]))
+
+    return function(build, IMAGE, IMAGE)
+
+
+def deeply_nested():
+    middle = keras.Sequential([keras.Input(IMAGE), backbone("inner"), L.MaxPooling2D()], name="middle")
+    return function(lambda x: L.Dense(2, activation="softmax", name="top")(L.Flatten()(middle(x))))
+
+
+def two_in_two_out():
+    def build(a, b):
+        both = L.Concatenate(axis=1)([a, b])
+        common = L.Conv2D(4, 2, name="common")(both)
+        return L.GlobalAveragePooling2D(name="first")(common), L.Flatten(name="second")(common)
+
+    return function(build, IMAGE, (4, 7, 5))
+
+
+def squeeze_excite():
+    def build(x):
+        s = L.GlobalAveragePooling2D(keepdims=True)(x)
+        s = L.Conv2D(3, 1, activation="swish")(s)
+        s = L.Conv2D(IMAGE[-1], 1, activation="hard_sigmoid")(s)
+        return L.Multiply()([x, s])
+
+    return function(build)
+
+
+def unet():
+    def build(x):
+        x = L.Cropping2D(((1, 0), (1, 0)))(x)
+        down = L.Conv2D(4, 3, strides=2, padding="same", activation="relu")(x)
+        up = L.UpSampling2D(2, interpolation="bilinear")(down)
+        return L.Conv2D(2, 1)(L.Concatenate()([up, x]))
+
+    return function(build)
+
+
+def adapted(model):
+    """Gives Normalization layers the statistics of some data."""
+    for layer in model.layers:
+        if isinstance(layer, L.Normalization) and layer.input_mean is None:
+            layer.adapt(np.random.default_rng(3).normal(2.0, 3.0, (64, *IMAGE)).astype("float32"))
+    return model
+
+
+def conv(**settings):
+    return lambda: chain(L.Conv2D(**{"filters": 6, "kernel_size": 3, **settings}))
+
+
+def depthwise(**settings):
+    return lambda: chain(L.DepthwiseConv2D(**{"kernel_size": 3, **settings}))
+
+
+def activation(name):
+    return lambda: chain(L.Activation(name))
+
+
+def layer(make, *args, shape=IMAGE, **settings):
+    return lambda: chain(make(*args, **settings), shape=shape)
+
+
+CASES = {
+    "dense": lambda: chain(L.Dense(7, activation="tanh"), L.Dense(4, use_bias=False), shape=(11,)),
+    "dense_on_image": lambda: chain(L.Dense(7)),
+    "conv_valid": conv(activation="relu"),
+    "conv_same_strided": conv(strides=2, padding="same", use_bias=False),
+    "conv_uneven": conv(kernel_size=(2, 5), strides=(2, 1), padding="same"),
+    "conv_1x1": conv(kernel_size=1),
+    "conv_1x1_strided": conv(kernel_size=1, strides=2),
+    "conv_dilated": conv(dilation_rate=2, padding="same"),
+    "conv_groups": lambda: chain(L.Conv2D(6, 3, groups=3, padding="same"), shape=(9, 7, 6)),
+    "conv_wide": conv(filters=70),
+    "depthwise_valid": depthwise(activation="relu6"),
+    "depthwise_multiplier": depthwise(depth_multiplier=2, strides=2, padding="same"),
+    "depthwise_dilated": depthwise(dilation_rate=2, padding="same", use_bias=False),
+    "depthwise_5x5": depthwise(kernel_size=5, padding="same"),
+    "separable": layer(L.SeparableConv2D, 6, 3, depth_multiplier=2, padding="same", activation="relu"),
+    "batch_norm": layer(L.BatchNormalization),
+    "batch_norm_bare": layer(L.BatchNormalization, scale=False, center=False, epsilon=0.01),
+    "batch_norm_dense": layer(L.BatchNormalization, momentum=0.9, shape=(11,)),
+    **{
+        f"activation_{name}": activation(name)
+        for name in "linear relu relu6 sigmoid tanh softmax silu hard_sigmoid hard_silu elu selu gelu leaky_relu "
+        "softplus softsign exponential".split()
+    },
+    "relu_settings": layer(L.ReLU, max_value=1.5, negative_slope=0.1, threshold=0.2),
+    "leaky_relu": layer(L.LeakyReLU, negative_slope=0.15),
+    "elu": layer(L.ELU, alpha=0.7),
+    "softmax": layer(L.Softmax),
+    "max_pool_valid": layer(L.MaxPooling2D, 3, strides=2),
+    "max_pool_same": layer(L.MaxPooling2D, (3, 2), strides=(2, 1), padding="same"),
+    "average_pool_valid": layer(L.AveragePooling2D, 2),
+    "average_pool_same": layer(L.AveragePooling2D, 3, strides=2, padding="same"),
+    "global_average": layer(L.GlobalAveragePooling2D),
+    "global_average_keepdims": layer(L.GlobalAveragePooling2D, keepdims=True),
+    "global_max": layer(L.GlobalMaxPooling2D),
+    "global_max_keepdims": layer(L.GlobalMaxPooling2D, keepdims=True),
+    "flatten": lambda: chain(L.Flatten(), L.Dense(3)),
+    "reshape": lambda: chain(L.Reshape((7, -1, 3)), L.Conv2D(2, 2)),
+    "zero_padding": lambda: chain(L.ZeroPadding2D(((1, 2), (0, 3))), L.Conv2D(2, 3)),
+    "cropping": layer(L.Cropping2D, ((1, 2), (0, 3))),
+    "dropout": lambda: chain(L.Dropout(0.4), L.SpatialDropout2D(0.3), L.Conv2D(2, 3)),
+    "add": lambda: function(lambda a: L.Add()([L.Conv2D(5, 1)(a), a, a])),
+    "multiply": squeeze_excite,
+    "other_merges": lambda: function(
+        lambda a, b: L.Average()([L.Maximum()([a, b]), L.Minimum()([a, L.Conv2D(5, 1)(b)]), L.Subtract()([a, b])]),
+        IMAGE,
+        IMAGE,
+    ),
+    "concatenate": lambda: function(lambda a: L.Concatenate()([L.Conv2D(3, 1)(a), a])),
+    "concatenate_rows": lambda: function(lambda a: L.Concatenate(axis=1)([L.Conv2D(5, 2, padding="same")(a), a])),
+    "rescaling": layer(L.Rescaling, 1 / 127.5, offset=-1),
+    "rescaling_channels": layer(L.Rescaling, [0.1, 0.2, 0.3, 0.4, 0.5], offset=[1.0, 2.0, 3.0, 4.0, 5.0]),
+    "normalization_given": layer(L.Normalization, mean=[1.0, 2, 3, 4, 5], variance=[1.0, 4, 9, 16, 25]),
+    "normalization_adapted": lambda: adapted(chain(L.Normalization(), L.Conv2D(3, 3))),
+    "resizing_bilinear": layer(L.Resizing, 6, 11),
+    "resizing_nearest": layer(L.Resizing, 13, 5, interpolation="nearest"),
+    "unet": unet,
+    "augmentation": lambda: chain(
+        L.RandomFlip(), L.RandomRotation(0.1), L.RandomZoom(0.1), L.RandomContrast(0.1), L.RandomTranslation(0.1, 0.1),
+        L.GaussianNoise(0.1), L.Conv2D(2, 3),
+    ),
+    "nested_in_sequential": lambda: chain(backbone(), L.GlobalAveragePooling2D(), L.Dense(3, activation="softmax")),
+    "sequential_in_functional": lambda: function(
+        lambda x: L.Dense(1, activation="sigmoid")(
+            L.Flatten()(keras.Sequential([L.Conv2D(4, 3), L.BatchNormalization(), L.MaxPooling2D()], name="stem")(x))
+        )
+    ),
+    "deeply_nested": deeply_nested,
+    "shared_layer": shared_layer,
+    "shared_model": shared_model,
+    "two_in_two_out": two_in_two_out,
+}
+
+# dropout and augmentation would make the pass in training mode random
+RANDOM = {"dropout", "augmentation"}
+# these are also saved in the other formats
+ALSO_H5 = {"dense", "batch_norm", "nested_in_sequential", "sequential_in_functional", "deeply_nested", "shared_layer",
+           "shared_model", "separable", "depthwise_multiplier", "normalization_adapted", "unet"}
+
+
+def paths(model, prefix=""):
+    """Every variable of a model with its path: layer names and the variable's name."""
+    for layer in model.layers:
+        path = f"{prefix}{layer.name}"
+        if hasattr(layer, "layers"):
+            yield from paths(layer, path + "/")
+        else:
+            for variable in layer.weights:
+                yield f"{path}/{variable.name}", variable
+
+
+def liven(model, rng):
+    """Random weights whose BatchNormalization statistics are not the trivial ones."""
+    for path, variable in paths(model):
+        name = path.rsplit("/", 1)[-1]
+        if name in ("count", "mean", "variance"):
+            continue
+        noise = rng.normal(0.0, 1.0, variable.shape)
+        value = {
+            "moving_variance": np.abs(noise) + 0.5,
+            "gamma": 1.0 + 0.3 * noise,
+        }.get(name, 0.4 * noise)
+        variable.assign(value.astype("float32"))
+
+
+def loss_of(model, rng):
+    """A loss that suits the model's first output, and targets for it."""
+    output = model.outputs[0]
+    shape = (BATCH, *output.shape[1:])
+    last = model.layers[-1]
+    function = getattr(getattr(last, "activation", None), "__name__", "")
+    if len(shape) == 2 and function == "softmax":
+        return "sparse_categorical_crossentropy", rng.integers(0, shape[1], (BATCH,))
+    if len(shape) == 2 and function == "sigmoid" and shape[1] == 1:
+        return "binary_crossentropy", rng.integers(0, 2, (BATCH, 1)).astype("float32")
+    return "mean_squared_error", rng.normal(0.0, 1.0, shape).astype("float32")
+
+
+def record(name, model):
+    """Inputs, outputs, loss and gradients of a model."""
+    seed = sum(map(ord, name))
+    rng = np.random.default_rng(seed)
+    liven(model, rng)
+    inputs = [rng.normal(0.3, 1.5, (BATCH, *tensor.shape[1:])).astype("float32") for tensor in model.inputs]
+    given = inputs if len(inputs) > 1 else inputs[0]
+    outputs = model(given, training=False)
+    outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    arrays = {f"input_{i}": x for i, x in enumerate(inputs)}
+    arrays |= {f"output_{i}": keras.ops.convert_to_numpy(y) for i, y in enumerate(outputs)}
+    loss_name, target = loss_of(model, rng)
+    training = name not in RANDOM
+    state = [(variable, variable.numpy()) for _, variable in paths(model)]
+    with tf.GradientTape() as tape:
+        prediction = model(given, training=training)
+        prediction = prediction[0] if isinstance(prediction, (list, tuple)) else prediction
+        loss = tf.reduce_mean(keras.losses.get(loss_name)(target, prediction))
+    trainable = [(path, variable) for path, variable in paths(model) if variable.trainable]
+    gradients = tape.gradient(loss, [variable.value for _, variable in trainable])
+    for variable, value in state:  # the pass in training mode has moved the statistics
+        variable.assign(value)
+    arrays |= {"target_0": target, "loss": np.float64(loss), "loss_name": np.array(loss_name)}
+    arrays["training"] = np.int64(training)
+    for (path, _), gradient in zip(trainable, gradients):
+        if gradient is not None:
+            arrays[f"grad/{path}"] = gradient.numpy()
+    return arrays
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    folder = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, make in CASES.items():
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(1)
+        model = make()
+        arrays = record(name, model)
+        np.savez_compressed(folder / f"{name}.npz", **arrays)
+        model.save(folder / f"{name}.keras")
+        if name in ALSO_H5:
+            model.save(folder / f"{name}.h5")
+            model.save_weights(folder / f"{name}.weights.h5")
+    bad = folder.parent / "bad"
+    bad.mkdir(exist_ok=True)
+    keras.backend.clear_session()
+    model = chain(L.Conv2D(4, 3, name="conv"), L.GlobalAveragePooling2D(name="pool"), L.Lambda(lambda x: x * 2, name="code"),
+                  L.Dense(3, name="dense"))
+    model.save(bad / "lambda.keras")
+    model.save(bad / "lambda.h5")
+
+
+if __name__ == "__main__":
+    main()
