@@ -8,12 +8,14 @@
 pub mod compile;
 pub mod engine;
 mod error;
+pub mod fit;
 pub mod formats;
 pub mod freeze;
 pub mod graph;
 pub mod layers;
 pub mod ops;
 mod tensor;
+pub mod verify;
 
 pub use error::{Error, Result};
 pub use tensor::{Shape, Tensor};

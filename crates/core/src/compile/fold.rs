@@ -6,7 +6,7 @@ use crate::Tensor;
 use crate::ops::{Affine, BatchNorm, Node, Op, Param, ParamId, Program, Role, ValueId};
 
 /// Folds every normalisation and scaling of the program. The results are equal but for rounding.
-pub fn fold(program: &mut Program, constants: &mut Constants) {
+pub(super) fn fold(program: &mut Program, constants: &mut Constants) {
     for index in 0..program.nodes.len() {
         if let Some(affine) = as_affine(&program.nodes[index], constants) {
             let node = &mut program.nodes[index];

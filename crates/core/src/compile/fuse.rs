@@ -6,7 +6,7 @@ use crate::ops::{BinaryKind, Op, Padding, Program, ValueId};
 use frostline_kernels::Activation;
 
 /// Fuses what can be fused. Results are equal but for rounding.
-pub fn fuse(program: &mut Program) {
+pub(super) fn fuse(program: &mut Program) {
     let mut index = 0;
     while index < program.nodes.len() {
         let superfluous = match &program.nodes[index].op {

@@ -6,7 +6,7 @@ use crate::ops::{LayerInfo, Lowering, Program, ValueId};
 use crate::{Error, Result, Shape};
 
 /// The program of a graph for inputs of these shapes.
-pub fn lower(graph: &Graph, freeze: &Freeze, inputs: &[Shape]) -> Result<Program> {
+pub(super) fn lower(graph: &Graph, freeze: &Freeze, inputs: &[Shape]) -> Result<Program> {
     graph.infer_shapes(inputs)?;
     let mut program = Program::default();
     program.inputs = inputs.iter().map(|shape| program.value(shape.clone())).collect();

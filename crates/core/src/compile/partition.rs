@@ -21,7 +21,7 @@ fn is_constant(program: &Program, node: &Node) -> bool {
 }
 
 /// Cuts a program at the boundary between what is static and the rest.
-pub fn partition(program: &Program) -> Partition {
+pub(super) fn partition(program: &Program) -> Partition {
     let mut is_static = vec![false; program.values.len()];
     program.inputs.iter().for_each(|value| is_static[value.0] = true);
     let mut static_nodes = Vec::with_capacity(program.nodes.len());

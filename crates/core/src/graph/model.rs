@@ -37,6 +37,4 @@ pub struct ModelInfo {
     pub image_size: Option<[usize; 2]>,
     /// The name of the resize kernel it was trained with.
     pub resize: Option<String>,
-    /// A few inputs and the outputs they gave when the model was saved.
-    pub golden: Option<serde_json::Value>,
 }

@@ -6,7 +6,7 @@ use crate::{Result, Shape};
 use serde_json::{Map, Value, json};
 
 /// `[[top, bottom], [left, right]]`
-pub type Margins = [[usize; 2]; 2];
+pub(super) type Margins = [[usize; 2]; 2];
 
 /// Zeros around an image.
 #[derive(Clone, Debug, PartialEq)]
