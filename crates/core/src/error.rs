@@ -60,6 +60,9 @@ pub enum Error {
     /// Data that cannot be used.
     #[error("{0}")]
     Data(String),
+    /// A source of examples, an image or a setting of how images are read.
+    #[error(transparent)]
+    DataSource(#[from] crate::data::DataError),
     /// Settings of a training that contradict each other or the model.
     #[error("{0}")]
     Setting(String),

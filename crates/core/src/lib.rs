@@ -6,6 +6,7 @@
 //! stages and proves that what was frozen stayed frozen.
 
 pub mod compile;
+pub mod data;
 pub mod engine;
 mod error;
 pub mod fit;

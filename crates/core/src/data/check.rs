@@ -1,0 +1,97 @@
+//! Finds the images that cannot be decoded before anything is trained.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use super::{DataError, Dataset, Input, Split, Target, decode_file};
+
+/// One example that is left out.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Skip {
+    /// Where it was.
+    #[serde(skip)]
+    pub split: Split,
+    /// Its name.
+    pub name: String,
+    /// Why, without the name.
+    pub reason: String,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SkipReport {
+    /// How many files were decoded, or tried.
+    pub checked: usize,
+    /// Those that failed, in the dataset's order.
+    pub skipped: Vec<Skip>,
+}
+
+/// Decodes every image file once, on all threads, and returns those that fail. `progress` is told the number that is
+/// done, from any thread. Arrays are checked when they are read.
+///
+/// Error: every image of a class (or of a split) is bad.
+pub fn check_all(dataset: &Dataset, progress: &(dyn Fn(usize) + Sync)) -> Result<SkipReport, DataError> {
+    let files: Vec<_> = dataset
+        .examples()
+        .filter_map(|(split, example)| match &example.input {
+            Input::File(path) => Some((split, example, path)),
+            Input::Row { .. } => None,
+        })
+        .collect();
+    let done = AtomicUsize::new(0);
+    let found: Vec<Option<Skip>> = files
+        .par_iter()
+        .map(|(split, example, path)| {
+            let skip = decode_file(path).err().map(|error| {
+                let reason = match error {
+                    DataError::Image { message, .. } => message,
+                    DataError::Io { source, .. } => format!("cannot be read: {source}"),
+                    other => other.to_string(),
+                };
+                Skip { split: *split, name: example.name.clone(), reason }
+            });
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+            skip
+        })
+        .collect();
+    let report = SkipReport { checked: files.len(), skipped: found.into_iter().flatten().collect() };
+    report.require_enough(dataset)?;
+    Ok(report)
+}
+
+impl SkipReport {
+    fn require_enough(&self, dataset: &Dataset) -> Result<(), DataError> {
+        let rest = dataset.without(self);
+        let first = |split: Split| self.skipped.iter().find(|s| s.split == split);
+        for split in Split::ALL {
+            let (before, after) = (dataset.split(split), rest.split(split));
+            let Some(example) = first(split) else { continue };
+            let of_class = |class: Option<usize>| match class.and_then(|c| dataset.classes.get(c)) {
+                Some(name) => format!("all images of class `{name}` in `{}` are damaged", split.name()),
+                None => format!("all images in `{}` are damaged", split.name()),
+            };
+            let lost = match split {
+                Split::Train if !dataset.is_regression() => {
+                    let (old, new) = (dataset.class_counts(before), dataset.class_counts(after));
+                    (0..old.len()).find(|&c| old[c] > 0 && new[c] == 0).map(Some)
+                }
+                _ => after.is_empty().then_some(None),
+            };
+            if let Some(class) = lost {
+                let of = |name: &str| before.iter().find(|e| e.name == name).map(|e| e.target.clone());
+                let shown = self
+                    .skipped
+                    .iter()
+                    .find(|s| class.is_some() && of(&s.name) == class.map(Target::Class))
+                    .unwrap_or(example);
+                return Err(DataError::source(
+                    &dataset.source,
+                    format!("{}; the first is `{}`: {}", of_class(class), shown.name, shown.reason),
+                    "replace the files with JPEG or PNG images that open in a viewer",
+                ));
+            }
+        }
+        Ok(())
+    }
+}

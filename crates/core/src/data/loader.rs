@@ -1,0 +1,133 @@
+//! From an example to the f32 values that a model takes.
+
+use rayon::prelude::*;
+
+use super::{
+    Augment, DataError, Dataset, Example, Image, Input, Preprocess, Resize, ValueRange, ViewSeed, decode_file,
+};
+
+/// Decode, resize, augment, preprocess, for one input shape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pipeline {
+    input: Vec<usize>,
+    /// How pictures of another size become the input's size.
+    pub resize: Resize,
+    /// What views may change.
+    pub augment: Augment,
+    /// How 0 to 255 becomes what the model was trained on.
+    pub preprocess: Preprocess,
+}
+
+impl Pipeline {
+    /// A pipeline into `input`, a model's input shape without the batch: `[height, width, channels]`,
+    /// `[height, width]` for grey pictures, or `[values]` for rows that are no pictures.
+    pub fn new(
+        input: &[usize],
+        resize: Resize,
+        augment: Augment,
+        preprocess: Preprocess,
+    ) -> Result<Self, DataError> {
+        if input.is_empty() || input.contains(&0) {
+            return Err(DataError::setting(
+                format!("the model's input has the shape {input:?}"),
+                "give the size of its images: `--image-size 224`",
+            ));
+        }
+        let pipeline = Self { input: input.to_vec(), resize, augment, preprocess };
+        pipeline
+            .preprocess
+            .check_channels(pipeline.picture().map_or(input[input.len() - 1], |[_, _, c]| c))?;
+        Ok(pipeline)
+    }
+
+    /// The shape it loads into.
+    pub fn input(&self) -> &[usize] {
+        &self.input
+    }
+
+    /// The number of values of one input.
+    pub fn row_len(&self) -> usize {
+        self.input.iter().product()
+    }
+
+    /// `[height, width, channels]` where the input is a picture.
+    fn picture(&self) -> Option<[usize; 3]> {
+        match *self.input {
+            [height, width] => Some([height, width, 1]),
+            [height, width, channels] => Some([height, width, channels]),
+            _ => None,
+        }
+    }
+
+    /// Loads one example into `out`, which has [`Pipeline::row_len`] values; `view` draws a random view of it.
+    pub fn load(
+        &self,
+        dataset: &Dataset,
+        example: &Example,
+        view: Option<ViewSeed>,
+        out: &mut [f32],
+    ) -> Result<(), DataError> {
+        let image = match &example.input {
+            Input::File(path) => decode_file(path)?,
+            Input::Row { split, row } => match dataset.array(*split) {
+                Some(array) if *row < array.rows() => array.image(*row),
+                _ => return Err(dataset.foreign(example)),
+            },
+        };
+        self.load_image(image, &example.name, dataset.value_range(), view, out)
+    }
+
+    /// Loads a decoded picture; see [`Pipeline::load`]. `range`: the scale of its values.
+    pub fn load_image(
+        &self,
+        image: Image,
+        name: &str,
+        range: ValueRange,
+        view: Option<ViewSeed>,
+        out: &mut [f32],
+    ) -> Result<(), DataError> {
+        let shape = match self.picture() {
+            Some(shape @ [height, width, channels]) => {
+                self.resize.apply(&image.with_channels(channels, name)?, height, width, out)?;
+                shape
+            }
+            None => {
+                let values = image.height * image.width * image.channels;
+                if values != out.len() {
+                    return Err(DataError::image(
+                        name,
+                        format!("has {values} values where the model takes {:?}", self.input),
+                        "give data of the model's input shape",
+                    ));
+                }
+                let (height, width) = (image.height, image.width);
+                self.resize.apply(&image, height, width, out)?;
+                [1, 1, out.len()]
+            }
+        };
+        if let Some(view) = view.filter(|_| !self.augment.is_identity()) {
+            let mut pixels = out.to_vec();
+            self.augment.apply(&mut pixels, shape, range, name, view);
+            out.copy_from_slice(&pixels);
+        }
+        self.preprocess.apply(out, shape[2]);
+        Ok(())
+    }
+
+    /// Loads examples into the rows of `out` on all threads. The first error, by the order of the examples, is
+    /// returned.
+    pub fn load_rows(
+        &self,
+        dataset: &Dataset,
+        examples: &[&Example],
+        view: Option<ViewSeed>,
+        out: &mut [f32],
+    ) -> Result<(), DataError> {
+        let rows: Vec<Result<(), DataError>> = examples
+            .par_iter()
+            .zip(out.par_chunks_exact_mut(self.row_len()))
+            .map(|(example, row)| self.load(dataset, example, view, row))
+            .collect();
+        rows.into_iter().collect()
+    }
+}

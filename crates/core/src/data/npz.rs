@@ -1,0 +1,235 @@
+//! Arrays as `keras.datasets` lays them out: `x_train, y_train[, x_val, y_val][, x_test, y_test][, class_names]`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::array::{Array, Values};
+use super::npy::{self, NpyArray, NpyValues};
+use super::{DataError, Dataset, Example, Input, Split, Target};
+
+/// Labels of one split before classes are numbered.
+enum Labels {
+    Indices(Vec<usize>),
+    Names(Vec<String>),
+    Values(Vec<Vec<f32>>),
+}
+
+pub(super) fn read(source: &Path) -> Result<Dataset, DataError> {
+    let mut arrays = npy::read(source)?;
+    let refuse = |message: String, help: &str| DataError::source(source, message, help);
+    let mut dataset = Dataset { source: source.to_path_buf(), ..Dataset::default() };
+    let mut labels: Vec<(Split, Labels)> = Vec::new();
+    for split in Split::ALL {
+        let (x_name, y_name) = (format!("x_{}", split.name()), format!("y_{}", split.name()));
+        let (x, y) = match (arrays.remove(&x_name), arrays.remove(&y_name)) {
+            (Some(x), Some(y)) => (x, y),
+            (None, None) if split != Split::Train => continue,
+            (x, _) => {
+                let missing = if x.is_none() { x_name } else { y_name };
+                let found: Vec<&str> = arrays.keys().map(String::as_str).collect();
+                return Err(refuse(
+                    format!("has no array `{missing}` (it has: {})", found.join(", ")),
+                    "name the arrays `x_train`, `y_train` and, if there are any, `x_test`, `y_test`",
+                ));
+            }
+        };
+        let rows = x.shape.first().copied().unwrap_or(0);
+        if y.shape.first().copied().unwrap_or(0) != rows || rows == 0 {
+            return Err(refuse(
+                format!("`{x_name}` has the shape {:?}, `{y_name}` {:?}", x.shape, y.shape),
+                "both count the same examples, at least one",
+            ));
+        }
+        if let Some(train) = dataset.array(Split::Train).filter(|a| a.row_shape() != &x.shape[1..]) {
+            let message =
+                format!("`{x_name}` has rows of {:?}, `x_train` of {:?}", &x.shape[1..], train.row_shape());
+            return Err(refuse(message, "give all arrays rows of one shape"));
+        }
+        dataset.arrays[split as usize] = Some(Arc::new(inputs(x, &x_name, source)?));
+        labels.push((split, targets(y, &y_name, rows, source)?));
+    }
+    dataset.class_names_known = name_classes(&mut dataset, &mut labels, arrays.remove("class_names"))?;
+    let known: BTreeMap<String, usize> =
+        dataset.classes.iter().enumerate().map(|(index, name)| (name.clone(), index)).collect();
+    for (split, labels) in labels {
+        let targets: Vec<Target> = match labels {
+            Labels::Indices(v) => v.into_iter().map(Target::Class).collect(),
+            Labels::Names(v) => v.iter().map(|n| Target::Class(known[n])).collect(),
+            Labels::Values(v) => v.into_iter().map(Target::Value).collect(),
+        };
+        let name = |row| format!("x_{}[{row}]", split.name());
+        let example = |(row, target)| Example { input: Input::Row { split, row }, target, name: name(row) };
+        dataset.set_split(split, targets.into_iter().enumerate().map(example).collect());
+    }
+    let counts = dataset.class_counts(&dataset.train);
+    let empty: Vec<&String> =
+        dataset.classes.iter().zip(&counts).filter(|(_, n)| **n == 0).map(|(c, _)| c).collect();
+    if !empty.is_empty() {
+        let warning = format!("`y_train` holds no example of {}", super::dataset::listed(&empty));
+        dataset.warnings.push(warning);
+    }
+    Ok(dataset)
+}
+
+fn inputs(x: NpyArray, name: &str, source: &Path) -> Result<Array, DataError> {
+    let floats = matches!(x.values, NpyValues::Floats(_));
+    let values = match x.values {
+        NpyValues::Bytes(v) => Values::U8(v),
+        NpyValues::Integers(v) => Values::F32(v.into_iter().map(|v| v as f32).collect()),
+        NpyValues::Floats(v) => Values::F32(v),
+        NpyValues::Text(_) => {
+            return Err(DataError::source(source, format!("`{name}` holds text"), "give numbers as inputs"));
+        }
+    };
+    if let Values::F32(v) = &values {
+        if let Some(at) = v.iter().position(|v| !v.is_finite()) {
+            let row = at / x.shape[1..].iter().product::<usize>().max(1);
+            let bad = v.iter().filter(|v| !v.is_finite()).count();
+            return Err(DataError::source(
+                source,
+                format!("`{name}[{row}]` holds {}; {bad} values of `{name}` are no finite numbers", v[at]),
+                "remove or mend these rows: a network that is trained on them is lost at the first step",
+            ));
+        }
+    }
+    Ok(Array::new(x.shape, values, floats))
+}
+
+fn targets(y: NpyArray, name: &str, rows: usize, source: &Path) -> Result<Labels, DataError> {
+    let refuse =
+        |message: String, help: &str| Err(DataError::source(source, format!("`{name}` {message}"), help));
+    let width: usize = y.shape[1..].iter().product();
+    let integers = match y.values {
+        NpyValues::Text(v) if width == 1 => return Ok(Labels::Names(v)),
+        NpyValues::Text(_) => return refuse("holds several texts a row".to_owned(), "give one label a row"),
+        NpyValues::Floats(v) => {
+            if let Some(at) = v.iter().position(|v| !v.is_finite()) {
+                return refuse(
+                    format!("holds {} in row {}", v[at], at / width.max(1)),
+                    "mend or remove that row",
+                );
+            }
+            return Ok(Labels::Values(v.chunks_exact(width.max(1)).map(<[f32]>::to_vec).collect()));
+        }
+        NpyValues::Bytes(v) => v.into_iter().map(i64::from).collect::<Vec<_>>(),
+        NpyValues::Integers(v) => v,
+    };
+    if width > 1 {
+        // one-hot
+        let mut indices = Vec::with_capacity(rows);
+        for (row, values) in integers.chunks_exact(width).enumerate() {
+            match (values.iter().position(|v| *v == 1), values.iter().filter(|v| **v != 0).count()) {
+                (Some(class), 1) => indices.push(class),
+                _ => {
+                    return refuse(
+                        format!("has {width} integers a row, and row {row} is not one-hot"),
+                        "give one class a row; floats for numbers that are to be learned",
+                    );
+                }
+            }
+        }
+        return Ok(Labels::Indices(indices));
+    }
+    match integers.iter().position(|v| !(0..1 << 20).contains(v)) {
+        Some(row) => refuse(
+            format!("holds {} in row {row}, which is no class index", integers[row]),
+            "number classes from 0; give floats for numbers that are to be learned",
+        ),
+        None => Ok(Labels::Indices(integers.into_iter().map(|v| v as usize).collect())),
+    }
+}
+
+/// Fills `dataset.classes`; true where the file names them.
+fn name_classes(
+    dataset: &mut Dataset,
+    labels: &mut [(Split, Labels)],
+    names: Option<NpyArray>,
+) -> Result<bool, DataError> {
+    let source = dataset.source.clone();
+    let refuse = |message: &str, help: &str| Err(DataError::source(&source, message, help));
+    let names = match names.map(|n| n.values) {
+        None => None,
+        Some(NpyValues::Text(names)) => Some(names),
+        Some(_) => return refuse("`class_names` is no text", "save it as an array of strings"),
+    };
+    let kinds: std::collections::BTreeSet<u8> = labels
+        .iter()
+        .map(|(_, l)| match l {
+            Labels::Indices(_) => 0,
+            Labels::Names(_) => 1,
+            Labels::Values(_) => 2,
+        })
+        .collect();
+    if kinds.len() > 1 {
+        return refuse("labels are of different kinds in its splits", "give all `y_…` one type");
+    }
+    if kinds.contains(&2) {
+        let widths: std::collections::BTreeSet<usize> = labels
+            .iter()
+            .flat_map(|(_, l)| if let Labels::Values(v) = l { v.first().map(Vec::len) } else { None })
+            .collect();
+        if widths.len() > 1 {
+            return refuse("the `y_…` arrays have rows of different lengths", "give them one shape");
+        }
+        if names.is_none() {
+            dataset.warnings.push(
+                "`y_train` holds floats, so that numbers are learned, not classes; save integers for classes"
+                    .to_owned(),
+            );
+            return Ok(false);
+        }
+        // floats beside class names: indices that lost their type
+        for (_, labels) in labels.iter_mut() {
+            if let Labels::Values(values) = labels {
+                let indices: Option<Vec<usize>> = values
+                    .iter()
+                    .map(|v| (v.len() == 1 && v[0] >= 0.0 && v[0].fract() == 0.0).then(|| v[0] as usize))
+                    .collect();
+                match indices {
+                    Some(indices) => *labels = Labels::Indices(indices),
+                    None => {
+                        return refuse(
+                            "`y_…` holds numbers that are no class indices beside `class_names`",
+                            "save integers",
+                        );
+                    }
+                }
+            }
+        }
+    }
+    if kinds.contains(&1) {
+        let found: std::collections::BTreeSet<String> = labels
+            .iter()
+            .flat_map(|(_, l)| if let Labels::Names(v) = l { v.clone() } else { Vec::new() })
+            .collect();
+        dataset.classes = match names {
+            Some(names) => {
+                if let Some(other) = found.iter().find(|f| !names.contains(f)) {
+                    return refuse(&format!("label `{other}` is not in `class_names`"), "add it there");
+                }
+                names
+            }
+            None => found.into_iter().collect(),
+        };
+        return Ok(true);
+    }
+    let largest = labels
+        .iter()
+        .flat_map(|(_, l)| if let Labels::Indices(v) = l { v.iter().max().copied() } else { None });
+    let count = largest.max().map_or(0, |m| m + 1);
+    match names {
+        Some(names) if names.len() < count => refuse(
+            &format!("has {} class names but labels up to {}", names.len(), count - 1),
+            "name every class",
+        ),
+        Some(names) => {
+            dataset.classes = names;
+            Ok(true)
+        }
+        None => {
+            dataset.classes = (0..count).map(|c| c.to_string()).collect();
+            Ok(false)
+        }
+    }
+}
