@@ -1,2 +1,42 @@
-//! The frostline binary.
-fn main() {}
+//! The binary `frostline`: arguments, progress, printing. Everything else is the library's.
+
+mod args;
+mod console;
+mod convert;
+mod demo;
+mod evaluate;
+mod images;
+mod inspect;
+mod predict;
+mod train;
+mod verify;
+
+use args::{Arguments, Command};
+use clap::Parser;
+use console::Console;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let console = Console::new(arguments.quiet);
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads.unwrap_or(0)).build_global();
+    let done =
+        threads.map_err(|error| format!("the threads could not be started: {error}").into()).and_then(|()| {
+            match &arguments.command {
+                Command::Inspect(command) => inspect::run(command, &console),
+                Command::Train(command) => train::run(command, arguments.seed, &console),
+                Command::Evaluate(command) => evaluate::run(command, &console),
+                Command::Predict(command) => predict::run(command, &console),
+                Command::Convert(command) => convert::run(command, &console),
+                Command::Verify(command) => verify::run(command, &console),
+                Command::Demo(command) => demo::run(command, arguments.seed, &console),
+            }
+        });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => console.fail(&error),
+    }
+}
+
+/// What goes wrong in a command: an error of the library, or a message.
+type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -15,6 +15,7 @@ pub mod freeze;
 pub mod graph;
 pub mod layers;
 pub mod ops;
+pub mod report;
 mod tensor;
 pub mod verify;
 

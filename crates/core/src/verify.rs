@@ -1,12 +1,14 @@
 //! Compares a model with what another framework computed: outputs, loss, gradients.
 
 use crate::compile::{Statistics, compile, compile_inference};
+use crate::data::npy::{self, NpyArray, NpyValues};
 use crate::engine::LossInput;
 use crate::fit::{Loss, LossSetting, Outputs, Targets};
 use crate::freeze::Freeze;
 use crate::graph::Model;
 use crate::{Error, Result, Shape, Tensor};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Reference arrays by name: `input_0`…, `output_0`…, and for gradients `target_0`, `loss` and `grad/PATH`.
 pub type Reference = BTreeMap<String, Tensor>;
@@ -18,6 +20,25 @@ pub struct GradientSetting {
     pub loss: Option<Loss>,
     /// Whether BatchNormalization used the batch's statistics (`training=True`).
     pub statistics: Statistics,
+}
+
+/// Reads a reference from an `.npz`. How its loss was computed may be said in it: `loss_name`, a loss by its Keras
+/// name, and `training`, 1 where BatchNormalization used the batch's statistics.
+pub fn read_reference(path: &Path) -> Result<(Reference, GradientSetting)> {
+    let mut arrays = npy::read(path)?;
+    let mut setting = GradientSetting { loss: None, statistics: Statistics::Moving };
+    if let Some(NpyArray { values: NpyValues::Text(text), .. }) = arrays.remove("loss_name")
+        && let Some(name) = text.first()
+    {
+        setting.loss = Some(name.parse().map_err(Error::Data)?);
+    }
+    if let Some(flag) = arrays.remove("training").and_then(NpyArray::into_tensor)
+        && flag.data.first() == Some(&1.0)
+    {
+        setting.statistics = Statistics::Batch;
+    }
+    let numbers = |(name, array): (String, NpyArray)| Some((name, array.into_tensor()?));
+    Ok((arrays.into_iter().filter_map(numbers).collect(), setting))
 }
 
 /// One comparison.

@@ -158,8 +158,19 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// The pictures in a folder and in those below it, sorted by name within each.
+pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut files = Vec::new();
+    walk(folder, 0, &mut files)?;
+    files.retain(|path| is_picture(path));
+    if files.is_empty() {
+        return Err(DataError::source(folder, "holds no picture", "give JPEG or PNG files"));
+    }
+    Ok(files)
+}
+
 /// True where the name ends as a picture's.
-pub(super) fn is_picture(path: &Path) -> bool {
+fn is_picture(path: &Path) -> bool {
     let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     ending.is_some_and(|e| PICTURES.contains(&e.as_str()))
 }

@@ -35,6 +35,7 @@ pub use check::{Skip, SkipReport, check_all};
 pub use dataset::{Dataset, Example, Input, Split, Target};
 pub use decode::{DECODER_VERSION, MAX_PIXELS, decode, decode_file};
 pub use error::DataError;
+pub use folders::pictures_in;
 pub use image::{Image, Pixels};
 pub use loader::Pipeline;
 pub use preprocess::Preprocess;

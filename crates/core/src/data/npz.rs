@@ -82,16 +82,16 @@ fn inputs(x: NpyArray, name: &str, source: &Path) -> Result<Array, DataError> {
             return Err(DataError::source(source, format!("`{name}` holds text"), "give numbers as inputs"));
         }
     };
-    if let Values::F32(v) = &values {
-        if let Some(at) = v.iter().position(|v| !v.is_finite()) {
-            let row = at / x.shape[1..].iter().product::<usize>().max(1);
-            let bad = v.iter().filter(|v| !v.is_finite()).count();
-            return Err(DataError::source(
-                source,
-                format!("`{name}[{row}]` holds {}; {bad} values of `{name}` are no finite numbers", v[at]),
-                "remove or mend these rows: a network that is trained on them is lost at the first step",
-            ));
-        }
+    if let Values::F32(v) = &values
+        && let Some(at) = v.iter().position(|v| !v.is_finite())
+    {
+        let row = at / x.shape[1..].iter().product::<usize>().max(1);
+        let bad = v.iter().filter(|v| !v.is_finite()).count();
+        return Err(DataError::source(
+            source,
+            format!("`{name}[{row}]` holds {}; {bad} values of `{name}` are no finite numbers", v[at]),
+            "remove or mend these rows: a network that is trained on them is lost at the first step",
+        ));
     }
     Ok(Array::new(x.shape, values, floats))
 }

@@ -4,7 +4,7 @@ mod prefix;
 mod suffix;
 
 pub use prefix::Prefix;
-pub use suffix::{LossInput, Suffix};
+pub use suffix::{LossInput, Squash, Suffix};
 
 use crate::freeze::Freeze;
 use crate::graph::Model;

@@ -29,6 +29,15 @@ pub enum LossInput {
     Logits,
 }
 
+/// What makes a classifier's probabilities out of its logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Squash {
+    /// Each output for itself.
+    Sigmoid,
+    /// All outputs of an image sum to 1.
+    Softmax,
+}
+
 impl Suffix {
     pub(crate) fn new(
         mut program: Program,
@@ -210,19 +219,19 @@ impl Suffix {
     }
 
     /// What goes into the sigmoid or softmax that makes the output, where there is one and nothing else reads it.
-    pub fn logits(&self, images: usize) -> Option<&[f32]> {
-        self.logits_value().map(|value| self.value(value, images))
+    pub fn logits(&self, images: usize) -> Option<(&[f32], Squash)> {
+        self.logits_value().map(|(value, squash)| (self.value(value, images), squash))
     }
 
-    fn logits_value(&self) -> Option<ValueId> {
+    fn logits_value(&self) -> Option<(ValueId, Squash)> {
         let last = self.program.nodes.last()?;
-        let is_last = [last.output] == self.program.outputs[..];
-        let squashes = match &last.op {
-            Op::Softmax(_) => true,
-            Op::Unary(op) => op.activation == frostline_kernels::Activation::Sigmoid,
-            _ => false,
+        let squash = match &last.op {
+            Op::Softmax(_) => Squash::Softmax,
+            Op::Unary(op) if op.activation == frostline_kernels::Activation::Sigmoid => Squash::Sigmoid,
+            _ => return None,
         };
-        (is_last && squashes && !self.program.inputs.contains(&last.inputs[0])).then(|| last.inputs[0])
+        let is_output = [last.output] == self.program.outputs[..];
+        (is_output && !self.program.inputs.contains(&last.inputs[0])).then(|| (last.inputs[0], squash))
     }
 
     /// Backward pass after [`Suffix::forward_training`]: `fill` writes the loss's gradient at the place that
@@ -233,7 +242,7 @@ impl Suffix {
         filled.resize(self.program.values.len(), false);
         let mut nodes = self.program.nodes.len();
         let target = match (input, self.logits_value()) {
-            (LossInput::Logits, Some(value)) => {
+            (LossInput::Logits, Some((value, _))) => {
                 nodes -= 1;
                 value
             }

@@ -1,5 +1,6 @@
 //! Weights of classes in the loss.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// How classes weigh in the loss.
@@ -29,6 +30,19 @@ impl FromStr for ClassWeights {
         pairs
             .map(Self::Given)
             .ok_or_else(|| format!("cannot read `{spec}`; e.g. `balanced` or `0=1.0,1=2.5`"))
+    }
+}
+
+impl fmt::Display for ClassWeights {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Balanced => formatter.write_str("balanced"),
+            Self::Given(pairs) => {
+                let pairs: Vec<String> =
+                    pairs.iter().map(|(class, weight)| format!("{class}={weight}")).collect();
+                formatter.write_str(&pairs.join(","))
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Losses, with Keras's reductions and clipping. Source: `keras/src/losses/losses.py` and the TensorFlow backend.
 
+use crate::engine::Squash;
 use std::fmt;
 use std::str::FromStr;
 
@@ -64,6 +65,18 @@ pub enum Targets<'a> {
     Classes(&'a [u32]),
     /// `[images, width]`.
     Values(&'a [f32]),
+}
+
+impl Loss {
+    /// Whether it can be computed from what goes into this squashing, which is exact where probabilities are near 0
+    /// or 1.
+    pub fn takes_logits_of(self, squash: Squash) -> bool {
+        match self {
+            Self::BinaryCrossentropy => squash == Squash::Sigmoid,
+            Self::CategoricalCrossentropy | Self::SparseCategoricalCrossentropy => squash == Squash::Softmax,
+            Self::MeanSquaredError | Self::MeanAbsoluteError => false,
+        }
+    }
 }
 
 /// A loss with its settings.

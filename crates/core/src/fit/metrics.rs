@@ -65,6 +65,11 @@ impl fmt::Display for Metric {
 }
 
 impl Metric {
+    /// Whether its value for many images is the mean of its values for each.
+    pub fn is_mean_over_images(self) -> bool {
+        !matches!(self, Self::Auc | Self::Precision | Self::Recall | Self::F1)
+    }
+
     /// Whether more is better.
     pub fn higher_is_better(self) -> bool {
         !matches!(self, Self::MeanSquaredError | Self::MeanAbsoluteError)

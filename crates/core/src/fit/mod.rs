@@ -1,15 +1,46 @@
 //! Training: losses, metrics, optimizers, stages, and the proof of what stayed frozen.
+//!
+//! A [`Recipe`] says what is reused and in which stages it is trained. [`prepare`] makes a model, its data and its
+//! loss from it; [`Prepared::train`] runs the stages. Each [`Stage`] compiles its own plan from its own freeze
+//! setting, computes what lies below the boundary once, and restores the best weights at its end.
 
 mod certificate;
 mod class_weights;
+mod evaluate;
+mod features;
+mod gradual;
 mod loss;
 mod metrics;
+mod observe;
 mod optimizer;
+mod prepare;
+mod preprocessing;
+mod recipe;
 mod schedule;
+mod scores;
+mod setting;
+mod stage;
+mod targets;
+mod task;
+mod text;
+mod train;
 
 pub use certificate::{Certificate, Hashes, frozen_hashes};
 pub use class_weights::ClassWeights;
+pub use evaluate::{Evaluation, evaluate, returns};
+pub use features::{CacheLimit, Source};
+pub use gradual::blocks;
 pub use loss::{Loss, LossSetting, Outputs, Targets};
 pub use metrics::{ClassReport, ClassScore, Metric, predicted_class};
-pub use optimizer::{Decay, Optimizer, OptimizerKind, clip_global_norm};
-pub use schedule::{Schedule, Watch};
+pub use observe::{EpochRecord, Event, Observer, silent};
+pub use optimizer::{Optimizer, OptimizerKind, clip_global_norm};
+pub use prepare::{Prepared, Validation, prepare};
+pub use preprocessing::{input_shape, preprocess_of, resize_of};
+pub use recipe::{GradualRecipe, Head, ImageSize, PretrainedWeights, Recipe, StageRecipe};
+pub use schedule::{Best, Schedule, Watch};
+pub use scores::Scores;
+pub use setting::Setting;
+pub use stage::{Stage, StageReport, Trainer};
+pub use targets::TargetColumn;
+pub use task::Task;
+pub use train::Trained;

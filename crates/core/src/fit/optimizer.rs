@@ -40,6 +40,13 @@ pub enum OptimizerKind {
 const ADAM: OptimizerKind =
     OptimizerKind::Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, weight_decay: 0.0 };
 
+impl Default for OptimizerKind {
+    /// Adam with Keras's settings.
+    fn default() -> Self {
+        ADAM
+    }
+}
+
 impl FromStr for OptimizerKind {
     type Err = String;
 
@@ -94,15 +101,6 @@ impl fmt::Display for OptimizerKind {
     }
 }
 
-/// Whether weight decay touches a weight: kernels decay; biases and normalisations do not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decay {
-    /// It does.
-    Decays,
-    /// It does not.
-    Stays,
-}
-
 /// An optimizer at work on a list of weights, with its moments.
 #[derive(Clone, Debug)]
 pub struct Optimizer {
@@ -114,7 +112,8 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// For weights of these lengths. `weight_decay` is decoupled and comes on top of the kind's own.
+    /// For weights of these lengths. `weight_decay` is decoupled and comes on top of the kind's own; as in Keras it
+    /// touches every trained weight, biases too.
     pub fn new(kind: OptimizerKind, lens: impl IntoIterator<Item = usize>, weight_decay: f32) -> Self {
         let wanted = match kind {
             OptimizerKind::Sgd { momentum: 0.0, .. } => [false, false],
@@ -132,20 +131,12 @@ impl Optimizer {
     }
 
     /// Updates the `index`-th weight by its gradient.
-    pub fn update(
-        &mut self,
-        index: usize,
-        learning_rate: f32,
-        weight: &mut [f32],
-        gradient: &[f32],
-        decay: Decay,
-    ) {
+    pub fn update(&mut self, index: usize, learning_rate: f32, weight: &mut [f32], gradient: &[f32]) {
         let own_decay = match self.kind {
             OptimizerKind::Adam { weight_decay, .. } => weight_decay,
             _ => 0.0,
         };
-        let decay =
-            if decay == Decay::Decays { (own_decay + self.weight_decay) * learning_rate } else { 0.0 };
+        let decay = (own_decay + self.weight_decay) * learning_rate;
         let (kind, steps) = (self.kind, self.steps as i32);
         let [first, second] = &mut self.moments[index];
         // a moment that is not kept is an empty chunk beside each chunk of the weight

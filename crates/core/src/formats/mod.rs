@@ -43,7 +43,13 @@ impl Format {
 /// Reads a model: a `.keras` archive, a legacy `.h5` file of any Keras, or the directory of a run. What the file
 /// holds decides, not its ending.
 pub fn load(path: &Path) -> Result<Loaded> {
-    let path: PathBuf = if path.is_dir() { path.join("model.keras") } else { path.to_owned() };
+    if path.is_dir() && !path.join("run.json").exists() {
+        return Err(Error::format(
+            path,
+            "this folder holds no finished run: there is no `run.json`\nhelp: give a model file, or train again into a new folder",
+        ));
+    }
+    let path = model_file(path);
     let bytes = std::fs::read(&path).map_err(|source| Error::io(&path, source))?;
     match bytes.as_slice() {
         [b'P', b'K', ..] => keras::archive::load(&path, bytes),
@@ -53,6 +59,11 @@ pub fn load(path: &Path) -> Result<Loaded> {
             "this is no model file that can be read\nhelp: expected a `.keras` archive or a Keras `.h5` file; it may be cut off or damaged",
         )),
     }
+}
+
+/// The file that a path to a model or to a run names.
+pub fn model_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("model.keras") } else { path.to_owned() }
 }
 
 /// Reads a file of weights (`.weights.h5`, or a whole-model `.h5`) onto a model that is there already. The model is

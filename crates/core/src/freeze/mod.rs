@@ -1,9 +1,11 @@
 //! Which layers train. A frozen layer has no gradient, no update, no weight decay; its BatchNormalization uses its
 //! moving statistics and leaves them alone; its dropout is off.
 
-use crate::graph::Graph;
+use crate::graph::{Body, Graph};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
 
 /// The frozen layers of a model, by path. All others train.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +24,31 @@ pub enum Unfreeze {
     From(String),
     /// All of them.
     All,
+}
+
+impl FromStr for Unfreeze {
+    type Err = std::convert::Infallible;
+
+    /// `0`, the number of highest layers, `all`, or a layer path.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match (text, text.parse()) {
+            ("all", _) => Unfreeze::All,
+            (_, Ok(0)) => Unfreeze::Nothing,
+            (_, Ok(count)) => Unfreeze::Highest(count),
+            _ => Unfreeze::From(text.to_owned()),
+        })
+    }
+}
+
+impl fmt::Display for Unfreeze {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unfreeze::Nothing => formatter.write_str("0"),
+            Unfreeze::Highest(count) => write!(formatter, "{count}"),
+            Unfreeze::From(path) => formatter.write_str(path),
+            Unfreeze::All => formatter.write_str("all"),
+        }
+    }
 }
 
 impl Freeze {
@@ -62,6 +89,26 @@ impl Freeze {
                 .ok_or_else(|| unknown(path, &reused.iter().map(String::as_str).collect::<Vec<_>>()))?,
         };
         Ok(Self { frozen: reused[..frozen].iter().cloned().collect() })
+    }
+
+    /// What is frozen in both.
+    pub fn and(&self, other: &Self) -> Self {
+        Self { frozen: self.frozen.intersection(&other.frozen).cloned().collect() }
+    }
+
+    /// Sets the `trainable` flags that the graph is saved with.
+    pub fn mark(&self, graph: &mut Graph) {
+        self.mark_in("", graph);
+    }
+
+    fn mark_in(&self, group: &str, graph: &mut Graph) {
+        for layer in &mut graph.layers {
+            let path = crate::graph::join(group, &layer.name);
+            layer.trainable = !self.is_frozen(&path);
+            if let Body::Model(inner) = &mut layer.body {
+                self.mark_in(&path, inner);
+            }
+        }
     }
 
     /// Whether the layer at this path is frozen.

@@ -12,6 +12,7 @@ pub use weights::{Handle, Weights};
 use crate::layers::LayerKind;
 use crate::{Error, Result, Shape};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// How Keras wrote a model down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +119,36 @@ impl Graph {
                 _ => found.push((path, layer)),
             }
         }
+    }
+
+    /// The output shape of every leaf (its first call's) when the inputs have these shapes; `None` for layers that
+    /// cannot be run and for all that stands on them.
+    pub fn leaf_shapes(&self, inputs: &[Shape]) -> Result<BTreeMap<String, Option<Shape>>> {
+        let mut found = BTreeMap::new();
+        self.collect_leaf_shapes("", inputs, &mut found)?;
+        Ok(found)
+    }
+
+    fn collect_leaf_shapes(
+        &self,
+        group: &str,
+        inputs: &[Shape],
+        found: &mut BTreeMap<String, Option<Shape>>,
+    ) -> Result<()> {
+        let shapes = self.known_shapes(group, inputs)?;
+        for (call, shape) in self.calls.iter().zip(&shapes) {
+            let layer = &self.layers[call.layer];
+            let path = join(group, &layer.name);
+            match (&layer.body, inputs_of(call, &shapes)) {
+                (Body::Model(inner), Some(given)) => inner.collect_leaf_shapes(&path, &given, found)?,
+                (Body::Model(_), None) => {}
+                _ => {
+                    let shape = shape.as_ref().and_then(|shapes| shapes.first().cloned());
+                    found.entry(path).or_insert(shape);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The layer at a path, which may name a nested model.

@@ -4,6 +4,8 @@ use super::{Body, Call, Form, Graph, Handle, Layer, Model, TensorId, Weights, in
 use crate::layers::LayerKind;
 use crate::{Error, Result, Shape, ops::Role};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 /// How far up a model is kept. Layers are counted as `inspect` lists them: nested models layer by layer, input
 /// layers not counted.
@@ -15,6 +17,35 @@ pub enum Keep {
     Lowest(usize),
     /// All but the highest `n` layers; 0 keeps the whole graph.
     AllBut(usize),
+}
+
+impl FromStr for Keep {
+    type Err = Error;
+
+    /// A layer path, `N` for the lowest, or `-N` for all but the highest.
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text.parse::<i64>() {
+            Ok(0) => {
+                return Err(Error::Setting(
+                    "keeping 0 layers leaves nothing\nhelp: give a layer path, `N` lowest layers or `-N`"
+                        .to_owned(),
+                ));
+            }
+            Ok(count) if count < 0 => Keep::AllBut(count.unsigned_abs() as usize),
+            Ok(count) => Keep::Lowest(count as usize),
+            Err(_) => Keep::Layer(text.to_owned()),
+        })
+    }
+}
+
+impl fmt::Display for Keep {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Keep::Layer(path) => formatter.write_str(path),
+            Keep::Lowest(count) => write!(formatter, "{count}"),
+            Keep::AllBut(count) => write!(formatter, "-{count}"),
+        }
+    }
 }
 
 /// How the weights of a model travel to a model made from it.
@@ -194,7 +225,7 @@ impl Graph {
             Keep::AllBut(0) => return Ok(None),
             Keep::Layer(path) => return Ok(Some(path.clone())),
             Keep::Lowest(count) => *count,
-            Keep::AllBut(count) => paths.len().checked_sub(*count).unwrap_or(0),
+            Keep::AllBut(count) => paths.len().saturating_sub(*count),
         };
         if count == 0 || count > paths.len() {
             return Err(Error::Surgery(format!(
@@ -222,7 +253,7 @@ impl Graph {
         let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
         let index = self.layers.iter().position(|layer| layer.name == name);
         let calls = |index: usize| self.calls.iter().enumerate().filter(move |(_, call)| call.layer == index);
-        let Some((index, call)) = index.and_then(|index| Some((index, calls(index).last()?.0))) else {
+        let Some((index, call)) = index.and_then(|index| Some((index, calls(index).next_back()?.0))) else {
             let names: Vec<&str> = self.layers.iter().map(|layer| layer.name.as_str()).collect();
             let near = nearest(name, &names);
             return Err(Error::Surgery(format!(

@@ -192,7 +192,7 @@ impl Initializer {
                 };
                 let variance = scale / fan.max(1.0);
                 // the standard deviation of a normal cut at two standard deviations
-                const TRUNCATED: f32 = 0.879_625_66;
+                const TRUNCATED: f32 = 0.879_625_7;
                 let mut draw: Box<dyn FnMut() -> f32> = match distribution {
                     Distribution::Uniform => {
                         let limit = (3.0 * variance).sqrt();

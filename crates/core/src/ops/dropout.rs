@@ -21,7 +21,7 @@ impl OpKind for Dropout {
 
     fn output_shape(&self, inputs: &[Shape], _: &[Shape]) -> Result<Shape, String> {
         let valid = (0.0..1.0).contains(&self.rate);
-        valid.then(|| ()).ok_or_else(|| format!("`rate` is {}, expected 0 to below 1", self.rate))?;
+        valid.then_some(()).ok_or_else(|| format!("`rate` is {}, expected 0 to below 1", self.rate))?;
         one_of(inputs).cloned()
     }
 

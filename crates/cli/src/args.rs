@@ -1,0 +1,313 @@
+//! The arguments.
+
+use clap::{Args, Parser, Subcommand};
+use frostline::data::{Augment, Preprocess, Resize};
+use frostline::fit::{ClassWeights, Head, ImageSize, Loss, Metric, OptimizerKind, Schedule};
+use frostline::freeze::Unfreeze;
+use frostline::graph::Keep;
+use std::path::PathBuf;
+
+/// Reuse the lower layers of a pretrained network for a new task.
+///
+/// Results go to standard output, progress and warnings to standard error. Exit status: 0 done, 1 it failed, 2 the
+/// arguments are wrong.
+#[derive(Parser)]
+#[command(name = "frostline", version, max_term_width = 110)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// No progress; warnings and errors alone.
+    #[arg(long, global = true)]
+    pub(crate) quiet: bool,
+    /// Threads that work [default: all cores].
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Decides split, order, dropout, views and new weights.
+    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// The layers of a model, where it can be cut, and what became of every tensor in its file.
+    Inspect(Inspect),
+    /// Reuse a model's lower layers for new data, and write a run directory.
+    Train(Box<Train>),
+    /// Loss, accuracy, scores by class and the confusion matrix of a model on data.
+    Evaluate(Evaluate),
+    /// The class and scores of images.
+    Predict(Predict),
+    /// Write a model in another format, by the ending: .keras, .h5, .weights.h5.
+    Convert(Convert),
+    /// Compare a model's outputs and gradients with what another framework computed.
+    Verify(Verify),
+    /// The textbook experiment on data that is built in: from scratch, reused and frozen, then unfrozen.
+    Demo(Demo),
+}
+
+#[derive(Args)]
+pub(crate) struct Inspect {
+    /// A .keras or .h5 file, or a run directory.
+    pub(crate) model: PathBuf,
+    /// One JSON document instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Train {
+    /// A .keras or .h5 file, or a run directory.
+    pub(crate) model: PathBuf,
+    /// A folder with one folder a class (or train/, val/, test/ above those), a CSV `path,label[,split]`, or an .npz
+    /// with `x_train, y_train[, x_test, y_test]`.
+    pub(crate) data: PathBuf,
+    /// The run directory to write.
+    #[arg(short, long, value_name = "RUN")]
+    pub(crate) output: PathBuf,
+    /// Print run.json.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) reuse: Reuse,
+    #[command(flatten)]
+    pub(crate) images: Images,
+    /// Validation: a share of the training images, stratified; 0 for none; or a folder [default: val/, else 0.2].
+    #[arg(long, value_name = "V")]
+    pub(crate) val: Option<String>,
+    /// Compute the frozen layers again in every epoch; the result is the same bit for bit.
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Memory for features of frozen layers, e.g. 2GiB; what does not fit is computed again.
+    #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
+    pub(crate) cache_limit: u64,
+}
+
+/// What a recipe says, flag by flag.
+#[derive(Args)]
+pub(crate) struct Reuse {
+    /// Stages and settings in TOML, instead of the flags of this group.
+    #[arg(long, value_name = "FILE", exclusive = false)]
+    pub(crate) recipe: Option<PathBuf>,
+    /// Layers to keep: a layer path, N lowest, or -N for all but the N highest [default: all but the output layer].
+    #[arg(long, value_name = "K", allow_hyphen_values = true, conflicts_with = "recipe")]
+    pub(crate) keep: Option<Keep>,
+    /// Layers to put on top before the output layer, e.g. "gap dropout(0.3) dense(128,relu)"; `keep` keeps the model's
+    /// own head.
+    #[arg(
+        long,
+        value_name = "SPEC",
+        default_value = "none",
+        conflicts_with = "recipe",
+        hide_default_value = true
+    )]
+    pub(crate) head: Head,
+    /// Reused layers to train after the head: 0, N highest, a layer path (it and all above it), or all [default: 0].
+    #[arg(long, value_name = "U", conflicts_with_all = ["recipe", "freeze"])]
+    pub(crate) unfreeze: Option<Unfreeze>,
+    /// Freeze exactly these layers (comma separated, a nested model's path freezes all in it, `none` for nothing), for
+    /// one stage of --epochs.
+    #[arg(long, value_name = "LIST", conflicts_with = "recipe")]
+    pub(crate) freeze: Option<String>,
+    /// Unfreeze block by block from the top while the validation score improves by more than its standard error.
+    #[arg(long, conflicts_with_all = ["recipe", "freeze", "unfreeze"])]
+    pub(crate) gradual: bool,
+    /// Epochs with the backbone frozen.
+    #[arg(long, value_name = "E", default_value_t = 10, conflicts_with = "recipe")]
+    pub(crate) epochs: usize,
+    /// Epochs with the layers of --unfreeze or --gradual trained.
+    #[arg(long, value_name = "F", default_value_t = 5, conflicts_with = "recipe")]
+    pub(crate) fine_tune_epochs: usize,
+    /// The head's learning rate; a tenth of it once reused layers train.
+    #[arg(long, value_name = "X", default_value_t = 1e-3, conflicts_with = "recipe")]
+    pub(crate) lr: f32,
+    /// The rate of reused layers as a share of the head's [default: 0.1; 1 with --freeze or --weights reinit].
+    #[arg(long, value_name = "F", conflicts_with = "recipe")]
+    pub(crate) backbone_lr_factor: Option<f32>,
+    /// sgd, rmsprop, adam, adamw, with settings as in sgd(momentum=0.9,nesterov=true).
+    #[arg(long, value_name = "NAME", default_value = "adam", conflicts_with = "recipe")]
+    pub(crate) optimizer: OptimizerKind,
+    /// A loss by its Keras name [default: from the labels].
+    #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
+    pub(crate) loss: Option<Loss>,
+    /// What decides which epoch is best: accuracy, top5, auc, precision, recall, f1, mse, mae [default: accuracy].
+    #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
+    pub(crate) metric: Option<Metric>,
+    /// constant, exponential(0.9), cosine, plateau(0.5,3).
+    #[arg(long, value_name = "NAME", default_value = "constant", conflicts_with = "recipe")]
+    pub(crate) schedule: Schedule,
+    /// Decoupled weight decay, on every trained weight.
+    #[arg(long, value_name = "D", default_value_t = 0.0, conflicts_with = "recipe")]
+    pub(crate) weight_decay: f32,
+    /// How far targets are drawn to the even distribution, from 0 to below 1.
+    #[arg(long, value_name = "S", default_value_t = 0.0, conflicts_with = "recipe")]
+    pub(crate) label_smoothing: f32,
+    /// `balanced`, or weights by class as 0=1.0,1=2.5.
+    #[arg(long, value_name = "W", conflicts_with = "recipe")]
+    pub(crate) class_weights: Option<ClassWeights>,
+    /// The largest norm of all gradients together.
+    #[arg(long, value_name = "N", conflicts_with = "recipe")]
+    pub(crate) clip_norm: Option<f32>,
+    /// Images a step.
+    #[arg(long, value_name = "B", default_value_t = 32, conflicts_with = "recipe")]
+    pub(crate) batch: usize,
+    /// Take the images in their order.
+    #[arg(long, conflicts_with = "recipe")]
+    pub(crate) no_shuffle: bool,
+    /// Epochs without a better score after which a stage ends; the best weights are kept always.
+    #[arg(long, value_name = "P", conflicts_with = "recipe")]
+    pub(crate) patience: Option<usize>,
+    /// Random views, e.g. "flip rotate(15) zoom(0.1) crop(0.9) brightness(0.1) contrast(0.1)"; vflip mirrors top to
+    /// bottom.
+    #[arg(long, value_name = "SPEC", default_value = "none", conflicts_with = "recipe")]
+    pub(crate) augment: Augment,
+    /// Views of an image; epochs take them in turn.
+    #[arg(long, value_name = "K", default_value_t = 4, conflicts_with = "recipe")]
+    pub(crate) views: usize,
+    /// `copy`: pretrained weights; `reinit`: the architecture alone, trained from scratch.
+    #[arg(long, value_name = "W", default_value = "copy", value_parser = ["copy", "reinit"], conflicts_with = "recipe")]
+    pub(crate) weights: String,
+}
+
+/// How images become inputs.
+#[derive(Args, Clone)]
+pub(crate) struct Images {
+    /// For models whose input size is open: 224, or 160x224 (height x width).
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) image_size: Option<ImageSize>,
+    /// tf-bilinear, tf-nearest, tf-bicubic, tf-area, pil-bilinear, … [default: the model's, else tf-bilinear].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) resize: Option<Resize>,
+    /// tf (x/127.5-1), caffe, torch, unit (x/255), none; `auto` reads it from the model.
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = preprocess)]
+    pub(crate) preprocess: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Evaluate {
+    /// A .keras or .h5 file, or a run directory.
+    pub(crate) model: PathBuf,
+    /// As for `train`; the test part where there is one, else all.
+    pub(crate) data: PathBuf,
+    /// One JSON document instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// train, val or test.
+    #[arg(long, value_name = "NAME", value_parser = ["train", "val", "test"])]
+    pub(crate) split: Option<String>,
+    /// A loss by its Keras name [default: from the labels].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) loss: Option<Loss>,
+    #[command(flatten)]
+    pub(crate) images: Images,
+}
+
+#[derive(Args)]
+pub(crate) struct Predict {
+    /// A .keras or .h5 file, or a run directory.
+    pub(crate) model: PathBuf,
+    /// Images, folders of images, or one .npy or .npz batch in the model's own input layout.
+    #[arg(required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// One JSON object a line, an image each.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the raw outputs: output_0, ….
+    #[arg(short, long, value_name = "OUT.npz")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) images: Images,
+}
+
+#[derive(Args)]
+pub(crate) struct Convert {
+    /// A .keras or .h5 file, or a run directory.
+    pub(crate) model: PathBuf,
+    /// The file to write.
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    /// Load these weights (.weights.h5 or .h5) onto the model first.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: Option<PathBuf>,
+    /// One JSON document instead of a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Verify {
+    /// A .keras or .h5 file, or a run directory.
+    pub(crate) model: PathBuf,
+    /// An .npz with input_0…, output_0…, and for gradients target_0, loss, grad/PATH.
+    #[arg(long, value_name = "G.npz")]
+    pub(crate) against: PathBuf,
+    /// The largest difference: of outputs as a share of the largest, of gradients in relative norm
+    /// [default: 1e-4 and 1e-3].
+    #[arg(long, value_name = "T")]
+    pub(crate) tolerance: Option<f64>,
+    /// How the reference's loss was computed [default: `loss_name` in the file, else by the model's last activation].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) loss: Option<Loss>,
+    /// One JSON document instead of lines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Demo {
+    /// How many seeds; each has its own split and its own new weights.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..=1000))]
+    pub(crate) seeds: u64,
+    /// One JSON document instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn preprocess(name: &str) -> Result<String, String> {
+    match name {
+        "auto" => Ok(name.to_owned()),
+        name => name.parse::<Preprocess>().map(|p| p.to_string()).map_err(|error| error.to_string()),
+    }
+}
+
+/// `2GiB`, `500MB`, `1000`.
+fn size(text: &str) -> Result<u64, String> {
+    const UNITS: &[(&str, u64)] = &[
+        ("kib", 1 << 10),
+        ("mib", 1 << 20),
+        ("gib", 1 << 30),
+        ("tib", 1 << 40),
+        ("kb", 1_000),
+        ("mb", 1_000_000),
+        ("gb", 1_000_000_000),
+        ("tb", 1_000_000_000_000),
+        ("b", 1),
+        ("", 1),
+    ];
+    let lower = text.trim().to_lowercase();
+    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = UNITS.iter().find(|(name, _)| *name == &lower[digits.len()..]);
+    let number = digits.trim().parse::<f64>().ok().filter(|number| *number >= 0.0);
+    match (number, unit) {
+        (Some(number), Some((_, unit))) => Ok((number * *unit as f64) as u64),
+        _ => Err(format!("`{text}` is no size: write e.g. 2GiB")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("2GiB"), Ok(2 << 30));
+        assert_eq!(size("1.5 MB"), Ok(1_500_000));
+        assert_eq!(size("77"), Ok(77));
+        assert!(size("2 loaves").is_err());
+    }
+}

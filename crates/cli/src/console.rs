@@ -1,0 +1,164 @@
+//! What the user sees: results on standard output, progress and warnings on standard error, bars on a terminal alone.
+
+use crate::Failure;
+use frostline::fit::{EpochRecord, Event, Scores};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Both streams.
+pub(crate) struct Console {
+    quiet: bool,
+    bars: bool,
+    bar: Mutex<Option<Bar>>,
+}
+
+struct Bar {
+    what: String,
+    bar: ProgressBar,
+}
+
+impl Console {
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self { quiet, bars: !quiet && io::stderr().is_terminal(), bar: Mutex::new(None) }
+    }
+
+    /// A line of the result. A reader that has gone away is no error of ours.
+    pub(crate) fn print(&self, line: impl Display) -> Result<(), Failure> {
+        self.clear();
+        match writeln!(io::stdout(), "{line}") {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+            done => Ok(done?),
+        }
+    }
+
+    /// A line of progress, left out by `--quiet`.
+    pub(crate) fn progress(&self, line: impl Display) {
+        if !self.quiet {
+            self.say(line);
+        }
+    }
+
+    /// A line that the user should read.
+    pub(crate) fn warn(&self, line: impl Display) {
+        self.say(format_args!("warning: {line}"));
+    }
+
+    /// Says what went wrong.
+    pub(crate) fn fail(&self, error: &Failure) -> ExitCode {
+        self.clear();
+        self.say(format_args!("error: {error}"));
+        ExitCode::FAILURE
+    }
+
+    /// Standard error that cannot be written to is nothing that could be told to anyone.
+    fn say(&self, line: impl Display) {
+        let write = || drop(writeln!(io::stderr(), "{line}"));
+        match &*self.lock() {
+            Some(bar) => bar.bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Bar>> {
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = self.lock().take() {
+            bar.bar.finish_and_clear();
+        }
+    }
+
+    /// Moves the bar for `what` to `done` of `total`, with the time that is left.
+    pub(crate) fn count(&self, what: &str, done: usize, total: usize) {
+        if !self.bars {
+            return;
+        }
+        let mut held = self.lock();
+        if held.as_ref().is_none_or(|bar| bar.what != what) {
+            if let Some(bar) = held.take() {
+                bar.bar.finish_and_clear();
+            }
+            let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template("{msg:28} {bar:32} {pos}/{len}  {eta} left");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_message(what.to_owned());
+            *held = Some(Bar { what: what.to_owned(), bar });
+        }
+        if let Some(bar) = &*held {
+            bar.bar.set_position(done as u64);
+            if done >= total {
+                bar.bar.finish_and_clear();
+            }
+        }
+    }
+
+    /// Shows an event of a training.
+    pub(crate) fn show(&self, event: &Event<'_>) {
+        match event {
+            Event::Checking { done, images } => self.count("checking images", *done, *images),
+            Event::Features { part, done, images } => self.count(&format!("{part} images"), *done, *images),
+            Event::Step { epoch, step, steps } => self.count(&format!("epoch {epoch}"), *step, *steps),
+            Event::StageBegins { name, epochs, boundary, trained, steps } => {
+                self.clear();
+                let boundary = boundary.join("`, `");
+                self.progress(format_args!(
+                    "stage `{name}`: {trained} parameters above `{boundary}`, up to {epochs} epochs of {steps} steps"
+                ));
+            }
+            Event::Epoch(record) => {
+                self.clear();
+                self.progress(epoch_line(record));
+            }
+            Event::StageEnds(report) => {
+                self.clear();
+                let kept = match report.best_epoch {
+                    0 => "no epoch was better than before the stage: stepped back".to_owned(),
+                    epoch => format!("kept epoch {epoch} of {}", report.epochs),
+                };
+                self.progress(format_args!("  {kept} ({:.1} s)", report.seconds));
+            }
+            Event::Note(note) => self.warn(note),
+        }
+    }
+}
+
+fn epoch_line(record: &EpochRecord) -> String {
+    let mut line = match record.epoch {
+        0 => "  before  ".to_owned(),
+        epoch => format!("  epoch {epoch:<3}"),
+    };
+    for (part, scores) in [("train", &record.train), ("val", &record.val)] {
+        if let Some(scores) = scores {
+            line.push_str(&format!(" {part} {}", scores_text(scores)));
+        }
+    }
+    line
+}
+
+/// `loss 0.3210 accuracy 0.9200`.
+pub(crate) fn scores_text(scores: &Scores) -> String {
+    let metrics = scores.metrics.iter().map(|(metric, value)| format!(" {metric} {value:.4}"));
+    format!("loss {:.4}{}", scores.loss, metrics.collect::<String>())
+}
+
+/// Columns of text, each as wide as its widest cell, the first to the left and the others as `right` says.
+pub(crate) fn table(rows: &[Vec<String>], right: &[bool]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cell = |(column, cell): (usize, &String)| match right.get(column) {
+            Some(true) => format!("{cell:>width$}", width = widths[column]),
+            _ => format!("{cell:<width$}", width = widths[column]),
+        };
+        row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,212 @@
+//! `frostline predict`.
+
+use crate::Failure;
+use crate::args::Predict;
+use crate::console::Console;
+use crate::images::{load, pipeline};
+use frostline::compile::compile_inference;
+use frostline::data::{ValueRange, decode_file, npy, pictures_in};
+use frostline::engine::Plan;
+use frostline::fit::{Outputs, predicted_class, preprocess_of, returns};
+use frostline::graph::Model;
+use frostline::{Shape, Tensor};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Images that are decoded and predicted at a time.
+const CHUNK: usize = 64;
+/// How many classes a line of text shows.
+const SHOWN: usize = 3;
+
+pub(crate) fn run(command: &Predict, console: &Console) -> Result<(), Failure> {
+    let (model, _) = load(&command.model, console)?;
+    let is_array = |path: &PathBuf| {
+        path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy") || e.eq_ignore_ascii_case("npz"))
+    };
+    let mut answers =
+        Answers { command, console, from: returns(&model.graph), outputs: Vec::new(), shapes: Vec::new() };
+    let bad = match command.inputs.as_slice() {
+        [batch] if is_array(batch) => {
+            predict_array(&model, batch, &mut answers)?;
+            0
+        }
+        inputs if inputs.iter().any(is_array) => {
+            return Err("give images, or one .npy or .npz batch, not both".into());
+        }
+        inputs => predict_images(&model, inputs, &mut answers)?,
+    };
+    if let Some(path) = &command.output {
+        answers.write(path)?;
+    }
+    match bad {
+        0 => Ok(()),
+        bad => {
+            Err(format!("{bad} images could not be read; the others are above\nhelp: replace or remove them")
+                .into())
+        }
+    }
+}
+
+/// Predicts a batch in the model's own input layout.
+fn predict_array(model: &Model, path: &Path, answers: &mut Answers<'_>) -> Result<(), Failure> {
+    let mut arrays = npy::read_tensors(path)?;
+    let wanted = model.graph.inputs.len();
+    let mut inputs: Vec<Tensor> =
+        (0..wanted).map_while(|index| arrays.remove(&format!("input_{index}"))).collect();
+    if inputs.is_empty() && wanted == 1 {
+        let only =
+            if arrays.len() == 1 { arrays.pop_first().map(|(_, array)| array) } else { arrays.remove("x") };
+        inputs.extend(only);
+    }
+    let images = inputs.first().and_then(|input| input.shape.first()).copied().unwrap_or(0);
+    if inputs.len() != wanted || images == 0 || inputs.iter().any(|input| input.shape[0] != images) {
+        return Err(format!(
+            "`{}` does not hold {wanted} batches of one length\nhelp: name the model's inputs `input_0`, `input_1`, … (one input may have any name)",
+            path.display()
+        )
+        .into());
+    }
+    let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape[1..].to_vec()).collect();
+    if let Some((preprocess, _)) = preprocess_of(model)
+        && let Some(expected) = preprocess.range()
+        && let Some(warning) = ValueRange::of(&inputs[0].data).warning(expected)
+    {
+        answers.console.warn(format_args!("`{}`: {warning}", path.display()));
+    }
+    let mut plan = compile_inference(model, &shapes)?;
+    let row = |image: usize| {
+        inputs.iter().flat_map(move |input| {
+            let len = input.data.len() / images;
+            input.data[image * len..][..len].iter().copied()
+        })
+    };
+    for start in (0..images).step_by(CHUNK) {
+        let indices: Vec<usize> = (start..images.min(start + CHUNK)).collect();
+        let rows: Vec<f32> = indices.iter().flat_map(|image| row(*image)).collect();
+        let names: Vec<String> = indices.iter().map(|image| format!("{}[{image}]", path.display())).collect();
+        answers.take(model, &mut plan, &shapes, &names, &rows)?;
+    }
+    Ok(())
+}
+
+/// Predicts image files. Returns how many could not be read.
+fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) -> Result<usize, Failure> {
+    let mut paths = Vec::new();
+    for input in inputs {
+        match input.is_dir() {
+            true => paths.extend(pictures_in(input)?),
+            false => paths.push(input.clone()),
+        }
+    }
+    let pipeline = pipeline(model, &answers.command.images, None, answers.console)?;
+    let shapes = [pipeline.input().to_vec()];
+    let mut plan = compile_inference(model, &shapes)?;
+    let mut bad = 0;
+    for chunk in paths.chunks(CHUNK) {
+        let (mut names, mut rows) = (Vec::new(), Vec::new());
+        for path in chunk {
+            let name = path.display().to_string();
+            let mut row = vec![0.0; pipeline.row_len()];
+            let loaded = decode_file(path)
+                .and_then(|image| pipeline.load_image(image, &name, ValueRange::BYTES, None, &mut row));
+            match loaded {
+                Ok(()) => {
+                    names.push(name);
+                    rows.extend(row);
+                }
+                Err(error) => {
+                    bad += 1;
+                    answers.console.warn(error);
+                }
+            }
+        }
+        answers.take(model, &mut plan, &shapes, &names, &rows)?;
+    }
+    Ok(bad)
+}
+
+/// What has been predicted so far.
+struct Answers<'a> {
+    command: &'a Predict,
+    console: &'a Console,
+    from: Outputs,
+    /// For each output of the model `[images, …]`.
+    outputs: Vec<Vec<f32>>,
+    /// For each output its shape without the batch.
+    shapes: Vec<Shape>,
+}
+
+impl Answers<'_> {
+    fn take(
+        &mut self,
+        model: &Model,
+        plan: &mut Plan,
+        inputs: &[Shape],
+        names: &[String],
+        rows: &[f32],
+    ) -> Result<(), Failure> {
+        if self.shapes.is_empty() {
+            let shapes = model.graph.infer_shapes(inputs)?;
+            self.shapes = model.graph.outputs.iter().map(|id| shapes[id.call][id.output].clone()).collect();
+            self.outputs = vec![Vec::new(); self.shapes.len()];
+        }
+        if names.is_empty() {
+            return Ok(());
+        }
+        let found = plan.predict(rows, names.len());
+        let width = found[0].len() / names.len();
+        if self.shapes[0].len() == 1 {
+            for (name, row) in names.iter().zip(found[0].chunks_exact(width)) {
+                self.print(model, name, row)?;
+            }
+        } else if self.command.output.is_none() {
+            return Err(format!(
+                "the model's output has the shape {:?}: it names no class\nhelp: write it to a file with -o OUT.npz",
+                self.shapes[0]
+            )
+            .into());
+        }
+        self.outputs.iter_mut().zip(found).for_each(|(all, part)| all.extend(part));
+        Ok(())
+    }
+
+    fn print(&self, model: &Model, name: &str, row: &[f32]) -> Result<(), Failure> {
+        let classes = model.info.classes.as_deref();
+        if row.len() == 1 && self.from == Outputs::Logits {
+            // a number
+            return match self.command.json {
+                true => self.console.print(json!({ "image": name, "value": row[0] })),
+                false => self.console.print(format_args!("{name}: {}", row[0])),
+            };
+        }
+        let scores = match row {
+            [one] => vec![1.0 - one, *one],
+            row => row.to_vec(),
+        };
+        let index = predicted_class(row);
+        let class_name = |index: usize| match classes.and_then(|classes| classes.get(index)) {
+            Some(name) => name.clone(),
+            None => index.to_string(),
+        };
+        if self.command.json {
+            return self.console.print(json!({
+                "image": name, "class": class_name(index), "index": index, "score": scores[index], "scores": scores,
+            }));
+        }
+        let mut order: Vec<usize> = (0..scores.len()).collect();
+        order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+        let shown =
+            order.iter().take(SHOWN).map(|class| format!("{} {:.4}", class_name(*class), scores[*class]));
+        self.console.print(format_args!("{name}: {}", shown.collect::<Vec<_>>().join(", ")))
+    }
+
+    fn write(self, path: &Path) -> Result<(), Failure> {
+        let tensor = |(index, (data, shape)): (usize, (Vec<f32>, Shape))| {
+            let len: usize = shape.iter().product();
+            let images = data.len() / len.max(1);
+            (format!("output_{index}"), Tensor { shape: [vec![images], shape].concat(), data })
+        };
+        let arrays: Vec<_> = self.outputs.into_iter().zip(self.shapes).enumerate().map(tensor).collect();
+        Ok(npy::write_npz(path, &arrays)?)
+    }
+}

@@ -1,0 +1,193 @@
+//! `frostline train`.
+
+use crate::Failure;
+use crate::args::{Reuse, Train};
+use crate::console::{Console, scores_text, table};
+use crate::evaluate::print_classes;
+use crate::images::load;
+use frostline::data;
+use frostline::fit::{
+    CacheLimit, Event, GradualRecipe, Head, PretrainedWeights, Recipe, StageRecipe, Trained, Validation,
+    prepare,
+};
+use frostline::freeze::Unfreeze;
+use frostline::report::{Provenance, RunFolder, RunRecord};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// On unfreezing the whole rate falls to this share.
+const FINE_TUNE_RATE: f32 = 0.1;
+/// The rate of reused layers as a share of the head's.
+const BACKBONE_FACTOR: f32 = 0.1;
+
+pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), Failure> {
+    let start = Instant::now();
+    let recipe = recipe(command)?;
+    let (model, _) = load(&command.model, console)?;
+    let dataset = match (&recipe.head, &model.info.classes) {
+        (Head::Keep, Some(classes)) => data::open_for(&command.data, classes)?,
+        _ => data::open(&command.data)?,
+    };
+    let cache = if command.no_cache { CacheLimit::NOTHING } else { CacheLimit(command.cache_limit) };
+    let validation = validation(command.val.as_deref());
+    let show = |event: &Event<'_>| console.show(event);
+    let mut prepared = prepare(&model, dataset, recipe, &validation, seed, cache, &show)?;
+    drop(model);
+    console.clear();
+    prepared.notes.iter().for_each(|note| console.warn(note));
+
+    let source = Provenance::new(&command.model, &command.data, rayon::current_num_threads())?;
+    let folder = RunFolder::create(&command.output)?;
+    let broken: Mutex<Option<frostline::Error>> = Mutex::new(None);
+    let observe = |event: &Event<'_>| {
+        if let Event::Epoch(record) = event
+            && let Err(error) = folder.epoch(record)
+        {
+            broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+        console.show(event);
+    };
+    let trained = prepared.train(&observe)?;
+    console.clear();
+    if let Some(error) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error.into());
+    }
+    let record = folder.finish(&prepared, &trained, source, start.elapsed().as_secs_f64())?;
+    match command.json {
+        true => console.print(serde_json::to_string_pretty(&record)?),
+        false => summary(&record, &trained, &command.output, console),
+    }
+}
+
+fn recipe(command: &Train) -> Result<Recipe, Failure> {
+    let reuse = &command.reuse;
+    let mut recipe = match &reuse.recipe {
+        Some(path) => Recipe::read(path)?,
+        None => from_flags(reuse),
+    };
+    let images = &command.images;
+    recipe.image_size = images.image_size.or(recipe.image_size);
+    recipe.resize = images.resize.or(recipe.resize);
+    if images.preprocess != "auto" {
+        recipe.preprocess.clone_from(&images.preprocess);
+    }
+    Ok(recipe)
+}
+
+fn from_flags(reuse: &Reuse) -> Recipe {
+    let weights = match reuse.weights.as_str() {
+        "reinit" => PretrainedWeights::Reinit,
+        _ => PretrainedWeights::Copy,
+    };
+    let stage = |name: &str, unfreeze: Unfreeze| StageRecipe {
+        name: name.to_owned(),
+        unfreeze,
+        freeze: None,
+        epochs: reuse.epochs,
+        lr: reuse.lr,
+        backbone_lr_factor: reuse.backbone_lr_factor.unwrap_or(BACKBONE_FACTOR),
+        warm_up: false,
+    };
+    let all_alike = reuse.backbone_lr_factor.unwrap_or(1.0);
+    let (mut stages, mut gradual) = (Vec::new(), None);
+    match (&reuse.freeze, &reuse.unfreeze, weights) {
+        (Some(list), ..) => {
+            let paths = list.split(',').map(str::trim).filter(|path| !path.is_empty() && *path != "none");
+            let freeze = Some(paths.map(str::to_owned).collect());
+            stages.push(StageRecipe {
+                freeze,
+                backbone_lr_factor: all_alike,
+                ..stage("train", Unfreeze::All)
+            });
+        }
+        (None, None, PretrainedWeights::Reinit) if !reuse.gradual => {
+            stages
+                .push(StageRecipe { backbone_lr_factor: all_alike, ..stage("from scratch", Unfreeze::All) });
+        }
+        (None, unfreeze, _) => {
+            stages.push(stage("head", Unfreeze::Nothing));
+            let lower = StageRecipe {
+                epochs: reuse.fine_tune_epochs,
+                lr: reuse.lr * FINE_TUNE_RATE,
+                warm_up: true,
+                ..stage("fine-tune", unfreeze.clone().unwrap_or(Unfreeze::Nothing))
+            };
+            if reuse.gradual {
+                let StageRecipe { epochs, lr, backbone_lr_factor, .. } = lower;
+                gradual = Some(GradualRecipe { epochs, lr, backbone_lr_factor });
+            } else if lower.unfreeze != Unfreeze::Nothing {
+                stages.push(lower);
+            }
+        }
+    }
+    Recipe {
+        keep: reuse.keep.clone(),
+        head: reuse.head.clone(),
+        weights,
+        loss: reuse.loss,
+        metric: reuse.metric,
+        optimizer: reuse.optimizer,
+        schedule: reuse.schedule,
+        weight_decay: reuse.weight_decay,
+        label_smoothing: reuse.label_smoothing,
+        class_weights: reuse.class_weights.clone(),
+        clip_norm: reuse.clip_norm,
+        batch: reuse.batch,
+        shuffle: !reuse.no_shuffle,
+        patience: reuse.patience,
+        augment: reuse.augment,
+        views: reuse.views,
+        stage: stages,
+        gradual,
+        ..Recipe::default()
+    }
+}
+
+fn validation(text: Option<&str>) -> Validation {
+    match text.map(|text| (text, text.parse::<f64>())) {
+        None => Validation::Auto,
+        Some((_, Ok(fraction))) => Validation::Fraction(fraction),
+        Some((path, Err(_))) => Validation::Folder(path.into()),
+    }
+}
+
+fn summary(record: &RunRecord, trained: &Trained, output: &Path, console: &Console) -> Result<(), Failure> {
+    let mut rows =
+        vec![["stage", "epochs", "kept", "trained", "frozen layers", "val"].map(str::to_owned).to_vec()];
+    rows.extend(record.stages.iter().map(|stage| {
+        let kept = match (stage.kept, stage.best_epoch) {
+            (false, _) | (_, 0) => "stepped back".to_owned(),
+            (_, epoch) => format!("epoch {epoch}"),
+        };
+        vec![
+            stage.name.clone(),
+            stage.epochs.to_string(),
+            kept,
+            stage.trained_parameters.to_string(),
+            stage.frozen_layers.to_string(),
+            stage.val.as_ref().map_or_else(|| "-".to_owned(), scores_text),
+        ]
+    }));
+    console.print(table(&rows, &[false, true, true, true, true]))?;
+    console.print("")?;
+    if let Some(train) = &record.train {
+        console.print(format_args!("train  {}", scores_text(train)))?;
+    }
+    if let Some(val) = &record.val {
+        console.print(format_args!("val    {}", scores_text(val)))?;
+    }
+    if let Some(test) = &trained.test {
+        console.print(format_args!("test   {}", scores_text(&test.scores)))?;
+        print_classes(test, console)?;
+        console.print("")?;
+    }
+    let certificate = &record.certificate;
+    console.print(format_args!(
+        "frozen {} layers; {} tensors {} before and after",
+        record.frozen.len(),
+        certificate.before.len(),
+        if certificate.equal { "hash the same" } else { "DIFFER" }
+    ))?;
+    console.print(format_args!("wrote  {} ({:.1} s)", output.display(), record.seconds))
+}

@@ -1,0 +1,75 @@
+//! Scores of a model on examples.
+
+use super::{ClassReport, Event, LossSetting, Metric, Observer, Outputs, Scores, Source, TargetColumn};
+use crate::Result;
+use crate::compile::compile_inference;
+use crate::data::Example;
+use crate::graph::{Body, Graph, Model};
+
+/// Images that are loaded and predicted at a time.
+const CHUNK: usize = 64;
+
+/// What a model scores.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Loss and metrics.
+    pub scores: Scores,
+    /// By class, with the confusion matrix; none where numbers are predicted.
+    pub report: Option<ClassReport>,
+}
+
+/// Predicts `examples` and scores the predictions. `part` names them for the observer.
+pub fn evaluate(
+    model: &Model,
+    source: Source<'_>,
+    examples: &[Example],
+    part: &str,
+    loss: &LossSetting,
+    metrics: &[Metric],
+    observe: Observer<'_>,
+) -> Result<Evaluation> {
+    let mut plan = compile_inference(model, &[source.pipeline.input().to_vec()])?;
+    let mut outputs = Vec::new();
+    let mut pixels = vec![0.0; CHUNK.min(examples.len()) * source.pipeline.row_len()];
+    for (index, chunk) in examples.chunks(CHUNK).enumerate() {
+        let pixels = &mut pixels[..chunk.len() * source.pipeline.row_len()];
+        source.pipeline.load_rows(source.dataset, &chunk.iter().collect::<Vec<_>>(), None, pixels)?;
+        outputs.extend(plan.predict(pixels, chunk.len()).swap_remove(0));
+        observe(&Event::Features { part, done: index * CHUNK + chunk.len(), images: examples.len() });
+    }
+    let width = outputs.len() / examples.len().max(1);
+    let targets = TargetColumn::of(examples);
+    let from = returns(&model.graph);
+    let scores = Scores::of(&outputs, from, width, &targets.all(), loss, metrics);
+    let report = match &targets {
+        TargetColumn::Classes(classes) => {
+            if from == Outputs::Logits && width == 1 {
+                outputs.iter_mut().for_each(|logit| *logit = 1.0 / (1.0 + (-*logit).exp()));
+            }
+            Some(ClassReport::new(&outputs, width, classes, &source.dataset.classes, scores.loss))
+        }
+        TargetColumn::Values { .. } => None,
+    };
+    Ok(Evaluation { scores, report })
+}
+
+/// Whether a model returns probabilities, because its output comes from a sigmoid or a softmax, or logits. Says nothing
+/// for a model that predicts numbers.
+pub fn returns(graph: &Graph) -> Outputs {
+    let Some(output) = graph.outputs.first() else { return Outputs::Logits };
+    let layer = &graph.layers[graph.calls[output.call].layer];
+    let (class, activation) = match &layer.body {
+        Body::Model(inner) => return returns(inner),
+        Body::Kind(kind) => (kind.class_name(), layer.config.get("activation").and_then(|a| a.as_str())),
+        Body::Unsupported { .. } => return Outputs::Logits,
+    };
+    match (class, activation) {
+        ("Softmax", _) | (_, Some("softmax" | "sigmoid")) => Outputs::Probabilities,
+        // what only moves values about returns what the layer below it does
+        ("Flatten" | "Reshape" | "Dropout", _) => match graph.calls[output.call].inputs.first() {
+            Some(below) => returns(&Graph { outputs: vec![*below], ..graph.clone() }),
+            None => Outputs::Logits,
+        },
+        _ => Outputs::Logits,
+    }
+}

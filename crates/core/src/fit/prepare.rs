@@ -1,0 +1,285 @@
+//! From a recipe to a model with its new head, its data and its loss.
+
+use super::evaluate::returns;
+use super::{
+    CacheLimit, Event, Head, LossSetting, Observer, Outputs, PretrainedWeights, Recipe, Setting, Task,
+    input_shape, preprocess_of, resize_of,
+};
+use crate::data::{Dataset, Pipeline, Preprocess, SkipReport, check_all};
+use crate::graph::{Body, Keep, Model, Transfer};
+use crate::layers::{LayerKind, parse_head};
+use crate::{Error, Result, Shape};
+use std::path::PathBuf;
+
+/// Where the validation images come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Validation {
+    /// The data's own, else a fifth of the training images, stratified.
+    Auto,
+    /// This share of the training images, stratified; 0 for none.
+    Fraction(f64),
+    /// Another folder or CSV.
+    Folder(PathBuf),
+}
+
+/// A training that is ready to run.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The reused layers and the new head.
+    pub model: Model,
+    /// The paths of the reused layers, from the lowest to the highest.
+    pub reused: Vec<String>,
+    /// What is trained on, without the damaged images.
+    pub dataset: Dataset,
+    /// How images become inputs.
+    pub pipeline: Pipeline,
+    /// What all stages share.
+    pub setting: Setting,
+    /// The recipe that it was made from.
+    pub recipe: Recipe,
+    /// The images that were left out.
+    pub skips: SkipReport,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+/// Cuts the model, puts the head on, checks the images and splits them. `model` is left as it is: its weights are
+/// copied.
+///
+/// Errors: a cut, a head or a setting that does not fit; data that cannot be trained on.
+pub fn prepare(
+    model: &Model,
+    mut dataset: Dataset,
+    recipe: Recipe,
+    validation: &Validation,
+    seed: u64,
+    cache: CacheLimit,
+    observe: Observer<'_>,
+) -> Result<Prepared> {
+    recipe.check()?;
+    let mut notes = std::mem::take(&mut dataset.warnings);
+    let transfer = match recipe.weights {
+        PretrainedWeights::Copy => Transfer::Copy,
+        PretrainedWeights::Reinit => Transfer::Reinit { seed },
+    };
+    let keep = match (&recipe.head, &recipe.keep) {
+        (Head::Keep, Some(keep)) => {
+            return Err(Error::Setting(format!(
+                "--head keep leaves the graph as it is, --keep {keep} cuts it\nhelp: give one of them"
+            )));
+        }
+        (Head::Keep, None) => Keep::AllBut(0),
+        (_, keep) => keep.clone().unwrap_or_else(|| model.graph.default_keep()),
+    };
+    let mut kept = model.keep(&keep, transfer)?;
+    let shape = input_shape(&kept, recipe.image_size, Some(&dataset))?;
+    let task = Task::of(&dataset);
+    let mut reused = kept.graph.counted_paths();
+    match head_layers(&recipe.head, &task, &kept, &shape)? {
+        Some(layers) => drop(kept.push(layers, std::slice::from_ref(&shape), seed)?),
+        None => {
+            if let Keep::AllBut(top) = kept.graph.default_keep() {
+                reused.truncate(reused.len().saturating_sub(top));
+            }
+        }
+    }
+    let outputs = check_outputs(&kept, &shape, &task, &dataset)?;
+    notes.extend(flag_note(&kept, &reused));
+    notes.extend(regularizer_note(&kept));
+
+    let skips =
+        check_all(&dataset, &|done| observe(&Event::Checking { done, images: dataset.examples().count() }))?;
+    if !skips.skipped.is_empty() {
+        let shown: Vec<String> =
+            skips.skipped.iter().take(5).map(|skip| format!("`{}` {}", skip.name, skip.reason)).collect();
+        let more = match skips.skipped.len().saturating_sub(5) {
+            0 => String::new(),
+            more => format!("; and {more} more, listed in run.json"),
+        };
+        notes.push(format!(
+            "{} of {} images are damaged and left out: {}{more}",
+            skips.skipped.len(),
+            skips.checked,
+            shown.join("; ")
+        ));
+        dataset = dataset.without(&skips);
+    }
+    notes.extend(validate_by(&mut dataset, validation, seed)?);
+
+    let (pipeline, more) = pipeline(model, &recipe, &dataset, &shape, &mut kept)?;
+    notes.extend(more);
+    let loss = recipe.loss.unwrap_or_else(|| task.loss(outputs));
+    let metric = recipe.metric.unwrap_or_else(|| task.metric());
+    // numbers are what the model returns; only classes can be logits
+    let from = match task {
+        Task::Numbers(_) => Outputs::Probabilities,
+        _ => returns(&kept.graph),
+    };
+    let setting = Setting {
+        optimizer: recipe.optimizer,
+        schedule: recipe.schedule,
+        weight_decay: recipe.weight_decay,
+        clip_norm: recipe.clip_norm,
+        class_weights: recipe.class_weights.clone(),
+        batch: recipe.batch,
+        shuffle: recipe.shuffle,
+        patience: recipe.patience,
+        views: recipe.views,
+        seed,
+        cache,
+        ..Setting::new(LossSetting { loss, label_smoothing: recipe.label_smoothing }, from, metric)
+    };
+    if !dataset.is_regression() {
+        kept.info.classes = Some(dataset.classes.clone());
+    }
+    Ok(Prepared { model: kept, reused, dataset, pipeline, setting, recipe, skips, notes })
+}
+
+/// The layers that go on top; none where the model keeps its own head.
+fn head_layers(
+    head: &Head,
+    task: &Task,
+    kept: &Model,
+    shape: &Shape,
+) -> Result<Option<Vec<Box<dyn LayerKind>>>> {
+    let mut layers = match head {
+        Head::Keep => return Ok(None),
+        Head::Output => Vec::new(),
+        Head::Layers(spec) => parse_head(spec)?,
+    };
+    let flattens = |kind: &Box<dyn LayerKind>| {
+        ["GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten"].contains(&kind.class_name())
+    };
+    if output_shape(kept, shape)?.len() == 3 && !layers.iter().any(flattens) {
+        layers.splice(0..0, parse_head("gap")?);
+    }
+    layers.push(task.output_layer());
+    Ok(Some(layers))
+}
+
+fn output_shape(model: &Model, input: &Shape) -> Result<Shape> {
+    let [output] = model.graph.outputs.as_slice() else {
+        return Err(Error::Surgery(format!(
+            "the model has {} outputs, a head stands on one\nhelp: keep up to a layer of your choice with --keep LAYER",
+            model.graph.outputs.len()
+        )));
+    };
+    let shapes = model.graph.infer_shapes(std::slice::from_ref(input))?;
+    Ok(shapes[output.call][output.output].clone())
+}
+
+/// The number of the model's outputs, which must suit the labels.
+fn check_outputs(model: &Model, shape: &Shape, task: &Task, dataset: &Dataset) -> Result<usize> {
+    let found = output_shape(model, shape)?;
+    let fits = match (found.as_slice(), task) {
+        ([1], Task::Binary) => true,
+        ([outputs], Task::Binary) => *outputs >= 2,
+        ([outputs], Task::Classes(classes)) => outputs >= classes,
+        ([outputs], Task::Numbers(numbers)) => outputs == numbers,
+        _ => false,
+    };
+    match fits {
+        true => Ok(found[0]),
+        false => Err(Error::Setting(format!(
+            "the model's output has the shape {found:?}, the labels of `{}` ask for {task:?}\nhelp: leave --head keep out to get a new output layer",
+            dataset.source.display()
+        ))),
+    }
+}
+
+/// Says where the file's own `trainable` flags differ from what is going to happen.
+fn flag_note(model: &Model, reused: &[String]) -> Option<String> {
+    let frozen = |path: &String| model.graph.layer(path).is_some_and(|layer| !layer.trainable);
+    let count = reused.iter().filter(|path| frozen(path)).count();
+    (count > 0).then(|| {
+        format!("the file marks {count} of {} reused layers as not trainable; its flags are not followed: --unfreeze and --freeze decide", reused.len())
+    })
+}
+
+fn regularizer_note(model: &Model) -> Option<String> {
+    let has = |layer: &crate::graph::Layer| {
+        layer.config.iter().any(|(key, value)| key.ends_with("_regularizer") && !value.is_null())
+    };
+    let leaves = model.graph.leaves();
+    let count = leaves.iter().filter(|(_, layer)| has(layer)).count();
+    (count > 0)
+        .then(|| format!("{count} layers carry a regularizer, which is not applied; use --weight-decay"))
+}
+
+fn validate_by(dataset: &mut Dataset, validation: &Validation, seed: u64) -> Result<Option<String>> {
+    match validation {
+        Validation::Auto if dataset.val.is_some() => {}
+        Validation::Auto => dataset.hold_out(0.2, seed)?,
+        Validation::Folder(path) => {
+            dataset.validate_on(path)?;
+            let own = std::mem::take(&mut dataset.warnings);
+            return Ok((!own.is_empty()).then(|| own.join("; ")));
+        }
+        Validation::Fraction(fraction) => {
+            let note = dataset.val.as_ref().map(|val| {
+                format!(
+                    "--val {fraction} is given: the {} validation images of the data are left out",
+                    val.len()
+                )
+            });
+            dataset.val = None;
+            if *fraction != 0.0 {
+                dataset.hold_out(*fraction, seed)?;
+            }
+            return Ok(note);
+        }
+    }
+    Ok(None)
+}
+
+/// The pipeline, and what it will be in predictions, which is saved with the model.
+fn pipeline(
+    model: &Model,
+    recipe: &Recipe,
+    dataset: &Dataset,
+    shape: &Shape,
+    kept: &mut Model,
+) -> Result<(Pipeline, Vec<String>)> {
+    let mut notes = Vec::new();
+    let resize = recipe.resize.unwrap_or_else(|| resize_of(model));
+    let floats = dataset.array(crate::data::Split::Train).is_some_and(crate::data::Array::holds_floats);
+    let (own, applied) = match recipe.preprocess.as_str() {
+        "auto" => {
+            let known = preprocess_of(model);
+            if known.is_none() && !floats {
+                notes.push("nothing is known of the model's preprocessing: pixels go in as 0 to 255; --preprocess tf, unit, caffe or torch scales them".to_owned());
+            }
+            let own = known.map_or(Preprocess::None, |(preprocess, _)| preprocess);
+            let applied = if floats { Preprocess::None } else { own.clone() };
+            if floats && own != Preprocess::None {
+                notes.push(format!(
+                    "`{}` holds floats, which are taken as preprocessed already (the model's own preprocessing is `{own}`); --preprocess {own} applies it",
+                    dataset.source.display()
+                ));
+                notes.extend(own.range().and_then(|range| dataset.value_range().warning(range)));
+            }
+            (own, applied)
+        }
+        name => {
+            let named: Preprocess = name.parse()?;
+            (named.clone(), named)
+        }
+    };
+    kept.info.preprocess = serde_json::to_value(&own).ok();
+    kept.info.resize = Some(resize.name().to_owned());
+    kept.info.image_size = match shape.as_slice() {
+        [height, width] | [height, width, _] => Some([*height, *width]),
+        _ => None,
+    };
+    let random: Vec<&str> = kept
+        .graph
+        .layers
+        .iter()
+        .filter(|layer| matches!(&layer.body, Body::Kind(kind) if kind.class_name().starts_with("Random")))
+        .map(|layer| layer.name.as_str())
+        .collect();
+    if !random.is_empty() {
+        notes.push(format!("the augmentation layers {} do nothing here; use --augment", random.join(", ")));
+    }
+    Ok((Pipeline::new(shape, resize, recipe.augment, applied)?, notes))
+}

@@ -1,0 +1,321 @@
+//! What a training is to do, as a TOML file or as command-line flags; `run.json` records it.
+
+use super::text;
+use super::{ClassWeights, Loss, Metric, OptimizerKind, Schedule};
+use crate::data::{Augment, Resize};
+use crate::freeze::Unfreeze;
+use crate::graph::Keep;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+/// A whole training. Every key may be left out of a file; unknown keys are errors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Recipe {
+    /// How far up the model is reused; by default all but the output layer and an activation that follows it.
+    #[serde(with = "text::optional", skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keep>,
+    /// What is put on top.
+    #[serde(with = "text")]
+    pub head: Head,
+    /// Pretrained weights, or the architecture alone.
+    pub weights: PretrainedWeights,
+    /// By default from the labels.
+    #[serde(with = "text::optional", skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
+    /// What decides which epoch is best; by default accuracy, and the loss's own measure for numbers.
+    #[serde(with = "text::optional", skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Metric>,
+    /// With its own settings, as `sgd(momentum=0.9)`.
+    #[serde(with = "text")]
+    pub optimizer: OptimizerKind,
+    /// How the rate moves within a stage.
+    #[serde(with = "text")]
+    pub schedule: Schedule,
+    /// Decoupled, on top of the optimizer's own.
+    pub weight_decay: f32,
+    /// In `[0, 1)`.
+    pub label_smoothing: f32,
+    /// How classes weigh in the loss.
+    #[serde(with = "text::optional", skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<ClassWeights>,
+    /// The largest norm of all gradients together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f32>,
+    /// Images a step.
+    pub batch: usize,
+    /// Whether the order of the images changes with each epoch.
+    pub shuffle: bool,
+    /// Epochs without a better score after which a stage ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
+    /// Random views of the training images.
+    #[serde(with = "text")]
+    pub augment: Augment,
+    /// How many views of an image are kept; epochs take them in turn.
+    pub views: usize,
+    /// For models whose input size is open.
+    #[serde(with = "text::optional", skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<ImageSize>,
+    /// By default the model's, else `tf-bilinear`.
+    #[serde(with = "text::optional", skip_serializing_if = "Option::is_none")]
+    pub resize: Option<Resize>,
+    /// `auto`, or the name of a preprocessing.
+    pub preprocess: String,
+    /// The stages, in their order.
+    pub stage: Vec<StageRecipe>,
+    /// Unfreezing block by block after the stages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradual: Option<GradualRecipe>,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            keep: None,
+            head: Head::default(),
+            weights: PretrainedWeights::Copy,
+            loss: None,
+            metric: None,
+            optimizer: OptimizerKind::default(),
+            schedule: Schedule::Constant,
+            weight_decay: 0.0,
+            label_smoothing: 0.0,
+            class_weights: None,
+            clip_norm: None,
+            batch: 32,
+            shuffle: true,
+            patience: None,
+            augment: Augment::default(),
+            views: 4,
+            image_size: None,
+            resize: None,
+            preprocess: "auto".to_owned(),
+            stage: Vec::new(),
+            gradual: None,
+        }
+    }
+}
+
+/// One stage of training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StageRecipe {
+    /// For people.
+    pub name: String,
+    /// How many of the reused layers train.
+    #[serde(with = "text", default = "nothing")]
+    pub unfreeze: Unfreeze,
+    /// Exactly these layers are frozen, instead of `unfreeze`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<Vec<String>>,
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// The head's learning rate.
+    pub lr: f32,
+    /// The reused layers' rate as a share of the head's.
+    #[serde(default = "tenth")]
+    pub backbone_lr_factor: f32,
+    /// Whether the rate rises from 0 over the first epoch.
+    #[serde(default)]
+    pub warm_up: bool,
+}
+
+fn nothing() -> Unfreeze {
+    Unfreeze::Nothing
+}
+
+fn tenth() -> f32 {
+    0.1
+}
+
+/// Unfreezing block by block.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GradualRecipe {
+    /// Epochs a block.
+    pub epochs: usize,
+    /// The head's learning rate.
+    pub lr: f32,
+    /// The reused layers' rate as a share of the head's.
+    #[serde(default = "tenth")]
+    pub backbone_lr_factor: f32,
+}
+
+/// What is put on top of the kept layers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Head {
+    /// An output layer for the labels alone.
+    #[default]
+    Output,
+    /// These layers, then the output layer.
+    Layers(String),
+    /// The model's own head stays: the graph is as it was.
+    Keep,
+}
+
+impl FromStr for Head {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text.trim() {
+            "" | "none" => Head::Output,
+            "keep" => Head::Keep,
+            spec => {
+                crate::layers::parse_head(spec)?;
+                Head::Layers(spec.to_owned())
+            }
+        })
+    }
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Head::Output => "none",
+            Head::Layers(spec) => spec,
+            Head::Keep => "keep",
+        })
+    }
+}
+
+/// Whether the pretrained weights are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PretrainedWeights {
+    /// Yes.
+    #[default]
+    Copy,
+    /// No: the architecture is trained from scratch.
+    Reinit,
+}
+
+/// `[height, width]`, written `224` or `160x224`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageSize(pub [usize; 2]);
+
+impl FromStr for ImageSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let extent = |text: &str| text.trim().parse().ok().filter(|extent| (1..=1 << 14).contains(extent));
+        let size = match text.split_once('x') {
+            Some((height, width)) => extent(height).zip(extent(width)),
+            None => extent(text).map(|extent| (extent, extent)),
+        };
+        let (height, width) =
+            size.ok_or_else(|| format!("`{text}` is no image size: write `224` or `160x224`"))?;
+        Ok(Self([height, width]))
+    }
+}
+
+impl fmt::Display for ImageSize {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}x{}", self.0[0], self.0[1])
+    }
+}
+
+impl Recipe {
+    /// Reads a TOML file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
+        let recipe: Self = toml::from_str(&text).map_err(|error| {
+            Error::format(
+                path,
+                format!("{error}\nhelp: a recipe has [[stage]] tables with name, epochs, lr and unfreeze"),
+            )
+        })?;
+        if recipe.stage.is_empty() && recipe.gradual.is_none() {
+            return Err(Error::format(path, "the recipe has no stage\nhelp: add a [[stage]] table"));
+        }
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// Errors where numbers make no sense.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |message: String, help: &str| Err(Error::Setting(format!("{message}\nhelp: {help}")));
+        if self.batch == 0 {
+            return refuse("a batch of 0 images".to_owned(), "give a number from 1, usually 16 to 64");
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return refuse(
+                format!("label smoothing {}", self.label_smoothing),
+                "give a number from 0 to below 1",
+            );
+        }
+        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
+            return refuse(format!("weight decay {}", self.weight_decay), "give a number from 0");
+        }
+        if self.clip_norm.is_some_and(|norm| !(norm > 0.0 && norm.is_finite())) {
+            return refuse("a clip norm that is not above 0".to_owned(), "leave it out to clip nothing");
+        }
+        if self.views == 0 {
+            return refuse("0 views".to_owned(), "give a number from 1");
+        }
+        let rates = self.stage.iter().map(|s| (s.lr, s.backbone_lr_factor));
+        for (rate, factor) in rates.chain(self.gradual.iter().map(|g| (g.lr, g.backbone_lr_factor))) {
+            if !(rate > 0.0 && rate.is_finite() && factor >= 0.0 && factor.is_finite()) {
+                return refuse(
+                    format!("a learning rate of {rate} with the factor {factor}"),
+                    "give a rate above 0",
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_is_read_and_written_back() {
+        let text = r#"
+            keep = -1
+            head = "gap dropout(0.3)"
+            optimizer = "sgd(momentum=0.9,nesterov=true)"
+            augment = "flip rotate(10)"
+            class-weights = "balanced"
+            image-size = 160
+            [[stage]]
+            name = "head"
+            epochs = 10
+            lr = 1e-3
+            [[stage]]
+            name = "top"
+            unfreeze = "block_5"
+            epochs = 5
+            lr = 1e-4
+            backbone-lr-factor = 0.5
+        "#;
+        let recipe: Recipe = toml::from_str(text).expect("valid");
+        assert_eq!(recipe.keep, Some(Keep::AllBut(1)));
+        assert_eq!(recipe.stage[0].unfreeze, Unfreeze::Nothing);
+        assert_eq!(recipe.stage[1].unfreeze, Unfreeze::From("block_5".to_owned()));
+        assert_eq!(recipe.stage[0].backbone_lr_factor, 0.1);
+        recipe.check().expect("sensible");
+        let json = serde_json::to_string(&recipe).expect("written");
+        assert_eq!(serde_json::from_str::<Recipe>(&json).expect("read back"), recipe);
+        let again = toml::to_string(&recipe).expect("written");
+        assert_eq!(toml::from_str::<Recipe>(&again).expect("read back"), recipe);
+    }
+
+    #[test]
+    fn mistakes_are_errors() {
+        for text in [
+            "epochs = 3",
+            "optimizer = \"adan\"",
+            "head = \"dens(3)\"",
+            "[[stage]]\nname = \"a\"\nepochs = 1\nlr = 0.1\nunfreez = 1",
+        ] {
+            assert!(toml::from_str::<Recipe>(text).is_err(), "{text}");
+        }
+        let recipe = Recipe { batch: 0, ..Recipe::default() };
+        assert!(recipe.check().is_err());
+    }
+}

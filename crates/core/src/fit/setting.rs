@@ -1,0 +1,65 @@
+//! The settings that all stages of a training share.
+
+use super::{CacheLimit, ClassWeights, LossSetting, Metric, OptimizerKind, Outputs, Schedule};
+
+/// Everything but the stage's own freeze, epochs and rates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// What is made small.
+    pub loss: LossSetting,
+    /// Whether the model returns probabilities (or plain numbers), or logits.
+    pub outputs: Outputs,
+    /// What decides which epoch is best.
+    pub metric: Metric,
+    /// How weights follow their gradients.
+    pub optimizer: OptimizerKind,
+    /// How the rate moves within a stage.
+    pub schedule: Schedule,
+    /// Decoupled, on top of the optimizer's own.
+    pub weight_decay: f32,
+    /// The largest norm of all gradients together.
+    pub clip_norm: Option<f32>,
+    /// How classes weigh in the loss.
+    pub class_weights: Option<ClassWeights>,
+    /// Images a step.
+    pub batch: usize,
+    /// Whether the order of the images changes with each epoch.
+    pub shuffle: bool,
+    /// Epochs without a better score after which a stage ends.
+    pub patience: Option<usize>,
+    /// Views of an image, where the pipeline augments.
+    pub views: usize,
+    /// Decides the order of images, dropout and views.
+    pub seed: u64,
+    /// How many bytes of features may be kept.
+    pub cache: CacheLimit,
+}
+
+impl Setting {
+    /// Adam on this loss, 32 images a step, seed 0.
+    pub fn new(loss: LossSetting, outputs: Outputs, metric: Metric) -> Self {
+        Self {
+            loss,
+            outputs,
+            metric,
+            optimizer: OptimizerKind::default(),
+            schedule: Schedule::Constant,
+            weight_decay: 0.0,
+            clip_norm: None,
+            class_weights: None,
+            batch: 32,
+            shuffle: true,
+            patience: None,
+            views: 4,
+            seed: 0,
+            cache: CacheLimit::default(),
+        }
+    }
+
+    /// The metrics that are computed: what decides, and accuracy beside it where there are classes.
+    pub(super) fn metrics(&self) -> Vec<Metric> {
+        let mut metrics = vec![Metric::Accuracy, self.metric];
+        metrics.dedup();
+        metrics
+    }
+}

@@ -1,0 +1,168 @@
+//! Runs the stages of a prepared training, and scores what comes out.
+
+use super::gradual::{blocks, improvement, standard_error};
+use super::{
+    Certificate, Evaluation, Event, GradualRecipe, Observer, Prepared, Scores, Source, Stage, StageRecipe,
+    StageReport, Trainer, evaluate, frozen_hashes,
+};
+use crate::freeze::{Freeze, Unfreeze};
+use crate::{Error, Result, Tensor};
+
+/// What came out of a training. The model's weights are in [`Prepared::model`].
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// Each stage, in order.
+    pub stages: Vec<StageReport>,
+    /// What was frozen in every stage whose result was kept.
+    pub freeze: Freeze,
+    /// The hashes of its tensors before the first stage and after the last.
+    pub certificate: Certificate,
+    /// The training scores of the epoch that was kept.
+    pub train: Option<Scores>,
+    /// The validation scores of the model.
+    pub val: Option<Scores>,
+    /// The test scores of the model, where the data have a test part.
+    pub test: Option<Evaluation>,
+}
+
+impl Trained {
+    /// The boundary of the last stage whose result was kept.
+    pub fn boundary(&self) -> &[String] {
+        self.kept().last().map_or(&[], |stage| &stage.boundary)
+    }
+
+    fn kept(&self) -> impl DoubleEndedIterator<Item = &StageReport> {
+        self.stages.iter().filter(|stage| stage.kept)
+    }
+}
+
+impl Prepared {
+    /// Runs every stage, then the gradual unfreezing if the recipe asks for it, then scores the test images. The saved
+    /// model's `trainable` flags say what was frozen at the end.
+    pub fn train(&mut self, observe: Observer<'_>) -> Result<Trained> {
+        let before = frozen_hashes(&self.model, &Freeze::everything(&self.model.graph));
+        let mut kept: Vec<Freeze> = Vec::new();
+        let mut stages = Vec::new();
+        {
+            let mut trainer = self.trainer(observe);
+            for recipe in self.recipe.stage.iter().filter(|stage| stage.epochs > 0) {
+                let stage = self.stage(recipe, !stages.is_empty())?;
+                stages.push(trainer.stage(&stage)?);
+                kept.push(stage.freeze);
+            }
+            if let Some(gradual) = &self.recipe.gradual {
+                self.unfreeze_gradually(gradual, &mut trainer, &mut stages, &mut kept)?;
+            }
+        }
+        let Some(freeze) = kept.iter().cloned().reduce(|all, other| all.and(&other)) else {
+            return Err(Error::Setting(
+                "the recipe trains for no epoch\nhelp: give --epochs 1 or more".to_owned(),
+            ));
+        };
+        if let Some(last) = kept.last() {
+            last.mark(&mut self.model.graph);
+        }
+        let after = frozen_hashes(&self.model, &freeze);
+        let before = before.into_iter().filter(|(path, _)| after.contains_key(path)).collect();
+        let certificate = Certificate::new(before, after);
+        let test = match self.dataset.test.as_deref() {
+            None | Some([]) => None,
+            Some(test) => {
+                let (loss, metrics) = (&self.setting.loss, self.setting.metrics());
+                Some(evaluate(&self.model, self.source(), test, "test", loss, &metrics, observe)?)
+            }
+        };
+        let newest = |of: fn(&StageReport) -> Option<&Scores>| {
+            stages.iter().rev().filter(|stage| stage.kept).find_map(of).cloned()
+        };
+        let (train, val) = (newest(|stage| stage.train.as_ref()), newest(|stage| stage.val.as_ref()));
+        Ok(Trained { freeze, certificate, train, val, test, stages })
+    }
+
+    /// Where the examples come from.
+    pub fn source(&self) -> Source<'_> {
+        Source { dataset: &self.dataset, pipeline: &self.pipeline }
+    }
+
+    fn trainer<'a>(&'a self, observe: Observer<'a>) -> Trainer<'a> {
+        Trainer {
+            model: &self.model,
+            reused: self.reused.iter().cloned().collect(),
+            source: self.source(),
+            train: &self.dataset.train,
+            val: self.dataset.val.as_deref().unwrap_or_default(),
+            setting: &self.setting,
+            observe,
+            begun: 0,
+        }
+    }
+
+    fn stage(&self, recipe: &StageRecipe, steps_back: bool) -> Result<Stage> {
+        let freeze = match &recipe.freeze {
+            Some(paths) => Freeze::exactly(&self.model.graph, paths)?,
+            None => Freeze::reused(&self.reused, &recipe.unfreeze)?,
+        };
+        Ok(Stage {
+            name: recipe.name.clone(),
+            freeze,
+            epochs: recipe.epochs,
+            learning_rate: recipe.lr,
+            reused_factor: recipe.backbone_lr_factor,
+            warm_up: recipe.warm_up,
+            steps_back,
+        })
+    }
+
+    /// Unfreezes block by block from the top for as long as the validation score improves by more than its standard
+    /// error. The first block that does not is put back as it was.
+    fn unfreeze_gradually(
+        &self,
+        recipe: &GradualRecipe,
+        trainer: &mut Trainer<'_>,
+        stages: &mut Vec<StageReport>,
+        kept: &mut Vec<Freeze>,
+    ) -> Result<()> {
+        let metric = self.setting.metric;
+        let images = trainer.val.len();
+        let score = |report: &StageReport| report.val.as_ref().map(|val| val.get(metric).unwrap_or(val.loss));
+        let Some(mut best) = stages.last().and_then(score) else {
+            return Err(Error::Setting(
+                "gradual unfreezing watches the validation score, and there is none\nhelp: give --val 0.2 and at least one epoch for the head".to_owned(),
+            ));
+        };
+        for (index, block) in blocks(&self.model, &self.reused).into_iter().enumerate() {
+            let stage = Stage {
+                name: format!("from {block}"),
+                freeze: Freeze::reused(&self.reused, &Unfreeze::From(block))?,
+                epochs: recipe.epochs,
+                learning_rate: recipe.lr,
+                reused_factor: recipe.backbone_lr_factor,
+                warm_up: true,
+                steps_back: true,
+            };
+            let before: Vec<(String, Tensor)> =
+                self.model.weights.iter().map(|(path, handle)| (path.to_owned(), handle.get())).collect();
+            let mut report = trainer.stage(&stage)?;
+            let after = score(&report).unwrap_or(best);
+            let gained = improvement(metric, best, after);
+            report.kept = gained > standard_error(metric, best, images);
+            if !report.kept {
+                for (path, tensor) in &before {
+                    self.model.weights.get(path)?.set(&tensor.data);
+                }
+                let note = format!(
+                    "block {} ({}): {metric} {best:.4} -> {after:.4} is within its standard error; stepped back",
+                    index + 1,
+                    stage.name
+                );
+                (trainer.observe)(&Event::Note(&note));
+                stages.push(report);
+                return Ok(());
+            }
+            best = after;
+            stages.push(report);
+            kept.push(stage.freeze);
+        }
+        Ok(())
+    }
+}

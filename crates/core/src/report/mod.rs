@@ -1,0 +1,8 @@
+//! What a training leaves behind: the run directory.
+//!
+//! `metrics.jsonl` grows while the training runs, a line an epoch; `model.keras` is written when it is done, and
+//! `run.json` last of all. A directory without `run.json` is no finished run, and nothing here reads it as one.
+
+mod run;
+
+pub use run::{Provenance, RunFolder, RunRecord, TestRecord};

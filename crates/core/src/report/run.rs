@@ -1,0 +1,160 @@
+//! The run directory and its record.
+
+use crate::data::Skip;
+use crate::fit::{Certificate, ClassScore, EpochRecord, Prepared, Recipe, Scores, StageReport, Trained};
+use crate::formats::{self, write_atomically};
+use crate::{Error, Result};
+use serde::Serialize;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Where a model and its data came from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Provenance {
+    /// The model file.
+    pub model: PathBuf,
+    /// blake3 of its bytes.
+    pub model_hash: String,
+    /// The folder or file of the data.
+    pub data: PathBuf,
+    /// Threads that worked.
+    pub threads: usize,
+}
+
+impl Provenance {
+    /// Hashes the model's file.
+    pub fn new(model: &Path, data: &Path, threads: usize) -> Result<Self> {
+        let file = formats::model_file(model);
+        let bytes = std::fs::read(&file).map_err(|source| Error::io(&file, source))?;
+        let model_hash = blake3::hash(&bytes).to_hex().to_string();
+        Ok(Self { model: model.to_owned(), model_hash, data: data.to_owned(), threads })
+    }
+}
+
+/// `run.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunRecord {
+    /// frostline's version.
+    pub version: &'static str,
+    /// Where model and data came from.
+    pub source: Provenance,
+    /// The seed of split, order, dropout, views and new weights.
+    pub seed: u64,
+    /// What was asked for.
+    pub recipe: Recipe,
+    /// The classes in the order of the outputs; empty where numbers are learned.
+    pub classes: Vec<String>,
+    /// Images that were trained on, validated on, tested on.
+    pub images: [usize; 3],
+    /// Images that were left out.
+    pub skipped: Vec<Skip>,
+    /// What the user was told.
+    pub notes: Vec<String>,
+    /// Each stage.
+    pub stages: Vec<StageReport>,
+    /// The training scores of the epoch that was kept, as means over its batches.
+    pub train: Option<Scores>,
+    /// The validation scores.
+    pub val: Option<Scores>,
+    /// The test scores.
+    pub test: Option<TestRecord>,
+    /// The layers whose outputs leave the frozen prefix.
+    pub boundary: Vec<String>,
+    /// The layers that were frozen from beginning to end.
+    pub frozen: Vec<String>,
+    /// Their tensors' hashes before and after.
+    pub certificate: Certificate,
+    /// The trained model.
+    pub model: PathBuf,
+    /// How long all of it took.
+    pub seconds: f64,
+}
+
+/// The test scores, by class too.
+#[derive(Clone, Debug, Serialize)]
+pub struct TestRecord {
+    /// Loss and metrics.
+    #[serde(flatten)]
+    pub scores: Scores,
+    /// By class.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<ClassScore>,
+    /// `confusion[true class][predicted class]` images.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub confusion: Vec<Vec<usize>>,
+}
+
+/// A run directory that is being filled.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    metrics: Mutex<File>,
+}
+
+impl RunFolder {
+    /// Makes the directory, or takes one without a finished run.
+    pub fn create(path: &Path) -> Result<Self> {
+        if path.join("run.json").exists() {
+            return Err(Error::Setting(format!(
+                "`{}` holds a finished run already\nhelp: give another folder with -o, or remove that one",
+                path.display()
+            )));
+        }
+        std::fs::create_dir_all(path).map_err(|source| Error::io(path, source))?;
+        let file = path.join("metrics.jsonl");
+        let metrics = File::create(&file).map_err(|source| Error::io(&file, source))?;
+        Ok(Self { path: path.to_owned(), metrics: Mutex::new(metrics) })
+    }
+
+    /// Adds a line to `metrics.jsonl`.
+    pub fn epoch(&self, record: &EpochRecord) -> Result<()> {
+        let broken = |source: std::io::Error| Error::io(self.path.join("metrics.jsonl"), source);
+        let mut line = serde_json::to_vec(record).map_err(|error| broken(error.into()))?;
+        line.push(b'\n');
+        self.metrics.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line).map_err(broken)
+    }
+
+    /// Writes the model and, last, the record.
+    pub fn finish(
+        self,
+        prepared: &Prepared,
+        trained: &Trained,
+        source: Provenance,
+        seconds: f64,
+    ) -> Result<RunRecord> {
+        let model = self.path.join("model.keras");
+        formats::save(&prepared.model, &model)?;
+        let dataset = &prepared.dataset;
+        let test = trained.test.as_ref().map(|test| TestRecord {
+            scores: test.scores.clone(),
+            classes: test.report.iter().flat_map(|report| report.classes.clone()).collect(),
+            confusion: test.report.iter().flat_map(|report| report.confusion.clone()).collect(),
+        });
+        let count = |examples: &Option<Vec<crate::data::Example>>| examples.as_ref().map_or(0, Vec::len);
+        let record = RunRecord {
+            version: env!("CARGO_PKG_VERSION"),
+            source,
+            seed: prepared.setting.seed,
+            recipe: prepared.recipe.clone(),
+            classes: dataset.classes.clone(),
+            images: [dataset.train.len(), count(&dataset.val), count(&dataset.test)],
+            skipped: prepared.skips.skipped.clone(),
+            notes: prepared.notes.clone(),
+            stages: trained.stages.clone(),
+            train: trained.train.clone(),
+            val: trained.val.clone(),
+            test,
+            boundary: trained.boundary().to_vec(),
+            frozen: trained.freeze.paths().map(str::to_owned).collect(),
+            certificate: trained.certificate.clone(),
+            model,
+            seconds,
+        };
+        let file = self.path.join("run.json");
+        let text = serde_json::to_vec_pretty(&record).map_err(|error| Error::io(&file, error.into()))?;
+        write_atomically(&file, &text)?;
+        Ok(record)
+    }
+}
