@@ -128,11 +128,11 @@ fn verdict(arms: &[Arm]) -> String {
     let (mean, sd) = mean_and_sd(&differences);
     let error = sd / (differences.len() as f64).sqrt();
     let word = match (mean > 2.0 * error, mean < -2.0 * error) {
-        (true, _) => "reuse helps here",
-        (_, true) => "reuse hurts here",
-        _ => "no clear difference here",
+        (true, _) => "more than two standard errors: reuse helps here",
+        (_, true) => "more than two standard errors: reuse hurts here",
+        _ => "within two standard errors: no clear difference here",
     };
     format!(
-        "Reused against from scratch on the same splits: {mean:+.2} points, standard error {error:.2}: {word}."
+        "Reused against from scratch on the same splits: {mean:+.2} points, standard error {error:.2}; {word}."
     )
 }

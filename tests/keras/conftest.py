@@ -1,0 +1,48 @@
+"""What the tests against real Keras share: the binary, and runs of it."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+BINARY = pathlib.Path(os.environ.get("FROSTLINE", TARGET / "release" / "frostline"))
+
+
+class Frostline:
+    """Runs the binary."""
+
+    def run(self, *arguments):
+        return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True)
+
+    def done(self, *arguments):
+        """Standard output of a run that must succeed."""
+        result = self.run(*arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    def json(self, *arguments):
+        return json.loads(self.done(*arguments, "--json"))
+
+    def outputs(self, model, inputs, folder):
+        """The raw outputs for a batch in the model's own layout."""
+        np.savez(folder / "inputs.npz", input_0=inputs.astype("float32"))
+        self.done("predict", model, folder / "inputs.npz", "-o", folder / "outputs.npz")
+        return np.load(folder / "outputs.npz")["output_0"]
+
+
+@pytest.fixture(scope="session")
+def frostline():
+    assert BINARY.exists(), f"{BINARY} is missing: cargo build --release"
+    return Frostline()
+
+
+def relative(found, expected):
+    """The largest difference as a share of the largest value."""
+    return np.abs(np.asarray(found) - expected).max() / np.abs(expected).max()
