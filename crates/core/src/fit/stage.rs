@@ -88,10 +88,32 @@ pub struct Trainer<'a> {
     /// Is told of each event.
     pub observe: Observer<'a>,
     /// How many stages have begun: each shuffles and drops out in its own way.
-    pub begun: u64,
+    begun: u64,
 }
 
-impl Trainer<'_> {
+impl<'a> Trainer<'a> {
+    /// Trains on the dataset's training part and watches its validation part, if there is one. `reused` are the paths
+    /// of the reused layers.
+    pub fn new(
+        model: &'a Model,
+        reused: &[String],
+        source: Source<'a>,
+        setting: &'a Setting,
+        observe: Observer<'a>,
+    ) -> Self {
+        let Source { dataset, .. } = source;
+        Self {
+            model,
+            reused: reused.iter().cloned().collect(),
+            source,
+            train: &dataset.train,
+            val: dataset.val.as_deref().unwrap_or_default(),
+            setting,
+            observe,
+            begun: 0,
+        }
+    }
+
     /// Runs a stage: compiles, computes what lies below the boundary once, trains, keeps the best weights, and
     /// compares every frozen tensor with what it was before.
     pub fn stage(&mut self, stage: &Stage) -> Result<StageReport> {

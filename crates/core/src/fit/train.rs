@@ -44,7 +44,7 @@ impl Prepared {
         let mut kept: Vec<Freeze> = Vec::new();
         let mut stages = Vec::new();
         {
-            let mut trainer = self.trainer(observe);
+            let mut trainer = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, observe);
             for recipe in self.recipe.stage.iter().filter(|stage| stage.epochs > 0) {
                 let stage = self.stage(recipe, !stages.is_empty())?;
                 stages.push(trainer.stage(&stage)?);
@@ -82,19 +82,6 @@ impl Prepared {
     /// Where the examples come from.
     pub fn source(&self) -> Source<'_> {
         Source { dataset: &self.dataset, pipeline: &self.pipeline }
-    }
-
-    fn trainer<'a>(&'a self, observe: Observer<'a>) -> Trainer<'a> {
-        Trainer {
-            model: &self.model,
-            reused: self.reused.iter().cloned().collect(),
-            source: self.source(),
-            train: &self.dataset.train,
-            val: self.dataset.val.as_deref().unwrap_or_default(),
-            setting: &self.setting,
-            observe,
-            begun: 0,
-        }
     }
 
     fn stage(&self, recipe: &StageRecipe, steps_back: bool) -> Result<Stage> {
