@@ -83,3 +83,18 @@ impl Instance for Bound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::Check;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn backward_agrees_with_differences(pixels in 1usize..20, channels in 1usize..20, invert: bool, seed: u64) {
+            Check::of(Normalize { invert }, &[&[pixels, channels]]).statistics(channels).linear().run(seed);
+        }
+    }
+}
