@@ -5,7 +5,7 @@ use frostline::data::{Augment, Preprocess, Resize};
 use frostline::fit::{ClassWeights, Head, ImageSize, Loss, Metric, OptimizerKind, Schedule};
 use frostline::freeze::Unfreeze;
 use frostline::graph::Keep;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Reuse the lower layers of a pretrained network for a new task.
 ///
@@ -43,6 +43,21 @@ pub(crate) enum Command {
     Verify(Verify),
     /// The textbook experiment on data that is built in: from scratch, reused and frozen, then unfrozen.
     Demo(Demo),
+}
+
+impl Command {
+    /// The model that it works on.
+    pub(crate) fn model(&self) -> Option<&Path> {
+        match self {
+            Self::Inspect(command) => Some(&command.model),
+            Self::Train(command) => Some(&command.model),
+            Self::Evaluate(command) => Some(&command.model),
+            Self::Predict(command) => Some(&command.model),
+            Self::Convert(command) => Some(&command.model),
+            Self::Verify(command) => Some(&command.model),
+            Self::Demo(_) => None,
+        }
+    }
 }
 
 #[derive(Args)]

@@ -14,6 +14,7 @@ mod verify;
 use args::{Arguments, Command};
 use clap::Parser;
 use console::Console;
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -34,7 +35,22 @@ fn main() -> ExitCode {
         });
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => console.fail(&error),
+        Err(error) => console.fail(&with_model(arguments.command.model(), error)),
+    }
+}
+
+/// The library does not know which file a graph came from: an error about one of its layers is told with the file.
+fn with_model(model: Option<&Path>, error: Failure) -> Failure {
+    use frostline::Error;
+    let of_layer = |error: &Error| {
+        matches!(
+            error,
+            Error::Unsupported { .. } | Error::Shape { .. } | Error::Surgery(_) | Error::Weights(_)
+        )
+    };
+    match (model, error.downcast_ref::<Error>()) {
+        (Some(model), Some(inner)) if of_layer(inner) => format!("`{}`: {inner}", model.display()).into(),
+        _ => error,
     }
 }
 

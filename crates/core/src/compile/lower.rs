@@ -42,10 +42,7 @@ fn lower_graph(
                 vec![kind.lower(&mut Lowering::new(program, layer), &given)?]
             }
             Body::Model(inner) => lower_graph(inner, &path, freeze, &given, program)?,
-            Body::Unsupported { class_name, reason } => {
-                let class_name = class_name.clone();
-                return Err(Error::Unsupported { layer: path, class_name, help: reason.clone() });
-            }
+            Body::Unsupported { .. } => return Err(Error::shape(path, "it cannot be run")), // infer_shapes has said so
         };
         results.push(found);
     }

@@ -17,6 +17,8 @@ pub struct Suffix {
     /// The buffer of each value's gradient; `None` where nobody needs it.
     grad_slot: Vec<Option<usize>>,
     grads: Vec<Vec<f32>>,
+    /// Which values' gradients the running backward pass has begun.
+    filled: Vec<bool>,
     modes: Vec<Mode>,
 }
 
@@ -78,6 +80,7 @@ impl Suffix {
                 .collect(),
             values: (0..program.values.len()).map(|value| vec![0.0; batch * len(ValueId(value))]).collect(),
             grads: slot_lens.iter().map(|len| vec![0.0; batch * len]).collect(),
+            filled: vec![false; program.values.len()],
             modes: program.nodes.iter().map(|node| mode_of(node.layer)).collect(),
             statistics,
             batch,
@@ -238,8 +241,19 @@ impl Suffix {
     /// `input` names. The gradients of the trained weights are then in [`Suffix::trained`].
     pub fn backward(&mut self, images: usize, input: LossInput, fill: impl FnOnce(&mut [f32])) {
         self.gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
-        let mut filled = vec![false; 0];
-        filled.resize(self.program.values.len(), false);
+        let mut filled = std::mem::take(&mut self.filled);
+        filled.fill(false);
+        self.backward_through(images, input, fill, &mut filled);
+        self.filled = filled;
+    }
+
+    fn backward_through(
+        &mut self,
+        images: usize,
+        input: LossInput,
+        fill: impl FnOnce(&mut [f32]),
+        filled: &mut [bool],
+    ) {
         let mut nodes = self.program.nodes.len();
         let target = match (input, self.logits_value()) {
             (LossInput::Logits, Some((value, _))) => {

@@ -20,6 +20,7 @@ mod schedule;
 mod scores;
 mod setting;
 mod stage;
+mod stage_run;
 mod targets;
 mod task;
 mod text;

@@ -1,6 +1,5 @@
 //! Optimizers with Keras 3's formulas and defaults. Source: `keras/src/optimizers/`.
 
-use rayon::prelude::*;
 use std::fmt;
 use std::str::FromStr;
 
@@ -139,21 +138,12 @@ impl Optimizer {
         let decay = (own_decay + self.weight_decay) * learning_rate;
         let (kind, steps) = (self.kind, self.steps as i32);
         let [first, second] = &mut self.moments[index];
-        // a moment that is not kept is an empty chunk beside each chunk of the weight
-        let chunks = weight.len().div_ceil(CHUNK);
-        let mut first = chunks_of(first, chunks);
-        let mut second = chunks_of(second, chunks);
-        weight
-            .par_chunks_mut(CHUNK)
-            .zip(gradient.par_chunks(CHUNK))
-            .zip(first.par_iter_mut())
-            .zip(second.par_iter_mut())
-            .for_each(|(((weight, gradient), first), second)| {
-                if decay != 0.0 {
-                    weight.iter_mut().for_each(|weight| *weight -= *weight * decay);
-                }
-                update(kind, steps, learning_rate, weight, gradient, first, second);
-            });
+        in_chunks(weight, gradient, first, second, &|weight, gradient, first, second| {
+            if decay != 0.0 {
+                weight.iter_mut().for_each(|weight| *weight -= *weight * decay);
+            }
+            update(kind, steps, learning_rate, weight, gradient, first, second);
+        });
     }
 
     /// Steps taken and all moments, for a checkpoint.
@@ -175,12 +165,22 @@ impl Optimizer {
     }
 }
 
-/// A moment in as many chunks as its weight has.
-fn chunks_of(moment: &mut [f32], chunks: usize) -> Vec<&mut [f32]> {
-    match moment.is_empty() {
-        true => (0..chunks).map(|_| Default::default()).collect(),
-        false => moment.chunks_mut(CHUNK).collect(),
+/// What is done with a chunk of a weight: weight, gradient and both moments, of which those not kept are empty.
+type Work<'a> = &'a (dyn Fn(&mut [f32], &[f32], &mut [f32], &mut [f32]) + Sync);
+
+/// Halves until a chunk is left, the halves in parallel: nothing is allocated, as a list of chunks would be.
+fn in_chunks(weight: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], work: Work<'_>) {
+    if weight.len() <= CHUNK {
+        return work(weight, gradient, first, second);
     }
+    let middle = weight.len() / 2;
+    let (weight, gradient) = (weight.split_at_mut(middle), gradient.split_at(middle));
+    let (first, second) =
+        (first.split_at_mut(middle.min(first.len())), second.split_at_mut(middle.min(second.len())));
+    rayon::join(
+        || in_chunks(weight.0, gradient.0, first.0, second.0, work),
+        || in_chunks(weight.1, gradient.1, first.1, second.1, work),
+    );
 }
 
 fn update(

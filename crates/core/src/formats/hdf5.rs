@@ -81,16 +81,18 @@ fn collect(
     Ok(())
 }
 
-/// A dataset as f32, whatever numbers it holds.
-pub(super) fn tensor(path: &Path, name: &str, dataset: &Dataset) -> Result<Tensor> {
+/// The extents of a dataset.
+pub(super) fn shape(path: &Path, name: &str, dataset: &Dataset) -> Result<Vec<usize>> {
     let failed = |error: &dyn std::fmt::Display| damaged(path, &format!("tensor `{name}`: {error}"));
     let extents = dataset.shape().map_err(|error| failed(&error))?;
     let shape = extents.iter().map(|extent| usize::try_from(*extent)).collect::<Result<Vec<_>, _>>();
-    let shape = shape.map_err(|error| failed(&error))?;
-    let elements = shape.iter().try_fold(1usize, |product, extent| product.checked_mul(*extent));
-    if elements.is_none_or(|elements| elements > 1 << 33) {
-        return Err(failed(&format!("a shape of {shape:?}")));
-    }
+    shape.map_err(|error| failed(&error))
+}
+
+/// A dataset as f32, whatever numbers it holds. It must have the shape that is wanted: what a damaged file says is
+/// not believed before memory is taken for it.
+pub(super) fn tensor(path: &Path, name: &str, dataset: &Dataset, shape: &[usize]) -> Result<Tensor> {
+    let failed = |error: &dyn std::fmt::Display| damaged(path, &format!("tensor `{name}`: {error}"));
     let is_bfloat16 = || {
         let attributes = dataset.attrs().unwrap_or_default();
         attributes.get("dtype").and_then(AttrValue::as_str) == Some("bfloat16")
@@ -119,7 +121,7 @@ pub(super) fn tensor(path: &Path, name: &str, dataset: &Dataset) -> Result<Tenso
     if data.len() != shape.iter().product::<usize>() {
         return Err(failed(&format!("{} numbers for a shape of {shape:?}", data.len())));
     }
-    Ok(Tensor { shape, data })
+    Ok(Tensor { shape: shape.to_vec(), data })
 }
 
 /// float16, of either byte order.

@@ -52,12 +52,25 @@ pub fn load(path: &Path) -> Result<Loaded> {
     let path = model_file(path);
     let bytes = std::fs::read(&path).map_err(|source| Error::io(&path, source))?;
     match bytes.as_slice() {
-        [b'P', b'K', ..] => keras::archive::load(&path, bytes),
-        [0x89, b'H', b'D', b'F', ..] => keras::legacy::load(&path, bytes),
+        [b'P', b'K', ..] => keras::archive::load(&path, bytes).map_err(|error| in_file(&path, error)),
+        [0x89, b'H', b'D', b'F', ..] => {
+            keras::legacy::load(&path, bytes).map_err(|error| in_file(&path, error))
+        }
         _ => Err(Error::format(
             &path,
             "this is no model file that can be read\nhelp: expected a `.keras` archive or a Keras `.h5` file; it may be cut off or damaged",
         )),
+    }
+}
+
+/// An error about a layer that came out of a file, with the file's name.
+fn in_file(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Shape { .. } | Error::Config { .. } => {
+            let help = "help: the layers of the file do not fit together; it may be damaged";
+            Error::format(path, format!("{error}\n{help}"))
+        }
+        other => other,
     }
 }
 
@@ -70,7 +83,7 @@ pub fn model_file(path: &Path) -> PathBuf {
 /// changed only if every weight fits.
 pub fn load_weights(path: &Path, model: &Model) -> Result<LoadReport> {
     let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
-    keras::legacy::load_weights(path, bytes, model)
+    keras::legacy::load_weights(path, bytes, model).map_err(|error| in_file(path, error))
 }
 
 /// Writes a model in the format of the path's ending, so that the current Keras loads it. The file appears whole

@@ -1,5 +1,6 @@
 //! The graph of a model as its user sees it: layers, their calls, and models nested in models.
 
+mod cuts;
 mod model;
 mod surgery;
 mod weights;
@@ -92,6 +93,12 @@ pub fn join(group: &str, name: &str) -> String {
     if group.is_empty() { name.to_owned() } else { format!("{group}/{name}") }
 }
 
+/// No value of one image has so many numbers: a damaged file may ask for more than can be counted.
+fn is_too_large(shape: &[usize]) -> bool {
+    const MOST: usize = 1 << 30;
+    shape.iter().try_fold(1usize, |product, extent| product.checked_mul(*extent)).is_none_or(|len| len > MOST)
+}
+
 /// The shapes of what a call reads, where all are known.
 fn inputs_of(call: &Call, shapes: &[Option<Vec<Shape>>]) -> Option<Vec<Shape>> {
     call.inputs.iter().map(|id| Some(shapes[id.call].as_ref()?[id.output].clone())).collect()
@@ -174,15 +181,8 @@ impl Graph {
     /// The shapes of all calls' outputs when the inputs have these shapes. A nested model's call has one shape an
     /// output. Errors name the layer that does not fit.
     pub fn infer_shapes(&self, inputs: &[Shape]) -> Result<Vec<Vec<Shape>>> {
-        self.infer_shapes_in("", inputs)
-    }
-
-    fn infer_shapes_in(&self, group: &str, inputs: &[Shape]) -> Result<Vec<Vec<Shape>>> {
-        let shapes = self.known_shapes(group, inputs)?;
-        let of = |(call, shape): (&Call, Option<Vec<Shape>>)| {
-            shape.ok_or_else(|| self.why_unknown(group, &self.layers[call.layer]))
-        };
-        self.calls.iter().zip(shapes).map(of).collect()
+        let shapes = self.known_shapes("", inputs)?;
+        shapes.into_iter().map(|shape| shape.ok_or_else(|| self.why_unknown())).collect()
     }
 
     /// [`Graph::infer_shapes`], but with `None` for layers that cannot be run and all that stands on them.
@@ -211,33 +211,22 @@ impl Graph {
                     inner.outputs.iter().map(of).collect()
                 }
             };
-            shapes.push(found);
+            match found.iter().flatten().find(|shape| is_too_large(shape)) {
+                Some(shape) => return Err(Error::shape(path, format!("{shape:?} are too many numbers"))),
+                None => shapes.push(found),
+            }
         }
         Ok(shapes)
     }
 
-    /// The error for a layer whose output's shape is not known: it, or a layer in or below it, cannot be run.
-    fn why_unknown(&self, group: &str, layer: &Layer) -> Error {
-        let path = join(group, &layer.name);
-        match &layer.body {
-            Body::Unsupported { class_name, reason } => {
-                Error::Unsupported { layer: path, class_name: class_name.clone(), help: reason.clone() }
+    /// The error for a model of whose outputs some shapes are not known: a layer of it cannot be run.
+    fn why_unknown(&self) -> Error {
+        for (path, layer) in self.leaves() {
+            if let Body::Unsupported { class_name, reason } = &layer.body {
+                return self.cannot_run(&path, class_name, reason);
             }
-            Body::Model(inner) => match inner.first_unsupported() {
-                Some(layer) => inner.why_unknown(&path, layer),
-                None => Error::shape(path, "it stands on a layer that cannot be run"),
-            },
-            Body::Kind(_) => Error::shape(path, "it stands on a layer that cannot be run"),
         }
-    }
-
-    fn first_unsupported(&self) -> Option<&Layer> {
-        let is_unsupported = |layer: &&Layer| match &layer.body {
-            Body::Unsupported { .. } => true,
-            Body::Model(inner) => inner.first_unsupported().is_some(),
-            Body::Kind(_) => false,
-        };
-        self.layers.iter().find(is_unsupported)
+        Error::shape(&self.name, "it holds a layer whose shape is not known")
     }
 
     fn check_inputs(&self, group: &str, inputs: &[Shape]) -> Result<()> {

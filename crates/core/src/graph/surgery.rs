@@ -320,42 +320,6 @@ impl Graph {
         }
     }
 
-    /// The paths of the layers at which the model can be cut: the layer's output is all that the layers above it
-    /// read. Input layers are none. Layers of nested models count where the nested model itself is passed by
-    /// nothing and has one input and one output.
-    pub fn cut_points(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        self.collect_cut_points("", &mut found);
-        found
-    }
-
-    fn collect_cut_points(&self, group: &str, found: &mut Vec<String>) {
-        // a call is a cut if no tensor made before it is read after it
-        let last_read = |call: usize| {
-            let read_by = |(index, other): (usize, &Call)| {
-                other.inputs.iter().any(|id| id.call == call).then_some(index)
-            };
-            let highest = self.calls.iter().enumerate().filter_map(read_by).max();
-            if self.outputs.iter().any(|id| id.call == call) { Some(self.calls.len()) } else { highest }
-        };
-        let mut horizon = 0; // the highest reader of anything made before the call at hand
-        for (index, call) in self.calls.iter().enumerate() {
-            let layer = &self.layers[call.layer];
-            let path = super::join(group, &layer.name);
-            let once = self.calls.iter().filter(|other| other.layer == call.layer).count() == 1;
-            if horizon <= index && once {
-                match &layer.body {
-                    Body::Model(inner) if inner.inputs.len() == 1 && inner.outputs.len() == 1 => {
-                        inner.collect_cut_points(&path, found);
-                    }
-                    Body::Kind(kind) if kind.class_name() != "InputLayer" => found.push(path),
-                    _ => {}
-                }
-            }
-            horizon = horizon.max(last_read(index).unwrap_or(0));
-        }
-    }
-
     /// A name that no layer has yet, in Keras's manner: `dense`, `dense_1`.
     fn unused_name(&self, class_name: &str) -> String {
         let base = snake_case(class_name);

@@ -139,3 +139,39 @@ impl LayerKind for Activation {
         self.activation.lower(lowering, inputs[0])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    #[test]
+    fn names_of_old_and_new_are_known() {
+        for (name, known) in
+            [("swish", "silu"), ("silu", "silu"), ("hard_swish", "hard_silu"), ("linear", "linear")]
+        {
+            let kind = read("Activation", json!({"activation": name})).expect(name);
+            assert_eq!(kind.config()["activation"], json!(known));
+        }
+        assert_eq!(
+            read("Activation", json!({})).expect("the default").config()["activation"],
+            json!("linear")
+        );
+    }
+
+    #[test]
+    fn functions_and_layers_that_keras_3_wrote_as_objects_are_read() {
+        let function = json!({"module": "builtins", "class_name": "function", "config": "relu6"});
+        let layer = json!({"module": "keras.layers", "class_name": "Softmax", "config": {"axis": -1}});
+        for (value, name) in [(function, "relu6"), (layer, "softmax")] {
+            let kind = read("Activation", json!({"activation": value})).expect(name);
+            assert_eq!(kind.config()["activation"], json!(name));
+        }
+    }
+
+    #[test]
+    fn an_unknown_activation_is_named_with_those_that_are_known() {
+        let error = read("Activation", json!({"activation": "mish_2"})).expect_err("unknown").to_string();
+        assert!(error.contains("`layer`") && error.contains("mish_2") && error.contains("help:"), "{error}");
+    }
+}

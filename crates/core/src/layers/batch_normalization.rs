@@ -139,3 +139,59 @@ impl LayerKind for BatchNormalization {
         lowering.push(BatchNorm { epsilon, momentum, scale, center }, &inputs[..1], &params)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    #[test]
+    fn what_the_config_leaves_out_is_as_in_keras() {
+        let kind = read("BatchNormalization", json!({})).expect("valid");
+        assert_eq!(kind.config(), BatchNormalization::new().config());
+        assert_eq!(
+            (kind.config()["momentum"].clone(), kind.config()["epsilon"].clone()),
+            (json!(0.99), json!(0.001))
+        );
+    }
+
+    #[test]
+    fn only_the_last_axis_can_be_run() {
+        let shape = |axis: Value| {
+            let kind = read("BatchNormalization", json!({"axis": axis})).expect("valid");
+            kind.output_shape(&[vec![4, 5, 3]])
+        };
+        for axis in [json!(-1), json!(3), json!([3])] {
+            assert_eq!(shape(axis), Ok(vec![4, 5, 3]));
+        }
+        for axis in [json!(1), json!([1, 2]), json!("x")] {
+            assert!(shape(axis).expect_err("another axis").contains("help:"));
+        }
+    }
+
+    #[test]
+    fn weights_come_in_the_order_of_keras() {
+        let names = |config| {
+            let kind = read("BatchNormalization", config).expect("valid");
+            kind.weights(&[vec![4, 5, 3]])
+                .expect("known")
+                .iter()
+                .map(|w| (w.name, w.role))
+                .collect::<Vec<_>>()
+        };
+        let statistics = [("moving_mean", Role::State), ("moving_variance", Role::State)];
+        assert_eq!(names(json!({"scale": false, "center": false})), statistics);
+        let trainable = [("gamma", Role::Trainable), ("beta", Role::Trainable)];
+        assert_eq!(names(json!({})), [trainable, statistics].concat());
+    }
+
+    #[test]
+    fn batch_renormalisation_is_refused() {
+        assert!(
+            read("BatchNormalization", json!({"renorm": true}))
+                .expect_err("refused")
+                .to_string()
+                .contains("`renorm`")
+        );
+    }
+}

@@ -48,3 +48,28 @@ impl LayerKind for Concatenate {
         lowering.push(Concat { axis }, inputs, &[])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    #[test]
+    fn the_axis_counts_the_batch_or_from_the_end() {
+        let shape = |axis: i64| {
+            let kind = read("Concatenate", json!({"axis": axis})).expect("valid");
+            kind.output_shape(&[vec![4, 5, 3], vec![4, 5, 3]])
+        };
+        assert_eq!([shape(-1), shape(3)], [Ok(vec![4, 5, 6]), Ok(vec![4, 5, 6])]);
+        assert_eq!([shape(1), shape(-3)], [Ok(vec![8, 5, 3]), Ok(vec![8, 5, 3])]);
+        assert!(shape(0).is_err() && shape(4).is_err() && shape(-4).is_err());
+    }
+
+    #[test]
+    fn shapes_must_agree_but_for_the_axis() {
+        let kind = read("Concatenate", json!({})).expect("valid");
+        assert!(kind.output_shape(&[vec![4, 5, 3], vec![4, 6, 3]]).is_err());
+        assert!(kind.output_shape(&[vec![4, 5, 3], vec![5, 3]]).is_err());
+        assert!(kind.output_shape(&[]).is_err());
+    }
+}

@@ -38,7 +38,6 @@ const SILENT: &[&str] = &[
     "lora_rank",
     "lora_alpha",
     "seed",
-    "noise_shape",
     "renorm",
     "renorm_clipping",
     "renorm_momentum",

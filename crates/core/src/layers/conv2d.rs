@@ -94,3 +94,50 @@ impl LayerKind for Conv2D {
         self.convolution.activation.lower(lowering, product)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    fn shape(config: Value, input: &[usize]) -> Result<Shape, String> {
+        read("Conv2D", config).expect("valid").output_shape(&[input.to_vec()])
+    }
+
+    #[test]
+    fn output_shapes_are_those_of_keras() {
+        let config = |padding: &str| json!({"filters": 8, "kernel_size": [3, 2], "strides": [2, 1], "padding": padding});
+        assert_eq!(shape(config("valid"), &[9, 7, 3]), Ok(vec![4, 6, 8]));
+        assert_eq!(shape(config("same"), &[9, 7, 3]), Ok(vec![5, 7, 8]));
+        let dilated = json!({"filters": 8, "kernel_size": 3, "dilation_rate": 3});
+        assert_eq!(shape(dilated.clone(), &[9, 7, 3]), Ok(vec![3, 1, 8]));
+        assert!(shape(dilated, &[9, 6, 3]).is_err());
+        assert!(shape(json!({"filters": 8, "kernel_size": 3}), &[9, 3]).is_err());
+    }
+
+    #[test]
+    fn groups_must_divide_channels_and_filters() {
+        let config = |filters: usize| json!({"filters": filters, "kernel_size": 1, "groups": 2});
+        assert!(read("Conv2D", config(3)).expect_err("odd").to_string().contains("help:"));
+        assert!(shape(config(4), &[5, 5, 3]).is_err());
+        let kernel = read("Conv2D", config(4)).expect("valid").weights(&[vec![5, 5, 6]]).expect("known");
+        assert_eq!(kernel[0].shape, [1, 1, 3, 4]);
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_refused_with_a_reason() {
+        for (key, value) in [
+            ("data_format", json!("channels_first")),
+            ("padding", json!("causal")),
+            ("strides", json!([0, 1])),
+        ] {
+            let mut config = json!({"filters": 8, "kernel_size": [3, 3]});
+            config[key] = value;
+            let error = read("Conv2D", config).expect_err(key).to_string();
+            assert!(error.contains(&format!("`{key}`")) && error.contains("help:"), "{error}");
+        }
+        assert!(
+            read("Conv2D", json!({"filters": 8})).expect_err("no size").to_string().contains("`kernel_size`")
+        );
+    }
+}

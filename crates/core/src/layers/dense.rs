@@ -36,8 +36,12 @@ impl Dense {
 
     /// Reads the attributes.
     pub fn from_config(config: &Config<'_>) -> Result<Self> {
+        let units = config.usize("units")?;
+        if units == 0 {
+            return Err(config.error("`units` is 0\nhelp: expected a number above 0"));
+        }
         Ok(Self {
-            units: config.usize("units")?,
+            units,
             activation: NamedActivation::from_config(config, "activation")?,
             use_bias: config.bool_or("use_bias", true)?,
             kernel_initializer: Initializer::read(config, "kernel_initializer", Initializer::GLOROT_UNIFORM)?,
@@ -92,5 +96,27 @@ impl LayerKind for Dense {
         let op = ops::Dense { bias: self.use_bias, activation: Activation::Linear };
         let product = lowering.push(op, &inputs[..1], &params)?;
         self.activation.lower(lowering, product)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    #[test]
+    fn the_last_axis_becomes_the_units() {
+        let kind = read("Dense", json!({"units": 4, "use_bias": false})).expect("valid");
+        assert_eq!(kind.output_shape(&[vec![5, 6, 3]]), Ok(vec![5, 6, 4]));
+        let weights = kind.weights(&[vec![5, 6, 3]]).expect("known");
+        assert_eq!((weights.len(), weights[0].shape.clone()), (1, vec![3, 4]));
+    }
+
+    #[test]
+    fn units_must_be_there_and_above_zero() {
+        for config in [json!({}), json!({"units": 0}), json!({"units": -1}), json!({"units": 1.5})] {
+            assert!(read("Dense", config).expect_err("wrong").to_string().contains("units"));
+        }
+        assert_eq!(read("Dense", json!({"units": 3.0})).expect("whole").config()["units"], json!(3));
     }
 }

@@ -86,3 +86,19 @@ impl LayerKind for DepthwiseConv2D {
         self.convolution.activation.lower(lowering, product)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    #[test]
+    fn each_channel_gives_as_many_as_the_multiplier_says() {
+        let config = json!({"kernel_size": 3, "depth_multiplier": 2, "padding": "same", "groups": 1});
+        let kind = read("DepthwiseConv2D", config).expect("valid");
+        assert_eq!(kind.output_shape(&[vec![5, 6, 3]]), Ok(vec![5, 6, 6]));
+        let shapes: Vec<_> =
+            kind.weights(&[vec![5, 6, 3]]).expect("known").into_iter().map(|w| w.shape).collect();
+        assert_eq!(shapes, [vec![3, 3, 3, 2], vec![6]]);
+    }
+}

@@ -49,3 +49,20 @@ impl LayerKind for GlobalPooling2D {
         lowering.push(GlobalPool { kind: self.kind, keep_dims: self.keepdims }, inputs, &[])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    #[test]
+    fn the_image_becomes_one_number_a_channel() {
+        for class in ["GlobalAveragePooling2D", "GlobalMaxPooling2D"] {
+            let shape = |keepdims: bool| {
+                read(class, json!({"keepdims": keepdims})).expect("valid").output_shape(&[vec![4, 5, 3]])
+            };
+            assert_eq!([shape(false), shape(true)], [Ok(vec![3]), Ok(vec![1, 1, 3])]);
+            assert!(read(class, json!({})).expect("valid").output_shape(&[vec![3]]).is_err());
+        }
+    }
+}

@@ -52,3 +52,21 @@ impl LayerKind for Identity {
         Ok(inputs[0])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+    use serde_json::json;
+
+    #[test]
+    fn layers_that_only_keras_trains_with_keep_their_config() {
+        for class in CLASSES {
+            let config =
+                json!({"name": "a", "trainable": true, "dtype": "float32", "factor": [0.1, 0.2], "seed": 3});
+            let kind = read(class, config).expect("valid");
+            assert_eq!(Value::Object(kind.config()), json!({"factor": [0.1, 0.2], "seed": 3}));
+            assert_eq!((kind.class_name(), kind.output_shape(&[vec![2, 3, 4]])), (*class, Ok(vec![2, 3, 4])));
+        }
+    }
+}

@@ -53,3 +53,21 @@ impl LayerKind for InputLayer {
         Some(self.extents.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    #[test]
+    fn extents_may_be_open_but_not_absurd() {
+        let kind = read("InputLayer", json!({"batch_shape": [null, 32, null, 3]})).expect("valid");
+        assert_eq!(kind.input_extents(), Some(vec![Some(32), None, Some(3)]));
+        assert_eq!(kind.config()["batch_shape"], json!([null, 32, null, 3]));
+        for shape in
+            [json!([null, 0]), json!([null, -3]), json!([null, 99_999_999]), json!([null, "x"]), json!(3)]
+        {
+            assert!(read("InputLayer", json!({"batch_shape": shape})).is_err());
+        }
+    }
+}

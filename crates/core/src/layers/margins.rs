@@ -116,3 +116,31 @@ impl LayerKind for Cropping2D {
         lowering.push(Crop { margins: self.cropping }, inputs, &[])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    #[test]
+    fn margins_are_one_two_or_four_numbers() {
+        let shape = |padding: Value| {
+            read("ZeroPadding2D", json!({"padding": padding})).expect("valid").output_shape(&[vec![4, 5, 3]])
+        };
+        assert_eq!(shape(json!(1)), Ok(vec![6, 7, 3]));
+        assert_eq!(shape(json!([1, 2])), Ok(vec![6, 9, 3]));
+        assert_eq!(shape(json!([[0, 1], [2, 0]])), Ok(vec![5, 7, 3]));
+        for wrong in [json!([1, 2, 3]), json!(-1), json!("x"), json!([[1], [2, 3]]), json!(100_000)] {
+            assert!(read("ZeroPadding2D", json!({"padding": wrong})).is_err());
+        }
+    }
+
+    #[test]
+    fn cropping_must_leave_something() {
+        let shape = |cropping: Value| {
+            read("Cropping2D", json!({"cropping": cropping})).expect("valid").output_shape(&[vec![4, 5, 3]])
+        };
+        assert_eq!(shape(json!([[0, 1], [2, 0]])), Ok(vec![3, 3, 3]));
+        assert!(shape(json!(2)).is_err());
+    }
+}

@@ -80,3 +80,23 @@ impl LayerKind for Merge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+    use serde_json::json;
+
+    #[test]
+    fn shapes_are_broadcast_as_numpy_does() {
+        for class in ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"] {
+            let shape = |shapes: &[&[usize]]| {
+                let shapes: Vec<Shape> = shapes.iter().map(|shape| shape.to_vec()).collect();
+                read(class, json!({})).expect("valid").output_shape(&shapes)
+            };
+            assert_eq!(shape(&[&[4, 5, 3], &[1, 1, 3]]), Ok(vec![4, 5, 3]), "{class}");
+            assert!(shape(&[&[4, 5, 3], &[4, 5, 2]]).is_err(), "{class}");
+            assert!(shape(&[&[4, 5, 3]]).is_err(), "{class}");
+        }
+    }
+}

@@ -135,3 +135,10 @@ fn one_of(inputs: &[Shape]) -> Result<&Shape, String> {
         _ => Err(format!("expected one input, received {}", inputs.len())),
     }
 }
+
+/// Reads a layer from its config, as a file has it.
+#[cfg(test)]
+fn read(class_name: &str, config: Value) -> Result<Box<dyn LayerKind>> {
+    let map = config.as_object().expect("an object");
+    read_kind(class_name, &Config::new("layer", map)).expect("a known class")
+}

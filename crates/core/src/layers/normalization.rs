@@ -22,6 +22,12 @@ impl Normalization {
     /// Reads `mean`, `variance`, `axis`, `invert`.
     pub fn from_config(config: &Config<'_>) -> Result<Self> {
         let given = config.numbers("mean")?.zip(config.numbers("variance")?);
+        if let Some((mean, variance)) = &given
+            && mean.len() != variance.len()
+        {
+            let (mean, variance) = (mean.len(), variance.len());
+            return Err(config.error(format!("{mean} means and {variance} variances do not go together")));
+        }
         let axis = config.get("axis").cloned().unwrap_or(Value::Null);
         Ok(Self { given, axis, invert: config.bool_or("invert", false)? })
     }
@@ -34,7 +40,12 @@ impl Normalization {
         };
         let is_last = axis.is_some_and(|axis| axis == -1 || axis == input.len() as i64);
         match input.last() {
-            Some(channels) if is_last => Ok(*channels),
+            Some(channels) if is_last => match &self.given {
+                Some((mean, _)) if ![1, *channels].contains(&mean.len()) => {
+                    Err(format!("{} means do not fit values of {input:?}", mean.len()))
+                }
+                _ => Ok(*channels),
+            },
             _ if self.given.as_ref().is_some_and(|(mean, _)| mean.len() == 1) => Ok(1),
             _ => Err(format!(
                 "normalises axis {} of {input:?}\nhelp: only the last axis can be run",
@@ -89,5 +100,28 @@ impl LayerKind for Normalization {
         let channels = lowering.shape(inputs[0]).last().copied().unwrap_or(1);
         let params = ["mean", "variance"].map(|name| lowering.weight(name, &[channels], Role::State));
         lowering.push(op, inputs, &params)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    #[test]
+    fn given_statistics_need_no_weights() {
+        let given = json!({"axis": -1, "mean": [1.0, 2.0, 3.0], "variance": [1.0, 1.0, 4.0]});
+        let kind = read("Normalization", given).expect("valid");
+        assert_eq!(kind.weights(&[vec![4, 5, 3]]), Ok(Vec::new()));
+        let adapted = read("Normalization", json!({"axis": [3]})).expect("valid");
+        let names: Vec<_> =
+            adapted.weights(&[vec![4, 5, 3]]).expect("known").iter().map(|w| w.name).collect();
+        assert_eq!(names, ["mean", "variance", "count"]);
+    }
+
+    #[test]
+    fn statistics_of_another_number_of_channels_are_an_error() {
+        let given = json!({"axis": -1, "mean": [1.0, 2.0], "variance": [1.0, 1.0]});
+        assert!(read("Normalization", given).expect("valid").output_shape(&[vec![4, 5, 3]]).is_err());
     }
 }

@@ -57,3 +57,24 @@ impl LayerKind for Pooling2D {
         lowering.push(Pool { kind, size, strides, padding }, inputs, &[])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    #[test]
+    fn strides_are_the_size_where_nothing_is_said() {
+        for class in ["MaxPooling2D", "AveragePooling2D"] {
+            let shape = |config: Value| read(class, config).expect("valid").output_shape(&[vec![9, 7, 3]]);
+            assert_eq!(shape(json!({})), Ok(vec![4, 3, 3]));
+            assert_eq!(shape(json!({"pool_size": 3, "strides": null})), Ok(vec![3, 2, 3]));
+            assert_eq!(
+                shape(json!({"pool_size": [3, 2], "strides": 1, "padding": "same"})),
+                Ok(vec![9, 7, 3])
+            );
+            assert!(shape(json!({"pool_size": 10})).is_err());
+            assert!(read(class, json!({"pool_size": 0})).is_err());
+        }
+    }
+}

@@ -151,3 +151,23 @@ impl LayerKind for Softmax {
         lowering.push(SoftmaxOp, inputs, &[])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    #[test]
+    fn what_the_config_leaves_out_is_as_in_keras() {
+        assert_eq!(read("LeakyReLU", json!({})).expect("valid").config()["negative_slope"], json!(0.3));
+        assert_eq!(read("ELU", json!({})).expect("valid").config()["alpha"], json!(1.0));
+        let relu = read("ReLU", json!({"max_value": 6.0})).expect("valid").config();
+        assert_eq!(Value::Object(relu), json!({"max_value": 6.0, "negative_slope": 0.0, "threshold": 0.0}));
+    }
+
+    #[test]
+    fn softmax_over_another_axis_is_refused() {
+        assert!(read("Softmax", json!({"axis": -1})).is_ok());
+        assert!(read("Softmax", json!({"axis": 1})).expect_err("refused").to_string().contains("help:"));
+    }
+}

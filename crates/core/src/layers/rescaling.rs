@@ -45,3 +45,18 @@ impl LayerKind for Rescaling {
         lowering.push(Affine { scale: self.scale.clone(), offset: self.offset.clone() }, inputs, &[])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+    use serde_json::json;
+
+    #[test]
+    fn one_number_serves_all_channels_or_each_has_its_own() {
+        let config = json!({"scale": [0.5, 0.25], "offset": -1.0});
+        assert_eq!(Value::Object(read("Rescaling", config.clone()).expect("valid").config()), config);
+        assert_eq!(read("Rescaling", json!({"scale": 2})).expect("valid").config()["offset"], json!(0.0));
+        assert!(read("Rescaling", json!({})).is_err() && read("Rescaling", json!({"scale": "x"})).is_err());
+    }
+}

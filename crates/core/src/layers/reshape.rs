@@ -88,3 +88,23 @@ impl LayerKind for Reshape {
         lowering.push(ops::Reshape { shape }, inputs, &[])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    #[test]
+    fn one_extent_may_follow_from_the_others() {
+        let shape = |target: Value| {
+            read("Reshape", json!({"target_shape": target})).expect("valid").output_shape(&[vec![4, 5, 3]])
+        };
+        assert_eq!(shape(json!([-1, 6])), Ok(vec![10, 6]));
+        assert_eq!(shape(json!([3, 20])), Ok(vec![3, 20]));
+        assert!(shape(json!([-1, 7])).is_err() && shape(json!([61])).is_err());
+        for wrong in [json!([-1, -1]), json!([0]), json!([-2]), json!("x")] {
+            assert!(read("Reshape", json!({"target_shape": wrong})).is_err());
+        }
+        assert_eq!(read("Flatten", json!({})).expect("valid").output_shape(&[vec![4, 5, 3]]), Ok(vec![60]));
+    }
+}

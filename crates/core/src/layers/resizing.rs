@@ -126,3 +126,30 @@ impl LayerKind for UpSampling2D {
         lowering.push(Resize { height, width, method: self.method }, inputs, &[])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    #[test]
+    fn sizes_are_absolute_or_factors() {
+        let resizing = read("Resizing", json!({"height": 8, "width": 3})).expect("valid");
+        assert_eq!(resizing.output_shape(&[vec![4, 5, 3]]), Ok(vec![8, 3, 3]));
+        assert_eq!(resizing.config()["interpolation"], json!("bilinear"));
+        let upsampling = read("UpSampling2D", json!({"size": [2, 3]})).expect("valid");
+        assert_eq!(upsampling.output_shape(&[vec![4, 5, 3]]), Ok(vec![8, 15, 3]));
+        assert_eq!(upsampling.config()["interpolation"], json!("nearest"));
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_refused() {
+        for key in ["crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias"] {
+            let mut config = json!({"height": 8, "width": 3});
+            config[key] = json!(true);
+            assert!(read("Resizing", config).expect_err(key).to_string().contains(key));
+        }
+        assert!(read("Resizing", json!({"height": 0, "width": 3})).is_err());
+        assert!(read("UpSampling2D", json!({"interpolation": "lanczos3"})).is_err());
+    }
+}

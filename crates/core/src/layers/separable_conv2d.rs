@@ -27,8 +27,12 @@ impl SeparableConv2D {
     /// Reads the attributes. Old files carry `groups` and `kernel_initializer` too, which mean nothing here.
     pub fn from_config(config: &Config<'_>) -> Result<Self> {
         config.ignore(&["groups", "kernel_initializer"]);
+        let filters = config.usize("filters")?;
+        if filters == 0 {
+            return Err(config.error("`filters` is 0\nhelp: expected a number above 0"));
+        }
         Ok(Self {
-            filters: config.usize("filters")?,
+            filters,
             depth_multiplier: config.usize_or("depth_multiplier", 1)?.max(1),
             depthwise_initializer: Initializer::read(
                 config,
@@ -107,5 +111,21 @@ impl LayerKind for SeparableConv2D {
         let params: Vec<_> = [pointwise].into_iter().chain(bias).collect();
         let product = lowering.push(op, &[middle], &params)?;
         self.convolution.activation.lower(lowering, product)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    #[test]
+    fn two_kernels_make_the_layer() {
+        let config = json!({"filters": 7, "kernel_size": 3, "depth_multiplier": 2, "strides": 2});
+        let kind = read("SeparableConv2D", config).expect("valid");
+        assert_eq!(kind.output_shape(&[vec![9, 9, 3]]), Ok(vec![4, 4, 7]));
+        let shapes: Vec<_> =
+            kind.weights(&[vec![9, 9, 3]]).expect("known").into_iter().map(|w| w.shape).collect();
+        assert_eq!(shapes, [vec![3, 3, 3, 2], vec![1, 1, 6, 7], vec![7]]);
     }
 }

@@ -75,3 +75,21 @@ impl Instance for Bound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::Check;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn backward_agrees_with_differences(pixels in 1usize..20, channels in 1usize..20, seed: u64, one: bool) {
+            let len = if one { 1 } else { channels };
+            let list = |begin: f32| (0..len).map(|index| begin + index as f32 / 4.0).collect();
+            let op = Affine { scale: list(-0.7), offset: list(0.2) };
+            Check::of(op, &[&[pixels, channels]]).linear().run(seed);
+        }
+    }
+}

@@ -216,3 +216,55 @@ impl Instance for Bound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::Check;
+    use proptest::prelude::*;
+
+    fn check(channels: usize, [scale, center]: [bool; 2], pixels: usize) -> Check {
+        let op = BatchNorm { epsilon: 1e-3, momentum: 0.9, scale, center };
+        let weights: Vec<&[usize]> =
+            vec![std::slice::from_ref(&channels); usize::from(scale) + usize::from(center)];
+        Check::of(op, &[&[pixels, channels]]).weights(&weights).statistics(channels)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn backward_agrees_with_differences_by_the_moving_statistics(
+            pixels in 1usize..10, channels in 1usize..20, weights: [bool; 2], seed: u64,
+        ) {
+            check(channels, weights, pixels).linear().run(seed);
+        }
+
+        // of two numbers a channel the gradient is zero but for epsilon
+        #[test]
+        fn backward_agrees_with_differences_by_the_statistics_of_the_batch(
+            pixels in 2usize..10, channels in 1usize..20, images in 2usize..5, weights: [bool; 2], seed: u64,
+        ) {
+            check(channels, weights, pixels).training().images(images).run(seed);
+        }
+    }
+
+    #[test]
+    fn moving_statistics_follow_those_of_the_batch() {
+        let op = BatchNorm { epsilon: 1e-3, momentum: 0.9, scale: false, center: false };
+        let shapes = [vec![1], vec![1]];
+        let mut instance = op.bind(&[vec![2, 1]], &shapes, 2);
+        let (mut mean, mut variance) = ([1.0], [2.0]);
+        instance.forward(Forward {
+            batch: 2,
+            inputs: &[&[1.0, 2.0, 3.0, 6.0]],
+            params: &[&mean, &variance],
+            output: &mut [0.0; 4],
+            mode: Mode::Training,
+            seed: 0,
+        });
+        instance.update_state(0, &mut mean);
+        instance.update_state(1, &mut variance);
+        // the batch has mean 3 and biased variance 3.5
+        assert!((mean[0] - 1.2).abs() < 1e-6 && (variance[0] - 2.15).abs() < 1e-6, "{mean:?} {variance:?}");
+    }
+}

@@ -219,3 +219,42 @@ impl Instance for Bound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::Check;
+    use proptest::prelude::*;
+
+    const ALL: [BinaryKind; 5] = [
+        BinaryKind::Add,
+        BinaryKind::Subtract,
+        BinaryKind::Multiply,
+        BinaryKind::Maximum,
+        BinaryKind::Minimum,
+    ];
+
+    fn check(left: &[usize], right: &[usize], seed: u64) {
+        for kind in ALL {
+            Check::of(Binary { kind }, &[left, right]).run(seed);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+        #[test]
+        fn backward_agrees_with_differences(
+            h in 1usize..4, w in 1usize..4, c in 1usize..20, ones: [bool; 6], seed: u64,
+        ) {
+            check(&[h, w, c], &[h, w, c], seed);
+            check(&[h, w, c], &[1, 1, c], seed);
+            check(&[h, w, c], &[c], seed);
+            check(&[c], &[h, w, c], seed);
+            // any axis of either may be one
+            let some = |extent: usize, one: bool| if one { 1 } else { extent };
+            let left = [some(h, ones[0]), some(w, ones[1]), some(c, ones[2])];
+            let right = [some(h, ones[3]), some(w, ones[4]), some(c, ones[5])];
+            check(&left, &right, seed);
+        }
+    }
+}

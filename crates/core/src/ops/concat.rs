@@ -85,3 +85,28 @@ impl Instance for Bound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::Check;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn backward_agrees_with_differences(
+            shape in [1usize..4, 1usize..4, 1usize..20], axis in 0usize..3, parts in 1usize..4, seed: u64,
+        ) {
+            let shapes: Vec<Vec<usize>> = (0..parts)
+                .map(|part| {
+                    let mut shape = shape.to_vec();
+                    shape[axis] += part;
+                    shape
+                })
+                .collect();
+            let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
+            Check::of(Concat { axis }, &shapes).linear().run(seed);
+        }
+    }
+}

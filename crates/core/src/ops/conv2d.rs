@@ -157,3 +157,50 @@ impl Instance for Bound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::Check;
+    use proptest::prelude::*;
+
+    fn padding(choice: usize) -> Padding {
+        [Padding::Valid, Padding::Same, Padding::Explicit { top: 1, bottom: 0, left: 2, right: 1 }][choice]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn backward_agrees_with_differences(
+            size in [4usize..8, 4usize..8],
+            kernel in [1usize..4, 1usize..4],
+            strides in [1usize..3, 1usize..3],
+            dilation in [1usize..3, 1usize..3],
+            choice in 0usize..3,
+            channels in [1usize..4, 1usize..4],
+            groups in 1usize..3,
+            bias: bool,
+            seed: u64,
+        ) {
+            // a kernel with dilation spans at most 5 of the 4 rows: then it is not dilated
+            let dilation = [0, 1].map(|axis| if kernel[axis] == 3 { 1 } else { dilation[axis] });
+            let op = Conv2d {
+                strides, padding: padding(choice), dilation, groups, bias, activation: Activation::Linear, residual: false,
+            };
+            let [into, out] = channels;
+            let kernel = [kernel[0], kernel[1], into, out * groups];
+            let weights: Vec<&[usize]> = if bias { vec![&kernel, &kernel[3..]] } else { vec![&kernel] };
+            Check::of(op, &[&[size[0], size[1], into * groups]]).weights(&weights).linear().run(seed);
+        }
+
+        /// As wide as the register tiles, which take 32 channels at a time.
+        #[test]
+        fn backward_of_wide_layers_agrees_with_differences(out in 30usize..40, side in 1usize..3, seed: u64) {
+            let op = Conv2d {
+                strides: [1, 1], padding: Padding::Same, dilation: [1, 1], groups: 1, bias: true,
+                activation: Activation::Linear, residual: false,
+            };
+            Check::of(op, &[&[4, 5, 3]]).weights(&[&[side, side, 3, out], &[out]]).linear().run(seed);
+        }
+    }
+}

@@ -117,3 +117,23 @@ impl Instance for Bound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::Check;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn backward_agrees_with_differences(
+            rows in 1usize..4, width in 1usize..20, out in 1usize..20, images in 1usize..10, bias: bool, seed: u64,
+        ) {
+            let op = Dense { bias, activation: Activation::Linear };
+            let kernel = [width, out];
+            let weights: Vec<&[usize]> = if bias { vec![&kernel, &kernel[1..]] } else { vec![&kernel] };
+            Check::of(op, &[&[rows, width]]).weights(&weights).images(images).linear().run(seed);
+        }
+    }
+}

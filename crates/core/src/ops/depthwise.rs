@@ -127,3 +127,37 @@ impl Instance for Bound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::Check;
+    use proptest::prelude::*;
+
+    fn padding(choice: usize) -> Padding {
+        [Padding::Valid, Padding::Same, Padding::Explicit { top: 1, bottom: 0, left: 2, right: 1 }][choice]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn backward_agrees_with_differences(
+            size in [4usize..8, 4usize..8],
+            kernel in [1usize..4, 1usize..4],
+            strides in [1usize..3, 1usize..3],
+            dilation in [1usize..3, 1usize..3],
+            choice in 0usize..3,
+            channels in 1usize..20,
+            multiplier in 1usize..3,
+            bias: bool,
+            seed: u64,
+        ) {
+            let dilation = [0, 1].map(|axis| if kernel[axis] == 3 { 1 } else { dilation[axis] });
+            let op = Depthwise { strides, padding: padding(choice), dilation, bias, activation: Activation::Linear };
+            let kernel = [kernel[0], kernel[1], channels, multiplier];
+            let out = [channels * multiplier];
+            let weights: Vec<&[usize]> = if bias { vec![&kernel, &out] } else { vec![&kernel] };
+            Check::of(op, &[&[size[0], size[1], channels]]).weights(&weights).linear().run(seed);
+        }
+    }
+}

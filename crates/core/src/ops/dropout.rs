@@ -96,3 +96,50 @@ impl Instance for Bound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::Check;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn backward_agrees_with_differences(
+            pixels in 1usize..10, channels in 1usize..20, spatial: bool, rate in 0.0f32..0.9, seed: u64,
+        ) {
+            let check = || Check::of(Dropout { rate, spatial }, &[&[pixels, 1, channels]]).linear();
+            check().run(seed);
+            check().training().run(seed);
+        }
+    }
+
+    #[test]
+    fn a_share_of_the_elements_is_dropped_and_the_others_are_scaled() {
+        let mut instance = Dropout { rate: 0.25, spatial: false }.bind(&[vec![5000]], &[], 2);
+        let mut output = vec![0.0; 10_000];
+        let inputs = vec![1.0; 10_000];
+        let mut run = |seed| {
+            let (inputs, output) = (&[inputs.as_slice()], &mut output[..]);
+            instance.forward(Forward { batch: 2, inputs, params: &[], output, mode: Mode::Training, seed });
+            output.to_vec()
+        };
+        let (first, again, other) = (run(1), run(1), run(2));
+        assert!(first == again && first != other && first[..5000] != first[5000..]);
+        let dropped = first.iter().filter(|value| **value == 0.0).count();
+        // 2,500 expected, standard deviation 43: five of them
+        assert!((2285..2715).contains(&dropped), "{dropped} of 10,000 are dropped");
+        assert!(first.iter().all(|value| *value == 0.0 || (*value - 4.0 / 3.0).abs() < 1e-6));
+    }
+
+    #[test]
+    fn spatial_dropout_drops_whole_channels() {
+        let mut instance = Dropout { rate: 0.5, spatial: true }.bind(&[vec![3, 3, 40]], &[], 1);
+        let (inputs, mut output) = ([1.0; 360], [0.0; 360]);
+        let (inputs, output) = (&[&inputs[..]], &mut output[..]);
+        instance.forward(Forward { batch: 1, inputs, params: &[], output, mode: Mode::Training, seed: 3 });
+        assert!(output.chunks_exact(40).all(|pixel| pixel == &output[..40]));
+        assert!(output.contains(&0.0) && output.contains(&2.0));
+    }
+}

@@ -6,6 +6,8 @@
 mod affine;
 mod batch_norm;
 mod binary;
+#[cfg(test)]
+mod check;
 mod concat;
 mod conv2d;
 mod dense;

@@ -16,11 +16,12 @@ pub struct Normalize {
 impl Normalize {
     /// The layer as a scale and an offset a channel.
     pub(crate) fn affine(&self, mean: &[f32], variance: &[f32]) -> (Vec<f32>, Vec<f32>) {
-        let channels = mean.iter().zip(variance).map(|(mean, variance)| {
-            let deviation = variance.sqrt().max(1e-7);
-            if self.invert { (deviation, *mean) } else { (1.0 / deviation, -mean / deviation) }
-        });
-        channels.unzip()
+        mean.iter().zip(variance).map(|(mean, variance)| self.channel(*mean, *variance)).unzip()
+    }
+
+    fn channel(&self, mean: f32, variance: f32) -> (f32, f32) {
+        let deviation = variance.sqrt().max(1e-7);
+        if self.invert { (deviation, mean) } else { (1.0 / deviation, -mean / deviation) }
     }
 }
 
@@ -59,7 +60,11 @@ struct Bound {
 
 impl Instance for Bound {
     fn load(&mut self, params: &[&[f32]]) {
-        (self.scale, self.offset) = self.op.affine(params[0], params[1]);
+        let (scale, offset) = (&mut self.scale, &mut self.offset);
+        let channels = params[0].iter().zip(params[1]).zip(scale.iter_mut().zip(offset));
+        channels.for_each(|((mean, variance), (scale, offset))| {
+            (*scale, *offset) = self.op.channel(*mean, *variance);
+        });
     }
 
     fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
@@ -80,6 +85,21 @@ impl Instance for Bound {
             self.pieces.each_image(batch, dx, |index, dx, _| {
                 scale_shift_backward_input(channels, image(args.output_grad, batch, index), scale, dx);
             });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::Check;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn backward_agrees_with_differences(pixels in 1usize..20, channels in 1usize..20, invert: bool, seed: u64) {
+            Check::of(Normalize { invert }, &[&[pixels, channels]]).statistics(channels).linear().run(seed);
         }
     }
 }

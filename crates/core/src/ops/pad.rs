@@ -120,3 +120,25 @@ impl Instance for Bound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::Check;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn backward_of_both_agrees_with_differences(
+            size in [1usize..5, 1usize..5], margins: [[u8; 2]; 2], channels in 1usize..20, seed: u64,
+        ) {
+            let margins = margins.map(|pair| pair.map(|margin| usize::from(margin % 3)));
+            let image = [size[0], size[1], channels];
+            Check::of(Pad { margins }, &[&image]).linear().run(seed);
+            let [[top, bottom], [left, right]] = margins;
+            let image = [size[0] + top + bottom, size[1] + left + right, channels];
+            Check::of(Crop { margins }, &[&image]).linear().run(seed);
+        }
+    }
+}

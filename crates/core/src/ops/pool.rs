@@ -169,3 +169,36 @@ impl Instance for Bound {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::Check;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn backward_agrees_with_differences(
+            image in [3usize..7, 3usize..7, 1usize..20],
+            size in [1usize..4, 1usize..4],
+            strides in [1usize..3, 1usize..3],
+            same: bool,
+            seed: u64,
+        ) {
+            let padding = if same { Padding::Same } else { Padding::Valid };
+            for kind in [PoolKind::Max, PoolKind::Average] {
+                Check::of(Pool { kind, size, strides, padding }, &[&image]).run(seed);
+            }
+        }
+
+        #[test]
+        fn backward_of_the_whole_image_agrees_with_differences(
+            image in [1usize..6, 1usize..6, 1usize..20], keep_dims: bool, seed: u64,
+        ) {
+            for kind in [PoolKind::Max, PoolKind::Average] {
+                Check::of(GlobalPool { kind, keep_dims }, &[&image]).run(seed);
+            }
+        }
+    }
+}

@@ -51,3 +51,20 @@ impl Instance for Bound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::Check;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn backward_agrees_with_differences(shape in [1usize..5, 1usize..5, 1usize..9], seed: u64) {
+            let [height, width, channels] = shape;
+            let op = Reshape { shape: vec![channels, height * width] };
+            Check::of(op, &[&shape]).linear().run(seed);
+        }
+    }
+}

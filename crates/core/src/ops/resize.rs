@@ -87,3 +87,22 @@ impl Instance for Bound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::Check;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn backward_agrees_with_differences(
+            image in [1usize..6, 1usize..6, 1usize..9], height in 1usize..9, width in 1usize..9, seed: u64,
+        ) {
+            for method in [ResizeMethod::Nearest, ResizeMethod::Bilinear] {
+                Check::of(Resize { height, width, method }, &[&image]).linear().run(seed);
+            }
+        }
+    }
+}

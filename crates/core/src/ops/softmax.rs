@@ -54,3 +54,18 @@ impl Instance for Bound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::Check;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn backward_agrees_with_differences(rows in 1usize..6, width in 2usize..20, seed: u64) {
+            Check::of(Softmax, &[&[rows, width]]).run(seed);
+        }
+    }
+}

@@ -58,3 +58,39 @@ impl Instance for Bound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::Check;
+    use proptest::prelude::*;
+
+    const ALL: [Activation; 16] = [
+        Activation::Linear,
+        Activation::Relu { max: f32::INFINITY, negative_slope: 0.0, threshold: 0.0 },
+        Activation::Relu { max: 6.0, negative_slope: 0.25, threshold: 1.0 },
+        Activation::Sigmoid,
+        Activation::Tanh,
+        Activation::Silu,
+        Activation::HardSigmoid,
+        Activation::HardSilu,
+        Activation::Elu { alpha: 0.7 },
+        Activation::Selu,
+        Activation::Gelu,
+        Activation::GeluTanh,
+        Activation::Softplus,
+        Activation::Softsign,
+        Activation::Exponential,
+        Activation::LeakyRelu { negative_slope: 0.2 },
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(6))]
+        #[test]
+        fn backward_of_every_activation_agrees_with_differences(len in 1usize..70, seed: u64) {
+            for activation in ALL {
+                Check::of(Unary { activation }, &[&[len]]).up_to(512).images(3).run(seed);
+            }
+        }
+    }
+}

@@ -24,6 +24,9 @@ pub enum Padding {
     },
 }
 
+/// No window spans more rows or columns.
+const LONGEST: usize = 1 << 14;
+
 /// The window of `size` over an image `[height, width, channels]`.
 pub(crate) fn window(
     input: &[usize],
@@ -37,6 +40,10 @@ pub(crate) fn window(
     };
     if [size, strides, dilation].as_flattened().contains(&0) {
         return Err(format!("size {size:?}, strides {strides:?} and dilation {dilation:?} must be above 0"));
+    }
+    // what a window spans is padded: a damaged file may ask for more than can be held
+    if [0, 1].iter().any(|axis| (size[*axis] - 1).saturating_mul(dilation[*axis]) > LONGEST) {
+        return Err(format!("a window of {size:?} with dilation {dilation:?} is too large"));
     }
     let (pad_top, pad_bottom, pad_left, pad_right) = match padding {
         Padding::Explicit { top, bottom, left, right } => (top, bottom, left, right),

@@ -102,6 +102,12 @@ impl RunFolder {
                 path.display()
             )));
         }
+        if path.is_file() {
+            return Err(Error::Setting(format!(
+                "`{}` is a file\nhelp: give a folder for the run with -o; it is made if it is not there",
+                path.display()
+            )));
+        }
         std::fs::create_dir_all(path).map_err(|source| Error::io(path, source))?;
         let file = path.join("metrics.jsonl");
         let metrics = File::create(&file).map_err(|source| Error::io(&file, source))?;

@@ -58,7 +58,9 @@ fn refuse_foreign_paths(path: &Path, archive: &mut ZipArchive<Cursor<Vec<u8>>>) 
             )
         })?;
         let name = entry.name().map(|name| name.into_owned()).unwrap_or_default();
-        if entry.enclosed_name().is_none() || name.split(['/', '\\']).any(|part| part == "..") {
+        let is_absolute = name.starts_with(['/', '\\']);
+        if is_absolute || entry.enclosed_name().is_none() || name.split(['/', '\\']).any(|part| part == "..")
+        {
             return Err(Error::format(
                 path,
                 format!(

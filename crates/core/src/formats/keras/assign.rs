@@ -1,7 +1,7 @@
 //! From a file's tensors to a model's weights: every weight is filled, or the load fails with the list of those
 //! that are not.
 
-use crate::formats::hdf5::tensor;
+use crate::formats::hdf5::{shape, tensor};
 use crate::graph::{Graph, Handle, WantedWeight, Weights};
 use crate::{Error, Result};
 use hdf5_pure::Dataset;
@@ -29,14 +29,15 @@ pub(super) fn assign(
             }
             continue;
         };
-        let value = tensor(path, name, dataset)?;
-        if value.shape != wanted.spec.shape {
+        let found = shape(path, name, dataset)?;
+        if found != wanted.spec.shape {
             wrong.push(format!(
-                "`{}` wants shape {:?}, `{name}` in the file has shape {:?}",
-                wanted.path, wanted.spec.shape, value.shape
+                "`{}` wants shape {:?}, `{name}` in the file has shape {found:?}",
+                wanted.path, wanted.spec.shape
             ));
             continue;
         }
+        let value = tensor(path, name, dataset, &found)?;
         used.insert(name.clone());
         weights.insert(wanted.path, Handle::new(value));
     }

@@ -263,13 +263,10 @@ fn input_layer(extents: Vec<Option<usize>>) -> Layer {
     Layer { name: "input_layer".to_owned(), trainable: true, body: Body::Kind(Box::new(kind)), config }
 }
 
-/// Why a class cannot be run, and what helps.
+/// Why a class cannot be run.
 fn reason(class: &str) -> String {
     match class {
-        "Lambda" => {
-            "a Lambda layer holds Python code, which is never run; keep the layers below it with --keep LAYER"
-                .to_owned()
-        }
-        _ => "keep the layers below it with --keep LAYER; `frostline inspect` lists them".to_owned(),
+        "Lambda" => "a Lambda layer holds Python code, which is never run".to_owned(),
+        _ => String::new(),
     }
 }

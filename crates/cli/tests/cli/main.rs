@@ -1,0 +1,10 @@
+//! The binary as its user meets it: exit status, messages, files.
+
+mod arguments;
+mod data;
+mod files;
+mod models;
+mod run;
+mod run_folder;
+mod train;
+mod workflow;

@@ -1,0 +1,56 @@
+//! Where a model can be cut.
+
+use super::{Body, Graph};
+use crate::Error;
+
+impl Graph {
+    /// The paths of the layers at which the model can be cut: the layer's output is all that the layers above it
+    /// read. Input layers are none. Layers of nested models count where the nested model itself is passed by
+    /// nothing and has one input and one output.
+    pub fn cut_points(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        self.collect_cut_points("", &mut found);
+        found
+    }
+
+    fn collect_cut_points(&self, group: &str, found: &mut Vec<String>) {
+        for (index, call) in self.calls.iter().enumerate() {
+            let layer = &self.layers[call.layer];
+            let path = super::join(group, &layer.name);
+            let once = self.calls.iter().filter(|other| other.layer == call.layer).count() == 1;
+            if once && !call.inputs.is_empty() && self.separates(index) {
+                match &layer.body {
+                    Body::Model(inner) if inner.inputs.len() == 1 && inner.outputs.len() == 1 => {
+                        inner.collect_cut_points(&path, found);
+                    }
+                    Body::Kind(_) => found.push(path),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Whether every way from an input to an output leads through this call. (The order of the calls says nothing: an
+    /// input that is read only above may stand anywhere in it.)
+    fn separates(&self, call: usize) -> bool {
+        let mut reached = vec![false; self.calls.len()];
+        for (index, other) in self.calls.iter().enumerate() {
+            reached[index] =
+                index != call && (other.inputs.is_empty() || other.inputs.iter().any(|id| reached[id.call]));
+        }
+        !self.outputs.iter().any(|id| reached[id.call])
+    }
+
+    /// The error for a layer that cannot be run: why, and the highest place below it where the model can be cut.
+    pub(super) fn cannot_run(&self, path: &str, class_name: &str, reason: &str) -> Error {
+        let counted = self.counted_paths();
+        let below = counted.iter().position(|other| other == path).unwrap_or(0);
+        let cuts = self.cut_points();
+        let advice = match counted[..below].iter().rev().find(|layer| cuts.contains(layer)) {
+            Some(cut) => format!("keep the layers below it with --keep {cut}"),
+            None => "there is no layer below it that the model could be cut at".to_owned(),
+        };
+        let help = if reason.is_empty() { advice } else { format!("{reason}; {advice}") };
+        Error::Unsupported { layer: path.to_owned(), class_name: class_name.to_owned(), help }
+    }
+}

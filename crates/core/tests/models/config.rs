@@ -1,0 +1,78 @@
+//! Layer configs: what is read from a golden is written as it was, and read again as the same.
+
+use crate::golden;
+use frostline::graph::{Body, Graph, Layer};
+use frostline::layers::{Config, read_kind};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+fn each_layer(graph: &Graph, visit: &mut impl FnMut(&Layer)) {
+    for layer in &graph.layers {
+        match &layer.body {
+            Body::Model(inner) => each_layer(inner, visit),
+            _ => visit(layer),
+        }
+    }
+}
+
+/// Equal as JSON, numbers as f32: 1 is 1.0.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a.as_f64().map(|a| a as f32) == b.as_f64().map(|b| b as f32),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            let known = |map: &serde_json::Map<String, Value>| {
+                ["class_name", "config"].map(|key| map.get(key).cloned().unwrap_or_default())
+            };
+            known(a) == known(b) || a == b
+        }
+        _ => a == b,
+    }
+}
+
+#[test]
+fn a_config_that_is_written_is_read_as_the_same_layer() {
+    let mut classes = BTreeSet::new();
+    for (name, model) in golden::models() {
+        each_layer(&model.graph, &mut |layer| {
+            let Body::Kind(kind) = &layer.body else { panic!("{name}: {} cannot be run", layer.name) };
+            let written = kind.config();
+            let config = Config::new(&layer.name, &written);
+            let again =
+                read_kind(kind.class_name(), &config).expect("a known class").expect("a valid config");
+            assert_eq!(format!("{kind:?}"), format!("{again:?}"), "{name}: {}", layer.name);
+            assert_eq!(again.config(), written, "{name}: {}", layer.name);
+            assert_eq!(
+                config.unread(),
+                [] as [String; 0],
+                "{name}: {} writes what it does not read",
+                layer.name
+            );
+            classes.insert(kind.class_name());
+        });
+    }
+    assert!(classes.len() > 30, "the goldens hold only {classes:?}");
+}
+
+#[test]
+fn a_config_is_written_as_keras_wrote_it() {
+    for (name, model) in golden::models() {
+        each_layer(&model.graph, &mut |layer| {
+            let Body::Kind(kind) = &layer.body else { return };
+            for (key, value) in kind.config() {
+                let keras = layer
+                    .config
+                    .get(&key)
+                    .unwrap_or_else(|| panic!("{name}: Keras has no `{key}` in {}", layer.name));
+                // an initializer's settings that it has by default are left out
+                if !key.ends_with("_initializer") {
+                    assert!(
+                        same(&value, keras),
+                        "{name}: {} `{key}` is {value}, Keras wrote {keras}",
+                        layer.name
+                    );
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,8 @@
+//! Training: a test for each trap that users of other libraries fell into, named after what frostline does.
+
+mod best;
+mod determinism;
+mod frozen;
+mod settings;
+mod stages;
+mod task;
