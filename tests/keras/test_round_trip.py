@@ -22,8 +22,10 @@ def arrays(file, kind):
 
 
 def predict(model, inputs):
+    """The outputs as a list; Keras gives a list where there are several, and only there."""
     outputs = model(inputs if len(inputs) > 1 else inputs[0], training=False)
-    return [keras.ops.convert_to_numpy(y) for y in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
+    outputs = outputs if len(model.outputs) > 1 else [outputs]
+    return [keras.ops.convert_to_numpy(output) for output in outputs]
 
 
 def scramble(model):
@@ -45,6 +47,7 @@ def test_a_golden_model_comes_back_from_every_format(file, frostline, tmp_path):
     np.savez(tmp_path / "outputs.npz", **{n: reference[n] for n in reference if n.startswith(("input_", "output_"))})
 
     def check(found, what):
+        assert [array.shape for array in found] == [array.shape for array in expected]
         difference = max(relative(*pair) for pair in zip(found, expected, strict=True))
         print(f"{file.name} {what}: {difference:.1e}")
         assert difference <= OUTPUT, what
