@@ -5,6 +5,9 @@ use crate::graph::{Body, Form, Graph, Layer, TensorId};
 use crate::layers::HARD_SIGMOID_KERAS_2;
 use serde_json::{Map, Value, json};
 
+/// Classes whose constructor in Keras takes no `trainable`.
+const NO_TRAINABLE: &[&str] = &["InputLayer", "SpatialDropout2D"];
+
 /// Which of Keras 3's two writers is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
@@ -64,7 +67,11 @@ fn functional(graph: &Graph, style: Style) -> Result<Value, String> {
         }
         layers.push(written);
     }
-    let ends = |ids: &[TensorId]| -> Vec<Value> { ids.iter().map(|id| history(graph, *id)).collect() };
+    // a list of one would make the model return a list, on which no layer can be called
+    let ends = |ids: &[TensorId]| match ids {
+        [one] => history(graph, *one),
+        ids => ids.iter().map(|id| history(graph, *id)).collect(),
+    };
     Ok(json!({
         "name": graph.name,
         "trainable": true,
@@ -96,14 +103,14 @@ fn tensor(graph: &Graph, shapes: &[Vec<Vec<usize>>], id: TensorId) -> Value {
 }
 
 fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
-    let (class_name, is_input) = match &layer.body {
+    let class_name = match &layer.body {
         Body::Model(inner) => {
             let mut written = model(inner, style)?;
             written["config"]["name"] = json!(layer.name);
             written["config"]["trainable"] = json!(layer.trainable);
             return Ok(written);
         }
-        Body::Kind(kind) => (kind.class_name(), kind.class_name() == "InputLayer"),
+        Body::Kind(kind) => kind.class_name(),
         Body::Unsupported { class_name, .. } => {
             return Err(format!(
                 "layer `{}` is a `{class_name}`, which frostline does not know and cannot write\nhelp: keep the layers below it",
@@ -113,7 +120,7 @@ fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
     };
     let mut config = Map::new();
     config.insert("name".to_owned(), json!(layer.name));
-    if !is_input {
+    if !NO_TRAINABLE.contains(&class_name) {
         config.insert("trainable".to_owned(), json!(layer.trainable));
     }
     config.insert("dtype".to_owned(), json!("float32"));
