@@ -5,9 +5,7 @@ use crate::Failure;
 use crate::args::Demo;
 use crate::console::{Console, table};
 use frostline::data;
-use frostline::fit::{
-    CacheLimit, Metric, PretrainedWeights, Recipe, StageRecipe, Validation, prepare, silent,
-};
+use frostline::fit::{Caching, Metric, PretrainedWeights, Recipe, StageRecipe, Validation, prepare, silent};
 use frostline::formats;
 use frostline::freeze::Unfreeze;
 use serde_json::json;
@@ -44,7 +42,7 @@ pub(crate) fn run(command: &Demo, seed: u64, console: &Console) -> Result<(), Fa
                 arm.recipe.clone(),
                 &Validation::Auto,
                 seed,
-                CacheLimit::default(),
+                Caching::default(),
                 &silent,
             )?;
             let trained = prepared.train(&silent)?;

@@ -7,8 +7,7 @@ use crate::evaluate::print_classes;
 use crate::images::load;
 use frostline::data;
 use frostline::fit::{
-    CacheLimit, Event, GradualRecipe, Head, PretrainedWeights, Recipe, StageRecipe, Trained, Validation,
-    prepare,
+    Caching, Event, GradualRecipe, Head, PretrainedWeights, Recipe, StageRecipe, Trained, Validation, prepare,
 };
 use frostline::freeze::Unfreeze;
 use frostline::report::{Provenance, RunFolder, RunRecord};
@@ -29,7 +28,7 @@ pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), F
         (Head::Keep, Some(classes)) => data::open_for(&command.data, classes)?,
         _ => data::open(&command.data)?,
     };
-    let cache = if command.no_cache { CacheLimit::NOTHING } else { CacheLimit(command.cache_limit) };
+    let cache = if command.no_cache { Caching::Nothing } else { Caching::Memory(command.cache_limit) };
     let validation = validation(command.val.as_deref());
     let show = |event: &Event<'_>| console.show(event);
     let mut prepared = prepare(&model, dataset, recipe, &validation, seed, cache, &show)?;

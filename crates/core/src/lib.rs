@@ -5,6 +5,7 @@
 //! makes a `engine::Plan` from both, which owns the freeze setting it was made from; `fit` trains it in
 //! stages and proves that what was frozen stayed frozen.
 
+pub mod cache;
 pub mod compile;
 pub mod data;
 pub mod engine;

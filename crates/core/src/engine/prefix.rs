@@ -45,6 +45,11 @@ impl Prefix {
         &self.program
     }
 
+    /// The values of its weights, folded.
+    pub fn constants(&self) -> &Constants {
+        &self.constants
+    }
+
     /// The f32 of one image's inputs, all inputs one after the other.
     pub fn input_len(&self) -> usize {
         self.program.inputs.iter().map(|value| len(self.program.shape(*value))).sum()

@@ -1,13 +1,16 @@
 //! Scores of a model on examples.
 
-use super::{ClassReport, Event, LossSetting, Metric, Observer, Outputs, Scores, Source, TargetColumn};
+use super::caching::Keeper;
+use super::features::Features;
+use super::{Caching, ClassReport, LossSetting, Metric, Observer, Outputs, Scores, Source, TargetColumn};
 use crate::Result;
 use crate::compile::compile_inference;
 use crate::data::Example;
+use crate::engine::Plan;
 use crate::graph::{Body, Graph, Model};
 
-/// Images that are loaded and predicted at a time.
-const CHUNK: usize = 64;
+/// Images that are predicted at a time.
+pub(super) const CHUNK: usize = 64;
 
 /// What a model scores.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,14 +31,32 @@ pub fn evaluate(
     metrics: &[Metric],
     observe: Observer<'_>,
 ) -> Result<Evaluation> {
-    let mut plan = compile_inference(model, &[source.pipeline.input().to_vec()])?;
+    let plan = compile_inference(model, &[source.pipeline.input().to_vec()])?;
+    score(plan, model, &Caching::default(), source, examples, part, loss, metrics, observe)
+}
+
+/// Scores the predictions of a plan, from rows that are kept where there are such.
+pub(super) fn score(
+    mut plan: Plan,
+    model: &Model,
+    caching: &Caching,
+    source: Source<'_>,
+    examples: &[Example],
+    part: &str,
+    loss: &LossSetting,
+    metrics: &[Metric],
+    observe: Observer<'_>,
+) -> Result<Evaluation> {
+    let mut keeper = Keeper::of(caching, &plan, source.pipeline, &model.graph.name)?;
+    let mut features = Features::new(source, examples, part, plan.prefix(), None, &mut keeper);
+    features.prepare(plan.prefix(), 0, &mut keeper, observe)?;
+    let row_len = plan.prefix().row_len();
+    let mut rows = vec![0.0; CHUNK.min(examples.len()) * row_len];
     let mut outputs = Vec::new();
-    let mut pixels = vec![0.0; CHUNK.min(examples.len()) * source.pipeline.row_len()];
-    for (index, chunk) in examples.chunks(CHUNK).enumerate() {
-        let pixels = &mut pixels[..chunk.len() * source.pipeline.row_len()];
-        source.pipeline.load_rows(source.dataset, &chunk.iter().collect::<Vec<_>>(), None, pixels)?;
-        outputs.extend(plan.predict(pixels, chunk.len()).swap_remove(0));
-        observe(&Event::Features { part, done: index * CHUNK + chunk.len(), images: examples.len() });
+    for chunk in Vec::from_iter(0..examples.len()).chunks(CHUNK) {
+        let rows = &mut rows[..chunk.len() * row_len];
+        features.gather(plan.prefix(), chunk, 0, &mut keeper, rows)?;
+        outputs.extend(plan.predict_rows(rows, chunk.len()).swap_remove(0));
     }
     let width = outputs.len() / examples.len().max(1);
     let targets = TargetColumn::of(examples);

@@ -1,13 +1,19 @@
 //! The rows that a suffix trains on: what comes out of the frozen prefix, computed once and kept, or computed again
-//! where the limit does not allow it. A row depends on its image and its view alone, so both give the same bits.
+//! where there is no room. A row depends on its image and its view alone, so both give the same bits.
 
+use super::caching::Keeper;
 use super::{Event, Observer};
 use crate::Result;
-use crate::data::{Dataset, Example, Pipeline, ViewSeed};
+use crate::cache::{RowKey, Store};
+use crate::data::{DataError, Dataset, Example, Pipeline, ViewSeed};
 use crate::engine::Prefix;
+use rayon::prelude::*;
+use std::collections::HashSet;
 
 /// Images that are decoded and taken through the prefix at a time.
 const CHUNK: usize = 64;
+/// Bytes of rows that are written at a time.
+const SHARD: usize = 64 << 20;
 
 /// Examples and how they are loaded.
 #[derive(Clone, Copy, Debug)]
@@ -16,22 +22,6 @@ pub struct Source<'a> {
     pub dataset: &'a Dataset,
     /// Decode, resize, augment, preprocess.
     pub pipeline: &'a Pipeline,
-}
-
-/// How many bytes of features may be kept in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CacheLimit(pub u64);
-
-impl CacheLimit {
-    /// Nothing is kept: every epoch computes the prefix again.
-    pub const NOTHING: CacheLimit = CacheLimit(0);
-}
-
-impl Default for CacheLimit {
-    /// 10 GiB.
-    fn default() -> Self {
-        Self(10 << 30)
-    }
 }
 
 /// Random views of each image: the seed that draws them, and how many there are.
@@ -45,58 +35,93 @@ pub(super) struct Views {
 pub(super) struct Features<'a> {
     source: Source<'a>,
     examples: &'a [Example],
-    part: &'static str,
+    part: &'a str,
     row_len: usize,
     views: Option<Views>,
-    /// For each view the rows of all examples; empty until they are computed. `None` where the limit is too low.
-    kept: Option<Vec<Vec<f32>>>,
+    kept: Kept,
     pixels: Vec<f32>,
 }
 
+/// What is known of the rows of each view; empty until the view is needed.
+enum Kept {
+    Nothing,
+    Rows(Vec<Vec<f32>>),
+    Keys(Vec<Vec<RowKey>>),
+}
+
 impl<'a> Features<'a> {
-    /// Of `examples`, in views or as they are. What they need is taken off `limit`, if it is enough.
+    /// Of `examples`, in views or as they are. Memory for them is taken off the keeper's, if it is enough.
     pub(super) fn new(
         source: Source<'a>,
         examples: &'a [Example],
-        part: &'static str,
+        part: &'a str,
         prefix: &Prefix,
         views: Option<Views>,
-        limit: &mut CacheLimit,
+        keeper: &mut Keeper,
     ) -> Self {
         let count = views.map_or(1, |views| views.count.max(1));
         let bytes = 4 * (prefix.row_len() * examples.len() * count) as u64;
-        let kept = (bytes <= limit.0).then(|| vec![Vec::new(); count]);
-        if kept.is_some() {
-            limit.0 -= bytes;
-        }
+        let kept = match keeper {
+            Keeper::Memory(left) if bytes <= *left => {
+                *left -= bytes;
+                Kept::Rows(vec![Vec::new(); count])
+            }
+            Keeper::Memory(_) => Kept::Nothing,
+            Keeper::Disk(_) => Kept::Keys(vec![Vec::new(); count]),
+        };
         Self { source, examples, part, row_len: prefix.row_len(), views, kept, pixels: Vec::new() }
     }
 
-    /// The bytes that are kept.
+    /// The bytes of the rows that are kept.
     pub(super) fn bytes(&self) -> u64 {
-        self.kept.iter().flatten().map(|rows| 4 * rows.len() as u64).sum()
+        match &self.kept {
+            Kept::Nothing => 0,
+            Kept::Rows(rows) => rows.iter().map(|rows| 4 * rows.len() as u64).sum(),
+            Kept::Keys(keys) => keys.iter().map(|keys| 4 * (self.row_len * keys.len()) as u64).sum(),
+        }
     }
 
-    /// Computes the rows of an epoch's view where they are to be kept and are not there yet.
-    pub(super) fn prepare(&mut self, prefix: &Prefix, epoch: usize, observe: Observer<'_>) -> Result<()> {
-        let view = self.view(epoch);
-        let wanted = match &self.kept {
-            Some(kept) => kept[view].is_empty() && !self.examples.is_empty(),
-            None => false,
-        };
-        if !wanted {
+    /// Computes the rows of an epoch's view that are to be kept and are not there yet.
+    pub(super) fn prepare(
+        &mut self,
+        prefix: &Prefix,
+        epoch: usize,
+        keeper: &mut Keeper,
+        observe: Observer<'_>,
+    ) -> Result<()> {
+        let (view, all) = (self.view(epoch), 0..self.examples.len());
+        if all.is_empty() {
             return Ok(());
         }
-        let images = self.examples.len();
-        let mut rows = vec![0.0; images * self.row_len];
-        let indices: Vec<usize> = (0..images).collect();
-        for (chunk, rows) in indices.chunks(CHUNK).zip(rows.chunks_mut(CHUNK * self.row_len)) {
-            self.compute(prefix, chunk, view, rows)?;
-            let done = chunk.last().map_or(0, |last| last + 1);
-            observe(&Event::Features { part: self.part, done, images });
-        }
-        if let Some(kept) = &mut self.kept {
-            kept[view] = rows;
+        match (&self.kept, keeper) {
+            (Kept::Rows(kept), _) if kept[view].is_empty() => {
+                let mut rows = vec![0.0; all.len() * self.row_len];
+                self.compute(prefix, &Vec::from_iter(all), view, &mut rows, observe)?;
+                if let Kept::Rows(kept) = &mut self.kept {
+                    kept[view] = rows;
+                }
+            }
+            (Kept::Keys(keys), Keeper::Disk(store)) if keys[view].is_empty() => {
+                let keys = self.keys(view)?;
+                let mut seen = HashSet::new();
+                let missing: Vec<usize> =
+                    all.filter(|index| !store.contains(&keys[*index]) && seen.insert(keys[*index])).collect();
+                for indices in missing.chunks((SHARD / (4 * self.row_len).max(1)).max(1)) {
+                    let mut rows = vec![0.0; indices.len() * self.row_len];
+                    self.compute(prefix, indices, view, &mut rows, observe)?;
+                    let keys: Vec<RowKey> = indices.iter().map(|index| keys[*index]).collect();
+                    if !store.append(&keys, &rows)? {
+                        observe(&Event::Note(
+                            "the feature cache is too small for these features, which are computed in every epoch; raise --cache-limit",
+                        ));
+                        break;
+                    }
+                }
+                if let Kept::Keys(kept) = &mut self.kept {
+                    kept[view] = keys;
+                }
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -107,32 +132,95 @@ impl<'a> Features<'a> {
         prefix: &Prefix,
         indices: &[usize],
         epoch: usize,
+        keeper: &mut Keeper,
         rows: &mut [f32],
     ) -> Result<()> {
         let view = self.view(epoch);
-        match &self.kept {
-            Some(kept) => {
+        match (&self.kept, keeper) {
+            (Kept::Rows(kept), _) => {
                 for (index, row) in indices.iter().zip(rows.chunks_exact_mut(self.row_len)) {
                     row.copy_from_slice(&kept[view][index * self.row_len..][..self.row_len]);
                 }
                 Ok(())
             }
-            None => self.compute(prefix, indices, view, rows),
+            (Kept::Keys(keys), Keeper::Disk(store)) => {
+                let mut missing = Vec::new();
+                for (position, row) in rows.chunks_exact_mut(self.row_len).enumerate() {
+                    if !store.read(&keys[view][indices[position]], row) {
+                        missing.push(position);
+                    }
+                }
+                self.fill(prefix, indices, &missing, view, store, rows)
+            }
+            _ => self.compute(prefix, indices, view, rows, &super::silent),
         }
+    }
+
+    /// Computes the rows at these positions of a batch, and stores them in the place of those that were damaged.
+    fn fill(
+        &mut self,
+        prefix: &Prefix,
+        indices: &[usize],
+        missing: &[usize],
+        view: usize,
+        store: &mut Store,
+        rows: &mut [f32],
+    ) -> Result<()> {
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<usize> = missing.iter().map(|position| indices[*position]).collect();
+        let mut computed = vec![0.0; wanted.len() * self.row_len];
+        self.compute(prefix, &wanted, view, &mut computed, &super::silent)?;
+        for (position, row) in missing.iter().zip(computed.chunks_exact(self.row_len)) {
+            rows[position * self.row_len..][..self.row_len].copy_from_slice(row);
+        }
+        if let Kept::Keys(keys) = &self.kept {
+            let keys: Vec<RowKey> = wanted.iter().map(|index| keys[view][*index]).collect();
+            store.append(&keys, &computed)?;
+        }
+        Ok(())
     }
 
     fn view(&self, epoch: usize) -> usize {
         self.views.map_or(0, |views| epoch % views.count.max(1))
     }
 
-    fn compute(&mut self, prefix: &Prefix, indices: &[usize], view: usize, rows: &mut [f32]) -> Result<()> {
-        let examples: Vec<&Example> = indices.iter().map(|index| &self.examples[*index]).collect();
+    /// The keys of all rows of a view.
+    fn keys(&self, view: usize) -> Result<Vec<RowKey>> {
         let Source { dataset, pipeline } = self.source;
-        self.pixels.resize(CHUNK.max(indices.len()) * pipeline.row_len(), 0.0);
-        let pixels = &mut self.pixels[..indices.len() * pipeline.row_len()];
+        let key = |example: &Example| {
+            let content = dataset.content_hash(example)?;
+            // what `Pipeline::load` draws a view from
+            let drawn = self.views.map(|views| {
+                let (augment, range) = (&pipeline.augment, dataset.value_range());
+                format!("{augment:?} {range:?} {} {view} {}", views.seed, example.name)
+            });
+            Ok(RowKey::new(&content, drawn.as_deref()))
+        };
+        Ok(self.examples.par_iter().map(key).collect::<Result<_, DataError>>()?)
+    }
+
+    fn compute(
+        &mut self,
+        prefix: &Prefix,
+        indices: &[usize],
+        view: usize,
+        rows: &mut [f32],
+        observe: Observer<'_>,
+    ) -> Result<()> {
+        let Source { dataset, pipeline } = self.source;
         let seed = self.views.map(|views| ViewSeed { seed: views.seed, view: view as u64 });
-        pipeline.load_rows(dataset, &examples, seed, pixels)?;
-        prefix.run(pixels, rows);
+        self.pixels.resize(CHUNK.min(self.examples.len()) * pipeline.row_len(), 0.0);
+        let mut done = 0;
+        for (chunk, rows) in indices.chunks(CHUNK).zip(rows.chunks_mut(CHUNK * self.row_len)) {
+            let examples: Vec<&Example> = chunk.iter().map(|index| &self.examples[*index]).collect();
+            let pixels = &mut self.pixels[..chunk.len() * pipeline.row_len()];
+            pipeline.load_rows(dataset, &examples, seed, pixels)?;
+            prefix.run(pixels, rows);
+            done += chunk.len();
+            observe(&Event::Features { part: self.part, done, images: indices.len() });
+        }
         Ok(())
     }
 }

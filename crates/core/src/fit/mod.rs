@@ -4,6 +4,7 @@
 //! loss from it; [`Prepared::train`] runs the stages. Each [`Stage`] compiles its own plan from its own freeze
 //! setting, computes what lies below the boundary once, and restores the best weights at its end.
 
+mod caching;
 mod certificate;
 mod class_weights;
 mod evaluate;
@@ -26,10 +27,11 @@ mod task;
 mod text;
 mod train;
 
+pub use caching::Caching;
 pub use certificate::{Certificate, Hashes, frozen_hashes};
 pub use class_weights::ClassWeights;
 pub use evaluate::{Evaluation, evaluate, returns};
-pub use features::{CacheLimit, Source};
+pub use features::Source;
 pub use gradual::blocks;
 pub use loss::{Loss, LossSetting, Outputs, Targets};
 pub use metrics::{ClassReport, ClassScore, Metric, predicted_class};

@@ -2,7 +2,7 @@
 
 use super::evaluate::returns;
 use super::{
-    CacheLimit, Event, Head, LossSetting, Observer, Outputs, PretrainedWeights, Recipe, Setting, Task,
+    Caching, Event, Head, LossSetting, Observer, Outputs, PretrainedWeights, Recipe, Setting, Task,
     input_shape, preprocess_of, resize_of,
 };
 use crate::data::{Dataset, Pipeline, Preprocess, SkipReport, check_all};
@@ -53,7 +53,7 @@ pub fn prepare(
     recipe: Recipe,
     validation: &Validation,
     seed: u64,
-    cache: CacheLimit,
+    caching: Caching,
     observe: Observer<'_>,
 ) -> Result<Prepared> {
     recipe.check()?;
@@ -126,7 +126,7 @@ pub fn prepare(
         patience: recipe.patience,
         views: recipe.views,
         seed,
-        cache,
+        caching,
         ..Setting::new(LossSetting { loss, label_smoothing: recipe.label_smoothing }, from, metric)
     };
     if !dataset.is_regression() {

@@ -1,6 +1,6 @@
 //! The settings that all stages of a training share.
 
-use super::{CacheLimit, ClassWeights, LossSetting, Metric, OptimizerKind, Outputs, Schedule};
+use super::{Caching, ClassWeights, LossSetting, Metric, OptimizerKind, Outputs, Schedule};
 
 /// Everything but the stage's own freeze, epochs and rates.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,8 +31,8 @@ pub struct Setting {
     pub views: usize,
     /// Decides the order of images, dropout and views.
     pub seed: u64,
-    /// How many bytes of features may be kept.
-    pub cache: CacheLimit,
+    /// Where the rows of frozen layers are kept.
+    pub caching: Caching,
 }
 
 impl Setting {
@@ -52,7 +52,7 @@ impl Setting {
             patience: None,
             views: 4,
             seed: 0,
-            cache: CacheLimit::default(),
+            caching: Caching::default(),
         }
     }
 

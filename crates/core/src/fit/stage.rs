@@ -135,8 +135,7 @@ impl<'a> Trainer<'a> {
             trained,
             steps,
         });
-        let mut limit = self.setting.cache;
-        let mut run = StageRun::new(self, stage, &mut plan, batch, seed, &mut limit);
+        let mut run = StageRun::new(self, stage, &mut plan, batch, seed)?;
         let (mut watch, mut report) =
             (Watch::new(self.setting.metric.higher_is_better()), run.report(&plan, trained));
         let mut best: Option<Vec<(String, Vec<f32>)>> = None;

@@ -1,10 +1,11 @@
 //! A stage at work: its epochs and steps.
 
+use super::caching::Keeper;
 use super::features::{Features, Views};
 use super::scores::compute;
 use super::{
-    CacheLimit, EpochRecord, Event, Observer, Optimizer, Outputs, Scores, Setting, Stage, StageReport,
-    TargetColumn, Targets, Trainer, Watch, clip_global_norm,
+    EpochRecord, Event, Observer, Optimizer, Outputs, Scores, Setting, Stage, StageReport, TargetColumn,
+    Targets, Trainer, Watch, clip_global_norm,
 };
 use crate::Result;
 use crate::data::shuffled;
@@ -18,6 +19,7 @@ pub(super) struct StageRun<'a> {
     observe: Observer<'a>,
     train: Features<'a>,
     val: Features<'a>,
+    keeper: Keeper,
     train_targets: TargetColumn,
     val_targets: TargetColumn,
     class_weights: Option<Vec<f32>>,
@@ -40,15 +42,15 @@ impl<'a> StageRun<'a> {
         plan: &mut Plan,
         batch: usize,
         seed: u64,
-        limit: &mut CacheLimit,
-    ) -> Self {
+    ) -> Result<Self> {
         let Trainer { source, train, val, setting, .. } = *trainer;
         let views = (!source.pipeline.augment.is_identity())
             .then_some(Views { seed: setting.seed, count: setting.views });
+        let mut keeper = Keeper::of(&setting.caching, plan, source.pipeline, &trainer.model.graph.name)?;
         let prefix = plan.prefix();
         // the validation images are few and are needed in every epoch: they come first
-        let val_features = Features::new(source, val, "val", prefix, None, limit);
-        let train_features = Features::new(source, train, "train", prefix, views, limit);
+        let val_features = Features::new(source, val, "val", prefix, None, &mut keeper);
+        let train_features = Features::new(source, train, "train", prefix, views, &mut keeper);
         let is_reused =
             |path: &str| path.rsplit_once('/').is_some_and(|(layer, _)| trainer.reused.contains(layer));
         let rows = vec![0.0; batch * prefix.row_len()];
@@ -62,12 +64,13 @@ impl<'a> StageRun<'a> {
             .as_ref()
             .map(|weights| weights.weights(&source.dataset.class_counts(train)));
         let train_targets = TargetColumn::of(train);
-        Self {
+        Ok(Self {
             stage,
             setting,
             observe: trainer.observe,
             train: train_features,
             val: val_features,
+            keeper,
             batch_targets: train_targets.clone(),
             train_targets,
             val_targets: TargetColumn::of(val),
@@ -80,7 +83,7 @@ impl<'a> StageRun<'a> {
             rows,
             sample_weights: Vec::new(),
             gradient: Vec::new(),
-        }
+        })
     }
 
     pub(super) fn report(&self, plan: &Plan, trained: usize) -> StageReport {
@@ -107,7 +110,7 @@ impl<'a> StageRun<'a> {
 
     /// Trains one epoch. Returns its scores and the head's rate at its end.
     pub(super) fn epoch(&mut self, plan: &mut Plan, epoch: usize, plateau: f32) -> Result<(Scores, f32)> {
-        self.train.prepare(plan.prefix(), epoch - 1, self.observe)?;
+        self.train.prepare(plan.prefix(), epoch - 1, &mut self.keeper, self.observe)?;
         let order = match self.setting.shuffle {
             true => shuffled(self.images, self.seed, epoch as u64),
             false => (0..self.images).collect(),
@@ -120,7 +123,7 @@ impl<'a> StageRun<'a> {
         for (index, chunk) in order.chunks(self.batch).enumerate() {
             let step = (epoch as u64 - 1) * steps + index as u64;
             let rows = &mut self.rows[..chunk.len() * row_len];
-            self.train.gather(plan.prefix(), chunk, epoch - 1, rows)?;
+            self.train.gather(plan.prefix(), chunk, epoch - 1, &mut self.keeper, rows)?;
             self.train_targets.gather(chunk, &mut self.batch_targets);
             let images = chunk.len();
             let suffix = plan.suffix();
@@ -195,7 +198,7 @@ impl<'a> StageRun<'a> {
     }
 
     pub(super) fn validate(&mut self, plan: &mut Plan) -> Result<Scores> {
-        self.val.prepare(plan.prefix(), 0, self.observe)?;
+        self.val.prepare(plan.prefix(), 0, &mut self.keeper, self.observe)?;
         let images = match &self.val_targets {
             TargetColumn::Classes(classes) => classes.len(),
             TargetColumn::Values { width, values } => values.len() / width.max(&1),
@@ -205,7 +208,7 @@ impl<'a> StageRun<'a> {
         let mut outputs = Vec::new();
         for chunk in indices.chunks(self.batch) {
             let rows = &mut self.rows[..chunk.len() * row_len];
-            self.val.gather(plan.prefix(), chunk, 0, rows)?;
+            self.val.gather(plan.prefix(), chunk, 0, &mut self.keeper, rows)?;
             outputs.extend_from_slice(plan.suffix().predict(rows, chunk.len()));
         }
         let width = outputs.len() / images.max(1);

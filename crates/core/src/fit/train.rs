@@ -1,10 +1,12 @@
 //! Runs the stages of a prepared training, and scores what comes out.
 
+use super::evaluate::{CHUNK, score};
 use super::gradual::{blocks, improvement, standard_error};
 use super::{
     Certificate, Evaluation, Event, GradualRecipe, Observer, Prepared, Scores, Source, Stage, StageRecipe,
-    StageReport, Trainer, evaluate, frozen_hashes,
+    StageReport, Trainer, frozen_hashes,
 };
+use crate::compile::{Statistics, compile};
 use crate::freeze::{Freeze, Unfreeze};
 use crate::{Error, Result, Tensor};
 
@@ -68,8 +70,12 @@ impl Prepared {
         let test = match self.dataset.test.as_deref() {
             None | Some([]) => None,
             Some(test) => {
-                let (loss, metrics) = (&self.setting.loss, self.setting.metrics());
-                Some(evaluate(&self.model, self.source(), test, "test", loss, &metrics, observe)?)
+                let (setting, shape) = (&self.setting, self.pipeline.input().to_vec());
+                let last = kept.last().cloned().unwrap_or_default();
+                let plan = compile(&self.model, last, &[shape], CHUNK, Statistics::Moving)?;
+                let (loss, metrics) = (&setting.loss, setting.metrics());
+                let (model, caching) = (&self.model, &setting.caching);
+                Some(score(plan, model, caching, self.source(), test, "test", loss, &metrics, observe)?)
             }
         };
         let newest = |of: fn(&StageReport) -> Option<&Scores>| {

@@ -1,7 +1,7 @@
 //! What is kept is the best, and what went wrong is said.
 
 use crate::task::{backbone, recipe, run, run_with, stage};
-use frostline::fit::{CacheLimit, Event, Recipe, Validation, evaluate};
+use frostline::fit::{Caching, Event, Recipe, Validation, evaluate};
 use frostline::freeze::Unfreeze;
 
 /// Far too high: the first steps help, the later ones do not.
@@ -53,7 +53,7 @@ fn a_loss_that_is_no_number_is_reported_and_the_weights_before_it_are_kept() {
     // the first epoch is sound; then the rate is without bounds
     let lost = |validation: &Validation, stages| {
         let optimizer = "sgd".parse().expect("an optimizer");
-        run_with(&backbone(), Recipe { optimizer, ..recipe(stages) }, validation, 0, CacheLimit::default())
+        run_with(&backbone(), Recipe { optimizer, ..recipe(stages) }, validation, 0, Caching::default())
     };
     for lr in [1e20, 1e38] {
         // a stage that begins so has nothing to go back to
@@ -81,7 +81,7 @@ fn a_loss_that_is_no_number_is_reported_and_the_weights_before_it_are_kept() {
 fn without_validation_the_last_weights_are_kept() {
     let epochs = |epochs| {
         let recipe = recipe(vec![stage(Unfreeze::Nothing, epochs, 0.01)]);
-        run_with(&backbone(), recipe, &Validation::Fraction(0.0), 0, CacheLimit::default())
+        run_with(&backbone(), recipe, &Validation::Fraction(0.0), 0, Caching::default())
     };
     let run = epochs(3);
     assert_eq!((run.trained().stages[0].best_epoch, run.trained().val.clone()), (3, None));

@@ -1,7 +1,7 @@
 //! One seed, one result: with or without a cache, whatever the number of threads.
 
 use crate::task::{Run, backbone, recipe, run_with, stage};
-use frostline::fit::{CacheLimit, Recipe, Validation};
+use frostline::fit::{Caching, Recipe, Validation};
 use frostline::freeze::Unfreeze;
 
 fn augmented() -> Recipe {
@@ -14,7 +14,7 @@ fn plain() -> Recipe {
     recipe(vec![stage(Unfreeze::Nothing, 3, 0.02), stage(Unfreeze::Highest(3), 2, 0.01)])
 }
 
-fn with(recipe: Recipe, seed: u64, cache: CacheLimit) -> Run {
+fn with(recipe: Recipe, seed: u64, cache: Caching) -> Run {
     let run = run_with(&backbone(), recipe, &Validation::Fraction(0.25), seed, cache);
     run.trained();
     run
@@ -29,8 +29,8 @@ fn is_the_same(a: &Run, b: &Run) {
 #[test]
 fn training_from_the_cache_is_the_same_to_the_last_bit() {
     for recipe in [plain(), augmented()] {
-        let cached = with(recipe.clone(), 3, CacheLimit::default());
-        let computed = with(recipe, 3, CacheLimit::NOTHING);
+        let cached = with(recipe.clone(), 3, Caching::default());
+        let computed = with(recipe, 3, Caching::Nothing);
         assert!(cached.trained().stages.iter().all(|stage| stage.feature_bytes > 0));
         assert!(computed.trained().stages.iter().all(|stage| stage.feature_bytes == 0));
         is_the_same(&cached, &computed);
@@ -39,9 +39,9 @@ fn training_from_the_cache_is_the_same_to_the_last_bit() {
 
 #[test]
 fn a_cache_that_holds_only_the_validation_images_changes_nothing() {
-    let whole = with(plain(), 3, CacheLimit::default());
+    let whole = with(plain(), 3, Caching::default());
     let bytes = whole.trained().stages[0].feature_bytes;
-    let part = with(plain(), 3, CacheLimit(bytes / 2));
+    let part = with(plain(), 3, Caching::Memory(bytes / 2));
     assert!((1..bytes).contains(&part.trained().stages[0].feature_bytes));
     is_the_same(&whole, &part);
 }
@@ -50,7 +50,7 @@ fn a_cache_that_holds_only_the_validation_images_changes_nothing() {
 fn one_thread_and_several_give_the_same_to_the_last_bit() {
     let on = |threads: usize, recipe: Recipe| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
-        pool.install(|| with(recipe, 5, CacheLimit::default()))
+        pool.install(|| with(recipe, 5, Caching::default()))
     };
     for recipe in [plain(), augmented()] {
         let one = on(1, recipe.clone());
@@ -63,18 +63,18 @@ fn one_thread_and_several_give_the_same_to_the_last_bit() {
 #[test]
 fn the_seed_decides_and_nothing_else() {
     for recipe in [plain(), augmented()] {
-        let one = with(recipe.clone(), 1, CacheLimit::default());
-        is_the_same(&one, &with(recipe.clone(), 1, CacheLimit::default()));
-        assert!(one.weights() != with(recipe, 2, CacheLimit::default()).weights());
+        let one = with(recipe.clone(), 1, Caching::default());
+        is_the_same(&one, &with(recipe.clone(), 1, Caching::default()));
+        assert!(one.weights() != with(recipe, 2, Caching::default()).weights());
     }
 }
 
 #[test]
 fn augmentation_is_seeded_views_and_never_frozen_by_the_cache() {
-    let views = |views| with(Recipe { views, ..augmented() }, 4, CacheLimit::default());
+    let views = |views| with(Recipe { views, ..augmented() }, 4, Caching::default());
     let (one, two) = (views(1), views(2));
     assert!(one.weights() != two.weights(), "the second view is the first");
-    assert!(one.weights() != with(plain(), 4, CacheLimit::default()).weights(), "the view is the image");
+    assert!(one.weights() != with(plain(), 4, Caching::default()).weights(), "the view is the image");
     // each view is kept: the cache of two is larger
     let bytes = |run: &Run| run.trained().stages[0].feature_bytes;
     assert!(bytes(&two) > bytes(&one));
@@ -85,7 +85,7 @@ fn augmentation_is_seeded_views_and_never_frozen_by_the_cache() {
 
 #[test]
 fn the_order_of_the_images_changes_with_the_epoch_unless_it_is_told_not_to() {
-    let shuffled = with(plain(), 1, CacheLimit::default());
-    let fixed = with(Recipe { shuffle: false, ..plain() }, 1, CacheLimit::default());
+    let shuffled = with(plain(), 1, Caching::default());
+    let fixed = with(Recipe { shuffle: false, ..plain() }, 1, Caching::default());
     assert!(shuffled.weights() != fixed.weights());
 }

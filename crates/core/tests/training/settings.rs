@@ -1,7 +1,7 @@
 //! Settings do what they say: rates by group, class weights, smoothing, clipping, warm-up.
 
 use crate::task::{Run, backbone, bits, recipe, run, run_with, stage};
-use frostline::fit::{CacheLimit, ClassWeights, Head, Recipe, StageRecipe, Validation};
+use frostline::fit::{Caching, ClassWeights, Head, Recipe, StageRecipe, Validation};
 use frostline::freeze::Unfreeze;
 
 fn sgd(stage: StageRecipe) -> Recipe {
@@ -10,7 +10,7 @@ fn sgd(stage: StageRecipe) -> Recipe {
 
 /// One epoch of one step without validation.
 fn one_step(recipe: Recipe) -> Run {
-    let run = run_with(&backbone(), recipe, &Validation::Fraction(0.0), 0, CacheLimit::default());
+    let run = run_with(&backbone(), recipe, &Validation::Fraction(0.0), 0, Caching::default());
     run.trained();
     run
 }

@@ -3,7 +3,7 @@
 use frostline::compile::{Statistics, compile};
 use frostline::data;
 use frostline::engine::Plan;
-use frostline::fit::{CacheLimit, Event, Prepared, Recipe, StageRecipe, Trained, Validation, prepare};
+use frostline::fit::{Caching, Event, Prepared, Recipe, StageRecipe, Trained, Validation, prepare};
 use frostline::freeze::{Freeze, Unfreeze};
 use frostline::graph::{Body, Call, Form, Graph, Layer, Model, TensorId, Weights};
 use frostline::layers::{Config, InputLayer, LayerKind, parse_head, read_kind};
@@ -171,7 +171,7 @@ pub(crate) fn of_layer(weights: &[(String, Vec<u32>)], layer: &str) -> Vec<(Stri
 
 /// Trains the backbone on three classes.
 pub(crate) fn run(recipe: Recipe) -> Run {
-    run_with(&backbone(), recipe, &Validation::Auto, 0, CacheLimit::default())
+    run_with(&backbone(), recipe, &Validation::Auto, 0, Caching::default())
 }
 
 pub(crate) fn run_with(
@@ -179,7 +179,7 @@ pub(crate) fn run_with(
     recipe: Recipe,
     validation: &Validation,
     seed: u64,
-    cache: CacheLimit,
+    cache: Caching,
 ) -> Run {
     let (_folder, path) = data_of(3);
     let dataset = data::open(&path).expect("data");

@@ -1,0 +1,220 @@
+//! The folder that holds all prefixes: its bound, what is in it, and its upkeep.
+
+use super::shard::{ENDING, Shard};
+use super::{PrefixKey, Store};
+use crate::formats::write_atomically;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Describes a prefix for people. Its time of change is when the prefix was last used.
+const ABOUT: &str = "about.json";
+
+/// A folder of features, and how many bytes may be in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeatureCache {
+    /// The folder; it is made when it is needed.
+    pub folder: PathBuf,
+    /// Bytes at most.
+    pub limit: u64,
+}
+
+/// What a prefix's `about.json` says.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct About {
+    row_len: usize,
+    model: String,
+    boundary: Vec<String>,
+}
+
+/// A prefix in a cache.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PrefixEntry {
+    /// The name of its folder.
+    pub name: String,
+    /// The model that it was first used for.
+    pub model: String,
+    /// The layers whose outputs are stored.
+    pub boundary: Vec<String>,
+    /// Rows, by image and view.
+    pub rows: usize,
+    /// On disk.
+    pub bytes: u64,
+    /// When it was last used.
+    #[serde(serialize_with = "seconds")]
+    pub used: SystemTime,
+}
+
+fn seconds<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    serializer.serialize_u64(since.as_secs())
+}
+
+/// What [`FeatureCache::verify`] found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// Rows that agree with their checksums.
+    pub sound: usize,
+    /// Rows that do not.
+    pub damaged: usize,
+    /// Files that are no shards, or are cut off.
+    pub unreadable: usize,
+    /// Files that were removed: every one with something wrong in it.
+    pub removed: usize,
+}
+
+impl FeatureCache {
+    /// The default bound: 10 GiB.
+    pub const LIMIT: u64 = 10 << 30;
+
+    /// The user's cache folder, where the system has one.
+    pub fn default_folder() -> Option<PathBuf> {
+        dirs::cache_dir().map(|folder| folder.join("frostline"))
+    }
+
+    /// The rows of a prefix. `model` and `boundary` are for people who list the cache.
+    pub fn open(&self, key: PrefixKey, row_len: usize, model: &str, boundary: &[String]) -> Result<Store> {
+        let store = Store::open(self, key, row_len)?;
+        let about = self.folder.join(key.folder()).join(ABOUT);
+        if !about.exists() {
+            let text = About { row_len, model: model.to_owned(), boundary: boundary.to_vec() };
+            let text = serde_json::to_vec(&text).map_err(|error| Error::io(&about, error.into()))?;
+            write_atomically(&about, &text)?;
+        }
+        Ok(store)
+    }
+
+    /// Makes a prefix's folder and marks it as used now.
+    pub(super) fn begin(&self, key: PrefixKey) -> Result<PathBuf> {
+        let folder = self.folder.join(key.folder());
+        fs::create_dir_all(&folder).map_err(|source| Error::io(&folder, source))?;
+        if let Ok(about) = fs::File::options().append(true).open(folder.join(ABOUT)) {
+            about.set_modified(SystemTime::now()).map_err(|source| Error::io(&folder, source))?;
+        }
+        Ok(folder)
+    }
+
+    /// Removes the least recently used prefixes other than `keep` until `bytes` more fit. False if they do not fit even
+    /// then; nothing is removed in that case.
+    pub(super) fn make_room(&self, keep: &Path, bytes: u64) -> Result<bool> {
+        let mut prefixes: Vec<(SystemTime, u64, PathBuf)> = self
+            .prefixes()
+            .map(|folder| (used(&folder), files(&folder).map(|file| size(&file)).sum(), folder))
+            .collect();
+        let own: u64 = prefixes.iter().filter(|(.., folder)| folder == keep).map(|(_, bytes, _)| bytes).sum();
+        if own + bytes > self.limit {
+            return Ok(false);
+        }
+        let mut total: u64 = prefixes.iter().map(|(_, bytes, _)| bytes).sum();
+        prefixes.sort();
+        for (_, freed, folder) in prefixes.iter().filter(|(.., folder)| folder != keep) {
+            if total + bytes <= self.limit {
+                break;
+            }
+            remove(folder)?;
+            total -= freed;
+        }
+        Ok(true)
+    }
+
+    fn prefixes(&self) -> impl Iterator<Item = PathBuf> {
+        files(&self.folder).filter(|path| path.is_dir())
+    }
+
+    /// What is in the cache, the most recently used first.
+    pub fn list(&self) -> Vec<PrefixEntry> {
+        let entry = |folder: PathBuf| {
+            let about = about(&folder);
+            let shards = || files(&folder).filter(|file| is_shard(file));
+            let rows = shards().filter_map(|file| Some(Shard::open(&file, about.row_len)?.keys.len())).sum();
+            PrefixEntry {
+                name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                bytes: shards().map(|file| size(&file)).sum(),
+                used: used(&folder),
+                model: about.model,
+                boundary: about.boundary,
+                rows,
+            }
+        };
+        let mut entries: Vec<PrefixEntry> = self.prefixes().map(entry).collect();
+        entries.sort_by(|a, b| b.used.cmp(&a.used).then(a.name.cmp(&b.name)));
+        entries
+    }
+
+    /// Compares every row with its checksum, and removes the files with something wrong in them: their rows are computed
+    /// again when they are needed.
+    pub fn verify(&self) -> Result<Health> {
+        let mut health = Health::default();
+        for folder in self.prefixes() {
+            let row_len = about(&folder).row_len;
+            let mut row = vec![0.0; row_len];
+            for file in files(&folder).filter(|file| is_shard(file)) {
+                let damaged = match Shard::open(&file, row_len) {
+                    None => {
+                        health.unreadable += 1;
+                        true
+                    }
+                    Some(shard) => {
+                        let rows = shard.keys.len();
+                        let sound = (0..rows).filter(|index| shard.read_checked(*index, &mut row)).count();
+                        health.sound += sound;
+                        health.damaged += rows - sound;
+                        sound < rows
+                    }
+                };
+                if damaged {
+                    fs::remove_file(&file).map_err(|source| Error::io(&file, source))?;
+                    health.removed += 1;
+                }
+            }
+        }
+        Ok(health)
+    }
+
+    /// Removes everything. Returns the bytes that are free again.
+    pub fn clear(&self) -> Result<u64> {
+        let mut freed = 0;
+        for folder in self.prefixes() {
+            freed += files(&folder).map(|file| size(&file)).sum::<u64>();
+            remove(&folder)?;
+        }
+        Ok(freed)
+    }
+}
+
+/// What lies in a folder; nothing where there is no folder.
+pub(super) fn files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let mut found: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+    found.sort();
+    found.into_iter()
+}
+
+fn is_shard(file: &Path) -> bool {
+    file.extension().is_some_and(|ending| ending == ENDING)
+}
+
+fn size(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |about| about.len())
+}
+
+fn used(folder: &Path) -> SystemTime {
+    let changed = |path: &Path| fs::metadata(path).and_then(|about| about.modified()).ok();
+    changed(&folder.join(ABOUT)).or_else(|| changed(folder)).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn about(folder: &Path) -> About {
+    let text = fs::read(folder.join(ABOUT)).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+/// Another process may have been faster, which is as well.
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::io(folder, source)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,67 @@
+//! What features are found by.
+
+use crate::data::{DECODER_VERSION, Pipeline};
+use crate::engine::Prefix;
+use std::fmt;
+
+/// Changes whenever resizing, preprocessing or a kernel gives other bits than before.
+const VERSION: u32 = 1;
+
+/// Names a prefix by all that its rows depend on but the images: ops, weights, preprocessing, and the code and the
+/// instruction set that compute them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrefixKey(blake3::Hash);
+
+impl PrefixKey {
+    /// The key of a prefix whose images come through `pipeline`.
+    pub fn new(prefix: &Prefix, pipeline: &Pipeline) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        let set = frostline_kernels::instruction_set();
+        let version = env!("CARGO_PKG_VERSION");
+        let program = prefix.program();
+        let mut say = |text: String| {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        };
+        let (input, resize, preprocess) = (pipeline.input(), &pipeline.resize, &pipeline.preprocess);
+        say(format!("frostline {version}, features {VERSION}, {set:?}, {DECODER_VERSION}"));
+        say(format!("{input:?} {resize:?} {preprocess:?}"));
+        say(format!("{:?} {:?} {:?}", program.values, program.inputs, program.outputs));
+        for node in &program.nodes {
+            say(format!("{:?} {:?} {:?} {:?}", node.op, node.inputs, node.params, node.output));
+        }
+        for constant in prefix.constants() {
+            hasher.update(&(constant.len() as u64).to_le_bytes());
+            hasher.update(bytemuck::cast_slice(&constant.data));
+        }
+        Self(hasher.finalize())
+    }
+
+    /// The name of its folder.
+    pub(super) fn folder(&self) -> String {
+        self.0.to_hex()[..32].to_owned()
+    }
+}
+
+/// Names a row within a prefix: the image's content and the view.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RowKey(pub(super) [u8; Self::LEN]);
+
+impl RowKey {
+    /// Bytes.
+    pub(super) const LEN: usize = 32;
+
+    /// The row of an image, by the hash of its content, and of an augmented view, by all that it is drawn from.
+    pub fn new(image: &blake3::Hash, view: Option<&str>) -> Self {
+        match view {
+            None => Self(*image.as_bytes()),
+            Some(view) => Self(*blake3::keyed_hash(image.as_bytes(), view.as_bytes()).as_bytes()),
+        }
+    }
+}
+
+impl fmt::Debug for RowKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "RowKey({})", blake3::Hash::from_bytes(self.0).to_hex())
+    }
+}

@@ -1,0 +1,18 @@
+//! The feature cache: what leaves a frozen prefix, on disk, by the content of all that it depends on.
+//!
+//! A cache is a folder with a folder for each prefix, named by its [`PrefixKey`]; in it are immutable shards in the
+//! safetensors format. A row is found by its [`RowKey`]: the image's bytes and the view. Shards appear by renaming, so
+//! several processes may use one cache. Each row has a checksum, which is compared when the row is first read: a row that
+//! is missing or damaged is computed again, never trusted. The least recently used prefixes go when the cache is full.
+//!
+//! Rows are read from the page cache into the batch that they are needed in: one copy, as from a memory map, without
+//! its `unsafe`.
+
+mod folder;
+mod key;
+mod shard;
+mod store;
+
+pub use folder::{FeatureCache, Health, PrefixEntry};
+pub use key::{PrefixKey, RowKey};
+pub use store::Store;

@@ -1,0 +1,103 @@
+//! The rows of one prefix.
+
+use super::shard::{self, ENDING, Shard};
+use super::{FeatureCache, PrefixKey, RowKey};
+use crate::Result;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The rows of one prefix, open for reading and for more.
+#[derive(Debug)]
+pub struct Store {
+    cache: FeatureCache,
+    folder: PathBuf,
+    row_len: usize,
+    shards: Vec<Shard>,
+    rows: HashMap<RowKey, Row>,
+    is_full: bool,
+}
+
+/// Where a row is; several places where two processes computed it, or where one was found to be damaged.
+#[derive(Debug, Default)]
+struct Row {
+    places: SmallVec<[(u32, u32); 1]>,
+    /// Whether the first place has been compared with its checksum.
+    is_checked: AtomicBool,
+}
+
+impl Store {
+    /// Opens what there is of a prefix, and marks it as used now.
+    pub(super) fn open(cache: &FeatureCache, key: PrefixKey, row_len: usize) -> Result<Self> {
+        let folder = cache.begin(key)?;
+        let (cache, shards, rows) = (cache.clone(), Vec::new(), HashMap::new());
+        let mut store = Self { cache, folder, row_len, shards, rows, is_full: false };
+        for path in super::folder::files(&store.folder) {
+            if path.extension().is_some_and(|ending| ending == ENDING)
+                && let Some(shard) = Shard::open(&path, row_len)
+            {
+                store.add(shard);
+            }
+        }
+        Ok(store)
+    }
+
+    fn add(&mut self, shard: Shard) {
+        let number = self.shards.len() as u32;
+        for (index, key) in shard.keys.iter().enumerate() {
+            self.rows.entry(*key).or_default().places.push((number, index as u32));
+        }
+        self.shards.push(shard);
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// True for a prefix of which nothing is stored.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Whether there is such a row. It may still turn out to be damaged.
+    pub fn contains(&self, key: &RowKey) -> bool {
+        self.rows.contains_key(key)
+    }
+
+    /// Reads a row of `row_len` values. False if it is missing or damaged: it has to be computed.
+    pub fn read(&self, key: &RowKey, row: &mut [f32]) -> bool {
+        let Some(found) = self.rows.get(key) else { return false };
+        let place = |(shard, index): (u32, u32)| (&self.shards[shard as usize], index as usize);
+        if found.is_checked.load(Ordering::Relaxed) {
+            let (shard, index) = place(found.places[0]);
+            return shard.read(index, row);
+        }
+        for (position, at) in found.places.iter().enumerate() {
+            let (shard, index) = place(*at);
+            if shard.read_checked(index, row) {
+                found.is_checked.store(position == 0, Ordering::Relaxed);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Stores rows, `[keys, row_len]`. They are not stored where the cache is too small for them, even when all other
+    /// prefixes have gone; returns whether they are.
+    pub fn append(&mut self, keys: &[RowKey], rows: &[f32]) -> Result<bool> {
+        if keys.is_empty() {
+            return Ok(true);
+        }
+        self.is_full = self.is_full || !self.cache.make_room(&self.folder, 4 * rows.len() as u64)?;
+        if self.is_full {
+            return Ok(false);
+        }
+        let path = shard::write(&self.folder, keys, rows, self.row_len)?;
+        if let Some(shard) = Shard::open(&path, self.row_len) {
+            self.add(shard);
+        }
+        Ok(true)
+    }
+}
