@@ -1,6 +1,6 @@
 //! Model files that cannot be used: the file, the layer and the remedy are named, and nothing is left behind.
 
-use crate::files::{pack, unpack, with_config};
+use crate::files::{floats, integers, pack, unpack, with_config};
 use crate::run::{Folder, demo_data, demo_model, fails, golden, is_no_run, json, works};
 
 /// Every command that reads a model fails with these words.
@@ -79,11 +79,14 @@ fn a_lambda_layer_is_shown_and_its_code_never_run() {
 #[test]
 fn running_a_lambda_layer_fails_with_the_place_to_cut_at_and_cutting_there_works() {
     let folder = Folder::new();
-    // pictures of the size that the model takes
-    let data = folder.path("data");
-    crate::files::pictures(&data, "dark", 6, 20);
-    crate::files::pictures(&data, "light", 6, 180);
-    let data = data.display().to_string();
+    // rows of the shape that the model takes
+    let values: Vec<f32> = (0..12 * 9 * 7 * 5).map(|index| (index % 13) as f32 / 13.0).collect();
+    let arrays = [
+        ("x_train.npy".to_owned(), floats(&[12, 9, 7, 5], &values)),
+        ("y_train.npy".to_owned(), integers(&[0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1])),
+    ];
+    pack(&folder.path("data.npz"), &arrays);
+    let data = folder.text("data.npz");
     for ending in ["keras", "h5"] {
         let model = golden(&format!("bad/lambda.{ending}"));
         let run = folder.text(ending);

@@ -75,11 +75,8 @@ fn a_run_needs_a_folder_that_can_be_made() {
 fn a_training_that_fails_leaves_no_run() {
     let folder = Folder::new();
     let run = folder.text("run");
-    let arguments = [
-        train(&run, "3"),
-        vec!["--lr".to_owned(), "1e30".to_owned(), "--optimizer".to_owned(), "sgd".to_owned()],
-    ]
-    .concat();
+    let wild = ["--lr", "1e30", "--optimizer", "sgd", "--freeze", "none"].map(str::to_owned);
+    let arguments = [train(&run, "3"), wild.to_vec()].concat();
     fails(&arguments, &["no finite number", "--lr", "--clip-norm 1"]);
     is_no_run(&folder.path("run"));
     fails(&["evaluate", &run, &demo_data()], &["no finished run"]);

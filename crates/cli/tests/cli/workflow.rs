@@ -12,7 +12,7 @@ fn train_evaluate_predict_convert_and_verify_work_on_each_others_files() {
 
     let found = json(&["evaluate", &run, &demo_data()]);
     assert_eq!(found["accuracy"], record["test"]["accuracy"]);
-    assert!(found["accuracy"].as_f64().expect("a share") > 0.9, "{found}");
+    assert!(found["accuracy"].as_f64().expect("a share") > 0.8, "{found}");
     assert_eq!(found["classes"][1]["name"], value!("Shirt"));
     let confusion: u64 = found["confusion"]
         .as_array()

@@ -242,6 +242,11 @@ impl Graph {
             return Ok(());
         }
         let name = if group.is_empty() { &self.name } else { group };
-        Err(Error::shape(name, format!("expected inputs of shape {wanted:?}, received {inputs:?}")))
+        let extent = |extent: &Option<usize>| extent.map_or("?".to_owned(), |extent| extent.to_string());
+        let shape = |shape: &Vec<Option<usize>>| shape.iter().map(extent).collect::<Vec<_>>().join(" x ");
+        let wanted: Vec<String> = wanted.iter().map(shape).collect();
+        let wanted = wanted.join(" and ");
+        let help = "help: give data of that shape, each image without the batch's dimension";
+        Err(Error::shape(name, format!("expected inputs of shape {wanted}, received {inputs:?}\n{help}")))
     }
 }

@@ -236,7 +236,9 @@ impl Graph {
         }
         let path = &paths[count - 1];
         let cuts = self.cut_points();
-        if cuts.contains(path) || count == paths.len() {
+        // of a layer that cannot be run that is the error, not that it is no place to cut at
+        let is_unsupported = matches!(self.layer(path), Some(Layer { body: Body::Unsupported { .. }, .. }));
+        if cuts.contains(path) || count == paths.len() || is_unsupported {
             return Ok(Some(path.clone()));
         }
         let below = paths[..count].iter().rev().find(|path| cuts.contains(path));

@@ -36,7 +36,9 @@ pub(in crate::formats) fn load(path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
             true => {
                 "the file holds weights alone, no architecture\nhelp: give the model's architecture, and this file as its weights"
             }
-            false => "the file holds no Keras model",
+            false => {
+                "the file holds no Keras model\nhelp: it was written by another program, or it is cut off or damaged"
+            }
         };
         return Err(Error::format(path, what));
     };
