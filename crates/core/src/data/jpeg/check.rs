@@ -3,7 +3,7 @@
 
 /// Why a JPEG is refused before it is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(in crate::data) enum Refused {
     /// The end marker is missing.
     Truncated,
     /// Four components without an Adobe marker: nothing says whether ink is stored as 0 or as 255. The decoder
@@ -12,7 +12,7 @@ pub(super) enum Refused {
 }
 
 /// Walks from the first marker to the end of the image. `bytes` start with a start-of-image marker.
-pub(super) fn check(bytes: &[u8]) -> Result<(), Refused> {
+pub(in crate::data) fn check(bytes: &[u8]) -> Result<(), Refused> {
     let (mut at, mut scans, mut components, mut adobe) = (2, 0, 0, false);
     loop {
         let marker = next_marker(bytes, &mut at).ok_or(Refused::Truncated)?;
