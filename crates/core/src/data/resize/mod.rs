@@ -76,18 +76,17 @@ impl Resize {
     /// Resizes `image` to `[height, width, image.channels]`, written to `out`, which has that length. Equal extents
     /// give the values as they are. f32 pictures are resized in f32 by all kernels.
     pub fn apply(self, image: &Image, height: usize, width: usize, out: &mut [f32]) -> Result<(), DataError> {
-        let refuse =
-            |message: String| DataError::setting(message, "this cannot be resized; check the extents");
         if [height, width, image.height, image.width, image.channels].contains(&0)
             || out.len() != height * width * image.channels
         {
-            return Err(refuse(format!(
+            let message = format!(
                 "{} x {} x {} does not go into {height} x {width} with {} values",
                 image.height,
                 image.width,
                 image.channels,
                 out.len()
-            )));
+            );
+            return Err(DataError::setting(message, "this cannot be resized; check the extents"));
         }
         if (image.height, image.width) == (height, width) {
             match &image.pixels {
@@ -108,13 +107,14 @@ impl Resize {
                 }
                 return Ok(());
             }
-            Resize::PilBox => pil::FilterType::Box,
-            Resize::PilBilinear => pil::FilterType::Bilinear,
-            Resize::PilHamming => pil::FilterType::Hamming,
-            Resize::PilBicubic => pil::FilterType::CatmullRom,
-            Resize::PilLanczos => pil::FilterType::Lanczos3,
+            Resize::PilBox => pil::Filter::Box,
+            Resize::PilBilinear => pil::Filter::Bilinear,
+            Resize::PilHamming => pil::Filter::Hamming,
+            Resize::PilBicubic => pil::Filter::Bicubic,
+            Resize::PilLanczos => pil::Filter::Lanczos,
         };
-        pil::convolve(filter, image, height, width, out).map_err(refuse)
+        pil::convolve(filter, image, height, width, out);
+        Ok(())
     }
 
     fn sampled<T: tf::Sample>(
