@@ -28,7 +28,7 @@ def whole_job(*options):
         photos, model = folder / "photos", folder / "mobilenet_v2.keras"
         if not photos.exists():
             subprocess.run([sys.executable, BENCH / "make_photos.py", photos], check=True)
-        own = [binary, "train", model, photos, "-o", "{out}/run", "--quiet", "--epochs", EPOCHS]
+        own = [binary, "train", model, photos, "-o", "{out}/run", "--cache", "{out}/cache", "--quiet", "--epochs", EPOCHS]
         own += ["--unfreeze", UNFROZEN, "--fine-tune-epochs", FINE_TUNE_EPOCHS]
         peer = [sys.executable, BENCH / "keras_guide.py", model, photos, "{out}/model.keras", *options]
         return own, peer

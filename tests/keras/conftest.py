@@ -18,10 +18,13 @@ BINARY = pathlib.Path(os.environ.get("FROSTLINE", TARGET / "release" / "frostlin
 
 
 class Frostline:
-    """Runs the binary."""
+    """Runs the binary, with a cache of its own."""
+
+    def __init__(self, folder):
+        self.environment = {**os.environ, "XDG_CACHE_HOME": str(folder)}
 
     def run(self, *arguments):
-        return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True)
+        return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, env=self.environment)
 
     def done(self, *arguments):
         """Standard output of a run that must succeed."""
@@ -40,9 +43,9 @@ class Frostline:
 
 
 @pytest.fixture(scope="session")
-def frostline():
+def frostline(tmp_path_factory):
     assert BINARY.exists(), f"{BINARY} is missing: cargo build --release"
-    return Frostline()
+    return Frostline(tmp_path_factory.mktemp("cache"))
 
 
 def relative(found, expected):

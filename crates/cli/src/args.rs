@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Convert(Convert),
     /// Compare a model's outputs and gradients with what another framework computed.
     Verify(Verify),
+    /// The features of frozen layers that are kept on disk: list, verify, clear.
+    Cache(Cache),
     /// The textbook experiment on data that is built in: from scratch, reused and frozen, then unfrozen.
     Demo(Demo),
 }
@@ -55,7 +57,7 @@ impl Command {
             Self::Predict(command) => Some(&command.model),
             Self::Convert(command) => Some(&command.model),
             Self::Verify(command) => Some(&command.model),
-            Self::Demo(_) => None,
+            Self::Cache(_) | Self::Demo(_) => None,
         }
     }
 }
@@ -92,7 +94,10 @@ pub(crate) struct Train {
     /// Compute the frozen layers again in every epoch; the result is the same bit for bit.
     #[arg(long)]
     pub(crate) no_cache: bool,
-    /// Memory for features of frozen layers, e.g. 2GiB; what does not fit is computed again.
+    /// Where the features of frozen layers are kept, for this run and later ones [default: in the user's cache folder].
+    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
+    pub(crate) cache: Option<PathBuf>,
+    /// How large the cache may grow; what was not used for the longest time goes first.
     #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
     pub(crate) cache_limit: u64,
 }
@@ -265,6 +270,26 @@ pub(crate) struct Verify {
     /// One JSON document instead of lines.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Cache {
+    /// `list` what is in it, `verify` every row and remove what is damaged, or `clear` it.
+    pub(crate) action: CacheAction,
+    /// Its folder [default: in the user's cache folder].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+    /// One JSON document instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What is done with the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum CacheAction {
+    List,
+    Verify,
+    Clear,
 }
 
 #[derive(Args)]

@@ -1,6 +1,7 @@
 //! The binary `frostline`: arguments, progress, printing. Everything else is the library's.
 
 mod args;
+mod cache;
 mod console;
 mod convert;
 mod demo;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
                 Command::Predict(command) => predict::run(command, &console),
                 Command::Convert(command) => convert::run(command, &console),
                 Command::Verify(command) => verify::run(command, &console),
+                Command::Cache(command) => cache::run(command, &console),
                 Command::Demo(command) => demo::run(command, arguments.seed, &console),
             }
         });

@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use crate::args::{Reuse, Train};
+use crate::cache;
 use crate::console::{Console, scores_text, table};
 use crate::evaluate::print_classes;
 use crate::images::load;
@@ -28,10 +29,13 @@ pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), F
         (Head::Keep, Some(classes)) => data::open_for(&command.data, classes)?,
         _ => data::open(&command.data)?,
     };
-    let cache = if command.no_cache { Caching::Nothing } else { Caching::Memory(command.cache_limit) };
+    let caching = match command.no_cache {
+        true => Caching::Nothing,
+        false => Caching::Disk(cache::open(command.cache.as_deref(), command.cache_limit)?),
+    };
     let validation = validation(command.val.as_deref());
     let show = |event: &Event<'_>| console.show(event);
-    let mut prepared = prepare(&model, dataset, recipe, &validation, seed, cache, &show)?;
+    let mut prepared = prepare(&model, dataset, recipe, &validation, seed, caching, &show)?;
     drop(model);
     console.clear();
     prepared.notes.iter().for_each(|note| console.warn(note));

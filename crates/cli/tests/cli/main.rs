@@ -1,6 +1,7 @@
 //! The binary as its user meets it: exit status, messages, files.
 
 mod arguments;
+mod cache;
 mod data;
 mod files;
 mod models;

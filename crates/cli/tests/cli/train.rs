@@ -184,7 +184,12 @@ fn one_seed_gives_one_result_whatever_the_threads_and_the_cache() {
             "1",
         ];
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_frostline"));
-        let done = command.args(fixed).args(flags).output().expect("a process");
+        let done = command
+            .args(fixed)
+            .args(flags)
+            .env("XDG_CACHE_HOME", folder.path(run))
+            .output()
+            .expect("a process");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         std::fs::read(folder.path(run).join("model.keras")).expect("a model")
     };

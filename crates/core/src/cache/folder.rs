@@ -90,7 +90,12 @@ impl FeatureCache {
     /// Makes a prefix's folder and marks it as used now.
     pub(super) fn begin(&self, key: PrefixKey) -> Result<PathBuf> {
         let folder = self.folder.join(key.folder());
-        fs::create_dir_all(&folder).map_err(|source| Error::io(&folder, source))?;
+        fs::create_dir_all(&folder).map_err(|source| {
+            Error::Setting(format!(
+                "the feature cache cannot be written to: `{}`: {source}\nhelp: give another folder with --cache, or train with --no-cache",
+                folder.display()
+            ))
+        })?;
         if let Ok(about) = fs::File::options().append(true).open(folder.join(ABOUT)) {
             about.set_modified(SystemTime::now()).map_err(|source| Error::io(&folder, source))?;
         }

@@ -2,6 +2,7 @@
 
 mod best;
 mod determinism;
+mod disk;
 mod frozen;
 mod settings;
 mod stages;
