@@ -107,7 +107,7 @@ def layer_1(class_name, name, **settings):
 
 def dense_1(name, units, **more):
     settings = {"output_dim": units, "init": "glorot_uniform", "activation": "linear", "bias": True, "input_dim": None}
-    return layer_1("Dense", name, **settings, **KERAS_1_WEIGHTS, **more)
+    return layer_1("Dense", name, **settings | KERAS_1_WEIGHTS | more)
 
 
 def norm_1(name):
@@ -323,6 +323,41 @@ def shared_and_nested():
     x = L.Add(name="add")([inner(twice(inner(small))), twice(small)])
     x = L.Concatenate(axis=3, name="concatenate")([x, small])
     return lively(keras.Model(image, L.Dense(2, name="dense")(L.GlobalAveragePooling2D(name="gap")(x))))
+
+
+def ends_in_a_nested_model(inner_twice):
+    inner_input = keras.Input((5,), name="inner_input")
+    inner = keras.Model(inner_input, L.Dense(5, name="inner_dense")(inner_input), name="inner")
+    outer_input = keras.Input((5,), name="outer_input")
+    x = L.Activation("tanh", name="tanh")(inner(outer_input)) if inner_twice else outer_input
+    return lively(keras.Model(outer_input, inner(x), name="outer"))
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize("inner_twice", [False, True], ids=["once", "twice"])
+def test_a_model_of_the_current_keras_that_ends_in_a_nested_model(inner_twice, ending, frostline, tmp_path):
+    model = ends_in_a_nested_model(inner_twice)
+    model.save(tmp_path / f"model.{ending}")
+    check(tmp_path / f"model.{ending}", model, frostline, tmp_path)
+
+
+@pytest.mark.parametrize("inner_twice", [False, True], ids=["once", "twice"])
+def test_a_model_of_keras_2_that_ends_in_a_nested_model(inner_twice, frostline, tmp_path):
+    model = ends_in_a_nested_model(inner_twice)
+    start = lambda name: (layer_1("InputLayer", name, batch_input_shape=[None, 5], dtype="float32", sparse=False), [])
+    inside = [start("inner_input"), (dense_2("inner_dense", 5), [[["inner_input", 0, 0]]])]
+    inner = {"class_name": "Model", "config": graph_2("inner", inside, (["inner_input"], ["inner_dense"]))}
+    first = [["outer_input", 0, 0]]
+    nodes = [start("outer_input"), (inner, [first])]
+    if inner_twice:
+        tanh = layer_1("Activation", "tanh", activation="tanh")
+        nodes = [start("outer_input"), (inner, [first, [["tanh", 0, 0]]]), (tanh, [[["inner", 1, 0]]])]
+    graph = graph_2("outer", nodes, (["outer_input"], ["inner"]))
+    graph["output_layers"] = [["inner", 2 if inner_twice else 1, 0]]
+    weights = {"outer_input": {}, "inner": weights_2(model.get_layer("inner"), ["inner_dense"])["inner_dense"]}
+    file = tmp_path / "keras_2.h5"
+    write_h5(file, {"class_name": "Model", "config": graph}, "2.2.4", weights)
+    check(file, model, frostline, tmp_path)
 
 
 @pytest.mark.parametrize("version", ["2.2.4", "2.4.0", "2.15.0"])
