@@ -1,4 +1,5 @@
-"""Pixels: decoders and resize kernels against Pillow and TensorFlow, through a model that returns its input."""
+"""Pixels: decoders and resize kernels against Pillow and TensorFlow, through a model that returns its
+input."""
 
 import io
 import itertools
@@ -85,7 +86,10 @@ JPEGS = [
             [(64, 48), (37, 51)], [40, 92], ["4:4:4", "4:2:2", "4:2:0"], [False, True]
         )
     ),
-    *({"size": size, "subsampling": "4:2:0"} for size in [(1, 1), (2, 2), (3, 5), (16, 4), (17, 1), (9, 130)]),
+    *(
+        {"size": size, "subsampling": "4:2:0"}
+        for size in [(1, 1), (2, 2), (3, 5), (16, 4), (17, 1), (9, 130)]
+    ),
     *({"size": size, "subsampling": "4:2:2"} for size in [(1, 2), (5, 3), (8, 17)]),
     {"size": (64, 48), "channels": 1},
     {"size": (37, 51), "channels": 1, "progressive": True},

@@ -1,5 +1,6 @@
-"""Files of every Keras before the current one: configs and weights are written in their dialects here, and frostline
-computes from them what the same weights compute in the current Keras, and converts them to files that it loads."""
+"""Files of every Keras before the current one: configs and weights are written in their dialects here, and
+frostline computes from them what the same weights compute in the current Keras, and converts them to files
+that it loads."""
 
 import json
 import zipfile
@@ -51,7 +52,9 @@ def lively(model):
         noise = random.normal(0, 1, variable.shape)
         name = variable.path.rsplit("/", 1)[-1]
         if name != "seed_generator_state":
-            variable.assign({"moving_variance": np.abs(noise) + 0.5, "gamma": 1 + 0.3 * noise}.get(name, 0.4 * noise))
+            variable.assign(
+                {"moving_variance": np.abs(noise) + 0.5, "gamma": 1 + 0.3 * noise}.get(name, 0.4 * noise)
+            )
     return model
 
 
@@ -62,7 +65,9 @@ def values(model, layer):
 
 def check(file, model, frostline, tmp_path, converts=True):
     shapes = [tensor.shape[1:] for tensor in model.inputs]
-    inputs = [np.random.default_rng(i).normal(0, 1, (4, *shape)).astype("float32") for i, shape in enumerate(shapes)]
+    inputs = [
+        np.random.default_rng(i).normal(0, 1, (4, *shape)).astype("float32") for i, shape in enumerate(shapes)
+    ]
     expected = model.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0)
     load = frostline.json("inspect", file)["load"]
     print(f"{file.name}: {load['tensors']} tensors, {load['loaded']} loaded, notes {load['notes']}")
@@ -89,7 +94,9 @@ def none(*keys):
     return dict.fromkeys(keys)
 
 
-KERAS_1_WEIGHTS = none("W_regularizer", "b_regularizer", "activity_regularizer", "W_constraint", "b_constraint")
+KERAS_1_WEIGHTS = none(
+    "W_regularizer", "b_regularizer", "activity_regularizer", "W_constraint", "b_constraint"
+)
 
 
 def conv_1(name, filters, rows, columns, **more):
@@ -106,7 +113,13 @@ def layer_1(class_name, name, **settings):
 
 
 def dense_1(name, units, **more):
-    settings = {"output_dim": units, "init": "glorot_uniform", "activation": "linear", "bias": True, "input_dim": None}
+    settings = {
+        "output_dim": units,
+        "init": "glorot_uniform",
+        "activation": "linear",
+        "bias": True,
+        "input_dim": None,
+    }
     return layer_1("Dense", name, **settings | KERAS_1_WEIGHTS | more)
 
 
@@ -131,7 +144,9 @@ def test_a_sequential_model_of_keras_1(version, frostline, tmp_path):
         keras.Sequential(
             [
                 keras.Input(IMAGE),
-                L.Conv2D(6, (3, 2), padding="same", strides=(2, 1), activation="relu", name="convolution2d_1"),
+                L.Conv2D(
+                    6, (3, 2), padding="same", strides=(2, 1), activation="relu", name="convolution2d_1"
+                ),
                 L.BatchNormalization(name="batchnormalization_1"),
                 L.ZeroPadding2D(1, name="zeropadding2d_1"),
                 L.Conv2D(5, 3, dilation_rate=2, use_bias=False, name="atrousconvolution2d_1"),
@@ -182,8 +197,10 @@ def test_a_sequential_model_of_keras_1(version, frostline, tmp_path):
     check(file, model, frostline, tmp_path)
 
 
-@pytest.mark.parametrize("mode, merge", [("sum", L.Add), ("mul", L.Multiply), ("ave", L.Average), ("max", L.Maximum),
-                                         ("concat", L.Concatenate)])
+@pytest.mark.parametrize(
+    "mode, merge",
+    [("sum", L.Add), ("mul", L.Multiply), ("ave", L.Average), ("max", L.Maximum), ("concat", L.Concatenate)],
+)
 def test_a_graph_of_keras_1_with_a_merge(mode, merge, frostline, tmp_path):
     image = keras.Input(IMAGE, name="input_1")
     conv = L.Conv2D(4, 3, padding="same", name="convolution2d_1")
@@ -193,17 +210,29 @@ def test_a_graph_of_keras_1_with_a_merge(mode, merge, frostline, tmp_path):
     merged = {"mode": mode, "mode_type": "raw", "concat_axis": -1, "dot_axes": -1, "output_shape": None}
     merged |= {"output_shape_type": "raw", "arguments": {}, "output_mask": None, "output_mask_type": "raw"}
     nodes = [
-        (layer_1("InputLayer", "input_1", batch_input_shape=[None, *IMAGE], input_dtype="float32", sparse=False), []),
+        (
+            layer_1(
+                "InputLayer", "input_1", batch_input_shape=[None, *IMAGE], input_dtype="float32", sparse=False
+            ),
+            [],
+        ),
         (conv_1("convolution2d_1", 4, 3, 3, border_mode="same"), ["input_1"]),
         (conv_1("convolution2d_2", 4, 1, 1), ["input_1"]),
-        ({"class_name": "Merge", "config": {"name": "merge_1", **merged}}, ["convolution2d_1", "convolution2d_2"]),
+        (
+            {"class_name": "Merge", "config": {"name": "merge_1", **merged}},
+            ["convolution2d_1", "convolution2d_2"],
+        ),
         (layer_1("GlobalAveragePooling2D", "globalaveragepooling2d_1", dim_ordering="tf"), ["merge_1"]),
         (dense_1("dense_1", 2, activation="sigmoid"), ["globalaveragepooling2d_1"]),
     ]
     graph = {
         "name": "model_1",
         "layers": [
-            {**layer, "name": layer["config"]["name"], "inbound_nodes": [[[name, 0, 0] for name in ends]] if ends else []}
+            {
+                **layer,
+                "name": layer["config"]["name"],
+                "inbound_nodes": [[[name, 0, 0] for name in ends]] if ends else [],
+            }
             for layer, ends in nodes
         ],
         "input_layers": [["input_1", 0, 0]],
@@ -219,23 +248,44 @@ def test_a_graph_of_keras_1_with_a_merge(mode, merge, frostline, tmp_path):
 # ---- Keras 2 and tf.keras: `batch_input_shape`, nested lists of nodes, variables `conv/kernel:0`
 
 
-SCALING = {"class_name": "VarianceScaling", "config": none("seed") | {"scale": 1.0, "mode": "fan_avg",
-                                                                     "distribution": "uniform"}}
+SCALING = {
+    "class_name": "VarianceScaling",
+    "config": none("seed") | {"scale": 1.0, "mode": "fan_avg", "distribution": "uniform"},
+}
 ZEROS, ONES = ({"class_name": name, "config": {}} for name in ("Zeros", "Ones"))
 KERAS_2_WEIGHTS = {
     **{"kernel_initializer": SCALING, "bias_initializer": ZEROS},
-    **none("kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint"),
+    **none(
+        "kernel_regularizer",
+        "bias_regularizer",
+        "activity_regularizer",
+        "kernel_constraint",
+        "bias_constraint",
+    ),
 }
 
 
 def conv_2(name, filters, size, **more):
-    settings = {"filters": filters, "kernel_size": size, "strides": [1, 1], "padding": "valid", "use_bias": True}
-    settings |= {"data_format": "channels_last", "dilation_rate": [1, 1], "activation": "linear", **KERAS_2_WEIGHTS}
+    settings = {
+        "filters": filters,
+        "kernel_size": size,
+        "strides": [1, 1],
+        "padding": "valid",
+        "use_bias": True,
+    }
+    settings |= {
+        "data_format": "channels_last",
+        "dilation_rate": [1, 1],
+        "activation": "linear",
+        **KERAS_2_WEIGHTS,
+    }
     return layer_1("Conv2D", name, **settings | more)
 
 
 def dense_2(name, units, **more):
-    return layer_1("Dense", name, units=units, use_bias=True, **{"activation": "linear", **KERAS_2_WEIGHTS, **more})
+    return layer_1(
+        "Dense", name, units=units, use_bias=True, **{"activation": "linear", **KERAS_2_WEIGHTS, **more}
+    )
 
 
 def norm_2(name, **more):
@@ -292,7 +342,9 @@ def test_a_sequential_model_of_keras_2(as_list, frostline, tmp_path):
     depthwise = {"kernel_size": [3, 3], "strides": [2, 2], "padding": "same", "data_format": "channels_last"}
     depthwise |= {"dilation_rate": [1, 1], "activation": "linear", "use_bias": False, "depth_multiplier": 1}
     depthwise |= {"depthwise_initializer": SCALING, "bias_initializer": ZEROS}
-    depthwise |= none("depthwise_regularizer", "bias_regularizer", "activity_regularizer", "depthwise_constraint")
+    depthwise |= none(
+        "depthwise_regularizer", "bias_regularizer", "activity_regularizer", "depthwise_constraint"
+    )
     pooling = {"pool_size": [2, 2], "strides": [2, 2], "padding": "valid", "data_format": "channels_last"}
     layers = [
         conv_2("conv2d_1", 6, [3, 3], padding="same", batch_input_shape=[None, *IMAGE], dtype="float32"),
@@ -306,7 +358,10 @@ def test_a_sequential_model_of_keras_2(as_list, frostline, tmp_path):
         dense_2("dense_1", 3, activation="softmax"),
     ]
     names = [layer["config"]["name"] for layer in layers]
-    config = {"class_name": "Sequential", "config": layers if as_list else {"name": "sequential_1", "layers": layers}}
+    config = {
+        "class_name": "Sequential",
+        "config": layers if as_list else {"name": "sequential_1", "layers": layers},
+    }
     file = tmp_path / "keras_2.h5"
     write_h5(file, config, "2.1.6" if as_list else "2.3.1", weights_2(model, names))
     check(file, model, frostline, tmp_path)
@@ -344,7 +399,10 @@ def test_a_model_of_the_current_keras_that_ends_in_a_nested_model(inner_twice, e
 @pytest.mark.parametrize("inner_twice", [False, True], ids=["once", "twice"])
 def test_a_model_of_keras_2_that_ends_in_a_nested_model(inner_twice, frostline, tmp_path):
     model = ends_in_a_nested_model(inner_twice)
-    start = lambda name: (layer_1("InputLayer", name, batch_input_shape=[None, 5], dtype="float32", sparse=False), [])
+    start = lambda name: (
+        layer_1("InputLayer", name, batch_input_shape=[None, 5], dtype="float32", sparse=False),
+        [],
+    )
     inside = [start("inner_input"), (dense_2("inner_dense", 5), [[["inner_input", 0, 0]]])]
     inner = {"class_name": "Model", "config": graph_2("inner", inside, (["inner_input"], ["inner_dense"]))}
     first = [["outer_input", 0, 0]]
@@ -354,7 +412,10 @@ def test_a_model_of_keras_2_that_ends_in_a_nested_model(inner_twice, frostline, 
         nodes = [start("outer_input"), (inner, [first, [["tanh", 0, 0]]]), (tanh, [[["inner", 1, 0]]])]
     graph = graph_2("outer", nodes, (["outer_input"], ["inner"]))
     graph["output_layers"] = [["inner", 2 if inner_twice else 1, 0]]
-    weights = {"outer_input": {}, "inner": weights_2(model.get_layer("inner"), ["inner_dense"])["inner_dense"]}
+    weights = {
+        "outer_input": {},
+        "inner": weights_2(model.get_layer("inner"), ["inner_dense"])["inner_dense"],
+    }
     file = tmp_path / "keras_2.h5"
     write_h5(file, {"class_name": "Model", "config": graph}, "2.2.4", weights)
     check(file, model, frostline, tmp_path)
@@ -378,7 +439,13 @@ def test_a_graph_with_shared_and_nested_layers(version, frostline, tmp_path):
     inside = [(start("input_2", (6, 5, 4)), []), (conv, [[["input_2", 0, 0]]]), (norm, [[["conv", 0, 0]]])]
     class_name = "Functional" if is_tensorflow else "Model"
     block = graph_2("block", inside, (["input_2"], ["norm"]))
-    pooling = {"pool_size": [2, 2], "strides": [2, 2], "padding": "valid", "data_format": "channels_last", **plain}
+    pooling = {
+        "pool_size": [2, 2],
+        "strides": [2, 2],
+        "padding": "valid",
+        "data_format": "channels_last",
+        **plain,
+    }
     nodes = [
         (start("input_1", IMAGE), []),
         (conv_2("stem", 4, [3, 3], padding="same", **more), [[["input_1", 0, 0]]]),
@@ -388,13 +455,20 @@ def test_a_graph_with_shared_and_nested_layers(version, frostline, tmp_path):
         (conv_2("twice", 4, [1, 1], **more), [[["block", 1, 0]], [["pool", 0, 0]]]),
         (layer_1("Add", "add", **plain), [[["block", 2, 0], ["twice", 1, 0]]]),
         (layer_1("Concatenate", "concatenate", **axis, **plain), [[["add", 0, 0], ["pool", 0, 0]]]),
-        (layer_1("GlobalAveragePooling2D", "gap", data_format="channels_last", **plain), [[["concatenate", 0, 0]]]),
+        (
+            layer_1("GlobalAveragePooling2D", "gap", data_format="channels_last", **plain),
+            [[["concatenate", 0, 0]]],
+        ),
         (dense_2("dense", 2, **plain), [[["gap", 0, 0]]]),
     ]
     graph = graph_2("model_1", nodes, (["input_1"], ["dense"]))
     if version == "2.15.0":
         for layer in graph["layers"]:
-            layer |= {"module": "keras.layers", "registered_name": None, "build_config": {"input_shape": [None]}}
+            layer |= {
+                "module": "keras.layers",
+                "registered_name": None,
+                "build_config": {"input_shape": [None]},
+            }
             if "dtype" in layer["config"] and layer["class_name"] != "InputLayer":
                 layer["config"]["dtype"] = {"class_name": "Policy", "config": {"name": "float32"}}
     order = ["input_1", "stem", "pool", "twice", "add", "concatenate", "gap", "dense"]
@@ -415,7 +489,9 @@ def test_a_sequential_model_of_tf_keras_with_what_later_versions_refuse(frostlin
                 keras.Input(IMAGE),
                 L.Rescaling(1 / 127.5, offset=-1.0, name="rescaling"),
                 L.Conv2D(6, 3, groups=3, activation="relu", name="conv2d"),
-                L.DepthwiseConv2D(3, depth_multiplier=2, activation=keras.activations.relu6, name="depthwise_conv2d"),
+                L.DepthwiseConv2D(
+                    3, depth_multiplier=2, activation=keras.activations.relu6, name="depthwise_conv2d"
+                ),
                 L.BatchNormalization(name="batch_normalization"),
                 L.GlobalMaxPooling2D(keepdims=True, name="global_max_pooling2d"),
                 L.Flatten(name="flatten"),
@@ -423,9 +499,20 @@ def test_a_sequential_model_of_tf_keras_with_what_later_versions_refuse(frostlin
             ]
         )
     )
-    dtype = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}, "registered_name": None}
+    dtype = {
+        "module": "keras",
+        "class_name": "DTypePolicy",
+        "config": {"name": "float32"},
+        "registered_name": None,
+    }
     depthwise = {"kernel_size": [3, 3], "strides": [1, 1], "padding": "valid", "data_format": "channels_last"}
-    depthwise |= {"dilation_rate": [1, 1], "groups": 1, "activation": "relu6", "use_bias": True, "depth_multiplier": 2}
+    depthwise |= {
+        "dilation_rate": [1, 1],
+        "groups": 1,
+        "activation": "relu6",
+        "use_bias": True,
+        "depth_multiplier": 2,
+    }
     depthwise |= {"bias_initializer": ZEROS, "depthwise_initializer": SCALING, "dtype": dtype}
     depthwise |= none("bias_regularizer", "activity_regularizer", "bias_constraint", "depthwise_regularizer")
     depthwise |= none("depthwise_constraint", "kernel_regularizer", "kernel_constraint")
@@ -465,12 +552,15 @@ def test_hard_sigmoid_is_that_of_the_version_that_wrote_the_file(major, version,
 
 def test_a_list_of_names_that_fills_several_attributes(frostline, tmp_path):
     """A list above 64 KB is written as `layer_names0`, `layer_names1`."""
-    count, name = 400, "a_layer_with_a_rather_long_name_so_that_the_list_of_all_names_outgrows_one_attribute" * 2
-    names = [f"{name}_{index}" for index in range(count)]
-    stack = [L.Dense(3, name=n) if index % 100 == 0 else L.Activation("relu", name=n) for index, n in enumerate(names)]
+    names = [f"{'a_layer_with_a_very_long_name_' * 100}{index}" for index in range(24)]
+    is_dense = lambda index: index % 6 == 0
+    stack = [
+        L.Dense(3, name=n) if is_dense(index) else L.Activation("relu", name=n)
+        for index, n in enumerate(names)
+    ]
     model = lively(keras.Sequential([keras.Input((3,)), *stack]))
     layers = [
-        dense_2(n, 3) if index % 100 == 0 else layer_1("Activation", n, activation="relu")
+        dense_2(n, 3) if is_dense(index) else layer_1("Activation", n, activation="relu")
         for index, n in enumerate(names)
     ]
     layers[0]["config"]["batch_input_shape"] = [None, 3]
@@ -483,7 +573,11 @@ def test_a_list_of_names_that_fills_several_attributes(frostline, tmp_path):
 
 def test_a_keras_archive_of_the_first_kind(frostline, tmp_path):
     """Keras 2.12 to 2.15 named the group of a model's layers `_layer_checkpoint_dependencies`."""
-    model = lively(keras.Sequential([keras.Input(IMAGE), L.Conv2D(4, 3), L.BatchNormalization(), L.Flatten(), L.Dense(3)]))
+    model = lively(
+        keras.Sequential(
+            [keras.Input(IMAGE), L.Conv2D(4, 3), L.BatchNormalization(), L.Flatten(), L.Dense(3)]
+        )
+    )
     model.save(tmp_path / "new.keras")
     with zipfile.ZipFile(tmp_path / "new.keras") as archive:
         archive.extractall(tmp_path)

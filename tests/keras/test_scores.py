@@ -88,7 +88,9 @@ def test_losses_of_numbers_are_those_of_keras(loss, width, frostline, tmp_path):
     close(found["mse"], float(np.mean((prediction - y) ** 2)), "mse")
 
 
-@pytest.mark.parametrize("width, activation", [(CLASSES, "softmax"), (CLASSES, None), (1, "sigmoid"), (1, None)])
+@pytest.mark.parametrize(
+    "width, activation", [(CLASSES, "softmax"), (CLASSES, None), (1, "sigmoid"), (1, None)]
+)
 def test_scores_by_class_are_those_of_scikit_learn(width, activation, frostline, tmp_path):
     x, y = data(max(width, 2), 0)
     y[y == max(width, 2) - 1] = 0  # a class without images, which is predicted none the less
@@ -148,7 +150,9 @@ METRICS = [
 ]
 
 
-@pytest.mark.parametrize("name, width, compute", METRICS, ids=lambda value: value if type(value) in (str, int) else "")
+@pytest.mark.parametrize(
+    "name, width, compute", METRICS, ids=lambda value: value if type(value) in (str, int) else ""
+)
 def test_metrics_are_those_of_keras_and_scikit_learn(name, width, compute, frostline, tmp_path):
     x, y = data(max(width, 2), 0)
     scored = model(width, "sigmoid" if width == 1 else "softmax")
@@ -157,7 +161,20 @@ def test_metrics_are_those_of_keras_and_scikit_learn(name, width, compute, frost
     # a rate that moves no weight: the test part is scored with the weights of the file
     record = frostline.json(
         *("train", tmp_path / "model.keras", tmp_path / "data.npz", "-o", tmp_path / "run", "--head", "keep"),
-        *("--freeze", "none", "--metric", name, "--epochs", 1, "--lr", 1e-30, "--optimizer", "sgd", "--val", 0),
+        *(
+            "--freeze",
+            "none",
+            "--metric",
+            name,
+            "--epochs",
+            1,
+            "--lr",
+            1e-30,
+            "--optimizer",
+            "sgd",
+            "--val",
+            0,
+        ),
     )
     close(record["test"][name], compute(y[::2], scored.predict(x[::2], verbose=0)), f"{name} of {width}")
 

@@ -147,10 +147,10 @@ fn head_layers(
         Head::Output => Vec::new(),
         Head::Layers(spec) => parse_head(spec)?,
     };
-    let flattens = |kind: &Box<dyn LayerKind>| {
+    let flattens = |kind: &dyn LayerKind| {
         ["GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten"].contains(&kind.class_name())
     };
-    if output_shape(kept, shape)?.len() == 3 && !layers.iter().any(flattens) {
+    if output_shape(kept, shape)?.len() == 3 && !layers.iter().any(|kind| flattens(kind.as_ref())) {
         layers.splice(0..0, parse_head("gap")?);
     }
     layers.push(task.output_layer());

@@ -1,13 +1,13 @@
-//! A walk over a JPEG's markers, for what the decoder lets pass: a file that was cut off, which it would fill with
-//! grey, and CMYK whose sign is unknown.
+//! A walk over a JPEG's markers, for what the decoder lets pass: a file that was cut off, which it would fill
+//! with grey, and CMYK whose sign is unknown.
 
 /// Why a JPEG is refused before it is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::data) enum Refused {
     /// The end marker is missing.
     Truncated,
-    /// Four components without an Adobe marker: nothing says whether ink is stored as 0 or as 255. The decoder
-    /// takes Adobe's inverted form.
+    /// Four components without an Adobe marker: nothing says whether ink is stored as 0 or as 255. The
+    /// decoder takes Adobe's inverted form.
     UnmarkedCmyk,
 }
 
@@ -44,8 +44,8 @@ pub(in crate::data) fn check(bytes: &[u8]) -> Result<(), Refused> {
     Ok(())
 }
 
-/// The code of the next marker; `at` moves behind it. Entropy-coded data is skipped: in it `FF` is followed by `00`
-/// or a restart marker.
+/// The code of the next marker; `at` moves behind it. Entropy-coded data is skipped: in it `FF` is followed
+/// by `00` or a restart marker.
 fn next_marker(bytes: &[u8], at: &mut usize) -> Option<u8> {
     loop {
         let found = *at + bytes.get(*at..)?.iter().position(|&b| b == 0xFF)?;

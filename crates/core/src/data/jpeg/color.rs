@@ -1,5 +1,5 @@
-//! Samples of components to pixels: subsampled colours are smoothed by libjpeg's triangle filter (`jdsample.c`), then
-//! become RGB (`jdcolor.c`).
+//! Samples of components to pixels: subsampled colours are smoothed by libjpeg's triangle filter
+//! (`jdsample.c`), then become RGB (`jdcolor.c`).
 
 use super::Decoded;
 use super::frame::{Colors, Component, Frame};

@@ -1,5 +1,5 @@
-//! The inverse discrete cosine transform of libjpeg's `jidctint.c` (Loeffler, Ligtenberg and Moschytz 1989), in whole
-//! numbers with 13 binary places.
+//! The inverse discrete cosine transform of libjpeg's `jidctint.c` (Loeffler, Ligtenberg and Moschytz 1989),
+//! in whole numbers with 13 binary places.
 
 use super::frame::Component;
 

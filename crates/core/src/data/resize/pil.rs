@@ -1,8 +1,9 @@
 //! The kernels of Pillow's `Image.resize`: antialiased convolutions, and `NEAREST`, bit for bit.
 //!
-//! Pixels of 8 bits are convolved in whole numbers with weights of 22 binary places, and rounded to 8 bits after each
-//! of two passes; floats in double precision. Source: `src/libImaging/Resample.c` of Pillow 13. Before that version
-//! the rows always came first, which for pictures that mostly lose height differs by a level of 255.
+//! Pixels of 8 bits are convolved in whole numbers with weights of 22 binary places, and rounded to 8 bits
+//! after each of two passes; floats in double precision. Source: `src/libImaging/Resample.c` of Pillow 13.
+//! Before that version the rows always came first, which for pictures that mostly lose height differs by a
+//! level of 255.
 
 use super::tf::{Sample, Source, pick};
 use crate::data::image::{Image, Pixels};
@@ -128,8 +129,8 @@ impl Convolved for f32 {
     }
 }
 
-/// Convolves with `filter`; a pass that changes no extent is left out. `out`: `[height, width, image.channels]`.
-/// Channels are independent of each other: alpha is a channel.
+/// Convolves with `filter`; a pass that changes no extent is left out. `out`: `[height, width,
+/// image.channels]`. Channels are independent of each other: alpha is a channel.
 pub(super) fn convolve(filter: Filter, image: &Image, height: usize, width: usize, out: &mut [f32]) {
     match &image.pixels {
         Pixels::U8(values) => both_passes(filter, values, image, height, width, out),
@@ -196,8 +197,8 @@ fn down<T: Convolved>(windows: &[Window], values: &[T], row: usize) -> Vec<T> {
     out
 }
 
-/// Pillow's `NEAREST`: the pixel under the output pixel's centre. Centres are found one from the other, so that their
-/// rounding adds up as it does there.
+/// Pillow's `NEAREST`: the pixel under the output pixel's centre. Centres are found one from the other, so
+/// that their rounding adds up as it does there.
 pub(super) fn nearest<T: Sample>(from: &Source<'_, T>, height: usize, width: usize, out: &mut [f32]) {
     let centres = |input: usize, output: usize| {
         let scale = input as f64 / output as f64;
