@@ -9,7 +9,7 @@ import random
 
 
 def split(source, out, train, seed):
-    """`train` photos of each class, drawn by the seed, go to OUT/train/CLASS, the others to OUT/test/CLASS."""
+    """`train` photos of each class, drawn by the seed, go to OUT/train/CLASS, the others to OUT/test."""
     draw = random.Random(seed)
     for group in sorted(path for path in pathlib.Path(source).iterdir() if path.is_dir()):
         photos = sorted(group.iterdir())

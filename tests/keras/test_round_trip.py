@@ -1,5 +1,5 @@
-"""Every golden model through `convert`, to each format: real Keras loads what frostline wrote and predicts what the
-original does, and frostline reads its own files."""
+"""Every golden model through `convert`, to each format: real Keras loads what frostline wrote and predicts
+what the original does, and frostline reads its own files."""
 
 import keras
 import numpy as np
@@ -10,7 +10,9 @@ from conftest import ROOT, relative
 OUTPUT = 1e-4
 GOLDEN = ROOT / "crates/core/tests/golden/keras"
 FILES = sorted(
-    path for path in GOLDEN.iterdir() if path.suffix in (".keras", ".h5") and not path.name.endswith(".weights.h5")
+    path
+    for path in GOLDEN.iterdir()
+    if path.suffix in (".keras", ".h5") and not path.name.endswith(".weights.h5")
 )
 
 
@@ -44,7 +46,10 @@ def test_a_golden_model_comes_back_from_every_format(file, frostline, tmp_path):
     keras.backend.clear_session()
     reference = np.load(GOLDEN / f"{file.name.split('.')[0]}.npz")
     inputs, expected = arrays(reference, "input"), arrays(reference, "output")
-    np.savez(tmp_path / "outputs.npz", **{n: reference[n] for n in reference if n.startswith(("input_", "output_"))})
+    np.savez(
+        tmp_path / "outputs.npz",
+        **{n: reference[n] for n in reference if n.startswith(("input_", "output_"))},
+    )
 
     def check(found, what):
         assert [array.shape for array in found] == [array.shape for array in expected]
@@ -70,7 +75,9 @@ def test_a_golden_model_comes_back_from_every_format(file, frostline, tmp_path):
 
     scramble(model)
     model.save(tmp_path / "scrambled.keras")
-    frostline.done("convert", tmp_path / "scrambled.keras", "--weights", weights, "-o", tmp_path / "loaded.keras")
+    frostline.done(
+        "convert", tmp_path / "scrambled.keras", "--weights", weights, "-o", tmp_path / "loaded.keras"
+    )
     own = frostline.json("verify", tmp_path / "loaded.keras", "--against", tmp_path / "outputs.npz")
     assert own["equal"]
 
@@ -79,7 +86,10 @@ def test_a_golden_model_comes_back_from_every_format(file, frostline, tmp_path):
 def test_weights_of_keras_load_onto_a_model(file, frostline, tmp_path):
     name = file.name.split(".")[0]
     reference = np.load(GOLDEN / f"{name}.npz")
-    np.savez(tmp_path / "outputs.npz", **{n: reference[n] for n in reference if n.startswith(("input_", "output_"))})
+    np.savez(
+        tmp_path / "outputs.npz",
+        **{n: reference[n] for n in reference if n.startswith(("input_", "output_"))},
+    )
     model = keras.models.load_model(GOLDEN / f"{name}.keras")
     scramble(model)
     model.save(tmp_path / "scrambled.keras")

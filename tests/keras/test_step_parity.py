@@ -1,11 +1,12 @@
-"""One epoch of SGD on an .npz, without shuffling and dropout, from the same file in real Keras and in frostline: the
-weight changes agree in relative norm, and what is frozen is the same bit for bit.
+"""One epoch of SGD on an .npz, without shuffling and dropout, from the same file in real Keras and in
+frostline: the weight changes agree in relative norm, and what is frozen is the same bit for bit.
 
-A ReLU has a kink, and an activation that lies nearer to it than the rounding of float32 passes its gradient on in one
-of two implementations and not in the other. One of a million is enough for a difference of 1e-3: Keras in float32
-differs by that much from Keras in float64, on these models and on trained ones. So the layers that train in the deep
-networks have a smooth activation here where the weight changes are compared with Keras in float32, and with their own
-ReLUs they are held against Keras in float64, beside Keras in float32.
+A ReLU has a kink, and an activation that lies nearer to it than the rounding of float32 passes its gradient
+on in one of two implementations and not in the other. One of a million is enough for a difference of 1e-3:
+Keras in float32 differs by that much from Keras in float64, on these models and on trained ones. So the
+layers that train in the deep networks have a smooth activation here where the weight changes are compared
+with Keras in float32, and with their own ReLUs they are held against Keras in float64, beside Keras in
+float32.
 """
 
 import functools
@@ -16,7 +17,7 @@ import pytest
 from conftest import relative
 from keras import layers
 
-# The norm of the difference of the weight changes as a share of the norm of the changes: f32 sums in another order.
+# The norm of the difference of the weight changes as a share of the norm of the changes.
 CHANGE = 1e-3
 # How many times farther from float64 than Keras in float32: both are drawn by chance.
 NOISE = 2.0
@@ -67,7 +68,9 @@ def smooth(build):
         names = [layer.name for layer in model.layers]
 
         def clone(layer):
-            is_relu = isinstance(layer, layers.ReLU) or getattr(layer, "activation", None) is keras.activations.relu
+            is_relu = (
+                isinstance(layer, layers.ReLU) or getattr(layer, "activation", None) is keras.activations.relu
+            )
             if is_relu and names.index(layer.name) >= 0.6 * len(names):
                 return layers.Activation("swish", name=layer.name)
             return layer.__class__.from_config(layer.get_config())
@@ -91,8 +94,8 @@ def norms(model):
 
 
 def lively(model, x, random):
-    """Scales and statistics as after a training: nothing is 0 or 1 by chance, and the statistics are those of the data,
-    without which the signal dies out in the frozen layers."""
+    """Scales and statistics as after a training: nothing is 0 or 1 by chance, and the statistics are those of
+    data of the kind, without which the signal dies out in the frozen layers."""
     momenta = []
     for layer in norms(model):
         layer.gamma.assign(random.uniform(0.7, 1.3, layer.gamma.shape))
@@ -231,7 +234,9 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("case", CASES)
 def test_one_epoch_of_sgd_changes_the_weights_as_keras_does(case, ending, frostline, folder, tmp_path):
     frozen, x, before, expected = trained_by_keras(case, folder)
-    record = train(frostline, folder / f"{case}.{ending}", folder / f"{case}.npz", frozen, BATCH, tmp_path / "run")
+    record = train(
+        frostline, folder / f"{case}.{ending}", folder / f"{case}.npz", frozen, BATCH, tmp_path / "run"
+    )
     assert record["certificate"]["equal"]
     assert set(frozen) == set(record["frozen"])
     own_model = keras.models.load_model(tmp_path / "run" / "model.keras")
@@ -299,7 +304,9 @@ STEPS = [
 
 
 @pytest.mark.parametrize("spec, schedule, more", STEPS, ids=lambda value: str(value).replace(" ", ""))
-def test_ten_steps_of_every_optimizer_change_the_weights_as_keras_does(spec, schedule, more, frostline, tmp_path):
+def test_ten_steps_of_every_optimizer_change_the_weights_as_keras_does(
+    spec, schedule, more, frostline, tmp_path
+):
     keras.backend.clear_session()
     keras.utils.set_random_seed(2)
     random = np.random.default_rng(2)

@@ -60,7 +60,11 @@ pub(super) fn score(
     }
     let width = outputs.len() / examples.len().max(1);
     let targets = TargetColumn::of(examples);
-    let from = returns(&model.graph);
+    // numbers are what the model returns; only classes can be logits
+    let from = match &targets {
+        TargetColumn::Classes(_) => returns(&model.graph),
+        TargetColumn::Values { .. } => Outputs::Probabilities,
+    };
     let scores = Scores::of(&outputs, from, width, &targets.all(), loss, metrics);
     let report = match &targets {
         TargetColumn::Classes(classes) => {

@@ -4,8 +4,10 @@ use crate::engine::Squash;
 use std::fmt;
 use std::str::FromStr;
 
-/// Probabilities are kept this far from 0 and 1 before a logarithm, as Keras does.
-const EPSILON: f64 = 1e-7;
+/// Probabilities are kept 1e-7 from 0 and 1 before a logarithm, as in Keras, where it is an f32: 1 − 1e-7 is
+/// 0.99999988 there, which shows in the logarithm of the rest.
+const LEAST: f64 = 1e-7_f32 as f64;
+const MOST: f64 = (1.0 - 1e-7_f32) as f64;
 
 /// A loss by its Keras name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +159,7 @@ impl LossSetting {
             }
             (Loss::BinaryCrossentropy, Outputs::Probabilities) => {
                 for (output, value) in values() {
-                    let (target, clipped) = (target(output), value.clamp(EPSILON, 1.0 - EPSILON));
+                    let (target, clipped) = (target(output), value.clamp(LEAST, MOST));
                     loss -= (target * clipped.ln() + (1.0 - target) * (1.0 - clipped).ln()) / width;
                     let slope = (1.0 - target) / (1.0 - clipped) - target / clipped;
                     gradient[output] = if clipped == value { slope / width } else { 0.0 };
@@ -185,7 +187,7 @@ impl LossSetting {
                 let mut weighted = 0.0;
                 for (output, value) in values() {
                     let (target, scaled) = (target(output), value / sum);
-                    let clipped = scaled.clamp(EPSILON, 1.0 - EPSILON);
+                    let clipped = scaled.clamp(LEAST, MOST);
                     loss -= target * clipped.ln();
                     gradient[output] = if clipped == scaled { -target / clipped } else { 0.0 };
                     weighted += gradient[output] * scaled;
@@ -194,7 +196,7 @@ impl LossSetting {
             }
             (Loss::SparseCategoricalCrossentropy, Outputs::Probabilities) => {
                 // Keras takes the logarithm of the clipped probabilities for logits
-                let clip = |value: f64| value.clamp(EPSILON, 1.0 - EPSILON);
+                let clip = |value: f64| value.clamp(LEAST, MOST);
                 let sum: f64 = values().map(|(_, value)| clip(value)).sum();
                 for (output, value) in values() {
                     let (target, clipped) = (target(output), clip(value));

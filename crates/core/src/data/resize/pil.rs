@@ -1,7 +1,9 @@
-//! The kernels of Pillow's `Image.resize`: antialiased convolutions, rows then columns, bit for bit, and `NEAREST`.
+//! The kernels of Pillow's `Image.resize`: antialiased convolutions, and `NEAREST`, bit for bit.
 //!
-//! Pixels of 8 bits are convolved in whole numbers with weights of 22 binary places, and rounded to 8 bits after each
-//! pass; floats in double precision. Source: `src/libImaging/Resample.c` of Pillow.
+//! Pixels of 8 bits are convolved in whole numbers with weights of 22 binary places, and rounded to 8 bits
+//! after each of two passes; floats in double precision. Source: `src/libImaging/Resample.c` of Pillow 13.
+//! Before that version the rows always came first, which for pictures that mostly lose height differs by a
+//! level of 255.
 
 use super::tf::{Sample, Source, pick};
 use crate::data::image::{Image, Pixels};
@@ -52,6 +54,12 @@ impl Filter {
 struct Window {
     first: usize,
     weights: Vec<f64>,
+}
+
+impl Window {
+    fn weights_of<T: Convolved>(&self) -> Vec<T::Weight> {
+        self.weights.iter().map(|weight| T::weight(*weight)).collect()
+    }
 }
 
 fn windows(filter: Filter, input: usize, output: usize) -> Vec<Window> {
@@ -121,8 +129,8 @@ impl Convolved for f32 {
     }
 }
 
-/// Convolves with `filter`; a pass that changes no extent is left out. `out`: `[height, width, image.channels]`.
-/// Channels are independent of each other: alpha is a channel.
+/// Convolves with `filter`; a pass that changes no extent is left out. `out`: `[height, width,
+/// image.channels]`. Channels are independent of each other: alpha is a channel.
 pub(super) fn convolve(filter: Filter, image: &Image, height: usize, width: usize, out: &mut [f32]) {
     match &image.pixels {
         Pixels::U8(values) => both_passes(filter, values, image, height, width, out),
@@ -138,24 +146,27 @@ fn both_passes<T: Convolved>(
     width: usize,
     out: &mut [f32],
 ) {
-    let narrowed;
-    let mut values = values;
-    if width != image.width {
-        narrowed = across(&windows(filter, image.width, width), values, image.width, image.channels);
-        values = &narrowed;
-    }
-    match height == image.height {
-        true => out.iter_mut().zip(values).for_each(|(out, value)| *out = value.value()),
-        false => down(&windows(filter, image.height, height), values, width * image.channels, out),
-    }
+    let channels = image.channels;
+    let across = |values: &[T]| match width == image.width {
+        true => values.to_vec(),
+        false => across(&windows(filter, image.width, width), values, image.width, channels),
+    };
+    let down = |values: &[T], width: usize| match height == image.height {
+        true => values.to_vec(),
+        false => down(&windows(filter, image.height, height), values, width * channels),
+    };
+    let lost_height = image.height as i64 - height as i64;
+    let lost_width = image.width as i64 - width as i64;
+    let resized = match lost_height > 0 && lost_height > 2 * lost_width {
+        true => across(&down(values, image.width)),
+        false => down(&across(values), width),
+    };
+    out.iter_mut().zip(resized).for_each(|(out, value)| *out = value.value());
 }
 
 /// The horizontal pass.
 fn across<T: Convolved>(windows: &[Window], values: &[T], width: usize, channels: usize) -> Vec<T> {
-    let weights: Vec<Vec<T::Weight>> = windows
-        .iter()
-        .map(|window| window.weights.iter().map(|weight| T::weight(*weight)).collect())
-        .collect();
+    let weights: Vec<Vec<T::Weight>> = windows.iter().map(Window::weights_of::<T>).collect();
     let mut out = Vec::with_capacity(values.len() / width * windows.len());
     let mut sums = vec![T::START; channels];
     for row in values.chunks_exact(width * channels) {
@@ -172,23 +183,33 @@ fn across<T: Convolved>(windows: &[Window], values: &[T], width: usize, channels
 }
 
 /// The vertical pass over rows of `row` values.
-fn down<T: Convolved>(windows: &[Window], values: &[T], row: usize, out: &mut [f32]) {
+fn down<T: Convolved>(windows: &[Window], values: &[T], row: usize) -> Vec<T> {
+    let mut out = Vec::with_capacity(windows.len() * row);
     let mut sums = vec![T::START; row];
-    for (window, out) in windows.iter().zip(out.chunks_exact_mut(row)) {
+    for window in windows {
         sums.fill(T::START);
-        for (line, weight) in values[window.first * row..].chunks_exact(row).zip(&window.weights) {
-            let weight = T::weight(*weight);
+        let lines = values[window.first * row..].chunks_exact(row);
+        for (line, weight) in lines.zip(window.weights_of::<T>()) {
             sums.iter_mut().zip(line).for_each(|(sum, value)| T::add(sum, *value, weight));
         }
-        out.iter_mut().zip(&sums).for_each(|(out, sum)| *out = T::end(*sum).value());
+        out.extend(sums.iter().map(|sum| T::end(*sum)));
     }
+    out
 }
 
-/// Pillow's `NEAREST`: the pixel under the output pixel's centre.
+/// Pillow's `NEAREST`: the pixel under the output pixel's centre. Centres are found one from the other, so
+/// that their rounding adds up as it does there.
 pub(super) fn nearest<T: Sample>(from: &Source<'_, T>, height: usize, width: usize, out: &mut [f32]) {
-    let index = |i: usize, input: usize, output: usize| {
+    let centres = |input: usize, output: usize| {
         let scale = input as f64 / output as f64;
-        (((i as f64 + 0.5) * scale) as usize).min(input - 1)
+        let mut centre = 0.5 * scale;
+        let mut next = || {
+            let index = (centre as usize).min(input - 1);
+            centre += scale;
+            index
+        };
+        (0..output).map(|_| next()).collect::<Vec<usize>>()
     };
-    pick(from, height, width, out, |y| index(y, from.height, height), |x| index(x, from.width, width));
+    let (rows, columns) = (centres(from.height, height), centres(from.width, width));
+    pick(from, height, width, out, |y| rows[y], |x| columns[x]);
 }

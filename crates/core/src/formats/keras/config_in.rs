@@ -19,6 +19,15 @@ pub(super) struct Reader<'a> {
     pub(super) report: &'a mut LoadReport,
 }
 
+/// Where a tensor is referred to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// By a layer that is called on it.
+    Inside,
+    /// As an input or output of the model.
+    Ends,
+}
+
 type Parsed<T> = Result<T, String>;
 
 impl Reader<'_> {
@@ -81,8 +90,8 @@ impl Reader<'_> {
         let config = match &body {
             // a layer of an old dialect is written anew in the form of Keras 3, but keeps what only Keras reads
             Body::Kind(kind) if self.major < 3 => {
-                let kept = |(key, _): &(String, Value)| {
-                    key.ends_with("_regularizer") || key.ends_with("_constraint")
+                let kept = |(key, value): &(String, Value)| {
+                    !value.is_null() && (key.ends_with("_regularizer") || key.ends_with("_constraint"))
                 };
                 let mut fresh = kind.config();
                 fresh.extend(config.into_iter().filter(kept));
@@ -169,16 +178,23 @@ impl Reader<'_> {
             .enumerate()
             .flat_map(|(layer, calls)| (0..calls.len()).map(move |node| (layer, node)))
             .collect();
-        let resolve = |placed: &BTreeMap<(usize, usize), usize>, tensor: &TensorName| {
-            let layer = index_of.get(&tensor.layer)?;
-            placed.get(&(*layer, tensor.node)).map(|call| TensorId { call: *call, output: tensor.output })
+        let ends =
+            ["input_layers", "output_layers"].map(|key| tensors(config.get(key).unwrap_or(&Value::Null)));
+        let inside: Vec<&TensorName> = wanted.iter().flatten().flatten().collect();
+        let first_inside = self.first_calls(&graph, &inside, &ends.concat(), Place::Inside);
+        let first_at_ends = self.first_calls(&graph, &inside, &ends.concat(), Place::Ends);
+        type Placed = BTreeMap<(usize, usize), usize>;
+        let resolve = |placed: &Placed, tensor: &TensorName, first: &[usize]| {
+            let layer = *index_of.get(&tensor.layer)?;
+            let call = placed.get(&(layer, tensor.node.checked_sub(first[layer])?))?;
+            Some(TensorId { call: *call, output: tensor.output })
         };
         while !waiting.is_empty() {
             let before = waiting.len();
             waiting.retain(|(layer, node)| {
                 let inputs = wanted[*layer][*node]
                     .iter()
-                    .map(|tensor| resolve(&placed, tensor))
+                    .map(|tensor| resolve(&placed, tensor, &first_inside))
                     .collect::<Option<Vec<_>>>();
                 let Some(inputs) = inputs else { return true };
                 placed.insert((*layer, *node), graph.calls.len());
@@ -196,16 +212,39 @@ impl Reader<'_> {
                 ));
             }
         }
-        let ends = |key: &str| -> Parsed<Vec<TensorId>> {
-            let names = tensors(config.get(key).unwrap_or(&Value::Null));
-            let ids = names.iter().map(|tensor| resolve(&placed, tensor)).collect::<Option<Vec<_>>>();
+        let found = |names: &[TensorName], key: &str| -> Parsed<Vec<TensorId>> {
+            let ids = names
+                .iter()
+                .map(|tensor| resolve(&placed, tensor, &first_at_ends))
+                .collect::<Option<Vec<_>>>();
             ids.filter(|ids| !ids.is_empty())
                 .ok_or_else(|| format!("`{key}` of model `{}` cannot be read", graph.name))
         };
-        let (inputs, outputs) = (ends("input_layers")?, ends("output_layers")?);
+        let (inputs, outputs) = (found(&ends[0], "input_layers")?, found(&ends[1], "output_layers")?);
         (graph.inputs, graph.outputs) = (inputs, outputs);
         self.check(&graph, group)?;
         Ok(graph)
+    }
+
+    /// For each layer the number of its first call. It is 0, but a nested model's own graph may count as its first
+    /// call, so that those from outside begin at 1: everywhere before Keras 3, where the lowest number that is referred
+    /// to tells (every call leads to an output), and in Keras 3 for Functional models among the model's ends alone.
+    fn first_calls(
+        &self,
+        graph: &Graph,
+        inside: &[&TensorName],
+        ends: &[TensorName],
+        place: Place,
+    ) -> Vec<usize> {
+        let first = |layer: &Layer| match &layer.body {
+            Body::Model(_) if self.major < 3 => {
+                let all = inside.iter().copied().chain(ends).filter(|tensor| tensor.layer == layer.name);
+                all.map(|tensor| tensor.node).min().unwrap_or(0).min(1)
+            }
+            Body::Model(inner) => usize::from(place == Place::Ends && inner.form == Form::Functional),
+            _ => 0,
+        };
+        graph.layers.iter().map(first).collect()
     }
 
     /// Every reference must point at an output that is there, and every input layer be an input.

@@ -69,8 +69,8 @@ fn functional(graph: &Graph, style: Style) -> Result<Value, String> {
     }
     // a list of one would make the model return a list, on which no layer can be called
     let ends = |ids: &[TensorId]| match ids {
-        [one] => history(graph, *one),
-        ids => ids.iter().map(|id| history(graph, *id)).collect(),
+        [one] => end(graph, *one),
+        ids => ids.iter().map(|id| end(graph, *id)).collect(),
     };
     Ok(json!({
         "name": graph.name,
@@ -91,6 +91,19 @@ fn history(graph: &Graph, id: TensorId) -> Value {
     let layer = graph.calls[id.call].layer;
     let node = graph.calls[..id.call].iter().filter(|call| call.layer == layer).count();
     json!([graph.layers[layer].name, node, id.output])
+}
+
+/// [`history`] of an input or output of the model: there a nested Functional model's own graph counts as its first
+/// call.
+fn end(graph: &Graph, id: TensorId) -> Value {
+    let mut history = history(graph, id);
+    if let Body::Model(inner) = &graph.layers[graph.calls[id.call].layer].body
+        && inner.form == Form::Functional
+        && let Some(node) = history[1].as_u64()
+    {
+        history[1] = json!(node + 1);
+    }
+    history
 }
 
 fn tensor(graph: &Graph, shapes: &[Vec<Vec<usize>>], id: TensorId) -> Value {

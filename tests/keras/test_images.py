@@ -1,0 +1,148 @@
+"""Pixels: decoders and resize kernels against Pillow and TensorFlow, through a model that returns its
+input."""
+
+import io
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import relative
+from PIL import Image, ImageOps
+
+# f32 sums in another order, as a share of the largest value.
+FLOAT = 1e-5
+SOURCES = [(40, 60), (61, 33), (7, 5), (128, 96)]
+TARGETS = [(32, 32), (50, 21), (3, 90)]
+PIL = {
+    "pil-nearest": Image.NEAREST,
+    "pil-box": Image.BOX,
+    "pil-bilinear": Image.BILINEAR,
+    "pil-hamming": Image.HAMMING,
+    "pil-bicubic": Image.BICUBIC,
+    "pil-lanczos": Image.LANCZOS,
+}
+TENSORFLOW = {"tf-nearest": "nearest", "tf-bilinear": "bilinear", "tf-bicubic": "bicubic", "tf-area": "area"}
+
+
+def picture(seed, height, width, channels=3):
+    """Soft shapes and noise, so that subsampled colours and the ends of the range both matter."""
+    random = np.random.default_rng(seed)
+    small = random.integers(0, 256, (max(height // 8, 2), max(width // 8, 2), 3), dtype="uint8")
+    soft = np.asarray(Image.fromarray(small).resize((width, height), Image.BICUBIC), "float32")
+    pixels = np.clip(soft + random.normal(0, 12, soft.shape), 0, 255).astype("uint8")
+    return Image.fromarray(pixels) if channels == 3 else Image.fromarray(pixels).convert("L")
+
+
+@pytest.fixture(scope="module")
+def pixels_of(frostline, tmp_path_factory):
+    """What a model of that input size is given for pictures."""
+    folder = tmp_path_factory.mktemp("identity")
+
+    def read(files, shape, *flags):
+        model = folder / f"{'x'.join(map(str, shape))}.keras"
+        if not model.exists():
+            keras.Sequential([keras.Input(shape), keras.layers.Activation("linear")]).save(model)
+        out = folder / "pixels.npz"
+        frostline.done("predict", model, *files, "-o", out, "--preprocess", "none", *flags)
+        return np.load(out)["output_0"]
+
+    return read
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    for seed, size in enumerate(SOURCES):
+        picture(seed, *size).save(folder / f"{seed}.png")
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: "x".join(map(str, target)))
+@pytest.mark.parametrize("kernel", PIL)
+def test_pil_kernels_give_the_pixels_of_pillow(kernel, target, pixels_of, pictures):
+    own = pixels_of(pictures, (*target, 3), "--resize", kernel)
+    expected = np.stack([np.asarray(Image.open(path).resize(target[::-1], PIL[kernel])) for path in pictures])
+    print(f"{kernel} to {target}: largest difference {np.abs(own - expected).max():.0f} of 255")
+    assert np.array_equal(own, expected)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: "x".join(map(str, target)))
+@pytest.mark.parametrize("kernel", TENSORFLOW)
+def test_tf_kernels_give_the_pixels_of_tensorflow(kernel, target, pixels_of, pictures):
+    own = pixels_of(pictures, (*target, 3), "--resize", kernel)
+    images = [np.asarray(Image.open(path)) for path in pictures]
+    expected = np.stack([tf.image.resize(image, target, TENSORFLOW[kernel]).numpy() for image in images])
+    difference = relative(own, expected.astype("float32"))
+    print(f"{kernel} to {target}: {difference:.1e}")
+    assert difference < FLOAT
+
+
+JPEGS = [
+    *(
+        {"size": size, "quality": quality, "subsampling": subsampling, "progressive": progressive}
+        for size, quality, subsampling, progressive in itertools.product(
+            [(64, 48), (37, 51)], [40, 92], ["4:4:4", "4:2:2", "4:2:0"], [False, True]
+        )
+    ),
+    *(
+        {"size": size, "subsampling": "4:2:0"}
+        for size in [(1, 1), (2, 2), (3, 5), (16, 4), (17, 1), (9, 130)]
+    ),
+    *({"size": size, "subsampling": "4:2:2"} for size in [(1, 2), (5, 3), (8, 17)]),
+    {"size": (64, 48), "channels": 1},
+    {"size": (37, 51), "channels": 1, "progressive": True},
+    {"size": (64, 48), "optimize": True, "restart_marker_blocks": 3},
+    {"size": (64, 48), "progressive": True, "restart_marker_rows": 1},
+    {"size": (64, 48), "keep_rgb": True},
+]
+
+
+def test_jpegs_give_the_pixels_of_libjpeg(pixels_of, tmp_path):
+    worst = 0
+    for index, settings in enumerate(JPEGS):
+        settings = {"channels": 3, **settings}
+        file = tmp_path / f"{index}.jpg"
+        size, channels = settings.pop("size"), settings.pop("channels")
+        picture(index, *size, channels).save(file, **settings)
+        (own,) = pixels_of([file], (*size, channels))
+        expected = np.asarray(Image.open(file)).reshape(own.shape)
+        difference = np.abs(own - expected).max()
+        assert difference == 0, f"{size} {settings}: {difference}"
+        worst = max(worst, difference)
+    print(f"{len(JPEGS)} kinds of JPEG: largest difference {worst:.0f} of 255")
+
+
+PNGS = {
+    "rgb": lambda image: image,
+    "grey": lambda image: image.convert("L"),
+    "palette": lambda image: image.quantize(60),
+    "alpha": lambda image: Image.merge("RGBA", (*image.split(), image.convert("L"))),
+    "grey and alpha": lambda image: Image.merge("LA", (image.convert("L"), image.convert("L"))),
+    "bits": lambda image: image.convert("1"),
+}
+
+
+@pytest.mark.parametrize("channels", [3, 1])
+@pytest.mark.parametrize("kind", PNGS)
+def test_pngs_give_the_pixels_of_pillow(kind, channels, pixels_of, tmp_path):
+    image = PNGS[kind](picture(1, 24, 31))
+    image.save(tmp_path / "image.png")
+    (own,) = pixels_of([tmp_path / "image.png"], (24, 31, channels))
+    expected = np.asarray(image.convert("RGB").convert("L" if channels == 1 else "RGB")).reshape(own.shape)
+    print(f"{kind} as {channels} channels: largest difference {np.abs(own - expected).max():.0f} of 255")
+    assert np.array_equal(own, expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_is_turned_as_its_camera_says(orientation, pixels_of, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stream = io.BytesIO()
+    picture(2, 24, 40).save(stream, "jpeg", exif=exif)
+    (tmp_path / "photo.jpg").write_bytes(stream.getvalue())
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(stream)))
+    (own,) = pixels_of([tmp_path / "photo.jpg"], expected.shape)
+    print(f"orientation {orientation}: largest difference {np.abs(own - expected).max():.0f} of 255")
+    assert np.array_equal(own, expected)
