@@ -11,8 +11,10 @@ import tensorflow as tf
 from conftest import relative
 from PIL import Image, ImageOps
 
-# f32 sums in another order, as a share of the largest value.
-FLOAT = 1e-5
+# As a share of the largest value: f32 sums in another order.
+FLOAT = 1e-6
+# TensorFlow places its windows in float32, which moves its own tf-area by up to 5e-6 from the exact areas.
+AREA = 1e-5
 SOURCES = [(40, 60), (61, 33), (7, 5), (128, 96)]
 TARGETS = [(32, 32), (50, 21), (3, 90)]
 PIL = {
@@ -76,7 +78,7 @@ def test_tf_kernels_give_the_pixels_of_tensorflow(kernel, target, pixels_of, pic
     expected = np.stack([tf.image.resize(image, target, TENSORFLOW[kernel]).numpy() for image in images])
     difference = relative(own, expected.astype("float32"))
     print(f"{kernel} to {target}: {difference:.1e}")
-    assert difference < FLOAT
+    assert difference < (AREA if kernel == "tf-area" else FLOAT)
 
 
 JPEGS = [
