@@ -2,8 +2,8 @@
 
 use crate::data::Skip;
 use crate::fit::{Certificate, ClassScore, EpochRecord, Prepared, Recipe, Scores, StageReport, Trained};
-use crate::formats::{self, write_atomically};
-use crate::{Error, Result};
+use crate::formats;
+use crate::{Error, Result, write_atomically};
 use serde::Serialize;
 use std::fs::File;
 use std::io::Write;
