@@ -13,6 +13,7 @@ pub use backward_input::PackedConvGradient;
 pub use backward_weights::{conv_backward_weights, conv_backward_weights_scratch_len};
 
 use crate::activation::{Activation, activate_in_place};
+use crate::matmul::Accumulate;
 use crate::tile::{ForwardTile, Tiles};
 use crate::window::ConvShape;
 use padded::{GATHERED_GAP, Runs, gather_pixels, pad_rows, padded_len};
@@ -132,7 +133,12 @@ impl PackedConv {
         match self.pointwise() {
             Some(Pointwise::InPlace) => 0,
             Some(Pointwise::Gathered) => {
-                let block = self.pointwise_blocks().next().map_or(0, |block| block.len());
+                let block = match self.shape.is_pointwise() {
+                    true => fitting(self.shape.window.channels).next_multiple_of(self.tiles.longest_piece()),
+                    false => {
+                        self.pointwise_blocks(self.shape.window.out_pixels()).next().map_or(0, |b| b.len())
+                    }
+                };
                 block * (self.shape.window.channels + GATHERED_GAP)
             }
             None => padded_len(&self.shape.window),
@@ -150,9 +156,8 @@ impl PackedConv {
         Some(if is_strided || collides { Pointwise::Gathered } else { Pointwise::InPlace })
     }
 
-    fn pointwise_blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let window = &self.shape.window;
-        blocks(window.out_pixels(), window.channels, self.tiles.longest_piece())
+    fn pointwise_blocks(&self, pixels: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        blocks(pixels, self.shape.window.channels, self.tiles.longest_piece())
     }
 
     /// `y = activation(conv(x) + bias + residual)`.
@@ -160,16 +165,19 @@ impl PackedConv {
     /// * `x`: `[height, width, channels]`
     /// * `y`: `[out_height, out_width, out_channels]`
     /// * `scratch`: at least [`Self::scratch_len`] elements of any content
+    ///
+    /// A 1x1 convolution without stride and padding takes any number of pixels at a time.
     pub fn forward(&self, x: &[f32], y: &mut [f32], epilogue: Epilogue<'_>, scratch: &mut [f32]) {
         let Epilogue { bias, residual, activation } = epilogue;
-        epilogue.check(self.shape.out_channels, self.shape.output_len());
+        epilogue.check(self.shape.out_channels, y.len());
         let residual = residual.map_or(Residual::None, Residual::Given);
         self.run(x, y, bias, residual, activation, scratch);
     }
 
-    /// `y += conv(x)`; shapes as in [`Self::forward`].
-    fn forward_add(&self, x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
-        self.run(x, y, None, Residual::Output, Activation::Linear, scratch);
+    /// `y = conv(x)` or `y += conv(x)`; shapes as in [`Self::forward`].
+    fn product(&self, x: &[f32], y: &mut [f32], accumulate: Accumulate, scratch: &mut [f32]) {
+        let residual = if accumulate == Accumulate::Add { Residual::Output } else { Residual::None };
+        self.run(x, y, None, residual, Activation::Linear, scratch);
     }
 
     fn run(
@@ -182,8 +190,7 @@ impl PackedConv {
         scratch: &mut [f32],
     ) {
         let window = &self.shape.window;
-        assert_eq!(x.len(), window.input_len(), "x has the shape's input length");
-        assert_eq!(y.len(), self.shape.output_len(), "y has the shape's output length");
+        let pixels = self.shape.check_lens(x, y);
         assert!(scratch.len() >= self.scratch_len(), "scratch has the needed length");
         let out_channels = self.shape.out_channels;
         // What the tile cannot apply before it stores is a second pass over each block, while it is in the cache.
@@ -196,7 +203,7 @@ impl PackedConv {
         if let Some(way) = self.pointwise() {
             let gap = if way == Pointwise::Gathered { GATHERED_GAP } else { 0 };
             let runs = Runs::pointwise(window, gap);
-            for block in self.pointwise_blocks() {
+            for block in self.pointwise_blocks(pixels) {
                 let (source, first) = if way == Pointwise::Gathered {
                     gather_pixels(window, x, scratch, block.clone());
                     (&*scratch, 0)
@@ -239,10 +246,13 @@ impl PackedConv {
 /// Cuts `count` items, each of `elements` numbers of input, into nearly equal blocks of about [`BLOCK_BYTES`], whole
 /// multiples of `step` where there are several.
 fn blocks(count: usize, elements: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
-    let fitting = (BLOCK_BYTES / (size_of::<f32>() * elements.max(1))).max(1);
-    let pieces = count.div_ceil(fitting).max(1);
+    let pieces = count.div_ceil(fitting(elements)).max(1);
     let size = count.div_ceil(pieces).max(1).next_multiple_of(step);
     (0..count).step_by(size).map(move |start| start..(start + size).min(count))
+}
+
+fn fitting(elements: usize) -> usize {
+    (BLOCK_BYTES / (size_of::<f32>() * elements.max(1))).max(1)
 }
 
 /// The output of one call, and what is done to it.

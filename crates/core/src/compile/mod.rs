@@ -41,7 +41,7 @@ pub fn compile(
     statistics: Statistics,
 ) -> Result<Plan> {
     let program = lower::lower(&model.graph, &freeze, inputs)?;
-    let Partition { mut prefix, suffix, boundary } = partition::partition(&program);
+    let Partition { mut prefix, mut suffix, boundary } = partition::partition(&program);
     let mut constants = prefix
         .params
         .iter()
@@ -49,6 +49,7 @@ pub fn compile(
         .collect::<Result<Constants>>()?;
     fold::fold(&mut prefix, &mut constants);
     fuse::fuse(&mut prefix);
+    fuse::fuse_trainable(&mut suffix);
     let weights = suffix
         .params
         .iter()

@@ -1,6 +1,9 @@
 //! Runs a [`Plan`] on the processor's cores.
 
+mod piece;
 mod prefix;
+mod schedule;
+mod steps;
 mod suffix;
 
 pub use prefix::Prefix;

@@ -1,7 +1,7 @@
 //! `concat`: several values behind each other along one axis.
 
-use super::parallel::{Pieces, image};
-use super::{Backward, Cost, Forward, Instance, OpKind};
+use super::images::{each_image, image};
+use super::{Backward, Cost, Forward, Instance, OpKind, Reads};
 use crate::Shape;
 
 /// Attributes: the axis.
@@ -35,11 +35,11 @@ impl OpKind for Concat {
         Cost { multiply_adds: 0, bytes: 8 * inputs.iter().flatten().product::<usize>() as u64 }
     }
 
-    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+    fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
         // everything from the axis on is one row, as in a matrix whose columns are joined
         let columns: Vec<usize> = inputs.iter().map(|shape| shape[self.axis..].iter().product()).collect();
         let rows = inputs[0][..self.axis].iter().product();
-        Box::new(Bound { rows, total: columns.iter().sum(), columns, pieces: Pieces::new(batch, 0) })
+        Box::new(Bound { rows, total: columns.iter().sum(), columns })
     }
 }
 
@@ -47,7 +47,6 @@ struct Bound {
     rows: usize,
     columns: Vec<usize>,
     total: usize,
-    pieces: Pieces,
 }
 
 impl Instance for Bound {
@@ -59,9 +58,13 @@ impl Instance for Bound {
         }
     }
 
-    fn forward(&mut self, args: Forward<'_>) {
+    fn reads(&self, _trains: bool) -> Reads {
+        Reads { inputs: false, output: false }
+    }
+
+    fn forward(&self, args: Forward<'_>) {
         let (rows, total, columns) = (self.rows, self.total, &self.columns);
-        self.pieces.each_image(args.batch, args.output, |index, y, _| {
+        each_image(args.batch, args.output, |index, y| {
             let mut offset = 0;
             for (x, columns) in args.inputs.iter().zip(columns) {
                 let x = image(x, args.batch, index);
@@ -71,12 +74,12 @@ impl Instance for Bound {
         });
     }
 
-    fn backward(&mut self, args: Backward<'_, '_>) {
+    fn backward(&self, args: Backward<'_, '_>) {
         let (rows, total, batch) = (self.rows, self.total, args.batch);
         let mut offset = 0;
         for (dx, columns) in args.input_grads.iter_mut().zip(&self.columns) {
             if let Some(dx) = dx {
-                self.pieces.each_image(batch, dx, |index, dx, _| {
+                each_image(batch, dx.to_add(), |index, dx| {
                     let dy = image(args.output_grad, batch, index);
                     frostline_kernels::add_columns_back(rows, *columns, dx, total, offset, dy);
                 });

@@ -1,7 +1,7 @@
 //! `pad` and `crop`: zeros around an image, or its rim taken off.
 
-use super::parallel::{Pieces, image};
-use super::{Backward, Cost, Forward, Instance, OpKind, one_of};
+use super::images::{each_image, image};
+use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
 use crate::Shape;
 use frostline_kernels::Margins;
 
@@ -41,8 +41,8 @@ impl OpKind for Pad {
         Cost { multiply_adds: 0, bytes: 8 * inputs[0].iter().product::<usize>() as u64 }
     }
 
-    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
-        bind(&inputs[0], self.margins, Work::Pad, batch)
+    fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
+        bind(&inputs[0], self.margins, Work::Pad)
     }
 }
 
@@ -64,15 +64,15 @@ impl OpKind for Crop {
         Cost { multiply_adds: 0, bytes: 8 * inputs[0].iter().product::<usize>() as u64 }
     }
 
-    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
-        bind(&inputs[0], self.margins, Work::Crop, batch)
+    fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
+        bind(&inputs[0], self.margins, Work::Crop)
     }
 }
 
-fn bind(input: &Shape, margins: [[usize; 2]; 2], work: Work, batch: usize) -> Box<dyn Instance> {
+fn bind(input: &Shape, margins: [[usize; 2]; 2], work: Work) -> Box<dyn Instance> {
     let [[top, bottom], [left, right]] = margins;
     let margins = Margins { top, bottom, left, right };
-    Box::new(Bound { work, image: [input[0], input[1], input[2]], margins, pieces: Pieces::new(batch, 0) })
+    Box::new(Bound { work, image: [input[0], input[1], input[2]], margins })
 }
 
 #[derive(Clone, Copy)]
@@ -86,7 +86,6 @@ struct Bound {
     /// Height, width and channels of the input.
     image: [usize; 3],
     margins: Margins,
-    pieces: Pieces,
 }
 
 impl Instance for Bound {
@@ -98,19 +97,21 @@ impl Instance for Bound {
         }
     }
 
-    fn forward(&mut self, args: Forward<'_>) {
-        let mut pieces = std::mem::take(&mut self.pieces);
-        pieces.each_image(args.batch, args.output, |index, y, _| {
-            self.infer(&[image(args.inputs[0], args.batch, index)], &[], y, &mut []);
-        });
-        self.pieces = pieces;
+    fn reads(&self, _trains: bool) -> Reads {
+        Reads { inputs: false, output: false }
     }
 
-    fn backward(&mut self, args: Backward<'_, '_>) {
+    fn forward(&self, args: Forward<'_>) {
+        each_image(args.batch, args.output, |index, y| {
+            self.infer(&[image(args.inputs[0], args.batch, index)], &[], y, &mut []);
+        });
+    }
+
+    fn backward(&self, args: Backward<'_, '_>) {
         let ([height, width, channels], margins, work, batch) =
             (self.image, self.margins, self.work, args.batch);
         if let Some(dx) = &mut args.input_grads[0] {
-            self.pieces.each_image(batch, dx, |index, dx, _| {
+            each_image(batch, dx.to_add(), |index, dx| {
                 let dy = image(args.output_grad, batch, index);
                 match work {
                     Work::Pad => frostline_kernels::pad_backward(height, width, channels, margins, dy, dx),
