@@ -2,7 +2,7 @@
 
 use super::evaluate::returns;
 use super::{
-    Caching, Event, Head, LossSetting, Observer, Outputs, PretrainedWeights, Recipe, Setting, Task,
+    Caching, Event, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Recipe, Setting, Task,
     input_shape, preprocess_of, resize_of,
 };
 use crate::data::{Dataset, Pipeline, Preprocess, SkipReport, check_all};
@@ -114,6 +114,11 @@ pub fn prepare(
     notes.extend(more);
     let loss = recipe.loss.unwrap_or_else(|| task.loss(outputs));
     let metric = recipe.metric.unwrap_or_else(|| task.metric());
+    if metric == Metric::Auc && outputs > 2 {
+        return Err(Error::Setting(format!(
+            "auc is defined for two classes, the model tells {outputs} apart\nhelp: leave --metric out to watch the accuracy"
+        )));
+    }
     // numbers are what the model returns; only classes can be logits
     let from = match task {
         Task::Numbers(_) => Outputs::Probabilities,
@@ -136,7 +141,9 @@ pub fn prepare(
     if !dataset.is_regression() {
         kept.info.classes = Some(dataset.classes.clone());
     }
-    Ok(Prepared { model: kept, reused, dataset, pipeline, setting, recipe, skips, notes })
+    let prepared = Prepared { model: kept, reused, dataset, pipeline, setting, recipe, skips, notes };
+    prepared.stages()?; // what is wrong with a later stage is said before the first is trained
+    Ok(prepared)
 }
 
 /// The layers that go on top; none where the model keeps its own head.
@@ -275,6 +282,11 @@ fn pipeline(
         }
         name => {
             let named: Preprocess = name.parse()?;
+            if let Some((own, how)) = preprocess_of(model).filter(|(own, _)| *own != named) {
+                notes.push(format!(
+                    "--preprocess {named} is applied where the model's own preprocessing is `{own}` ({how})"
+                ));
+            }
             (named.clone(), named)
         }
     };

@@ -1,6 +1,6 @@
 //! The settings that all stages of a training share.
 
-use super::{Caching, ClassWeights, LossSetting, Metric, OptimizerKind, Outputs, Schedule};
+use super::{Caching, ClassWeights, LossSetting, Metric, OptimizerKind, Outputs, Schedule, Scores};
 
 /// Everything but the stage's own freeze, epochs and rates.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,12 @@ impl Setting {
             seed: 0,
             caching: Caching::default(),
         }
+    }
+
+    /// What decides which epoch is best: the metric, or the loss where such predictions have no such metric.
+    pub(super) fn score(&self, scores: &Scores) -> f64 {
+        let loss = if self.metric.higher_is_better() { -scores.loss } else { scores.loss };
+        scores.get(self.metric).unwrap_or(loss)
     }
 
     /// The metrics that are computed: what decides, and accuracy beside it where there are classes.

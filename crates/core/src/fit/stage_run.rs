@@ -230,8 +230,7 @@ impl<'a> StageRun<'a> {
 
     /// Hands an epoch's validation scores to the watch; true if it is the best.
     pub(super) fn watch(&self, watch: &mut Watch, epoch: usize, val: &Scores) -> bool {
-        let score = val.get(self.setting.metric).unwrap_or(val.loss);
-        watch.observe(epoch, score, val.loss, self.setting.schedule)
+        watch.observe(epoch, self.setting.score(val), val.loss, self.setting.schedule)
     }
 
     pub(super) fn tell(
