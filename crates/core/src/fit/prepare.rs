@@ -79,7 +79,7 @@ pub fn prepare(
     let task = Task::of(&dataset);
     check_labels(&recipe, &task, &dataset)?;
     let mut reused = kept.graph.counted_paths();
-    match head_layers(&recipe, &task, &kept, &shape)? {
+    match head_layers(&recipe, &task, &kept, &shape, &mut notes)? {
         Some(layers) => drop(kept.push(layers, std::slice::from_ref(&shape), seed)?),
         None => {
             if let Keep::AllBut(top) = kept.graph.default_keep() {
@@ -178,17 +178,32 @@ fn head_layers(
     task: &Task,
     kept: &Model,
     shape: &Shape,
+    notes: &mut Vec<String>,
 ) -> Result<Option<Vec<Box<dyn LayerKind>>>> {
     let mut layers = match &recipe.head {
         Head::Keep => return Ok(None),
         Head::Output => Vec::new(),
         Head::Layers(spec) => parse_head(spec)?,
     };
-    let flattens = |kind: &dyn LayerKind| {
-        ["GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten"].contains(&kind.class_name())
+    const FLATTENING: [(&str, &str); 3] =
+        [("GlobalAveragePooling2D", "gap"), ("GlobalMaxPooling2D", "gmp"), ("Flatten", "flatten")];
+    let word = |kind: &dyn LayerKind| {
+        FLATTENING.iter().find(|(class, _)| *class == kind.class_name()).map(|(_, word)| *word)
     };
-    if output_shape(kept, shape)?.len() == 3 && !layers.iter().any(|kind| flattens(kind.as_ref())) {
-        layers.splice(0..0, parse_head("gap")?);
+    match output_shape(kept, shape)?.len() {
+        3 if !layers.iter().any(|kind| word(kind.as_ref()).is_some()) => {
+            layers.splice(0..0, parse_head("gap")?);
+        }
+        1 => layers.retain(|kind| match word(kind.as_ref()) {
+            Some(word) => {
+                notes.push(format!(
+                    "the kept layers' output is flat already: `{word}` is left out of the head"
+                ));
+                false
+            }
+            None => true,
+        }),
+        _ => {}
     }
     layers.push(task.output_layer(recipe.loss));
     Ok(Some(layers))

@@ -83,7 +83,10 @@ fn a_loss_over_two_classes_gets_two_outputs_and_trains() {
     for loss in [Loss::SparseCategoricalCrossentropy, Loss::CategoricalCrossentropy] {
         let mut prepared = prepared(2, false, Recipe { loss: Some(loss), ..short() }).expect("a recipe");
         let head = |model: &frostline::graph::Model| {
-            bits(model).into_iter().filter(|(path, _)| path.ends_with("dense/kernel")).collect::<Vec<_>>()
+            bits(model)
+                .into_iter()
+                .filter(|(path, _)| path.starts_with("dense") && path.ends_with("/kernel"))
+                .collect::<Vec<_>>()
         };
         let before = head(&prepared.model);
         assert_eq!(before[0].1.len(), 10, "5 features, 2 outputs");
@@ -102,6 +105,22 @@ fn a_loss_that_does_not_suit_the_outputs_is_refused() {
     let recipe = with(Head::Keep, Loss::SparseCategoricalCrossentropy);
     let one = prepare(&model, dataset(2, false), recipe, &Validation::Auto, 0, Caching::default(), &silent);
     refused(one, "an output for each class");
+}
+
+#[test]
+fn a_head_that_pools_what_is_flat_already_is_trained_without_the_pooling() {
+    for word in ["gap", "gmp", "flatten"] {
+        let head: Head = format!("{word} dropout(0.2) dense(4,relu)").parse().expect("a head");
+        let prepared = prepared(3, false, Recipe { head, ..short() }).expect("a recipe");
+        let note = format!("`{word}` is left out");
+        assert!(prepared.notes.iter().any(|n| n.contains(&note)), "{:?}", prepared.notes);
+    }
+    // where the kept output is spatial the words stay
+    let head: Head = "gmp dense(4,relu)".parse().expect("a head");
+    let keep = Some("batch_normalization_1".parse().expect("a cut"));
+    let prepared = prepared(3, false, Recipe { head, keep, ..short() }).expect("a recipe");
+    assert!(!prepared.notes.iter().any(|note| note.contains("left out")), "{:?}", prepared.notes);
+    assert!(prepared.model.graph.counted_paths().iter().any(|path| path.contains("max_pooling")));
 }
 
 #[test]
