@@ -62,7 +62,7 @@ impl Setting {
         scores.get(self.metric).unwrap_or(loss)
     }
 
-    /// The metrics that are computed: what decides, and accuracy beside it where there are classes.
+    /// The metrics that are computed: what decides, and accuracy beside it, which numbers have none of.
     pub(super) fn metrics(&self) -> Vec<Metric> {
         let mut metrics = vec![Metric::Accuracy, self.metric];
         metrics.dedup();

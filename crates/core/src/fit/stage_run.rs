@@ -62,7 +62,8 @@ impl<'a> StageRun<'a> {
         let class_weights = setting
             .class_weights
             .as_ref()
-            .map(|weights| weights.weights(&source.dataset.class_counts(train)));
+            .map(|weights| weights.weights(&source.dataset.classes, &source.dataset.class_counts(train)))
+            .transpose()?;
         let train_targets = TargetColumn::of(train);
         Ok(Self {
             stage,
