@@ -271,7 +271,6 @@ impl Suffix {
             instances: &self.instances,
             weights: &self.weights,
             modes: &self.modes,
-            trainable: &self.trainable,
             training: self.training,
             skipped,
         };
