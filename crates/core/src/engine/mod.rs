@@ -2,6 +2,7 @@
 
 mod piece;
 mod prefix;
+mod prepare;
 mod schedule;
 mod steps;
 mod suffix;
