@@ -72,6 +72,7 @@ fn recipe(command: &Train) -> Result<Recipe, Failure> {
     let images = &command.images;
     recipe.image_size = images.image_size.or(recipe.image_size);
     recipe.resize = images.resize.or(recipe.resize);
+    recipe.precision = command.storage.precision.unwrap_or(recipe.precision);
     if images.preprocess != "auto" {
         recipe.preprocess.clone_from(&images.preprocess);
     }

@@ -8,6 +8,8 @@
 //! cargo run --release --example textbook
 //! ```
 
+#![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
+
 use frostline::data::{self, Augment, Pipeline, Preprocess, Resize, Split};
 use frostline::fit::{
     Event, Loss, LossSetting, Metric, OptimizerKind, Outputs, Setting, Source, Stage, Trainer, evaluate,
@@ -58,7 +60,7 @@ fn train_b_on_a(
     let setting = Setting {
         optimizer: "sgd(momentum=0.9)".parse::<OptimizerKind>()?,
         seed: SEED,
-        ..Setting::new(loss.clone(), Outputs::Probabilities, Metric::Accuracy)
+        ..Setting::new(loss, Outputs::Probabilities, Metric::Accuracy)
     };
     let say = |event: &Event<'_>| {
         if let Event::StageEnds(report) = event

@@ -93,6 +93,18 @@ fn all_work() -> Vec<Work> {
                 packed.forward(&image, &mut y, epilogue, &mut scratch);
             }),
         );
+        let packed = PackedConv::<Bf16>::new(shape, &weights);
+        let (mut image, mut y) = (vec![Bf16::default(); x.len()], vec![Bf16::default(); shape.output_len()]);
+        encode(&x, &mut image);
+        let (mut scratch, bias) = (vec![Bf16::default(); packed.scratch_len()], numbers(out_channels));
+        work(
+            "bf16",
+            Box::new(move || {
+                let epilogue =
+                    Epilogue { bias: Some(&bias), residual: None, activation: Activation::relu6() };
+                packed.forward(&image, &mut y, epilogue, &mut scratch);
+            }),
+        );
         let packed = PackedConvGradient::new(shape, &weights);
         let dy = numbers(shape.output_len());
         let (mut dx, mut scratch) = (vec![0.0; x.len()], vec![0.0; packed.scratch_len()]);
@@ -121,6 +133,17 @@ fn all_work() -> Vec<Work> {
                 let epilogue =
                     Epilogue { bias: Some(&bias), residual: None, activation: Activation::relu6() };
                 depthwise(&shape, &image, &filters, &mut y, epilogue, &mut scratch);
+            }),
+        );
+        let (mut image, mut y) = (vec![Bf16::default(); x.len()], vec![Bf16::default(); shape.output_len()]);
+        encode(&x, &mut image);
+        let (filters, bias) = (weights.clone(), numbers(channels));
+        work(
+            "bf16",
+            Box::new(move || {
+                let epilogue =
+                    Epilogue { bias: Some(&bias), residual: None, activation: Activation::relu6() };
+                depthwise(&shape, &image, &filters, &mut y, epilogue, &mut []);
             }),
         );
         let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; weights.len()]);

@@ -1,6 +1,8 @@
 //! Runs a [`Plan`] on the processor's cores.
 
+mod pool;
 mod prefix;
+mod section;
 mod suffix;
 
 pub use prefix::Prefix;

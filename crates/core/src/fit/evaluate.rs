@@ -3,11 +3,11 @@
 use super::caching::Keeper;
 use super::features::Features;
 use super::{Caching, ClassReport, LossSetting, Metric, Observer, Outputs, Scores, Source, TargetColumn};
-use crate::Result;
-use crate::compile::compile_inference;
+use crate::compile::compile_inference_in;
 use crate::data::Example;
 use crate::engine::Plan;
 use crate::graph::{Body, Graph, Model};
+use crate::{Precision, Result};
 
 /// Images that are predicted at a time.
 pub(super) const CHUNK: usize = 64;
@@ -31,7 +31,21 @@ pub fn evaluate(
     metrics: &[Metric],
     observe: Observer<'_>,
 ) -> Result<Evaluation> {
-    let plan = compile_inference(model, &[source.pipeline.input().to_vec()])?;
+    evaluate_in(Precision::F32, model, source, examples, part, loss, metrics, observe)
+}
+
+/// [`evaluate`] in a precision.
+pub fn evaluate_in(
+    precision: Precision,
+    model: &Model,
+    source: Source<'_>,
+    examples: &[Example],
+    part: &str,
+    loss: &LossSetting,
+    metrics: &[Metric],
+    observe: Observer<'_>,
+) -> Result<Evaluation> {
+    let plan = compile_inference_in(precision, model, &[source.pipeline.input().to_vec()])?;
     score(plan, model, &Caching::default(), source, examples, part, loss, metrics, observe)
 }
 

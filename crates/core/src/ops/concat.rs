@@ -1,8 +1,9 @@
 //! `concat`: several values behind each other along one axis.
 
 use super::parallel::{Pieces, image};
-use super::{Backward, Cost, Forward, Instance, OpKind};
+use super::{Backward, Cost, Forward, Infer, Instance, OpKind};
 use crate::Shape;
+use frostline_kernels::{Bf16, Element};
 
 /// Attributes: the axis.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,45 +37,68 @@ impl OpKind for Concat {
     }
 
     fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
-        // everything from the axis on is one row, as in a matrix whose columns are joined
-        let columns: Vec<usize> = inputs.iter().map(|shape| shape[self.axis..].iter().product()).collect();
-        let rows = inputs[0][..self.axis].iter().product();
-        Box::new(Bound { rows, total: columns.iter().sum(), columns, pieces: Pieces::new(batch, 0) })
+        Box::new(Bound { joined: Joined::new(inputs, self.axis), pieces: Pieces::new(batch, 0) })
+    }
+
+    fn bind_bf16(&self, inputs: &[Shape], _: &[Shape], _: &[&[f32]]) -> Option<Box<dyn Infer<Bf16>>> {
+        Some(Box::new(Joined::new(inputs, self.axis)))
+    }
+}
+
+/// Matrices whose columns are joined: everything from the axis on is one row.
+struct Joined {
+    rows: usize,
+    columns: Vec<usize>,
+    total: usize,
+}
+
+impl Joined {
+    fn new(inputs: &[Shape], axis: usize) -> Self {
+        let columns: Vec<usize> = inputs.iter().map(|shape| shape[axis..].iter().product()).collect();
+        let rows = inputs[0][..axis].iter().product();
+        Self { rows, total: columns.iter().sum(), columns }
+    }
+
+    fn join<'a, E: Element>(&self, inputs: impl Iterator<Item = &'a [E]>, y: &mut [E]) {
+        let mut offset = 0;
+        for (x, columns) in inputs.zip(&self.columns) {
+            frostline_kernels::copy_columns(self.rows, *columns, x, self.total, offset, y);
+            offset += columns;
+        }
+    }
+}
+
+impl Infer<Bf16> for Joined {
+    fn scratch(&self) -> usize {
+        0
+    }
+
+    fn infer(&self, inputs: &[&[Bf16]], _: &[&[f32]], output: &mut [Bf16], _: &mut [f32]) {
+        self.join(inputs.iter().copied(), output);
     }
 }
 
 struct Bound {
-    rows: usize,
-    columns: Vec<usize>,
-    total: usize,
+    joined: Joined,
     pieces: Pieces,
 }
 
 impl Instance for Bound {
     fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
-        let mut offset = 0;
-        for (x, columns) in inputs.iter().zip(&self.columns) {
-            frostline_kernels::copy_columns(self.rows, *columns, x, self.total, offset, output);
-            offset += columns;
-        }
+        self.joined.join(inputs.iter().copied(), output);
     }
 
     fn forward(&mut self, args: Forward<'_>) {
-        let (rows, total, columns) = (self.rows, self.total, &self.columns);
+        let joined = &self.joined;
         self.pieces.each_image(args.batch, args.output, |index, y, _| {
-            let mut offset = 0;
-            for (x, columns) in args.inputs.iter().zip(columns) {
-                let x = image(x, args.batch, index);
-                frostline_kernels::copy_columns(rows, *columns, x, total, offset, y);
-                offset += columns;
-            }
+            joined.join(args.inputs.iter().map(|x| image(x, args.batch, index)), y);
         });
     }
 
     fn backward(&mut self, args: Backward<'_, '_>) {
-        let (rows, total, batch) = (self.rows, self.total, args.batch);
+        let (rows, total, batch) = (self.joined.rows, self.joined.total, args.batch);
         let mut offset = 0;
-        for (dx, columns) in args.input_grads.iter_mut().zip(&self.columns) {
+        for (dx, columns) in args.input_grads.iter_mut().zip(&self.joined.columns) {
             if let Some(dx) = dx {
                 self.pieces.each_image(batch, dx, |index, dx, _| {
                     let dy = image(args.output_grad, batch, index);

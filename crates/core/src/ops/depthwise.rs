@@ -2,9 +2,9 @@
 
 use super::parallel::{Pieces, image};
 use super::window::window;
-use super::{Backward, Cost, Forward, Instance, OpKind, Padding, one_of};
+use super::{Backward, Cost, Forward, Infer, Instance, OpKind, Padding, one_of};
 use crate::Shape;
-use frostline_kernels::{Activation, DepthwiseShape, Epilogue};
+use frostline_kernels::{Activation, Bf16, DepthwiseShape, Epilogue};
 
 /// Input: `x [height, width, channels]`; output channel `c · multiplier + m`. Weights: kernel, and with `bias`
 /// `[channels · multiplier]`.
@@ -63,6 +63,28 @@ impl OpKind for Depthwise {
             scratch,
             shape,
         })
+    }
+
+    fn bind_bf16(&self, inputs: &[Shape], params: &[Shape], _: &[&[f32]]) -> Option<Box<dyn Infer<Bf16>>> {
+        Some(Box::new(Halved { op: self.clone(), shape: self.shape(&inputs[0], params).ok()? }))
+    }
+}
+
+/// In bf16, with weights in f32.
+struct Halved {
+    op: Depthwise,
+    shape: DepthwiseShape,
+}
+
+impl Infer<Bf16> for Halved {
+    fn scratch(&self) -> usize {
+        0
+    }
+
+    fn infer(&self, inputs: &[&[Bf16]], params: &[&[f32]], output: &mut [Bf16], scratch: &mut [f32]) {
+        let bias = self.op.bias.then(|| params[1]);
+        let epilogue = Epilogue { bias, residual: None, activation: self.op.activation };
+        frostline_kernels::depthwise(&self.shape, inputs[0], params[0], output, epilogue, scratch);
     }
 }
 

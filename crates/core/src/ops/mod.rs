@@ -13,6 +13,7 @@ mod conv2d;
 mod dense;
 mod depthwise;
 mod dropout;
+mod infer;
 mod list;
 mod normalize;
 mod pad;
@@ -34,6 +35,7 @@ pub use conv2d::Conv2d;
 pub use dense::Dense;
 pub use depthwise::Depthwise;
 pub use dropout::Dropout;
+pub use infer::{Infer, Storage};
 pub use list::Op;
 pub use normalize::Normalize;
 pub use pad::{Crop, Pad};
@@ -48,6 +50,7 @@ pub(crate) use window::window;
 pub use program::{LayerInfo, Lowering, Node, Param, ParamId, Program, Role, ValueId};
 
 use crate::Shape;
+use frostline_kernels::Bf16;
 use std::fmt::Debug;
 
 /// Whether an op runs as in training (batch statistics, dropout) or as in prediction.
@@ -117,6 +120,11 @@ pub trait OpKind: Debug {
 
     /// An instance for up to `batch` images of these shapes. The shapes have passed [`OpKind::output_shape`].
     fn bind(&self, inputs: &[Shape], params: &[Shape], batch: usize) -> Box<dyn Instance>;
+
+    /// For prediction on images in bf16, with weights that do not change; none where the op has no kernels for it.
+    fn bind_bf16(&self, _: &[Shape], _: &[Shape], _weights: &[&[f32]]) -> Option<Box<dyn Infer<Bf16>>> {
+        None
+    }
 }
 
 /// An op bound to shapes, with its packed weights and whatever it keeps from forward to backward.

@@ -3,12 +3,13 @@
 use super::DepthwiseShape;
 use super::tile::{Line, Lines};
 use crate::dispatch::vectorized;
+use crate::element::Stored;
 use crate::window::Window;
 use std::ops::Range;
 
 /// `dx += dL/dx`; shapes as in [`super::depthwise`].
 pub fn depthwise_backward_input(shape: &DepthwiseShape, weights: &[f32], dy: &[f32], dx: &mut [f32]) {
-    backward_input_on(Lines::detected(), shape, weights, dy, dx);
+    backward_input_on(f32::lines(), shape, weights, dy, dx);
 }
 
 /// With stride 1 the gradient is the depthwise convolution of `dy` with the window turned by 180°.
@@ -97,7 +98,7 @@ vectorized! {
 
 /// `dw += dL/dw` of one image; shapes as in [`super::depthwise`].
 pub fn depthwise_backward_weights(shape: &DepthwiseShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    backward_weights_on(Lines::detected(), shape, x, dy, dw);
+    backward_weights_on(f32::lines(), shape, x, dy, dw);
 }
 
 pub(super) fn backward_weights_on(
