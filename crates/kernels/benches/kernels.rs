@@ -137,15 +137,8 @@ fn all_work() -> Vec<Work> {
         );
         let (mut image, mut y) = (vec![Bf16::default(); x.len()], vec![Bf16::default(); shape.output_len()]);
         encode(&x, &mut image);
-        let (filters, bias) = (weights.clone(), numbers(channels));
-        work(
-            "bf16",
-            Box::new(move || {
-                let epilogue =
-                    Epilogue { bias: Some(&bias), residual: None, activation: Activation::relu6() };
-                depthwise(&shape, &image, &filters, &mut y, epilogue, &mut []);
-            }),
-        );
+        let packed = PackedDepthwise::new(shape, &weights, Some(&numbers(channels)));
+        work("bf16", Box::new(move || packed.forward(&image, &mut y, Activation::relu6())));
         let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; weights.len()]);
         work("dx", Box::new(move || depthwise_backward_input(&shape, &weights, &gradient, &mut dx)));
         work("dw", Box::new(move || depthwise_backward_weights(&shape, &x, &dy, &mut dw)));

@@ -6,9 +6,13 @@
 
 mod backward;
 mod gradient_tile;
+mod packed;
+#[cfg(target_arch = "x86_64")]
+mod pairs;
 mod tile;
 
 pub use backward::{depthwise_backward_input, depthwise_backward_weights};
+pub use packed::PackedDepthwise;
 
 use crate::activation::Activation;
 use crate::conv::Epilogue;
@@ -96,7 +100,18 @@ fn forward_on<E: Stored>(
                     Some(bounds) => (bounds, Activation::Linear),
                     None => ((f32::NEG_INFINITY, f32::INFINITY), activation),
                 };
-                let line = Line { window, oy, x, weights, turned: false, bias, residual, add: false, bounds };
+                let line = Line {
+                    window,
+                    oy,
+                    x,
+                    weights,
+                    turned: false,
+                    bias,
+                    residual,
+                    add: false,
+                    bounds,
+                    pairs: None,
+                };
                 line.run(tile, &mut y[at..at + row]);
                 if second_pass != Activation::Linear {
                     activate_in_place(second_pass, &mut y[at..at + row]);

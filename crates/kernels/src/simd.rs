@@ -21,6 +21,9 @@ pub(crate) trait Simd: Copy {
     /// One register.
     type Vector: Copy;
 
+    /// Asks for a line of the cache ahead of its use; any address will do.
+    #[inline(always)]
+    unsafe fn prefetch(_: *const u8) {}
     /// All lanes `value`.
     unsafe fn splat(value: f32) -> Self::Vector;
     /// `LANES` elements.

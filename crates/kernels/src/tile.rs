@@ -158,6 +158,10 @@ macro_rules! unrolled {
     };
 }
 
+/// How far ahead of their use weights are asked for: they are in no cache near the core when an image has come through all
+/// layers once. 160 to 960 channels on 7x7 pixels take 70 µs with this, and 88 without.
+const PREFETCHED_BYTES: usize = 2048;
+
 /// # Safety
 /// The processor has the instruction set of `P`, and all that the fields of `t` address is valid.
 #[inline(always)]
@@ -186,6 +190,14 @@ unsafe fn forward<P: Product, const ROWS: usize, const VECTORS: usize>(t: &Forwa
                     for k in (0..t.run).step_by(P::GROUP) {
                         let w: [P::Weights; VECTORS] =
                             std::array::from_fn(|v| P::weights(weights.add(v * lanes * P::GROUP)));
+                        for v in 0..VECTORS {
+                            P::Simd::prefetch(
+                                weights
+                                    .wrapping_add(v * lanes * P::GROUP)
+                                    .cast::<u8>()
+                                    .wrapping_add(PREFETCHED_BYTES),
+                            );
+                        }
                         weights = weights.add(VECTORS * lanes * P::GROUP);
                         unrolled!(r < ROWS => {
                             let value = P::broadcast(x[r / 3].add(r % 3 * t.pixel_step + k));

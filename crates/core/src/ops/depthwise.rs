@@ -4,7 +4,7 @@ use super::parallel::{Pieces, image};
 use super::window::window;
 use super::{Backward, Cost, Forward, Infer, Instance, OpKind, Padding, one_of};
 use crate::Shape;
-use frostline_kernels::{Activation, Bf16, DepthwiseShape, Epilogue};
+use frostline_kernels::{Activation, Bf16, DepthwiseShape, Epilogue, PackedDepthwise};
 
 /// Input: `x [height, width, channels]`; output channel `c · multiplier + m`. Weights: kernel, and with `bias`
 /// `[channels · multiplier]`.
@@ -65,15 +65,22 @@ impl OpKind for Depthwise {
         })
     }
 
-    fn bind_bf16(&self, inputs: &[Shape], params: &[Shape], _: &[&[f32]]) -> Option<Box<dyn Infer<Bf16>>> {
-        Some(Box::new(Halved { op: self.clone(), shape: self.shape(&inputs[0], params).ok()? }))
+    fn bind_bf16(
+        &self,
+        inputs: &[Shape],
+        params: &[Shape],
+        weights: &[&[f32]],
+    ) -> Option<Box<dyn Infer<Bf16>>> {
+        let bias = self.bias.then(|| weights[1]);
+        let packed = PackedDepthwise::new(self.shape(&inputs[0], params).ok()?, weights[0], bias);
+        Some(Box::new(Halved { packed, activation: self.activation }))
     }
 }
 
-/// In bf16, with weights in f32.
+/// In bf16.
 struct Halved {
-    op: Depthwise,
-    shape: DepthwiseShape,
+    packed: PackedDepthwise,
+    activation: Activation,
 }
 
 impl Infer<Bf16> for Halved {
@@ -81,10 +88,8 @@ impl Infer<Bf16> for Halved {
         0
     }
 
-    fn infer(&self, inputs: &[&[Bf16]], params: &[&[f32]], output: &mut [Bf16], scratch: &mut [f32]) {
-        let bias = self.op.bias.then(|| params[1]);
-        let epilogue = Epilogue { bias, residual: None, activation: self.op.activation };
-        frostline_kernels::depthwise(&self.shape, inputs[0], params[0], output, epilogue, scratch);
+    fn infer(&self, inputs: &[&[Bf16]], _: &[&[f32]], output: &mut [Bf16], _: &mut [f32]) {
+        self.packed.forward(inputs[0], output, self.activation);
     }
 }
 

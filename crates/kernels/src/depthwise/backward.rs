@@ -35,6 +35,7 @@ pub(super) fn backward_input_on(
                 residual: None,
                 add: true,
                 bounds: (f32::NEG_INFINITY, f32::INFINITY),
+                pairs: None,
             };
             line.run(tile, dx);
         }

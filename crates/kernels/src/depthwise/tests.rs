@@ -64,6 +64,16 @@ fn bf16_agrees(shape: DepthwiseShape, seed: u64) {
             reference::assert_stored(&y, &plain, &epilogue, terms + 2.0);
         }
     }
+    // Packed, weights are rounded too.
+    let mut weights = weights;
+    reference::stored::<Bf16>(&mut weights);
+    let plain = reference::depthwise64(&shape, &x, &weights);
+    for epilogue in reference::epilogues(&bias, &residual) {
+        let packed = PackedDepthwise::new(shape, &weights, epilogue.bias);
+        let mut y = vec![Bf16::of(f32::NAN); shape.output_len()];
+        packed.forward(&x_stored, &mut y, epilogue.activation);
+        reference::assert_stored(&y, &plain, &Epilogue { residual: None, ..epilogue }, terms + 2.0);
+    }
 }
 
 proptest! {

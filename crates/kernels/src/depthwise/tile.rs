@@ -7,32 +7,36 @@ use crate::simd::Simd;
 use crate::window::Window;
 
 /// The most output pixels of a tile, and the largest window side.
-const MAX_PIXELS: usize = 8;
+pub(super) const MAX_PIXELS: usize = 8;
 const MAX_KERNEL: usize = 5;
 /// Input columns under the widest tile: 8 pixels, stride 2, 5 taps.
-const MAX_COLUMNS: usize = (MAX_PIXELS - 1) * 2 + MAX_KERNEL;
+pub(super) const MAX_COLUMNS: usize = (MAX_PIXELS - 1) * 2 + MAX_KERNEL;
 
 /// One call of a tile: all channels of up to [`MAX_PIXELS`] neighbouring output pixels.
 pub(super) struct Tile<E> {
-    /// Rows of the window that lie on the image.
-    rows: usize,
+    /// Rows of the window that lie on the image, and the first of them.
+    pub(super) rows: usize,
+    pub(super) first_row: usize,
     /// The input pixel of each of those rows and of each column under the tile.
-    columns: [[*const E; MAX_COLUMNS]; MAX_KERNEL],
+    pub(super) columns: [[*const E; MAX_COLUMNS]; MAX_KERNEL],
     /// The weights of the first of those rows' first tap, at channel 0.
     weights: *const f32,
     /// Elements from one tap to the next; negative where the window is turned by 180°.
     tap_step: isize,
     /// Taps from one of those rows to the next: `kernel_w`.
     taps_in_row: usize,
+    /// All weights and the bias in the order of [`super::pairs`]; null where the tile wants none.
+    pub(super) pairs: *const E,
+    pub(super) pairs_bias: *const f32,
     /// The first output pixel.
-    y: *mut E,
+    pub(super) y: *mut E,
     /// Like `y`, which it may be; null for none.
     residual: *const E,
     /// Null for none.
     bias: *const f32,
-    channels: usize,
-    low: f32,
-    high: f32,
+    pub(super) channels: usize,
+    pub(super) low: f32,
+    pub(super) high: f32,
 }
 
 type Run<E> = unsafe fn(&Tile<E>);
@@ -119,6 +123,8 @@ pub(super) struct Line<'a, E> {
     /// Whether the line's old values are added to, instead of a residual.
     pub(super) add: bool,
     pub(super) bounds: (f32, f32),
+    /// Weights and bias once more, where the tiles are those of [`super::pairs`].
+    pub(super) pairs: Option<(&'a [E], &'a [f32])>,
 }
 
 impl<E: Stored> Line<'_, E> {
@@ -141,10 +147,13 @@ impl<E: Stored> Line<'_, E> {
         };
         let mut tile = Tile {
             rows: rows.len(),
+            first_row: rows.start,
             columns: [[E::zeros().as_ptr(); MAX_COLUMNS]; MAX_KERNEL],
             weights: self.weights.as_ptr().wrapping_add(first_tap * channels),
             tap_step,
             taps_in_row: kernel,
+            pairs: self.pairs.map_or(std::ptr::null(), |(weights, _)| weights.as_ptr()),
+            pairs_bias: self.pairs.map_or(std::ptr::null(), |(_, bias)| bias.as_ptr()),
             y: std::ptr::null_mut(),
             residual: std::ptr::null(),
             bias: self.bias.map_or(std::ptr::null(), <[f32]>::as_ptr),
@@ -181,7 +190,7 @@ impl<E: Stored> Line<'_, E> {
             // SAFETY: every column points to zeros for all channels, or to a pixel of `x`: `taps_h` gives rows of the image, and
             // `real` columns of it. The taps of the rows lie
             // inside the weights; `ox + pixels <= out_width`; bias and residual have one pixel's and the output's
-            // length. The tiles are those of a detected instruction set, for this kernel and stride.
+            // length; `pairs` are those of the same shape. The tiles are those of a detected instruction set, for this kernel and stride.
             unsafe { tiles[pixels - 1](&tile) };
             ox += pixels;
         }
@@ -189,9 +198,9 @@ impl<E: Stored> Line<'_, E> {
 }
 
 /// A loop over all columns, written out, so that what is indexed by them stays in registers.
-macro_rules! unrolled {
+macro_rules! unrolled_columns {
     ($column:ident < MAX_COLUMNS => $body:block) => {
-        unrolled!($column => $body; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18)
+        unrolled_columns!($column => $body; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18)
     };
     ($column:ident => $body:block; $($step:literal)*) => {
         $({
@@ -200,6 +209,8 @@ macro_rules! unrolled {
         })*
     };
 }
+
+pub(super) use unrolled_columns;
 
 /// # Safety
 /// The processor has the instruction set `S`, and all that the fields of `t` address is valid.
@@ -248,7 +259,7 @@ unsafe fn vector<S: Simd, E: Stored, const KERNEL: usize, const STRIDE: usize, c
                 load(t.weights.wrapping_offset((first_tap + tap as isize) * t.tap_step))
             });
             let columns = &t.columns[row];
-            unrolled!(column < MAX_COLUMNS => {
+            unrolled_columns!(column < MAX_COLUMNS => {
                 if column < (PIXELS - 1) * STRIDE + KERNEL {
                     let x = load_element(columns[column]);
                     // The outputs whose window covers this column, each with its own tap.
