@@ -1,10 +1,11 @@
 //! frostline's side of `bench/measure.py`: a process that computes when it is told to.
 //!
-//! usage: bench_worker MODEL forward|step BATCH FROZEN PRECISION
+//! usage: bench_worker MODEL forward|step|profile BATCH FROZEN PRECISION
 //!
 //! `FROZEN` is the share of the layers, from the lowest, that is frozen in a `step`: the forward pass of the frozen
 //! layers, forward and backward pass of the rest, and an update by Adam. It prints `ready`; for each line on standard
-//! input, which holds a number of repetitions, it prints the seconds that they took.
+//! input, which holds a number of repetitions, it prints the seconds that they took. `profile` runs five steps and prints
+//! where the time of the suffix goes, op by op and kind by kind.
 
 use frostline::Precision;
 use frostline::compile::{Statistics, compile_in, compile_inference_in};
@@ -12,6 +13,7 @@ use frostline::engine::{LossInput, Plan};
 use frostline::fit::{Optimizer, OptimizerKind};
 use frostline::formats;
 use frostline::freeze::Freeze;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::BufRead;
 use std::time::Instant;
@@ -19,7 +21,7 @@ use std::time::Instant;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [model, kind, batch, frozen, precision] = arguments.as_slice() else {
-        return Err("usage: bench_worker MODEL forward|step BATCH FROZEN PRECISION".into());
+        return Err("usage: bench_worker MODEL forward|step|profile BATCH FROZEN PRECISION".into());
     };
     let (batch, frozen, precision): (usize, f64, Precision) =
         (batch.parse()?, frozen.parse()?, precision.parse()?);
@@ -33,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut rows = vec![0.0; batch * plan.prefix().row_len()];
             serve(|| plan.prefix().run(&pixels, &mut rows))
         }
-        "step" => {
+        "step" | "profile" => {
             let layers = model.graph.leaves();
             let paths: Vec<&str> = layers.iter().map(|(path, _)| path.as_str()).collect();
             let frozen = &paths[..(frozen * paths.len() as f64) as usize];
@@ -42,7 +44,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             let lens: Vec<usize> = plan.suffix().trained().map(|(_, weight, _)| weight.len()).collect();
             let mut optimizer = Optimizer::new(OptimizerKind::default(), lens, 0.0);
             let mut rows = vec![0.0; batch * plan.prefix().row_len()];
-            serve(|| step(&mut plan, &mut optimizer, &pixels, &mut rows, batch))
+            let mut step = |plan: &mut Plan| step(plan, &mut optimizer, &pixels, &mut rows, batch);
+            if kind == "profile" {
+                profile(&mut plan, step, batch);
+                return Ok(());
+            }
+            serve(|| step(&mut plan))
         }
         _ => Err(format!("`{kind}` is neither forward nor step").into()),
     }
@@ -64,6 +71,48 @@ fn step(plan: &mut Plan, optimizer: &mut Optimizer, pixels: &[f32], rows: &mut [
         optimizer.update(index, 1e-3, weight, gradient);
     }
     suffix.reload();
+}
+
+/// A table of the ops of the suffix: milliseconds of all threads together a step, and the speed of the products.
+fn profile(plan: &mut Plan, mut step: impl FnMut(&mut Plan), batch: usize) {
+    const STEPS: usize = 5;
+    step(plan);
+    let before = plan.suffix().seconds();
+    let start = Instant::now();
+    (0..STEPS).for_each(|_| step(plan));
+    let wall = start.elapsed().as_secs_f64() / STEPS as f64;
+    let suffix = plan.suffix();
+    let (after, megabytes) = (suffix.seconds(), suffix.buffer_bytes() >> 20);
+    let program = suffix.program();
+    let mut kinds: BTreeMap<&str, [f64; 2]> = BTreeMap::new();
+    let row = |name: &str, what: &str, [forward, backward]: [f64; 2], operations: [f64; 2]| {
+        let speed = |seconds: f64, operations: f64| format!("{:6.1}", operations / seconds.max(1e-9) / 1e9);
+        let speeds = [speed(forward, operations[0]), speed(backward, operations[1])].join(" ");
+        print(format!("{name:12} {:8.2} {:8.2} {speeds}  {what}", 1e3 * forward, 1e3 * backward));
+    };
+    print("op          forward backward GF/s a thread, forward and backward");
+    for (index, node) in program.nodes.iter().enumerate() {
+        let seconds = [0, 1].map(|pass| (after[index][pass] - before[index][pass]) / STEPS as f64);
+        let total = kinds.entry(node.op.kind().name()).or_default();
+        (0..2).for_each(|pass| total[pass] += seconds[pass]);
+        let cost = node.op.kind().cost(&program.input_shapes(node), &program.param_shapes(node));
+        let operations = (2 * cost.multiply_adds * batch as u64) as f64;
+        let what = format!(
+            "{} {:?} -> {:?}",
+            program.layers[node.layer].path,
+            program.shape(node.inputs[0]),
+            program.shape(node.output)
+        );
+        row(node.op.kind().name(), &what, seconds, [operations, 2.0 * operations]);
+    }
+    kinds.iter().for_each(|(name, seconds)| row(name, "in all", *seconds, [0.0; 2]));
+    let busy: f64 = kinds.values().flatten().sum();
+    let speed = batch as f64 / wall;
+    print(format!(
+        "a step {:.1} ms, its ops {:.1} ms on all threads; {speed:.1} images/s; {megabytes} MB",
+        1e3 * wall,
+        1e3 * busy
+    ));
 }
 
 fn serve(mut work: impl FnMut()) -> Result<(), Box<dyn Error>> {

@@ -32,6 +32,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// The layers of a model, where it can be cut, and what became of every tensor in its file.
     Inspect(Inspect),
+    /// What a training will do and cost, from a probe on a few images.
+    Plan(Box<Plan>),
     /// Reuse a model's lower layers for new data, and write a run directory.
     Train(Box<Train>),
     /// Loss, accuracy, scores by class and the confusion matrix of a model on data.
@@ -53,6 +55,7 @@ impl Command {
     pub(crate) fn model(&self) -> Option<&Path> {
         match self {
             Self::Inspect(command) => Some(&command.model),
+            Self::Plan(command) => Some(&command.model),
             Self::Train(command) => Some(&command.model),
             Self::Evaluate(command) => Some(&command.model),
             Self::Predict(command) => Some(&command.model),
@@ -85,6 +88,26 @@ pub(crate) struct Train {
     /// Print run.json.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) training: Training,
+}
+
+#[derive(Args)]
+pub(crate) struct Plan {
+    /// A .keras or .h5 file, or a run directory.
+    pub(crate) model: PathBuf,
+    /// As for `train`.
+    pub(crate) data: PathBuf,
+    /// One JSON document instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) training: Training,
+}
+
+/// What is trained, on what, and where features are kept.
+#[derive(Args)]
+pub(crate) struct Training {
     #[command(flatten)]
     pub(crate) reuse: Reuse,
     #[command(flatten)]

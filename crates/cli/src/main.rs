@@ -8,6 +8,7 @@ mod demo;
 mod evaluate;
 mod images;
 mod inspect;
+mod plan;
 mod predict;
 mod train;
 mod verify;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         threads.map_err(|error| format!("the threads could not be started: {error}").into()).and_then(|()| {
             match &arguments.command {
                 Command::Inspect(command) => inspect::run(command, &console),
+                Command::Plan(command) => plan::run(command, arguments.seed, &console),
                 Command::Train(command) => train::run(command, arguments.seed, &console),
                 Command::Evaluate(command) => evaluate::run(command, &console),
                 Command::Predict(command) => predict::run(command, &console),

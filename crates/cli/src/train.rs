@@ -1,14 +1,15 @@
 //! `frostline train`.
 
 use crate::Failure;
-use crate::args::{Reuse, Train};
+use crate::args::{Reuse, Train, Training};
 use crate::cache;
 use crate::console::{Console, scores_text, table};
 use crate::evaluate::print_classes;
 use crate::images::load;
 use frostline::data;
 use frostline::fit::{
-    Caching, Event, GradualRecipe, Head, PretrainedWeights, Recipe, StageRecipe, Trained, Validation, prepare,
+    Caching, Event, GradualRecipe, Head, Prepared, PretrainedWeights, Recipe, StageRecipe, Trained,
+    Validation, prepare,
 };
 use frostline::freeze::Unfreeze;
 use frostline::report::{Provenance, RunFolder, RunRecord};
@@ -23,23 +24,7 @@ const BACKBONE_FACTOR: f32 = 0.1;
 
 pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), Failure> {
     let start = Instant::now();
-    let recipe = recipe(command)?;
-    let (model, _) = load(&command.model, console)?;
-    let dataset = match (&recipe.head, &model.info.classes) {
-        (Head::Keep, Some(classes)) => data::open_for(&command.data, classes)?,
-        _ => data::open(&command.data)?,
-    };
-    let caching = match command.no_cache {
-        true => Caching::Nothing,
-        false => Caching::Disk(cache::open(command.cache.as_deref(), command.cache_limit)?),
-    };
-    let validation = validation(command.val.as_deref());
-    let show = |event: &Event<'_>| console.show(event);
-    let mut prepared = prepare(&model, dataset, recipe, &validation, seed, caching, &show)?;
-    drop(model);
-    console.clear();
-    prepared.notes.iter().for_each(|note| console.warn(note));
-
+    let mut prepared = prepared(&command.model, &command.data, &command.training, seed, console)?;
     let source = Provenance::new(&command.model, &command.data, rayon::current_num_threads())?;
     let folder = RunFolder::create(&command.output)?;
     let broken: Mutex<Option<frostline::Error>> = Mutex::new(None);
@@ -63,13 +48,39 @@ pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), F
     }
 }
 
-fn recipe(command: &Train) -> Result<Recipe, Failure> {
-    let reuse = &command.reuse;
+/// The model with its new head, and its data. Tells what there is to know.
+pub(crate) fn prepared(
+    model: &Path,
+    data: &Path,
+    training: &Training,
+    seed: u64,
+    console: &Console,
+) -> Result<Prepared, Failure> {
+    let recipe = recipe(training)?;
+    let (model, _) = load(model, console)?;
+    let dataset = match (&recipe.head, &model.info.classes) {
+        (Head::Keep, Some(classes)) => data::open_for(data, classes)?,
+        _ => data::open(data)?,
+    };
+    let caching = match training.no_cache {
+        true => Caching::Nothing,
+        false => Caching::Disk(cache::open(training.cache.as_deref(), training.cache_limit)?),
+    };
+    let validation = validation(training.val.as_deref());
+    let show = |event: &Event<'_>| console.show(event);
+    let prepared = prepare(&model, dataset, recipe, &validation, seed, caching, &show)?;
+    console.clear();
+    prepared.notes.iter().for_each(|note| console.warn(note));
+    Ok(prepared)
+}
+
+fn recipe(training: &Training) -> Result<Recipe, Failure> {
+    let reuse = &training.reuse;
     let mut recipe = match &reuse.recipe {
         Some(path) => Recipe::read(path)?,
         None => from_flags(reuse),
     };
-    let images = &command.images;
+    let images = &training.images;
     recipe.image_size = images.image_size.or(recipe.image_size);
     recipe.resize = images.resize.or(recipe.resize);
     recipe.precision = command.storage.precision.unwrap_or(recipe.precision);

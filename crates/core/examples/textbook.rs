@@ -8,7 +8,7 @@
 //! cargo run --release --example textbook
 //! ```
 
-#![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
+#![allow(clippy::print_stdout, reason = "it tells what happens")]
 
 use frostline::data::{self, Augment, Pipeline, Preprocess, Resize, Split};
 use frostline::fit::{

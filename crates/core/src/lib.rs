@@ -5,6 +5,7 @@
 //! makes a `engine::Plan` from both, which owns the freeze setting it was made from; `fit` trains it in
 //! stages and proves that what was frozen stayed frozen.
 
+mod atomic;
 pub mod cache;
 pub mod compile;
 pub mod data;
@@ -21,6 +22,7 @@ pub mod report;
 mod tensor;
 pub mod verify;
 
+pub use atomic::write_atomically;
 pub use error::{Error, Result};
 pub use precision::Precision;
 pub use tensor::{Shape, Tensor};

@@ -109,7 +109,10 @@ fn all_work() -> Vec<Work> {
         let dy = numbers(shape.output_len());
         let (mut dx, mut scratch) = (vec![0.0; x.len()], vec![0.0; packed.scratch_len()]);
         let gradient = dy.clone();
-        work("dx", Box::new(move || packed.backward_input(&gradient, &mut dx, &mut scratch)));
+        work(
+            "dx",
+            Box::new(move || packed.backward_input(&gradient, &mut dx, Accumulate::Overwrite, &mut scratch)),
+        );
         let mut dw = vec![0.0; weights.len()];
         let mut scratch = vec![0.0; conv_backward_weights_scratch_len(&shape)];
         work("dw", Box::new(move || conv_backward_weights(&shape, &x, &dy, &mut dw, &mut scratch)));
@@ -140,7 +143,12 @@ fn all_work() -> Vec<Work> {
         let packed = PackedDepthwise::new(shape, &weights, Some(&numbers(channels)));
         work("bf16", Box::new(move || packed.forward(&image, &mut y, Activation::relu6())));
         let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; weights.len()]);
-        work("dx", Box::new(move || depthwise_backward_input(&shape, &weights, &gradient, &mut dx)));
+        work(
+            "dx",
+            Box::new(move || {
+                depthwise_backward_input(&shape, &weights, &gradient, &mut dx, Accumulate::Overwrite);
+            }),
+        );
         work("dw", Box::new(move || depthwise_backward_weights(&shape, &x, &dy, &mut dw)));
     }
     all

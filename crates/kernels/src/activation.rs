@@ -199,6 +199,20 @@ impl Activation {
         }
     }
 
+    /// `dy * slope(x)`.
+    #[inline(always)]
+    pub(crate) fn backward(self, x: f32, dy: f32) -> f32 {
+        match self {
+            Self::Linear => dy,
+            // a mask instead of a product
+            Self::Relu { max, negative_slope: 0.0, threshold } => {
+                let bounded = if x < max { dy } else { 0.0 };
+                if x > threshold { bounded } else { 0.0 }
+            }
+            _ => dy * self.slope(x),
+        }
+    }
+
     /// The bounds, where the activation only bounds its input: what a convolution can do before it stores.
     pub(crate) fn bounds(self) -> Option<(f32, f32)> {
         match self {
@@ -251,7 +265,7 @@ vectorized! {
     pub fn activate_backward(activation: Activation, x: &[f32], dy: &[f32], dx: &mut [f32]) {
         assert!(x.len() == dy.len() && x.len() == dx.len(), "x, dy and dx have one length");
         for_known_variant!(activation, f => for ((dx, &dy), &x) in dx.iter_mut().zip(dy).zip(x) {
-            *dx += dy * f.slope(x);
+            *dx += f.backward(x, dy);
         });
     }
 }

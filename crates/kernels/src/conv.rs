@@ -14,6 +14,7 @@ pub use backward_weights::{conv_backward_weights, conv_backward_weights_scratch_
 
 use crate::activation::Activation;
 use crate::element::{Stored, activate_in_place};
+use crate::matmul::Accumulate;
 use crate::tile::{ForwardTile, Tiles};
 use crate::window::ConvShape;
 use padded::{Runs, gather_pixels, gathered_gap, pad_rows, padded_len};
@@ -140,7 +141,14 @@ impl<E: Stored> PackedConv<E> {
         match self.pointwise() {
             Some(Pointwise::InPlace) => 0,
             Some(Pointwise::Gathered) => {
-                let block = self.pointwise_blocks().next().map_or(0, |block| block.len());
+                let block = match self.shape.is_pointwise() {
+                    true => {
+                        fitting::<E>(self.shape.window.channels).next_multiple_of(self.tiles.longest_piece())
+                    }
+                    false => {
+                        self.pointwise_blocks(self.shape.window.out_pixels()).next().map_or(0, |b| b.len())
+                    }
+                };
                 block * (self.shape.window.channels + gathered_gap::<E>())
             }
             None if self.is_copied() => padded_len(&self.shape.window) + self.tiles.group - 1,
@@ -167,9 +175,8 @@ impl<E: Stored> PackedConv<E> {
         Some(if is_strided || collides || is_odd { Pointwise::Gathered } else { Pointwise::InPlace })
     }
 
-    fn pointwise_blocks(&self) -> impl Iterator<Item = Range<usize>> + use<E> {
-        let window = &self.shape.window;
-        blocks::<E>(window.out_pixels(), window.channels, self.tiles.longest_piece())
+    fn pointwise_blocks(&self, pixels: usize) -> impl Iterator<Item = Range<usize>> + use<E> {
+        blocks::<E>(pixels, self.shape.window.channels, self.tiles.longest_piece())
     }
 
     /// `y = activation(conv(x) + bias + residual)`.
@@ -177,16 +184,19 @@ impl<E: Stored> PackedConv<E> {
     /// * `x`: `[height, width, channels]`
     /// * `y`: `[out_height, out_width, out_channels]`
     /// * `scratch`: at least [`Self::scratch_len`] elements of any content
+    ///
+    /// A 1x1 convolution without stride and padding takes any number of pixels at a time.
     pub fn forward(&self, x: &[E], y: &mut [E], epilogue: Epilogue<'_, E>, scratch: &mut [E]) {
         let Epilogue { bias, residual, activation } = epilogue;
-        epilogue.check(self.shape.out_channels, self.shape.output_len());
+        epilogue.check(self.shape.out_channels, y.len());
         let residual = residual.map_or(Residual::None, Residual::Given);
         self.run(x, y, bias, residual, activation, scratch);
     }
 
-    /// `y += conv(x)`; shapes as in [`Self::forward`].
-    fn forward_add(&self, x: &[E], y: &mut [E], scratch: &mut [E]) {
-        self.run(x, y, None, Residual::Output, Activation::Linear, scratch);
+    /// `y = conv(x)` or `y += conv(x)`; shapes as in [`Self::forward`].
+    fn product(&self, x: &[E], y: &mut [E], accumulate: Accumulate, scratch: &mut [E]) {
+        let residual = if accumulate == Accumulate::Add { Residual::Output } else { Residual::None };
+        self.run(x, y, None, residual, Activation::Linear, scratch);
     }
 
     fn run(
@@ -199,8 +209,7 @@ impl<E: Stored> PackedConv<E> {
         scratch: &mut [E],
     ) {
         let window = &self.shape.window;
-        assert_eq!(x.len(), window.input_len(), "x has the shape's input length");
-        assert_eq!(y.len(), self.shape.output_len(), "y has the shape's output length");
+        let pixels = self.shape.check_lens(x, y);
         assert!(scratch.len() >= self.scratch_len(), "scratch has the needed length");
         let out_channels = self.shape.out_channels;
         // What the tile cannot apply before it stores is a second pass over each block, while it is in the cache.
@@ -213,7 +222,7 @@ impl<E: Stored> PackedConv<E> {
         if let Some(way) = self.pointwise() {
             let gap = if way == Pointwise::Gathered { gathered_gap::<E>() } else { 0 };
             let runs = Runs::pointwise(window, gap, self.tiles.group);
-            for block in self.pointwise_blocks() {
+            for block in self.pointwise_blocks(pixels) {
                 let (source, first) = if way == Pointwise::Gathered {
                     gather_pixels(window, x, scratch, block.clone());
                     (&*scratch, 0)
@@ -260,10 +269,13 @@ impl<E: Stored> PackedConv<E> {
 /// Cuts `count` items, each of `elements` numbers of input, into nearly equal blocks of about [`BLOCK_BYTES`], whole
 /// multiples of `step` where there are several.
 fn blocks<E>(count: usize, elements: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
-    let fitting = (BLOCK_BYTES / (size_of::<E>() * elements.max(1))).max(1);
-    let pieces = count.div_ceil(fitting).max(1);
+    let pieces = count.div_ceil(fitting::<E>(elements)).max(1);
     let size = count.div_ceil(pieces).max(1).next_multiple_of(step);
     (0..count).step_by(size).map(move |start| start..(start + size).min(count))
+}
+
+fn fitting<E>(elements: usize) -> usize {
+    (BLOCK_BYTES / (size_of::<E>() * elements.max(1))).max(1)
 }
 
 /// The output of one call, and what is done to it.

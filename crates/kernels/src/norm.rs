@@ -1,14 +1,72 @@
-//! Normalisation by statistics of the channels: the sums that statistics are made from, the scaling, and the gradient.
+//! Normalisation by statistics of the channels: the sums that statistics are made from, the scaling with its activation,
+//! and the gradient.
 //!
-//! Sums run over pieces of a fixed number of rows in `f32` and add the pieces in `f64`, in order: one result always.
+//! Sums run over pieces of a fixed number of rows in `f32` and add the pieces in `f64`, in order: one result always. All
+//! kernels read row after row, as the processor fetches ahead, in steps of a fixed number of channels.
 
 use crate::activation::{Activation, for_known_variant};
 use crate::dispatch::vectorized;
 use crate::elementwise::add_scaled_channels;
+use crate::matmul::Accumulate;
 
-/// Channels that are summed side by side, and rows that make one piece.
-const COLUMNS: usize = 64;
-const ROWS: usize = 16;
+/// Rows that make one piece of a sum, and rows that are added up in registers.
+const ROWS: usize = 32;
+const FEW: usize = 4;
+/// Channels that are summed at once.
+const SPAN: usize = 512;
+
+/// `L` numbers from `at` on.
+#[inline(always)]
+fn lanes<const L: usize>(numbers: &[f32], at: usize) -> &[f32; L] {
+    numbers[at..at + L].try_into().expect("as many as asked for")
+}
+
+#[inline(always)]
+fn lanes_mut<const L: usize>(numbers: &mut [f32], at: usize) -> &mut [f32; L] {
+    (&mut numbers[at..at + L]).try_into().expect("as many as asked for")
+}
+
+/// Calls `$work::<LANES>($arguments…, first channel)` for columns of 32, 16, 8 and 1 channels.
+macro_rules! in_columns {
+    ($channels:expr, $work:ident($($argument:expr),*)) => {
+        let mut first = 0;
+        while first + 32 <= $channels {
+            $work::<32>($($argument,)* first);
+            first += 32;
+        }
+        while first + 16 <= $channels {
+            $work::<16>($($argument,)* first);
+            first += 16;
+        }
+        while first + 8 <= $channels {
+            $work::<8>($($argument,)* first);
+            first += 8;
+        }
+        while first < $channels {
+            $work::<1>($($argument,)* first);
+            first += 1;
+        }
+    };
+}
+
+/// Adds up `$work`, which is given a few rows and the sums of [`SPAN`] channels, in pieces.
+macro_rules! in_pieces {
+    ($channels:expr, $sum:expr, $products:expr, |$rows:ident, $from:ident, $sums:ident, $squares:ident, $width:ident| $work:block; $len:expr) => {
+        for $from in (0..$channels).step_by(SPAN) {
+            let $width = SPAN.min($channels - $from);
+            for piece in (0..$len).step_by($channels * ROWS) {
+                let (mut $sums, mut $squares) = ([0.0f32; SPAN], [0.0f32; SPAN]);
+                let end = (piece + $channels * ROWS).min($len);
+                for few in (piece..end).step_by($channels * FEW) {
+                    let $rows = few..(few + $channels * FEW).min(end);
+                    $work
+                }
+                add_to(&mut $sum[$from..$from + $width], &$sums);
+                add_to(&mut $products[$from..$from + $width], &$squares);
+            }
+        }
+    };
+}
 
 vectorized! {
     /// `sum += Σ (x - shift)` and `sum_squares += Σ (x - shift)²` over the rows. With a shift near the mean, the variance
@@ -18,26 +76,41 @@ vectorized! {
     /// * `shift`, `sum`, `sum_squares`: `[channels]`
     pub fn channel_sums(channels: usize, x: &[f32], shift: &[f32], sum: &mut [f64], sum_squares: &mut [f64]) {
         check(channels, x, &[shift.len(), sum.len(), sum_squares.len()]);
-        for piece in x.chunks(channels * ROWS) {
-            for first in (0..channels).step_by(COLUMNS) {
-                let end = (first + COLUMNS).min(channels);
-                let (mut sums, mut squares) = ([0.0f32; COLUMNS], [0.0f32; COLUMNS]);
-                for x in piece.chunks_exact(channels) {
-                    let each = sums.iter_mut().zip(&mut squares).zip(&x[first..end]).zip(&shift[first..end]);
-                    for (((sum, square), &x), &shift) in each {
-                        let d = x - shift;
-                        *sum += d;
-                        *square += d * d;
-                    }
-                }
-                for (total, sum) in sum[first..end].iter_mut().zip(sums) {
-                    *total += f64::from(sum);
-                }
-                for (total, square) in sum_squares[first..end].iter_mut().zip(squares) {
-                    *total += f64::from(square);
-                }
-            }
+        in_pieces!(channels, sum, sum_squares, |rows, from, sums, squares, width| {
+            let x = &x[rows];
+            in_columns!(width, sums_of(channels, x, shift, &mut sums, &mut squares, from));
+        }; x.len());
+    }
+}
+
+#[inline(always)]
+fn sums_of<const L: usize>(
+    channels: usize,
+    x: &[f32],
+    shift: &[f32],
+    sums: &mut [f32; SPAN],
+    squares: &mut [f32; SPAN],
+    from: usize,
+    first: usize,
+) {
+    let shift = lanes::<L>(shift, from + first);
+    let (mut sum, mut square) = (*lanes::<L>(sums, first), *lanes::<L>(squares, first));
+    for at in (from + first..x.len()).step_by(channels) {
+        let x = lanes::<L>(x, at);
+        for l in 0..L {
+            let d = x[l] - shift[l];
+            sum[l] += d;
+            square[l] += d * d;
         }
+    }
+    *lanes_mut::<L>(sums, first) = sum;
+    *lanes_mut::<L>(squares, first) = square;
+}
+
+#[inline(always)]
+fn add_to(totals: &mut [f64], sums: &[f32]) {
+    for (total, sum) in totals.iter_mut().zip(sums) {
+        *total += f64::from(*sum);
     }
 }
 
@@ -53,11 +126,25 @@ vectorized! {
         assert_eq!(x.len(), y.len(), "x and y have one length");
         for_known_variant!(activation, f => {
             for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
-                for (((y, &x), &scale), &shift) in y.iter_mut().zip(x).zip(scale).zip(shift) {
-                    *y = f.apply(x * scale + shift);
-                }
+                in_columns!(channels, scaled(x, scale, shift, f, y));
             }
         });
+    }
+}
+
+#[inline(always)]
+fn scaled<const L: usize>(
+    x: &[f32],
+    scale: &[f32],
+    shift: &[f32],
+    activation: Activation,
+    y: &mut [f32],
+    first: usize,
+) {
+    let (scale, shift) = (lanes::<L>(scale, first), lanes::<L>(shift, first));
+    let (x, y) = (lanes::<L>(x, first), lanes_mut::<L>(y, first));
+    for l in 0..L {
+        y[l] = activation.apply(x[l] * scale[l] + shift[l]);
     }
 }
 
@@ -66,61 +153,129 @@ pub fn scale_shift_backward_input(channels: usize, dy: &[f32], scale: &[f32], dx
     add_scaled_channels(channels, dy, scale, dx);
 }
 
-vectorized! {
-    /// `sum_dy += Σ dy` and `sum_dy_xhat += Σ dy * (x - mean) * inv_std` over the rows: the gradients of `beta` and
-    /// `gamma`, and what the input's gradient is made from.
-    ///
-    /// * `x`, `dy`: `[rows, channels]`
-    /// * the others: `[channels]`
-    pub fn batch_norm_backward_sums(
-        channels: usize, x: &[f32], dy: &[f32], mean: &[f32], inv_std: &[f32], sum_dy: &mut [f64],
-        sum_dy_xhat: &mut [f64],
-    ) {
-        check(channels, x, &[mean.len(), inv_std.len(), sum_dy.len(), sum_dy_xhat.len()]);
-        assert_eq!(x.len(), dy.len(), "x and dy have one length");
-        for (x, dy) in x.chunks(channels * ROWS).zip(dy.chunks(channels * ROWS)) {
-            for first in (0..channels).step_by(COLUMNS) {
-                let end = (first + COLUMNS).min(channels);
-                let (mut sums, mut products) = ([0.0f32; COLUMNS], [0.0f32; COLUMNS]);
-                for (x, dy) in x.chunks_exact(channels).zip(dy.chunks_exact(channels)) {
-                    let inputs = x[first..end].iter().zip(&dy[first..end]).zip(&mean[first..end]);
-                    for ((sum, product), ((&x, &dy), &mean)) in sums.iter_mut().zip(&mut products).zip(inputs) {
-                        *sum += dy;
-                        *product += dy * (x - mean);
-                    }
-                }
-                for (total, sum) in sum_dy[first..end].iter_mut().zip(sums) {
-                    *total += f64::from(sum);
-                }
-                let scaled = products.iter().zip(&inv_std[first..end]);
-                for (total, (&product, &inv_std)) in sum_dy_xhat[first..end].iter_mut().zip(scaled) {
-                    *total += f64::from(product) * f64::from(inv_std);
-                }
-            }
-        }
+/// A normalisation `y = activation(x * scale + shift)` whose scale and shift come from statistics: one number a channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Normalization<'a> {
+    /// `gamma / √(variance + ε)`.
+    pub scale: &'a [f32],
+    /// `beta - mean * scale`.
+    pub shift: &'a [f32],
+    /// The mean that was used.
+    pub mean: &'a [f32],
+    /// Applied last.
+    pub activation: Activation,
+}
+
+impl Normalization<'_> {
+    fn check(&self, channels: usize, x: &[f32], lengths: &[usize]) {
+        check(channels, x, &[self.scale.len(), self.shift.len(), self.mean.len()]);
+        check(channels, x, lengths);
     }
 }
 
 vectorized! {
-    /// `dx += gamma * inv_std * (dy - mean_dy - x̂ * mean_dy_xhat)` with `x̂ = (x - mean) * inv_std`.
+    /// `sum += Σ dz` and `sum_products += Σ dz * (x - mean)` over the rows, where `dz` is the gradient at the activation's
+    /// input: what the gradients of `beta` and `gamma` and that of the input are made from.
     ///
-    /// * `x`, `dy`, `dx`: `[rows, channels]`
-    /// * the others: `[channels]`; `mean_dy` and `mean_dy_xhat` are the sums of [`batch_norm_backward_sums`] divided by
-    ///   the number of rows that the statistics were taken over
-    pub fn batch_norm_backward_input(
-        channels: usize, x: &[f32], dy: &[f32], mean: &[f32], inv_std: &[f32], gamma: &[f32], mean_dy: &[f32],
-        mean_dy_xhat: &[f32], dx: &mut [f32],
+    /// * `x`, `dy`: `[rows, channels]`
+    /// * `sum`, `sum_products`: `[channels]`
+    pub fn batch_norm_backward_sums(
+        channels: usize, x: &[f32], dy: &[f32], norm: Normalization<'_>, sum: &mut [f64], sum_products: &mut [f64],
     ) {
-        check(channels, x, &[mean.len(), inv_std.len(), gamma.len(), mean_dy.len(), mean_dy_xhat.len()]);
-        assert!(x.len() == dy.len() && x.len() == dx.len(), "x, dy and dx have one length");
-        for ((x, dy), dx) in x.chunks_exact(channels).zip(dy.chunks_exact(channels)).zip(dx.chunks_exact_mut(channels)) {
-            for c in 0..channels {
-                let x_hat = (x[c] - mean[c]) * inv_std[c];
-                dx[c] += gamma[c] * inv_std[c] * (dy[c] - mean_dy[c] - x_hat * mean_dy_xhat[c]);
-            }
-        }
+        norm.check(channels, x, &[sum.len(), sum_products.len()]);
+        assert_eq!(x.len(), dy.len(), "x and dy have one length");
+        for_known_variant!(norm.activation, f => {
+            in_pieces!(channels, sum, sum_products, |rows, from, sums, products, width| {
+                let (x, dy) = (&x[rows.clone()], &dy[rows]);
+                in_columns!(width, gradient_sums(channels, x, dy, norm, f, &mut sums, &mut products, from));
+            }; x.len());
+        });
     }
 }
+
+#[inline(always)]
+fn gradient_sums<const L: usize>(
+    channels: usize,
+    x: &[f32],
+    dy: &[f32],
+    norm: Normalization<'_>,
+    activation: Activation,
+    sums: &mut [f32; SPAN],
+    products: &mut [f32; SPAN],
+    from: usize,
+    first: usize,
+) {
+    let (scale, shift) = (lanes::<L>(norm.scale, from + first), lanes::<L>(norm.shift, from + first));
+    let mean = lanes::<L>(norm.mean, from + first);
+    let (mut sum, mut product) = (*lanes::<L>(sums, first), *lanes::<L>(products, first));
+    for at in (from + first..x.len()).step_by(channels) {
+        let (x, dy) = (lanes::<L>(x, at), lanes::<L>(dy, at));
+        for l in 0..L {
+            let dz = activation.backward(x[l] * scale[l] + shift[l], dy[l]);
+            sum[l] += dz;
+            product[l] += dz * (x[l] - mean[l]);
+        }
+    }
+    *lanes_mut::<L>(sums, first) = sum;
+    *lanes_mut::<L>(products, first) = product;
+}
+
+vectorized! {
+    /// The gradient for the input: `scale * dz - offset - (x - mean) * factor`, written to `dx` or added to it. With
+    /// batch statistics over `n` rows `offset` is `scale * Σ dz / n`, and `factor` is
+    /// `scale / (variance + ε) * Σ dz (x - mean) / n`; with given statistics both are 0.
+    ///
+    /// * `x`, `dy`, `dx`: `[rows, channels]`
+    /// * `offset`, `factor`: `[channels]`
+    pub fn batch_norm_backward_input(
+        channels: usize, x: &[f32], dy: &[f32], norm: Normalization<'_>, offset: &[f32], factor: &[f32],
+        dx: &mut [f32], accumulate: Accumulate,
+    ) {
+        norm.check(channels, x, &[offset.len(), factor.len()]);
+        assert!(x.len() == dy.len() && x.len() == dx.len(), "x, dy and dx have one length");
+        for_known_variant!(norm.activation, f => {
+            let rows = x.chunks_exact(channels).zip(dy.chunks_exact(channels)).zip(dx.chunks_exact_mut(channels));
+            if accumulate == Accumulate::Add {
+                for ((x, dy), dx) in rows {
+                    in_columns!(channels, input_gradient_added(x, dy, norm, f, offset, factor, dx));
+                }
+            } else {
+                for ((x, dy), dx) in rows {
+                    in_columns!(channels, input_gradient_stored(x, dy, norm, f, offset, factor, dx));
+                }
+            }
+        });
+    }
+}
+
+macro_rules! input_gradient {
+    ($name:ident, |$dx:ident, $value:ident| $store:expr) => {
+        #[inline(always)]
+        fn $name<const L: usize>(
+            x: &[f32],
+            dy: &[f32],
+            norm: Normalization<'_>,
+            activation: Activation,
+            offset: &[f32],
+            factor: &[f32],
+            dx: &mut [f32],
+            first: usize,
+        ) {
+            let (scale, shift) = (lanes::<L>(norm.scale, first), lanes::<L>(norm.shift, first));
+            let mean = lanes::<L>(norm.mean, first);
+            let (offset, factor) = (lanes::<L>(offset, first), lanes::<L>(factor, first));
+            let (x, dy, dx) = (lanes::<L>(x, first), lanes::<L>(dy, first), lanes_mut::<L>(dx, first));
+            for l in 0..L {
+                let dz = activation.backward(x[l] * scale[l] + shift[l], dy[l]);
+                let $value = scale[l] * dz - offset[l] - (x[l] - mean[l]) * factor[l];
+                let $dx = &mut dx[l];
+                $store;
+            }
+        }
+    };
+}
+input_gradient!(input_gradient_stored, |dx, value| *dx = value);
+input_gradient!(input_gradient_added, |dx, value| *dx += value);
 
 fn check(channels: usize, x: &[f32], lengths: &[usize]) {
     assert!(channels > 0 && x.len().is_multiple_of(channels), "x is whole rows");
@@ -147,11 +302,12 @@ mod tests {
                 expected[0][c] += d;
                 expected[1][c] += d * d;
                 expected[2][c] += f64::from(dy[i]);
-                expected[3][c] += f64::from(dy[i]) * d * f64::from(inv_std[c]);
+                expected[3][c] += f64::from(dy[i]) * d;
             }
             let [sum, squares, sum_dy, sum_dy_xhat] = &mut totals;
             channel_sums(channels, &x, &shift, sum, squares);
-            batch_norm_backward_sums(channels, &x, &dy, &shift, &inv_std, sum_dy, sum_dy_xhat);
+            let norm = Normalization { scale: &inv_std, shift: &shift, mean: &shift, activation: Activation::Linear };
+            batch_norm_backward_sums(channels, &x, &dy, norm, sum_dy, sum_dy_xhat);
             for (total, expected) in totals.iter().flatten().zip(expected.iter().flatten()) {
                 prop_assert!((total - expected).abs() < 1e-6 * (rows + 1) as f64, "{} not {}", total, expected);
             }
@@ -179,52 +335,54 @@ mod tests {
         assert_eq!(dx, [3.0, 7.0, 7.0, 13.0]);
     }
 
-    /// `Σ dy (gamma x̂ + beta)` in f64, the statistics taken from `x`.
-    fn batch_norm_objective(channels: usize, x: &[f32], gamma: &[f32], dy: &[f32], epsilon: f64) -> f64 {
+    /// `Σ dy f(gamma x̂)` in f64, the statistics taken from `x`; `f` is linear or SiLU.
+    fn objective(channels: usize, x: &[f32], gamma: &[f32], dy: &[f32], activation: Activation) -> f64 {
         let rows = x.len() / channels;
         let column = |c: usize| (0..rows).map(move |r| f64::from(x[r * channels + c]));
-        (0..channels)
-            .map(|c| {
-                let mean = column(c).sum::<f64>() / rows as f64;
-                let variance = column(c).map(|x| (x - mean).powi(2)).sum::<f64>() / rows as f64;
-                let each = column(c).enumerate().map(|(r, x)| f64::from(dy[r * channels + c]) * (x - mean));
-                each.sum::<f64>() * f64::from(gamma[c]) / (variance + epsilon).sqrt()
-            })
-            .sum()
+        let apply = |z: f64| if activation == Activation::Linear { z } else { z / (1.0 + (-z).exp()) };
+        let of_channel = |c: usize| {
+            let mean = column(c).sum::<f64>() / rows as f64;
+            let variance = column(c).map(|x| (x - mean).powi(2)).sum::<f64>() / rows as f64;
+            let scale = f64::from(gamma[c]) / (variance + EPSILON).sqrt();
+            let each = column(c).enumerate();
+            each.map(|(r, x)| f64::from(dy[r * channels + c]) * apply((x - mean) * scale)).sum::<f64>()
+        };
+        (0..channels).map(of_channel).sum()
     }
+
+    const EPSILON: f64 = 1e-3;
 
     #[test]
     fn batch_norm_gradient_agrees_with_finite_differences() {
-        let (rows, channels, epsilon) = (9, 5, 1e-3);
-        let (x, dy, gamma) = (noise(45, 1), noise(45, 2), noise(channels, 3));
-        let (mut sum, mut squares) = (vec![0.0; channels], vec![0.0; channels]);
-        channel_sums(channels, &x, &vec![0.0; channels], &mut sum, &mut squares);
-        let mean: Vec<f32> = sum.iter().map(|s| (s / rows as f64) as f32).collect();
-        let inv_std: Vec<f32> = (0..channels)
-            .map(|c| {
-                (squares[c] / rows as f64 - (sum[c] / rows as f64).powi(2) + epsilon).sqrt().recip() as f32
-            })
-            .collect();
-        let (mut sum_dy, mut sum_dy_xhat) = (vec![0.0; channels], vec![0.0; channels]);
-        batch_norm_backward_sums(channels, &x, &dy, &mean, &inv_std, &mut sum_dy, &mut sum_dy_xhat);
-        let means = |sums: &[f64]| sums.iter().map(|s| (s / rows as f64) as f32).collect::<Vec<_>>();
-        let mut dx = vec![0.0; x.len()];
-        let (mean_dy, mean_dy_xhat) = (means(&sum_dy), means(&sum_dy_xhat));
-        batch_norm_backward_input(
-            channels,
-            &x,
-            &dy,
-            &mean,
-            &inv_std,
-            &gamma,
-            &mean_dy,
-            &mean_dy_xhat,
-            &mut dx,
-        );
-        assert_gradient(&x, &dx, 1e-2, |x| batch_norm_objective(channels, x, &gamma, &dy, epsilon));
-        let dgamma: Vec<f32> = sum_dy_xhat.iter().map(|&s| s as f32).collect();
-        assert_gradient(&gamma, &dgamma, 0.1, |gamma| {
-            batch_norm_objective(channels, &x, gamma, &dy, epsilon)
-        });
+        for (channels, activation) in
+            [(5, Activation::Linear), (41, Activation::Linear), (5, Activation::Silu), (41, Activation::Silu)]
+        {
+            let rows = 9;
+            let (x, dy) = (noise(rows * channels, 1), noise(rows * channels, 2));
+            let gamma: Vec<f32> = noise(channels, 3).iter().map(|gamma| gamma + 1.0).collect();
+            let (mut sum, mut squares) = (vec![0.0; channels], vec![0.0; channels]);
+            channel_sums(channels, &x, &vec![0.0; channels], &mut sum, &mut squares);
+            let mean: Vec<f32> = sum.iter().map(|s| (s / rows as f64) as f32).collect();
+            let variance = |c: usize| squares[c] / rows as f64 - (sum[c] / rows as f64).powi(2) + EPSILON;
+            let scale: Vec<f32> =
+                (0..channels).map(|c| gamma[c] * variance(c).sqrt().recip() as f32).collect();
+            let shift: Vec<f32> = (0..channels).map(|c| -mean[c] * scale[c]).collect();
+            let norm = Normalization { scale: &scale, shift: &shift, mean: &mean, activation };
+            let (mut sum, mut products) = (vec![0.0; channels], vec![0.0; channels]);
+            batch_norm_backward_sums(channels, &x, &dy, norm, &mut sum, &mut products);
+            let of = |c: usize, value: f64| scale[c] * (value / rows as f64) as f32;
+            let offset: Vec<f32> = (0..channels).map(|c| of(c, sum[c])).collect();
+            let factor: Vec<f32> = (0..channels).map(|c| of(c, products[c] / variance(c))).collect();
+            let mut dx = vec![f32::NAN; x.len()];
+            let overwrite = Accumulate::Overwrite;
+            batch_norm_backward_input(channels, &x, &dy, norm, &offset, &factor, &mut dx, overwrite);
+            assert_gradient(&x, &dx, 3e-3, |x| objective(channels, x, &gamma, &dy, activation));
+            let mut added = vec![1.0; x.len()];
+            batch_norm_backward_input(channels, &x, &dy, norm, &offset, &factor, &mut added, Accumulate::Add);
+            assert!(added.iter().zip(&dx).all(|(added, dx)| *added == 1.0 + dx));
+            let of_gamma = |c: usize| (products[c] * variance(c).sqrt().recip()) as f32;
+            let dgamma: Vec<f32> = (0..channels).map(of_gamma).collect();
+            assert_gradient(&gamma, &dgamma, 1e-2, |gamma| objective(channels, &x, gamma, &dy, activation));
+        }
     }
 }

@@ -137,7 +137,7 @@ impl ConvShape {
     }
 
     /// One row of the weights matrix a pixel, without moving the window: the convolution is one matrix product.
-    pub(crate) fn is_pointwise(&self) -> bool {
+    pub fn is_pointwise(&self) -> bool {
         let w = &self.window;
         w.kernel_h == 1
             && w.kernel_w == 1
@@ -145,6 +145,21 @@ impl ConvShape {
             && w.stride_w == 1
             && !w.is_padded()
             && self.groups == 1
+    }
+
+    /// Checks the lengths of an input and an output; returns the number of output pixels. A 1x1 convolution that is one
+    /// matrix product takes any number of pixels.
+    pub(crate) fn check_lens<E>(&self, x: &[E], y: &[E]) -> usize {
+        let w = &self.window;
+        if self.is_pointwise() && w.channels > 0 && w.input_len() > 0 {
+            let pixels = x.len() / w.channels;
+            assert_eq!(x.len(), pixels * w.channels, "x has whole pixels");
+            assert_eq!(y.len(), pixels * self.out_channels, "y has as many pixels as x");
+            return pixels;
+        }
+        assert_eq!(x.len(), w.input_len(), "x has the shape's input length");
+        assert_eq!(y.len(), self.output_len(), "y has the shape's output length");
+        w.out_pixels()
     }
 
     pub(crate) fn check(&self) {

@@ -5,6 +5,7 @@ mod cache;
 mod data;
 mod files;
 mod models;
+mod plan;
 mod run;
 mod run_folder;
 mod train;

@@ -2,7 +2,7 @@
 
 use super::shard::{ENDING, Shard};
 use super::{PrefixKey, Store};
-use crate::formats::write_atomically;
+use crate::write_atomically;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;

@@ -7,7 +7,7 @@
 //! | `sums` | U8 `[rows, 16]` | the beginning of blake3 of each row's bytes, behind its key |
 
 use super::RowKey;
-use crate::formats::write_atomically;
+use crate::write_atomically;
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, Metadata, TensorView};
 use std::fs::File;

@@ -22,6 +22,37 @@ pub(super) fn fuse(program: &mut Program) {
     }
 }
 
+/// Fuses what can be fused in a trainable suffix: padding, and a normalisation with its activation.
+pub(super) fn fuse_trainable(program: &mut Program) {
+    let mut index = 0;
+    while index < program.nodes.len() {
+        let superfluous = match &program.nodes[index].op {
+            Op::Unary(_) => fuse_norm(program, index),
+            Op::Pad(_) => fuse_padding(program, index),
+            _ => None,
+        };
+        match superfluous {
+            Some(node) => drop(program.nodes.remove(node)),
+            None => index += 1,
+        }
+    }
+}
+
+/// `activation(batch_norm(x))`, unless its result is a model's output: the loss may come in before the activation.
+fn fuse_norm(program: &mut Program, index: usize) -> Option<usize> {
+    let Op::Unary(unary) = &program.nodes[index].op else { return None };
+    let activation = unary.activation;
+    let (input, output) = (program.nodes[index].inputs[0], program.nodes[index].output);
+    let maker = only_maker(program, input).filter(|_| !program.outputs.contains(&output))?;
+    let Op::BatchNorm(norm) = &mut program.nodes[maker].op else { return None };
+    if norm.activation != Activation::Linear {
+        return None;
+    }
+    norm.activation = activation;
+    program.nodes[maker].output = output;
+    Some(index)
+}
+
 /// The node that makes a value, where only one node reads that value.
 fn only_maker(program: &Program, value: ValueId) -> Option<usize> {
     read_once(program, value).then(|| program.nodes.iter().position(|node| node.output == value)).flatten()

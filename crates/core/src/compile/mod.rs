@@ -54,7 +54,7 @@ pub fn compile_in(
     statistics: Statistics,
 ) -> Result<Plan> {
     let program = lower::lower(&model.graph, &freeze, inputs)?;
-    let Partition { mut prefix, suffix, boundary } = partition::partition(&program);
+    let Partition { mut prefix, mut suffix, boundary } = partition::partition(&program);
     let mut constants = prefix
         .params
         .iter()
@@ -62,6 +62,7 @@ pub fn compile_in(
         .collect::<Result<Constants>>()?;
     fold::fold(&mut prefix, &mut constants);
     fuse::fuse(&mut prefix);
+    fuse::fuse_trainable(&mut suffix);
     let weights = suffix
         .params
         .iter()

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::{DataError, Dataset, Input, Split, Target, decode_file};
+use super::decode::check_file;
+use super::{DataError, Dataset, Input, Split, Target};
 
 /// One example that is left out.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -43,7 +44,7 @@ pub fn check_all(dataset: &Dataset, progress: &(dyn Fn(usize) + Sync)) -> Result
     let found: Vec<Option<Skip>> = files
         .par_iter()
         .map(|(split, example, path)| {
-            let skip = decode_file(path).err().map(|error| {
+            let skip = check_file(path).err().map(|error| {
                 let reason = match error {
                     DataError::Image { message, .. } => message,
                     DataError::Io { source, .. } => format!("cannot be read: {source}"),

@@ -8,8 +8,8 @@
 //! * Alpha is dropped, never blended. Palettes are expanded. 16 bits keep the high byte.
 //! * ICC profiles and gamma chunks are ignored.
 //! * CMYK and YCCK JPEGs become RGB, as Adobe stores them (inverted).
-//! * JPEG pixels may differ from libjpeg's by a few levels of 255: the inverse DCT and the chroma upsampling are
-//!   those of `zune-jpeg`.
+//! * JPEG pixels are those of libjpeg, bit for bit. `tf.io.decode_image` takes libjpeg's faster, less accurate
+//!   transform: it differs from Pillow by up to about 7 levels of 255.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -22,9 +22,11 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageResult, Limits};
 use super::DataError;
 use super::image::{Image, Pixels};
 use super::jpeg::{self, Refused};
+use super::libjpeg;
 
 /// What decodes images, as a part of cache keys: pixels may change when it does.
-pub const DECODER_VERSION: &str = "image 0.25.10, zune-jpeg 0.5.15, png 0.18.1; frostline decode 1";
+pub const DECODER_VERSION: &str =
+    "image 0.25.10, mozjpeg 0.10.13, mozjpeg-sys 2.2.3, png 0.18.1; frostline decode 2";
 
 /// The largest picture that is decoded, in pixels; Pillow's limit. A small file can claim to be larger than memory.
 pub const MAX_PIXELS: u64 = 178_956_970;
@@ -35,14 +37,32 @@ const HELP_DAMAGED: &str = "replace the file or remove it";
 
 /// Decodes a file; see [`decode`].
 pub fn decode_file(path: &Path) -> Result<Image, DataError> {
-    let bytes = std::fs::read(path).map_err(|e| DataError::io(path, e))?;
-    decode(&bytes, &path.display().to_string())
+    decode(&read(path)?, &path.display().to_string())
+}
+
+/// The error of a file that is damaged. It is decoded by a stricter decoder than [`decode`]'s where it is a JPEG, which
+/// goes on where data are damaged.
+pub(super) fn check_file(path: &Path) -> Result<(), DataError> {
+    picture(&read(path)?, &path.display().to_string(), |_| Ok(None)).map(drop)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+    std::fs::read(path).map_err(|e| DataError::io(path, e))
 }
 
 /// Decodes a JPEG or PNG, upright, as 1 channel where the file is grey and 3 (RGB) else. `name` is for messages.
 ///
 /// Errors: an empty file, another format, a damaged or cut-off file, more than [`MAX_PIXELS`].
 pub fn decode(bytes: &[u8], name: &str) -> Result<Image, DataError> {
+    picture(bytes, name, libjpeg::pixels).map(to_u8)
+}
+
+/// The upright picture. `jpeg_pixels` decodes a JPEG; where it gives nothing, `image` does.
+fn picture(
+    bytes: &[u8],
+    name: &str,
+    jpeg_pixels: impl FnOnce(&[u8]) -> Result<Option<DynamicImage>, String>,
+) -> Result<DynamicImage, DataError> {
     if bytes.is_empty() {
         return Err(DataError::image(name, "is empty", HELP_DAMAGED));
     }
@@ -56,21 +76,18 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<Image, DataError> {
                     "convert it to RGB",
                 ),
             })?;
-            JpegDecoder::new(Cursor::new(bytes)).map(upright(name))
+            JpegDecoder::new(Cursor::new(bytes)).map(upright(name, || jpeg_pixels(bytes)))
         }
-        Ok(ImageFormat::Png) => PngDecoder::with_limits(Cursor::new(bytes), limits()).map(upright(name)),
+        Ok(ImageFormat::Png) => {
+            PngDecoder::with_limits(Cursor::new(bytes), limits()).map(upright(name, || Ok(None)))
+        }
         Ok(other) => {
             let kind = format!("{other:?}").to_uppercase();
             return Err(DataError::image(name, format!("is a {kind} file"), "convert it to JPEG or PNG"));
         }
         Err(_) => return Err(DataError::image(name, "is no JPEG or PNG", HELP_DAMAGED)),
     };
-    let picture = match picture {
-        Ok(Ok(picture)) => picture,
-        Ok(Err(error)) => return Err(error),
-        Err(error) => return Err(damaged(name, &error)),
-    };
-    Ok(to_u8(picture))
+    picture.map_err(|error| damaged(name, &error))?
 }
 
 fn limits() -> Limits {
@@ -79,11 +96,15 @@ fn limits() -> Limits {
     limits
 }
 
-fn damaged(name: &str, error: &image::ImageError) -> DataError {
+fn damaged(name: &str, error: &dyn std::fmt::Display) -> DataError {
     DataError::image(name, format!("is damaged: {error}"), HELP_DAMAGED)
 }
 
-fn upright<D: ImageDecoder>(name: &str) -> impl FnOnce(D) -> Result<DynamicImage, DataError> {
+/// Decodes, and turns the picture the right way up. `own` may decode in `decoder`'s stead.
+fn upright<D: ImageDecoder>(
+    name: &str,
+    own: impl FnOnce() -> Result<Option<DynamicImage>, String>,
+) -> impl FnOnce(D) -> Result<DynamicImage, DataError> {
     move |mut decoder| {
         let (width, height) = decoder.dimensions();
         let pixels = u64::from(width) * u64::from(height);
@@ -96,7 +117,10 @@ fn upright<D: ImageDecoder>(name: &str) -> impl FnOnce(D) -> Result<DynamicImage
         }
         // A damaged EXIF block is no reason to lose the picture.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let mut picture = pixels_of(decoder).map_err(|e| damaged(name, &e))?;
+        let mut picture = match own().map_err(|error| damaged(name, &error))? {
+            Some(picture) => picture,
+            None => pixels_of(decoder).map_err(|error| damaged(name, &error))?,
+        };
         picture.apply_orientation(orientation);
         Ok(picture)
     }

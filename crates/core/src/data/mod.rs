@@ -19,6 +19,7 @@ mod error;
 mod folders;
 mod image;
 mod jpeg;
+mod libjpeg;
 mod loader;
 mod manifest;
 pub mod npy;

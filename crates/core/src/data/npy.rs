@@ -180,7 +180,7 @@ pub fn write_npz(path: &Path, arrays: &[(String, Tensor)]) -> crate::Result<()> 
         writer.finish().map_err(broken)?;
     }
     let bytes = archive.finish().map_err(|e| broken(e.into()))?.into_inner();
-    crate::formats::write_atomically(path, &bytes)
+    crate::write_atomically(path, &bytes)
 }
 
 #[cfg(test)]

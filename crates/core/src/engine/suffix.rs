@@ -1,8 +1,17 @@
 //! Runs a trainable suffix: forward and backward over a batch, in buffers that are allocated once.
 
+use super::piece::{Piece, Shared};
+use super::schedule::{Given, Schedule};
 use crate::compile::Statistics;
-use crate::ops::{Backward, Forward, Instance, Mode, Op, Program, Role, ValueId};
+use crate::ops::{Instance, Mode, Op, Program, Role, ValueId};
+use rayon::prelude::*;
 use smallvec::SmallVec;
+
+/// A batch is cut into so many pieces, whatever the number of threads: sums over the batch are added piece by piece.
+const PIECES: usize = 8;
+
+/// Elements of a gradient that one task adds up.
+const SUM_CHUNK: usize = 1 << 14;
 
 /// A trainable suffix, bound to a batch size, with its weights and their gradients.
 pub struct Suffix {
@@ -13,12 +22,16 @@ pub struct Suffix {
     weights: Vec<Vec<f32>>,
     gradients: Vec<Vec<f32>>,
     trainable: Vec<bool>,
-    values: Vec<Vec<f32>>,
-    /// The buffer of each value's gradient; `None` where nobody needs it.
-    grad_slot: Vec<Option<usize>>,
-    grads: Vec<Vec<f32>>,
-    /// Which values' gradients the running backward pass has begun.
-    filled: Vec<bool>,
+    schedule: Schedule,
+    pieces: Vec<Piece>,
+    /// Outputs and logits of all images of the last forward pass.
+    gathered: Vec<(ValueId, Vec<f32>)>,
+    /// Where the loss hands its gradient in.
+    loss_grad: Vec<f32>,
+    /// An op's sums over the whole batch.
+    totals: Vec<f64>,
+    /// The seed of the last forward pass, if that was one of training.
+    training: Option<u64>,
     modes: Vec<Mode>,
 }
 
@@ -62,7 +75,16 @@ impl Suffix {
             needs_grad[node.output.0] = node.params.iter().any(|param| trainable[param.0])
                 || node.inputs.iter().any(|value| needs_grad[value.0]);
         }
-        let (grad_slot, slot_lens) = plan_gradients(&program, &needs_grad);
+        // and its op's backward pass runs if the loss sees it
+        let mut is_seen = vec![false; program.values.len()];
+        program.outputs.iter().take(1).for_each(|value| is_seen[value.0] = true);
+        let mut active = vec![false; program.nodes.len()];
+        for (index, node) in program.nodes.iter().enumerate().rev() {
+            active[index] = is_seen[node.output.0] && needs_grad[node.output.0];
+            if active[index] {
+                node.inputs.iter().for_each(|value| is_seen[value.0] = true);
+            }
+        }
         let bind = |node: usize| {
             let node = &program.nodes[node];
             node.op.kind().bind(&program.input_shapes(node), &program.param_shapes(node), batch)
@@ -71,22 +93,44 @@ impl Suffix {
             (false, Statistics::Batch) => Mode::Training,
             _ => Mode::Inference,
         };
+        let instances: Vec<_> = (0..program.nodes.len()).map(bind).collect();
+        let modes: Vec<Mode> = program.nodes.iter().map(|node| mode_of(node.layer)).collect();
+        let mut public = program.outputs.clone();
+        public.extend(logits_value(&program).map(|(value, _)| value));
+        public.sort_unstable();
+        public.dedup();
+        let pieces = PIECES.min(batch);
+        let images = batch.div_ceil(pieces.max(1));
+        let schedule = Schedule::new(&Given {
+            program: &program,
+            instances: &instances,
+            modes: &modes,
+            trainable: &trainable,
+            active: &active,
+            needs_grad: &needs_grad,
+            public: &public,
+            images,
+        });
+        let piece = |_| Piece::new(&program, &schedule, &instances, images);
+        let gathered: Vec<_> = public.iter().map(|value| (*value, vec![0.0; batch * len(*value)])).collect();
         let mut suffix = Self {
-            instances: (0..program.nodes.len()).map(bind).collect(),
+            pieces: (0..pieces).map(piece).collect(),
+            loss_grad: vec![0.0; gathered.iter().map(|(_, values)| values.len()).max().unwrap_or(0)],
+            gathered,
+            totals: Vec::with_capacity(instances.iter().map(|i| i.sums_len()).max().unwrap_or(0)),
+            training: None,
+            schedule,
+            instances,
             gradients: weights
                 .iter()
                 .zip(&trainable)
                 .map(|(w, t)| vec![0.0; if *t { w.len() } else { 0 }])
                 .collect(),
-            values: (0..program.values.len()).map(|value| vec![0.0; batch * len(ValueId(value))]).collect(),
-            grads: slot_lens.iter().map(|len| vec![0.0; batch * len]).collect(),
-            filled: vec![false; program.values.len()],
-            modes: program.nodes.iter().map(|node| mode_of(node.layer)).collect(),
+            modes,
             statistics,
             batch,
             weights,
             trainable,
-            grad_slot,
             program,
         };
         suffix.reload();
@@ -111,7 +155,8 @@ impl Suffix {
     /// The bytes of all buffers of values and gradients.
     pub fn buffer_bytes(&self) -> usize {
         let floats = |buffers: &[Vec<f32>]| buffers.iter().map(Vec::len).sum::<usize>();
-        4 * (floats(&self.values) + floats(&self.grads) + floats(&self.weights) + floats(&self.gradients))
+        let pieces: usize = self.pieces.iter().map(Piece::floats).sum();
+        4 * (pieces + floats(&self.weights) + floats(&self.gradients))
     }
 
     /// The paths and present values of all weights above the boundary, statistics included.
@@ -141,29 +186,35 @@ impl Suffix {
 
     /// Packs the weights anew after they have changed.
     pub fn reload(&mut self) {
-        for (node, instance) in self.program.nodes.iter().zip(&mut self.instances) {
+        let weights = &self.weights;
+        self.instances.par_iter_mut().zip(&self.program.nodes).for_each(|(instance, node)| {
             if !node.params.is_empty() {
                 let params: SmallVec<[&[f32]; 6]> =
-                    node.params.iter().map(|param| self.weights[param.0].as_slice()).collect();
+                    node.params.iter().map(|param| weights[param.0].as_slice()).collect();
                 instance.load(&params);
             }
-        }
+        });
     }
 
-    /// Takes in rows of boundary values, `[images, row_len]`.
+    /// Cuts the batch into pieces, and each piece's part out of the rows of boundary values, `[images, row_len]`.
     fn take_rows(&mut self, rows: &[f32], images: usize) {
         let lens: SmallVec<[usize; 8]> =
             self.program.inputs.iter().map(|value| self.program.shape(*value).iter().product()).collect();
         let row_len: usize = lens.iter().sum();
-        let mut offset = 0;
-        for (value, len) in self.program.inputs.iter().zip(&lens) {
-            let buffer = &mut self.values[value.0];
-            for image in 0..images {
-                let start = image * row_len + offset;
-                buffer[image * len..][..*len].copy_from_slice(&rows[start..][..*len]);
+        let each = images.div_ceil(self.pieces.len().max(1));
+        let inputs = &self.program.inputs;
+        self.pieces.par_iter_mut().enumerate().for_each(|(index, piece)| {
+            piece.first = (index * each).min(images);
+            piece.images = each.min(images - piece.first);
+            for image in 0..piece.images {
+                let mut row = &rows[(piece.first + image) * row_len..][..row_len];
+                for (value, len) in inputs.iter().zip(&lens) {
+                    let (part, rest) = row.split_at(*len);
+                    piece.values[value.0][image * len..][..*len].copy_from_slice(part);
+                    row = rest;
+                }
             }
-            offset += len;
-        }
+        });
     }
 
     /// Forward pass as in prediction. Returns the first output, `[images, …]`.
@@ -180,29 +231,71 @@ impl Suffix {
     fn forward(&mut self, rows: &[f32], images: usize, training: Option<u64>) {
         assert!(images <= self.batch, "a batch of {images} in a suffix bound for {}", self.batch);
         self.take_rows(rows, images);
-        for (index, (node, instance)) in self.program.nodes.iter().zip(&mut self.instances).enumerate() {
-            let mut output = std::mem::take(&mut self.values[node.output.0]);
-            let inputs = gather(&self.program, &self.values, &node.inputs, images);
-            let params: SmallVec<[&[f32]; 6]> =
-                node.params.iter().map(|param| self.weights[param.0].as_slice()).collect();
-            let mode = if training.is_some() { self.modes[index] } else { Mode::Inference };
-            let output_len = images * self.program.shape(node.output).iter().product::<usize>();
-            instance.forward(Forward {
-                batch: images,
-                inputs: &inputs,
-                params: &params,
-                output: &mut output[..output_len],
-                mode,
-                seed: training.unwrap_or(0).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (index as u64) << 32,
-            });
-            drop((inputs, params));
-            self.values[node.output.0] = output;
-            if training.is_some() && mode == Mode::Training && self.statistics == Statistics::Batch {
+        self.training = training;
+        self.pieces.iter_mut().for_each(|piece| piece.sums.fill(0.0));
+        for index in 0..self.schedule.forward.len() {
+            for node in &self.schedule.forward[index].nodes {
+                let mode = if training.is_some() { self.modes[*node] } else { Mode::Inference };
+                add_sums(&self.pieces, &self.schedule, &*self.instances[*node], *node, &mut self.totals);
+                let params = params(&self.program, &self.weights, *node);
+                self.instances[*node].begin_forward(&self.totals, images, &params, mode);
+            }
+            self.run(index, false, None);
+        }
+        if training.is_some() && self.statistics == Statistics::Batch {
+            for (node, instance) in self.program.nodes.iter().zip(&self.instances) {
                 for (position, param) in node.params.iter().enumerate() {
-                    if self.program.params[param.0].role == Role::State {
+                    let is_state = self.program.params[param.0].role == Role::State;
+                    if is_state && !self.program.layers[node.layer].frozen {
                         instance.update_state(position, &mut self.weights[param.0]);
                     }
                 }
+            }
+        }
+        for (value, gathered) in &mut self.gathered {
+            let len: usize = self.program.shape(*value).iter().product();
+            for piece in &self.pieces {
+                gathered[piece.first * len..][..piece.images * len]
+                    .copy_from_slice(&piece.values[value.0][..piece.images * len]);
+            }
+        }
+    }
+
+    /// Runs one segment of the forward or the backward pass, all pieces in parallel.
+    fn run(&mut self, index: usize, backward: bool, skipped: Option<usize>) {
+        let schedule = &self.schedule;
+        let segment = if backward { &schedule.backward[index] } else { &schedule.forward[index] };
+        let shared = Shared {
+            program: &self.program,
+            schedule,
+            instances: &self.instances,
+            weights: &self.weights,
+            modes: &self.modes,
+            trainable: &self.trainable,
+            training: self.training,
+            skipped,
+        };
+        if segment.serial {
+            for piece in &mut self.pieces {
+                piece.run(&shared, segment, Some(&mut self.gradients));
+            }
+            return;
+        }
+        self.pieces.par_iter_mut().filter(|piece| piece.images > 0).for_each(|piece| {
+            piece.run(&shared, segment, None);
+        });
+        for (position, param) in segment.weights.iter().enumerate() {
+            let pieces = &self.pieces;
+            let add = |(chunk, total): (usize, &mut [f32])| {
+                for piece in pieces.iter().filter(|piece| piece.images > 0) {
+                    let part = &piece.weight_grads[position][chunk * SUM_CHUNK..][..total.len()];
+                    frostline_kernels::add_assign(total, part);
+                }
+            };
+            let gradient = &mut self.gradients[param.0];
+            match gradient.len() > SUM_CHUNK {
+                true => gradient.par_chunks_mut(SUM_CHUNK).enumerate().for_each(add),
+                false => add((0, gradient)),
             }
         }
     }
@@ -218,7 +311,15 @@ impl Suffix {
     }
 
     fn value(&self, value: ValueId, images: usize) -> &[f32] {
-        &self.values[value.0][..images * self.program.shape(value).iter().product::<usize>()]
+        let len = images * self.program.shape(value).iter().product::<usize>();
+        let found = self.gathered.iter().find(|(other, _)| *other == value);
+        found.map_or(&[], |(_, gathered)| &gathered[..len])
+    }
+
+    /// Seconds that all threads together have spent in each op's forward and backward passes.
+    pub fn seconds(&self) -> Vec<[f64; 2]> {
+        let of = |node: usize, pass: usize| self.pieces.iter().map(|piece| piece.seconds[node][pass]).sum();
+        (0..self.program.nodes.len()).map(|node| [of(node, 0), of(node, 1)]).collect()
     }
 
     /// What goes into the sigmoid or softmax that makes the output, where there is one and nothing else reads it.
@@ -227,118 +328,88 @@ impl Suffix {
     }
 
     fn logits_value(&self) -> Option<(ValueId, Squash)> {
-        let last = self.program.nodes.last()?;
-        let squash = match &last.op {
-            Op::Softmax(_) => Squash::Softmax,
-            Op::Unary(op) if op.activation == frostline_kernels::Activation::Sigmoid => Squash::Sigmoid,
-            _ => return None,
-        };
-        let is_output = [last.output] == self.program.outputs[..];
-        (is_output && !self.program.inputs.contains(&last.inputs[0])).then(|| (last.inputs[0], squash))
+        logits_value(&self.program)
     }
+}
 
+fn logits_value(program: &Program) -> Option<(ValueId, Squash)> {
+    let last = program.nodes.last()?;
+    let squash = match &last.op {
+        Op::Softmax(_) => Squash::Softmax,
+        Op::Unary(op) if op.activation == frostline_kernels::Activation::Sigmoid => Squash::Sigmoid,
+        _ => return None,
+    };
+    let is_output = [last.output] == program.outputs[..];
+    (is_output && !program.inputs.contains(&last.inputs[0])).then(|| (last.inputs[0], squash))
+}
+
+impl Suffix {
     /// Backward pass after [`Suffix::forward_training`]: `fill` writes the loss's gradient at the place that
     /// `input` names. The gradients of the trained weights are then in [`Suffix::trained`].
     pub fn backward(&mut self, images: usize, input: LossInput, fill: impl FnOnce(&mut [f32])) {
         self.gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
-        let mut filled = std::mem::take(&mut self.filled);
-        filled.fill(false);
-        self.backward_through(images, input, fill, &mut filled);
-        self.filled = filled;
-    }
-
-    fn backward_through(
-        &mut self,
-        images: usize,
-        input: LossInput,
-        fill: impl FnOnce(&mut [f32]),
-        filled: &mut [bool],
-    ) {
-        let mut nodes = self.program.nodes.len();
-        let target = match (input, self.logits_value()) {
-            (LossInput::Logits, Some((value, _))) => {
-                nodes -= 1;
-                value
-            }
-            _ => self.program.outputs[0],
+        let (target, skipped) = match (input, self.logits_value()) {
+            (LossInput::Logits, Some((value, _))) => (value, self.program.nodes.len().checked_sub(1)),
+            _ => (self.program.outputs[0], None),
         };
-        let Some(slot) = self.grad_slot[target.0] else { return };
-        let target_len = images * self.program.shape(target).iter().product::<usize>();
-        fill(&mut self.grads[slot][..target_len]);
-        filled[target.0] = true;
-        for index in (0..nodes).rev() {
-            let node = &self.program.nodes[index];
-            let Some(slot) = self.grad_slot[node.output.0] else { continue };
-            if !filled[node.output.0] {
-                continue; // an output that the loss does not see
-            }
-            let output_len = images * self.program.shape(node.output).iter().product::<usize>();
-            let mut taken: SmallVec<[Vec<f32>; 8]> = SmallVec::new();
-            for value in &node.inputs {
-                taken.push(match self.grad_slot[value.0] {
-                    None => Vec::new(),
-                    Some(slot) => {
-                        let mut grad = std::mem::take(&mut self.grads[slot]);
-                        if !std::mem::replace(&mut filled[value.0], true) {
-                            let len = images * self.program.shape(*value).iter().product::<usize>();
-                            grad[..len].fill(0.0);
-                        }
-                        grad
-                    }
-                });
-            }
-            let mut taken_params: SmallVec<[Vec<f32>; 6]> =
-                node.params.iter().map(|param| std::mem::take(&mut self.gradients[param.0])).collect();
-            {
-                let inputs = gather(&self.program, &self.values, &node.inputs, images);
-                let params: SmallVec<[&[f32]; 6]> =
-                    node.params.iter().map(|param| self.weights[param.0].as_slice()).collect();
-                let mut input_grads: SmallVec<[Option<&mut [f32]>; 8]> = taken
-                    .iter_mut()
-                    .zip(&inputs)
-                    .map(|(grad, input)| (!grad.is_empty()).then(|| &mut grad[..input.len()]))
-                    .collect();
-                let mut param_grads: SmallVec<[Option<&mut [f32]>; 6]> = taken_params
-                    .iter_mut()
-                    .map(|grad| (!grad.is_empty()).then_some(grad.as_mut_slice()))
-                    .collect();
-                self.instances[index].backward(Backward {
-                    batch: images,
-                    inputs: &inputs,
-                    params: &params,
-                    output: &self.values[node.output.0][..output_len],
-                    output_grad: &self.grads[slot][..output_len],
-                    input_grads: &mut input_grads,
-                    param_grads: &mut param_grads,
-                    mode: self.modes[index],
-                });
-            }
-            for (value, grad) in node.inputs.iter().zip(taken) {
-                if let Some(slot) = self.grad_slot[value.0] {
-                    self.grads[slot] = grad;
+        let Some(slot) = self.schedule.grad_slots[target.0] else { return };
+        let len: usize = self.program.shape(target).iter().product();
+        fill(&mut self.loss_grad[..images * len]);
+        for piece in &mut self.pieces {
+            piece.grads[slot][..piece.images * len]
+                .copy_from_slice(&self.loss_grad[piece.first * len..][..piece.images * len]);
+            piece.sums.fill(0.0);
+        }
+        for index in 0..self.schedule.backward.len() {
+            for node in &self.schedule.backward[index].nodes {
+                self.totals.clear();
+                let params_of = &self.program.nodes[*node].params;
+                let trains = params_of.iter().any(|param| self.trainable[param.0]);
+                let instance = &mut self.instances[*node];
+                if instance.sums_backward(self.modes[*node], trains) {
+                    add_sums(&self.pieces, &self.schedule, &**instance, *node, &mut self.totals);
+                }
+                let params = params(&self.program, &self.weights, *node);
+                let mut taken: SmallVec<[Vec<f32>; 6]> =
+                    params_of.iter().map(|param| std::mem::take(&mut self.gradients[param.0])).collect();
+                let mut grads: SmallVec<[Option<&mut [f32]>; 6]> =
+                    taken.iter_mut().map(|grad| (!grad.is_empty()).then_some(grad.as_mut_slice())).collect();
+                instance.begin_backward(&self.totals, images, &params, &mut grads, self.modes[*node]);
+                drop(grads);
+                for (param, grad) in params_of.iter().zip(taken) {
+                    self.gradients[param.0] = grad;
                 }
             }
-            for (param, grad) in node.params.iter().zip(taken_params) {
-                self.gradients[param.0] = grad;
-            }
+            self.run(index, true, skipped);
         }
     }
+}
+
+/// An op's sums over the whole batch, piece after piece.
+fn add_sums(
+    pieces: &[Piece],
+    schedule: &Schedule,
+    instance: &dyn Instance,
+    node: usize,
+    totals: &mut Vec<f64>,
+) {
+    let len = instance.sums_len();
+    totals.clear();
+    totals.resize(len, 0.0);
+    for piece in pieces.iter().filter(|piece| piece.images > 0) {
+        let own = &piece.sums[schedule.sums_at[node]..][..len];
+        totals.iter_mut().zip(own).for_each(|(total, part)| *total += part);
+    }
+}
+
+fn params<'a>(program: &Program, weights: &'a [Vec<f32>], node: usize) -> SmallVec<[&'a [f32]; 6]> {
+    program.nodes[node].params.iter().map(|param| weights[param.0].as_slice()).collect()
 }
 
 impl std::fmt::Debug for Suffix {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Suffix").field("program", &self.program).finish_non_exhaustive()
     }
-}
-
-fn gather<'a>(
-    program: &Program,
-    values: &'a [Vec<f32>],
-    ids: &[ValueId],
-    images: usize,
-) -> SmallVec<[&'a [f32]; 8]> {
-    let len = |value: &ValueId| images * program.shape(*value).iter().product::<usize>();
-    ids.iter().map(|value| &values[value.0][..len(value)]).collect()
 }
 
 /// A node that reads a value twice (`x · x`) reads a copy the second time, so that each input has a gradient of
@@ -360,34 +431,4 @@ fn separate_repeated_inputs(program: &mut Program) {
         let node = crate::ops::Node { op, inputs: vec![value], params: Vec::new(), output: copy, layer };
         program.nodes.insert(index, node);
     }
-}
-
-/// Gradient buffers by liveness in the backward pass: a value's gradient lives from its last reader (first in the
-/// backward pass) to its maker.
-fn plan_gradients(program: &Program, needs_grad: &[bool]) -> (Vec<Option<usize>>, Vec<usize>) {
-    let mut slot_of = vec![None; program.values.len()];
-    let mut lens: Vec<usize> = Vec::new();
-    let mut free: Vec<usize> = Vec::new();
-    let mut take = |value: ValueId, free: &mut Vec<usize>, slot_of: &mut Vec<Option<usize>>| {
-        if !needs_grad[value.0] || slot_of[value.0].is_some() {
-            return;
-        }
-        let wanted: usize = program.shape(value).iter().product();
-        let enough = free.iter().copied().filter(|slot| lens[*slot] >= wanted).min_by_key(|slot| lens[*slot]);
-        let slot =
-            enough.or_else(|| free.iter().copied().max_by_key(|slot| lens[*slot])).unwrap_or_else(|| {
-                lens.push(0);
-                lens.len() - 1
-            });
-        free.retain(|other| *other != slot);
-        lens[slot] = lens[slot].max(wanted);
-        slot_of[value.0] = Some(slot);
-    };
-    program.outputs.iter().for_each(|value| take(*value, &mut free, &mut slot_of));
-    // what the loss may be handed in at instead must not share a buffer with the output's gradient
-    for node in program.nodes.iter().rev() {
-        node.inputs.iter().for_each(|value| take(*value, &mut free, &mut slot_of));
-        free.extend(slot_of[node.output.0]);
-    }
-    (slot_of, lens)
 }

@@ -10,7 +10,7 @@ use crate::graph::{Body, Graph, Model};
 use crate::{Precision, Result};
 
 /// Images that are predicted at a time.
-pub(super) const CHUNK: usize = 64;
+const CHUNK: usize = 64;
 
 /// What a model scores.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 /// Images that are decoded and taken through the prefix at a time.
 const CHUNK: usize = 64;
 /// Bytes of rows that are written at a time.
-const SHARD: usize = 64 << 20;
+pub(super) const SHARD: usize = 64 << 20;
 
 /// Examples and how they are loaded.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +79,18 @@ impl<'a> Features<'a> {
             Kept::Rows(rows) => rows.iter().map(|rows| 4 * rows.len() as u64).sum(),
             Kept::Keys(keys) => keys.iter().map(|keys| 4 * (self.row_len * keys.len()) as u64).sum(),
         }
+    }
+
+    /// How many rows there are in all views, and how many of them have to be computed.
+    pub(super) fn rows(&self, keeper: &Keeper) -> Result<(usize, usize)> {
+        let views = self.views.map_or(1, |views| views.count.max(1));
+        let rows = views * self.examples.len();
+        let Keeper::Disk(store) = keeper else { return Ok((rows, rows)) };
+        let mut missing = 0;
+        for view in 0..views {
+            missing += self.keys(view)?.iter().filter(|key| !store.contains(key)).count();
+        }
+        Ok((rows, missing))
     }
 
     /// Computes the rows of an epoch's view that are to be kept and are not there yet.

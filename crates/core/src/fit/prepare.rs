@@ -11,6 +11,9 @@ use crate::layers::{LayerKind, parse_head};
 use crate::{Error, Result, Shape};
 use std::path::PathBuf;
 
+/// With fewer validation images, the standard error of an accuracy is above 9 points.
+const FEW: usize = 30;
+
 /// Where the validation images come from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Validation {
@@ -105,6 +108,7 @@ pub fn prepare(
         dataset = dataset.without(&skips);
     }
     notes.extend(validate_by(&mut dataset, validation, seed)?);
+    notes.extend(few_note(&dataset));
 
     let (pipeline, more) = pipeline(model, &recipe, &dataset, &shape, &mut kept)?;
     notes.extend(more);
@@ -205,6 +209,15 @@ fn regularizer_note(model: &Model) -> Option<String> {
     let count = leaves.iter().filter(|(_, layer)| has(layer)).count();
     (count > 0)
         .then(|| format!("{count} layers carry a regularizer, which is not applied; use --weight-decay"))
+}
+
+/// Says where the validation images are too few to tell epochs apart.
+fn few_note(dataset: &Dataset) -> Option<String> {
+    let images = dataset.val.as_ref().map_or(0, Vec::len);
+    let error = 50.0 / (images.max(1) as f64).sqrt();
+    (images > 0 && images < FEW && !dataset.is_regression()).then(|| {
+        format!("{images} validation images tell epochs apart only by chance (the standard error of an accuracy is up to {error:.0} points); --val 0 --epochs 60 trains on all images and keeps the last weights")
+    })
 }
 
 fn validate_by(dataset: &mut Dataset, validation: &Validation, seed: u64) -> Result<Option<String>> {

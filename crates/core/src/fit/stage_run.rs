@@ -108,6 +108,18 @@ impl<'a> StageRun<'a> {
         self.train.bytes() + self.val.bytes()
     }
 
+    /// Computes the rows of the first epoch and of the validation images.
+    pub(super) fn prepare(&mut self, plan: &Plan) -> Result<()> {
+        self.train.prepare(plan.prefix(), 0, &mut self.keeper, self.observe)?;
+        self.val.prepare(plan.prefix(), 0, &mut self.keeper, self.observe)
+    }
+
+    /// How many rows the stage needs, and how many of them have to be computed.
+    pub(super) fn rows(&self) -> Result<(usize, usize)> {
+        let ((train, missing), (val, more)) = (self.train.rows(&self.keeper)?, self.val.rows(&self.keeper)?);
+        Ok((train + val, missing + more))
+    }
+
     /// Trains one epoch. Returns its scores and the head's rate at its end.
     pub(super) fn epoch(&mut self, plan: &mut Plan, epoch: usize, plateau: f32) -> Result<(Scores, f32)> {
         self.train.prepare(plan.prefix(), epoch - 1, &mut self.keeper, self.observe)?;

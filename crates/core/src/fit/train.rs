@@ -1,6 +1,6 @@
 //! Runs the stages of a prepared training, and scores what comes out.
 
-use super::evaluate::{CHUNK, score};
+use super::evaluate::score;
 use super::gradual::{blocks, improvement, standard_error};
 use super::{
     Certificate, Evaluation, Event, GradualRecipe, Observer, Prepared, Scores, Source, Stage, StageRecipe,
@@ -73,7 +73,8 @@ impl Prepared {
                 let (setting, shape) = (&self.setting, self.pipeline.input().to_vec());
                 let last = kept.last().cloned().unwrap_or_default();
                 let precision = setting.precision;
-                let plan = compile_in(precision, &self.model, last, &[shape], CHUNK, Statistics::Moving)?;
+                let plan =
+                    compile_in(precision, &self.model, last, &[shape], setting.batch, Statistics::Moving)?;
                 let (loss, metrics) = (&setting.loss, setting.metrics());
                 let (model, caching) = (&self.model, &setting.caching);
                 Some(score(plan, model, caching, self.source(), test, "test", loss, &metrics, observe)?)
@@ -91,7 +92,7 @@ impl Prepared {
         Source { dataset: &self.dataset, pipeline: &self.pipeline }
     }
 
-    fn stage(&self, recipe: &StageRecipe, steps_back: bool) -> Result<Stage> {
+    pub(super) fn stage(&self, recipe: &StageRecipe, steps_back: bool) -> Result<Stage> {
         let freeze = match &recipe.freeze {
             Some(paths) => Freeze::exactly(&self.model.graph, paths)?,
             None => Freeze::reused(&self.reused, &recipe.unfreeze)?,

@@ -1,16 +1,14 @@
 //! Model files: a file becomes a [`Model`] and a [`LoadReport`], and back. Nothing is lost or left over without a
 //! word.
 
-mod atomic;
 mod hdf5;
 mod keras;
 mod report;
 
-pub use atomic::write_atomically;
 pub use report::{LoadReport, Loaded};
 
 use crate::graph::Model;
-use crate::{Error, Result};
+use crate::{Error, Result, write_atomically};
 use std::path::{Path, PathBuf};
 
 /// The kinds of model files that frostline writes, by their ending.

@@ -7,6 +7,7 @@
 use super::{Config, Initializer, LayerKind, WeightSpec, number};
 use crate::ops::{BatchNorm, Lowering, Role, ValueId};
 use crate::{Result, Shape};
+use frostline_kernels::Activation;
 use serde_json::{Map, Value, json};
 
 /// Attributes as Keras names them.
@@ -136,7 +137,11 @@ impl LayerKind for BatchNormalization {
         let params: Vec<_> =
             self.names().map(|(name, role, _)| lowering.weight(name, &[channels], role)).collect();
         let (epsilon, momentum, scale, center) = (self.epsilon, self.momentum, self.scale, self.center);
-        lowering.push(BatchNorm { epsilon, momentum, scale, center }, &inputs[..1], &params)
+        lowering.push(
+            BatchNorm { epsilon, momentum, scale, center, activation: Activation::Linear },
+            &inputs[..1],
+            &params,
+        )
     }
 }
 

@@ -4,11 +4,12 @@
 //! follow them: `moving = moving · momentum + batch · (1 − momentum)`; in inference the moving ones are used.
 //! Source: `keras.layers.BatchNormalization`; Ioffe and Szegedy 2015.
 
-use super::parallel::{Pieces, image};
-use super::{Backward, Cost, Forward, Instance, Mode, OpKind, one_of};
+use super::{Backward, Cost, Forward, Instance, Mode, Observed, OpKind, one_of};
 use crate::Shape;
 use crate::compile::batch_norm_affine;
-use frostline_kernels::{Activation, scale_shift};
+use frostline_kernels::{
+    Activation, Normalization, batch_norm_backward_input, batch_norm_backward_sums, scale_shift,
+};
 
 /// Weights: `gamma` with `scale`, `beta` with `center`, then the moving mean and variance; all `[channels]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +22,8 @@ pub struct BatchNorm {
     pub scale: bool,
     /// Whether there is a `beta`.
     pub center: bool,
+    /// Applied to the result. Fusion sets it, in trainable suffixes.
+    pub activation: Activation,
 }
 
 impl BatchNorm {
@@ -48,7 +51,7 @@ impl OpKind for BatchNorm {
         Cost { multiply_adds: values, bytes: 8 * values }
     }
 
-    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+    fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
         let channels = inputs[0].last().copied().unwrap_or(1);
         let zeros = || vec![0.0; channels];
         Box::new(Bound {
@@ -57,11 +60,10 @@ impl OpKind for BatchNorm {
             rows: inputs[0].iter().product::<usize>() / channels.max(1),
             mean: zeros(),
             variance: zeros(),
-            inv_std: zeros(),
             scale: zeros(),
             shift: zeros(),
-            totals: vec![0.0; 2 * channels],
-            pieces: Pieces::with_sums(batch, 0, 0, 2 * channels),
+            offset: zeros(),
+            factor: zeros(),
         })
     }
 }
@@ -69,53 +71,26 @@ impl OpKind for BatchNorm {
 struct Bound {
     op: BatchNorm,
     channels: usize,
+    /// Rows of one image.
     rows: usize,
-    /// Of the last forward pass, as are the next four.
+    /// Of the last forward pass, as are the next three.
     mean: Vec<f32>,
     variance: Vec<f32>,
-    inv_std: Vec<f32>,
     scale: Vec<f32>,
     shift: Vec<f32>,
-    totals: Vec<f64>,
-    pieces: Pieces,
+    /// Of the backward pass: see [`batch_norm_backward_input`].
+    offset: Vec<f32>,
+    factor: Vec<f32>,
 }
 
 impl Bound {
-    fn batch_statistics(&mut self, args: &Forward<'_>) {
-        let (channels, batch) = (self.channels, args.batch);
-        let moving_mean = args.params[self.op.statistics()];
-        self.pieces.sum_images(batch, |index, piece| {
-            let (sum, squares) = piece.sums64.split_at_mut(channels);
-            frostline_kernels::channel_sums(
-                channels,
-                image(args.inputs[0], batch, index),
-                moving_mean,
-                sum,
-                squares,
-            );
-        });
-        self.totals.fill(0.0);
-        self.pieces.add_sums64(0, &mut self.totals);
-        let count = (batch * self.rows) as f64;
-        for channel in 0..channels {
-            let shifted = self.totals[channel] / count;
-            let variance = (self.totals[channels + channel] / count - shifted * shifted).max(0.0);
-            self.mean[channel] = (f64::from(moving_mean[channel]) + shifted) as f32;
-            self.variance[channel] = variance as f32;
-        }
+    fn normalization(&self) -> Normalization<'_> {
+        let (scale, shift, mean) = (&self.scale, &self.shift, &self.mean);
+        Normalization { scale, shift, mean, activation: self.op.activation }
     }
 
-    /// Scale, offset and 1/√(variance + ε) from the mean and variance at hand.
-    fn derive(&mut self, params: &[&[f32]]) {
-        for channel in 0..self.channels {
-            let gamma = if self.op.scale { params[0][channel] } else { 1.0 };
-            let beta = if self.op.center { params[usize::from(self.op.scale)][channel] } else { 0.0 };
-            let inv_std = 1.0 / (f64::from(self.variance[channel]) + f64::from(self.op.epsilon)).sqrt();
-            let scale = f64::from(gamma) * inv_std;
-            self.inv_std[channel] = inv_std as f32;
-            self.scale[channel] = scale as f32;
-            self.shift[channel] = (f64::from(beta) - f64::from(self.mean[channel]) * scale) as f32;
-        }
+    fn inv_std(&self, channel: usize) -> f64 {
+        1.0 / (f64::from(self.variance[channel]) + f64::from(self.op.epsilon)).sqrt()
     }
 }
 
@@ -123,87 +98,96 @@ impl Instance for Bound {
     fn infer(&self, inputs: &[&[f32]], params: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
         // frozen prefixes fold this op away: what is left here need not be fast
         let affine = batch_norm_affine(&self.op, |index| params[index]);
-        scale_shift(self.channels, inputs[0], &affine.scale, &affine.offset, Activation::Linear, output);
+        scale_shift(self.channels, inputs[0], &affine.scale, &affine.offset, self.op.activation, output);
     }
 
-    fn forward(&mut self, args: Forward<'_>) {
-        match args.mode {
-            Mode::Training => self.batch_statistics(&args),
-            Mode::Inference => {
-                let statistics = self.op.statistics();
-                self.mean.copy_from_slice(args.params[statistics]);
-                self.variance.copy_from_slice(args.params[statistics + 1]);
-            }
-        }
-        self.derive(args.params);
-        let (channels, scale, shift) = (self.channels, &self.scale, &self.shift);
-        self.pieces.each_image(args.batch, args.output, |index, y, _| {
-            let x = image(args.inputs[0], args.batch, index);
-            scale_shift(channels, x, scale, shift, Activation::Linear, y);
-        });
+    fn sums_len(&self) -> usize {
+        2 * self.channels
     }
 
-    fn backward(&mut self, args: Backward<'_, '_>) {
-        let (channels, batch, dy) = (self.channels, args.batch, args.output_grad);
-        let (mean, inv_std) = (&self.mean, &self.inv_std);
-        let x = |index| image(args.inputs[0], batch, index);
-        let trains_weights = args.param_grads.iter().any(Option::is_some);
-        if trains_weights || args.mode == Mode::Training {
-            self.pieces.sum_images(batch, |index, piece| {
-                let (sum, product) = piece.sums64.split_at_mut(channels);
-                let dy = image(dy, batch, index);
-                frostline_kernels::batch_norm_backward_sums(
-                    channels,
-                    x(index),
-                    dy,
-                    mean,
-                    inv_std,
-                    sum,
-                    product,
-                );
-            });
-            self.totals.fill(0.0);
-            self.pieces.add_sums64(0, &mut self.totals);
+    fn observe(&self, seen: Observed<'_>, sums: &mut [f64]) {
+        let (sum, squares) = sums.split_at_mut(self.channels);
+        let shift = seen.params[self.op.statistics()];
+        frostline_kernels::channel_sums(self.channels, seen.input, shift, sum, squares);
+    }
+
+    fn begin_forward(&mut self, sums: &[f64], batch: usize, params: &[&[f32]], mode: Mode) {
+        let (moving_mean, moving_variance) = (params[self.op.statistics()], params[self.op.statistics() + 1]);
+        let count = (batch * self.rows) as f64;
+        for channel in 0..self.channels {
+            (self.mean[channel], self.variance[channel]) = match mode {
+                Mode::Inference => (moving_mean[channel], moving_variance[channel]),
+                Mode::Training => {
+                    let shifted = sums[channel] / count;
+                    let variance = sums[self.channels + channel] / count - shifted * shifted;
+                    ((f64::from(moving_mean[channel]) + shifted) as f32, variance.max(0.0) as f32)
+                }
+            };
+            let gamma = if self.op.scale { params[0][channel] } else { 1.0 };
+            let beta = if self.op.center { params[usize::from(self.op.scale)][channel] } else { 0.0 };
+            let scale = f64::from(gamma) * self.inv_std(channel);
+            self.scale[channel] = scale as f32;
+            self.shift[channel] = (f64::from(beta) - f64::from(self.mean[channel]) * scale) as f32;
         }
-        let (sum_dy, sum_dy_xhat) = self.totals.split_at(channels);
-        let (gamma_at, beta_at) = (0, usize::from(self.op.scale));
-        for (wanted, position, sums) in
-            [(self.op.scale, gamma_at, sum_dy_xhat), (self.op.center, beta_at, sum_dy)]
-        {
-            if let (true, Some(grad)) = (wanted, args.param_grads[position].as_deref_mut()) {
-                grad.iter_mut().zip(sums).for_each(|(grad, sum)| *grad += *sum as f32);
-            }
-        }
-        let Some(dx) = args.input_grads[0].as_deref_mut() else { return };
-        if args.mode == Mode::Inference {
-            let scale = &self.scale;
-            self.pieces.each_image(batch, dx, |index, dx, _| {
-                frostline_kernels::scale_shift_backward_input(channels, image(dy, batch, index), scale, dx);
-            });
+    }
+
+    fn is_pixelwise(&self) -> bool {
+        true
+    }
+
+    fn forward(&self, args: Forward<'_>) {
+        let activation = self.op.activation;
+        scale_shift(self.channels, args.inputs[0], &self.scale, &self.shift, activation, args.output);
+    }
+
+    fn sums_backward(&self, mode: Mode, trains: bool) -> bool {
+        trains || mode == Mode::Training
+    }
+
+    fn observe_backward(&self, seen: Observed<'_>, sums: &mut [f64]) {
+        let (sum, products) = sums.split_at_mut(self.channels);
+        let norm = self.normalization();
+        batch_norm_backward_sums(self.channels, seen.input, seen.output_grad, norm, sum, products);
+    }
+
+    fn begin_backward(
+        &mut self,
+        sums: &[f64],
+        batch: usize,
+        _: &[&[f32]],
+        param_grads: &mut [Option<&mut [f32]>],
+        mode: Mode,
+    ) {
+        self.offset.fill(0.0);
+        self.factor.fill(0.0);
+        if sums.is_empty() {
             return;
         }
-        // the forward pass's scale and shift are spent: their memory holds the means of the sums now
+        let (gamma_at, beta_at) = (0, usize::from(self.op.scale));
         let count = (batch * self.rows) as f64;
-        for channel in 0..channels {
-            self.shift[channel] = (sum_dy[channel] / count) as f32;
-            self.variance[channel] = (sum_dy_xhat[channel] / count) as f32;
-            self.scale[channel] = if self.op.scale { args.params[0][channel] } else { 1.0 };
+        for channel in 0..self.channels {
+            let (sum, products) = (sums[channel], sums[self.channels + channel]);
+            let inv_std = self.inv_std(channel);
+            if let (true, Some(grad)) = (self.op.scale, &mut param_grads[gamma_at]) {
+                grad[channel] += (products * inv_std) as f32;
+            }
+            if let (true, Some(grad)) = (self.op.center, &mut param_grads[beta_at]) {
+                grad[channel] += sum as f32;
+            }
+            if mode == Mode::Training {
+                let scale = f64::from(self.scale[channel]);
+                self.offset[channel] = (scale * sum / count) as f32;
+                self.factor[channel] = (scale * inv_std * inv_std * products / count) as f32;
+            }
         }
-        let (gamma, mean_dy, mean_dy_xhat) = (&self.scale, &self.shift, &self.variance);
-        self.pieces.each_image(batch, dx, |index, dx, _| {
-            let dy = image(dy, batch, index);
-            frostline_kernels::batch_norm_backward_input(
-                channels,
-                x(index),
-                dy,
-                mean,
-                inv_std,
-                gamma,
-                mean_dy,
-                mean_dy_xhat,
-                dx,
-            );
-        });
+    }
+
+    fn backward(&self, args: Backward<'_, '_>) {
+        let Some(dx) = &mut args.input_grads[0] else { return };
+        let (dx, accumulate) = dx.parts();
+        let (norm, offset, factor) = (self.normalization(), &self.offset, &self.factor);
+        let (x, dy) = (args.inputs[0], args.output_grad);
+        batch_norm_backward_input(self.channels, x, dy, norm, offset, factor, dx, accumulate);
     }
 
     fn update_state(&self, index: usize, value: &mut [f32]) {
@@ -224,7 +208,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn check(channels: usize, [scale, center]: [bool; 2], pixels: usize) -> Check {
-        let op = BatchNorm { epsilon: 1e-3, momentum: 0.9, scale, center };
+        let op = BatchNorm { epsilon: 1e-3, momentum: 0.9, scale, center, activation: Activation::Linear };
         let weights: Vec<&[usize]> =
             vec![std::slice::from_ref(&channels); usize::from(scale) + usize::from(center)];
         Check::of(op, &[&[pixels, channels]]).weights(&weights).statistics(channels)
@@ -250,18 +234,15 @@ mod tests {
 
     #[test]
     fn moving_statistics_follow_those_of_the_batch() {
-        let op = BatchNorm { epsilon: 1e-3, momentum: 0.9, scale: false, center: false };
+        let activation = Activation::Linear;
+        let op = BatchNorm { epsilon: 1e-3, momentum: 0.9, scale: false, center: false, activation };
         let shapes = [vec![1], vec![1]];
         let mut instance = op.bind(&[vec![2, 1]], &shapes, 2);
         let (mut mean, mut variance) = ([1.0], [2.0]);
-        instance.forward(Forward {
-            batch: 2,
-            inputs: &[&[1.0, 2.0, 3.0, 6.0]],
-            params: &[&mean, &variance],
-            output: &mut [0.0; 4],
-            mode: Mode::Training,
-            seed: 0,
-        });
+        let (x, mut sums) = ([1.0, 2.0, 3.0, 6.0], [0.0; 2]);
+        let params: [&[f32]; 2] = [&mean, &variance];
+        instance.observe(Observed { batch: 2, input: &x, output_grad: &[], params: &params }, &mut sums);
+        instance.begin_forward(&sums, 2, &params, Mode::Training);
         instance.update_state(0, &mut mean);
         instance.update_state(1, &mut variance);
         // the batch has mean 3 and biased variance 3.5

@@ -1,8 +1,9 @@
 //! `binary`: two values, element by element, with numpy's broadcasting.
 
-use super::parallel::{Pieces, image};
-use super::{Backward, Cost, Forward, Instance, OpKind};
+use super::images::{each_image, image};
+use super::{Backward, Cost, Forward, Instance, OpKind, Reads};
 use crate::Shape;
+use frostline_kernels::Accumulate;
 
 /// What is done with two elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +56,9 @@ impl OpKind for Binary {
         Cost { multiply_adds: values, bytes: 12 * values }
     }
 
-    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+    fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
         let layout = layout(&inputs[0], &inputs[1]);
-        let lens = [0, 1].map(|index: usize| inputs[index].iter().product());
-        Box::new(Bound { kind: self.kind, layout, lens, pieces: Pieces::new(batch, 0) })
+        Box::new(Bound { kind: self.kind, layout })
     }
 }
 
@@ -108,9 +108,6 @@ fn sources(shape: &[usize], output: &[usize]) -> Vec<u32> {
 struct Bound {
     kind: BinaryKind,
     layout: Layout,
-    /// Elements of one image of each input.
-    lens: [usize; 2],
-    pieces: Pieces,
 }
 
 impl BinaryKind {
@@ -168,29 +165,45 @@ impl Instance for Bound {
         }
     }
 
-    fn forward(&mut self, args: Forward<'_>) {
-        let mut pieces = std::mem::take(&mut self.pieces);
-        pieces.each_image(args.batch, args.output, |index, y, scratch| {
-            let inputs = [image(args.inputs[0], args.batch, index), image(args.inputs[1], args.batch, index)];
-            self.infer(&inputs, &[], y, scratch);
-        });
-        self.pieces = pieces;
+    fn reads(&self, _trains: bool) -> Reads {
+        let is_sum = self.kind == BinaryKind::Add && !matches!(self.layout, Layout::General { .. });
+        Reads { inputs: !is_sum, output: false }
     }
 
-    fn backward(&mut self, args: Backward<'_, '_>) {
+    fn is_pixelwise(&self) -> bool {
+        self.layout == Layout::Equal
+    }
+
+    fn forward(&self, args: Forward<'_>) {
+        each_image(args.batch, args.output, |index, y| {
+            let inputs = [image(args.inputs[0], args.batch, index), image(args.inputs[1], args.batch, index)];
+            self.infer(&inputs, &[], y, &mut []);
+        });
+    }
+
+    fn backward(&self, args: Backward<'_, '_>) {
         let batch = args.batch;
         let [left, right] = args.input_grads else { return };
-        let [left_len, right_len] = self.lens;
         let (kind, layout) = (self.kind, &self.layout);
         // one input at a time, so that each image's gradient has one writer
         for (side, grad) in [left, right].into_iter().enumerate() {
             let Some(grad) = grad else { continue };
-            self.pieces.each_image(batch, grad, |index, grad, _| {
-                let a = &args.inputs[0][index * left_len..][..left_len];
-                let b = &args.inputs[1][index * right_len..][..right_len];
+            if (layout, kind) == (&Layout::Equal, BinaryKind::Add)
+                && let (grad, Accumulate::Overwrite) = grad.parts()
+            {
+                grad.copy_from_slice(args.output_grad);
+                continue;
+            }
+            each_image(batch, grad.to_add(), |index, grad| {
+                let a = image(args.inputs[0], batch, index);
+                let b = image(args.inputs[1], batch, index);
                 let dy = image(args.output_grad, batch, index);
                 match (layout, kind) {
-                    (Layout::Equal, BinaryKind::Add) => frostline_kernels::add_assign(grad, dy),
+                    (Layout::Equal | Layout::Channels(_), BinaryKind::Add)
+                        if side == 0 || *layout == Layout::Equal =>
+                    {
+                        frostline_kernels::add_assign(grad, dy);
+                    }
                     (Layout::Equal, BinaryKind::Multiply) => {
                         frostline_kernels::multiply_add_assign(grad, dy, if side == 0 { b } else { a });
                     }

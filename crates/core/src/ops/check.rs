@@ -5,8 +5,9 @@
 //! a step of 1/128 crosses no kink of an activation and changes no maximum. The gradients that the op adds to start
 //! at 1/2, so that an op that overwrites them is found out.
 
-use super::{Backward, Forward, Instance, Mode, Op};
+use super::{Backward, Forward, Gradient, Instance, Mode, Observed, Op, Scratch};
 use crate::Shape;
+use frostline_kernels::Accumulate;
 
 /// The norm of the difference as a share of the gradient's norm. Rounding of an f32 forward pass over a step of 1/128
 /// makes about 1e-4 of it, the cubic term of the difference less; what is one percent off must be found, and
@@ -149,26 +150,35 @@ impl<'a> Bench<'a> {
         let params: Vec<&[f32]> = params.iter().map(Vec::as_slice).collect();
         self.instance.load(&params);
         self.output.fill(f32::NAN);
-        self.instance.forward(Forward {
-            batch: self.check.batch,
-            inputs: &inputs,
-            params: &params,
-            output: &mut self.output,
-            mode: self.check.mode,
-            seed: 7,
-        });
+        forward(&mut *self.instance, self.check, &inputs, &params, self.check.mode, &mut self.output);
         self.output.iter().zip(&self.weights).map(|(y, r)| f64::from(*y) * f64::from(*r)).sum()
     }
 
-    /// What the op says the gradients are, of its inputs and of its weights, as far as they are wanted.
+    /// What the op says the gradients are, of its inputs and of its weights, as far as they are wanted. It is asked
+    /// to add to the inputs' gradients and to overwrite them.
     fn gradients(&mut self, of_inputs: bool, of_weights: bool) -> Vec<Vec<f32>> {
+        let added = self.gradients_by(of_inputs, of_weights, Accumulate::Add);
+        let written = self.gradients_by(of_inputs, of_weights, Accumulate::Overwrite);
+        let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-4 * (1.0 + b.abs());
+        let same = added.iter().flatten().zip(written.iter().flatten()).all(close);
+        assert!(same, "a gradient depends on whether it is added: {:?}", self.check.op);
+        added
+    }
+
+    fn gradients_by(&mut self, of_inputs: bool, of_weights: bool, accumulate: Accumulate) -> Vec<Vec<f32>> {
         self.loss();
-        let count = self.check.inputs.len();
-        let mut grads: Vec<Vec<f32>> = self.arguments.iter().map(|value| vec![BEGIN; value.len()]).collect();
+        let (count, trainable) = (self.check.inputs.len(), self.check.trainable);
+        let begin = |index: usize| match (index < count, accumulate) {
+            (true, Accumulate::Overwrite) => f32::NAN,
+            _ => BEGIN,
+        };
+        let start = self.arguments.iter().enumerate();
+        let mut grads: Vec<Vec<f32>> = start.map(|(index, value)| vec![begin(index); value.len()]).collect();
         let (input_grads, param_grads) = grads.split_at_mut(count);
-        let mut input_grads: Vec<Option<&mut [f32]>> =
-            input_grads.iter_mut().map(|grad| of_inputs.then_some(grad.as_mut_slice())).collect();
-        let trainable = self.check.trainable;
+        let mut input_grads: Vec<Option<Gradient<'_>>> = input_grads
+            .iter_mut()
+            .map(|grad| of_inputs.then_some(Gradient::new(grad.as_mut_slice(), accumulate)))
+            .collect();
         let wanted = |index: usize| of_weights && index < trainable;
         let mut param_grads: Vec<Option<&mut [f32]>> = param_grads
             .iter_mut()
@@ -176,19 +186,37 @@ impl<'a> Bench<'a> {
             .map(|(index, grad)| wanted(index).then_some(grad.as_mut_slice()))
             .collect();
         let (inputs, params) = self.arguments.split_at(count);
-        self.instance.backward(Backward {
-            batch: self.check.batch,
-            inputs: &inputs.iter().map(Vec::as_slice).collect::<Vec<_>>(),
-            params: &params.iter().map(Vec::as_slice).collect::<Vec<_>>(),
-            output: &self.output,
+        let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+        let params: Vec<&[f32]> = params.iter().map(Vec::as_slice).collect();
+        let (mode, batch, instance) = (self.check.mode, self.check.batch, &mut *self.instance);
+        let mut sums = Vec::new();
+        if instance.sums_backward(mode, of_weights) {
+            sums.resize(instance.sums_len(), 0.0);
+            let (input, output_grad) = (inputs[0], self.weights.as_slice());
+            instance.observe_backward(Observed { batch, input, output_grad, params: &params }, &mut sums);
+        }
+        instance.begin_backward(&sums, batch, &params, &mut param_grads, mode);
+        // what it says that it does not read it is not given
+        let reads = instance.reads(of_weights);
+        let unread = vec![&[][..]; inputs.len()];
+        instance.backward(Backward {
+            batch,
+            first: 0,
+            inputs: if reads.inputs { &inputs } else { &unread },
+            params: &params,
+            output: if reads.output { &self.output } else { &[] },
             output_grad: &self.weights,
             input_grads: &mut input_grads,
             param_grads: &mut param_grads,
-            mode: self.check.mode,
+            mode,
+            seed: SEED,
+            scratch: &mut scratch(instance),
         });
         let first = if of_inputs { 0 } else { count };
         let last = if of_weights { count + trainable } else { count };
-        grads[first..last].iter().map(|grad| grad.iter().map(|value| value - BEGIN).collect()).collect()
+        let begun = |index: usize| if begin(index).is_nan() { 0.0 } else { BEGIN };
+        let differences = |index: usize| grads[index].iter().map(|value| value - begun(index)).collect();
+        (first..last).map(differences).collect()
     }
 
     /// The central differences of the loss by one argument.
@@ -213,16 +241,8 @@ impl<'a> Bench<'a> {
         let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
         let params: Vec<&[f32]> = params.iter().map(Vec::as_slice).collect();
         self.instance.load(&params);
-        let (batch, seed) = (self.check.batch, 7);
-        let output = &mut self.output;
-        self.instance.forward(Forward {
-            batch,
-            inputs: &inputs,
-            params: &params,
-            output,
-            mode: Mode::Inference,
-            seed,
-        });
+        let batch = self.check.batch;
+        forward(&mut *self.instance, self.check, &inputs, &params, Mode::Inference, &mut self.output);
         let mut alone = vec![f32::NAN; self.output.len() / batch];
         let mut scratch = vec![f32::NAN; self.instance.infer_scratch()];
         let largest = self.output.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
@@ -240,6 +260,30 @@ impl<'a> Bench<'a> {
             }
         }
     }
+}
+
+const SEED: u64 = 7;
+
+fn scratch(instance: &dyn Instance) -> Scratch {
+    let needs = instance.needs();
+    Scratch { floats: vec![f32::NAN; needs.floats], indices: vec![u32::MAX; needs.indices] }
+}
+
+fn forward(
+    instance: &mut dyn Instance,
+    check: &Check,
+    inputs: &[&[f32]],
+    params: &[&[f32]],
+    mode: Mode,
+    output: &mut [f32],
+) {
+    let (batch, mut sums) = (check.batch, vec![0.0; instance.sums_len()]);
+    if mode == Mode::Training && !sums.is_empty() {
+        instance.observe(Observed { batch, input: inputs[0], output_grad: &[], params }, &mut sums);
+    }
+    instance.begin_forward(&sums, batch, params, mode);
+    let scratch = &mut scratch(instance);
+    instance.forward(Forward { batch, first: 0, inputs, params, output, mode, seed: SEED, scratch });
 }
 
 /// Odd multiples of 1/64 around zero, in an order that a seed decides, each once.

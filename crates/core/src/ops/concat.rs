@@ -1,7 +1,7 @@
 //! `concat`: several values behind each other along one axis.
 
-use super::parallel::{Pieces, image};
-use super::{Backward, Cost, Forward, Infer, Instance, OpKind};
+use super::images::{each_image, image};
+use super::{Backward, Cost, Forward, Infer, Instance, OpKind, Reads};
 use crate::Shape;
 use frostline_kernels::{Bf16, Element};
 
@@ -36,8 +36,8 @@ impl OpKind for Concat {
         Cost { multiply_adds: 0, bytes: 8 * inputs.iter().flatten().product::<usize>() as u64 }
     }
 
-    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
-        Box::new(Bound { joined: Joined::new(inputs, self.axis), pieces: Pieces::new(batch, 0) })
+    fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
+        Box::new(Bound { joined: Joined::new(inputs, self.axis) })
     }
 
     fn bind_bf16(&self, inputs: &[Shape], _: &[Shape], _: &[&[f32]]) -> Option<Box<dyn Infer<Bf16>>> {
@@ -80,7 +80,6 @@ impl Infer<Bf16> for Joined {
 
 struct Bound {
     joined: Joined,
-    pieces: Pieces,
 }
 
 impl Instance for Bound {
@@ -88,19 +87,23 @@ impl Instance for Bound {
         self.joined.join(inputs.iter().copied(), output);
     }
 
-    fn forward(&mut self, args: Forward<'_>) {
+    fn reads(&self, _trains: bool) -> Reads {
+        Reads { inputs: false, output: false }
+    }
+
+    fn forward(&self, args: Forward<'_>) {
         let joined = &self.joined;
-        self.pieces.each_image(args.batch, args.output, |index, y, _| {
+        each_image(args.batch, args.output, |index, y| {
             joined.join(args.inputs.iter().map(|x| image(x, args.batch, index)), y);
         });
     }
 
-    fn backward(&mut self, args: Backward<'_, '_>) {
+    fn backward(&self, args: Backward<'_, '_>) {
         let (rows, total, batch) = (self.joined.rows, self.joined.total, args.batch);
         let mut offset = 0;
         for (dx, columns) in args.input_grads.iter_mut().zip(&self.joined.columns) {
             if let Some(dx) = dx {
-                self.pieces.each_image(batch, dx, |index, dx, _| {
+                each_image(batch, dx.to_add(), |index, dx| {
                     let dy = image(args.output_grad, batch, index);
                     frostline_kernels::add_columns_back(rows, *columns, dx, total, offset, dy);
                 });

@@ -1,8 +1,8 @@
 //! `conv2d`: a 2-D convolution with strides, dilation and groups. Kernels are HWIO.
 
-use super::parallel::{Pieces, image};
+use super::images::{each_image, image, image_mut};
 use super::window::window;
-use super::{Backward, Cost, Forward, Infer, Instance, OpKind, Padding, one_of};
+use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Reads, one_of};
 use crate::Shape;
 use frostline_kernels::{
     Activation, Bf16, ConvShape, Epilogue, PackedConv, PackedConvGradient, scratch_floats, scratch_of,
@@ -68,18 +68,11 @@ impl OpKind for Conv2d {
         let weights: Vec<f32> = vec![0.0; params[0].iter().product()];
         let packed = PackedConv::new(shape, &weights);
         let gradient = (batch > 0).then(|| PackedConvGradient::new(shape, &weights));
-        let scratch = packed.scratch_len().max(gradient.as_ref().map_or(0, PackedConvGradient::scratch_len));
-        let gradient_scratch =
-            if batch > 0 { frostline_kernels::conv_backward_weights_scratch_len(&shape) } else { 0 };
-        Box::new(Bound {
-            op: self.clone(),
-            pieces: Pieces::new(batch, scratch),
-            sums: Pieces::with_sums(batch, gradient_scratch, weights.len() + shape.out_channels, 0),
-            weights_len: weights.len(),
-            packed,
-            gradient,
-            gradient_is_stale: true,
-        })
+        let scratch = packed
+            .scratch_len()
+            .max(gradient.as_ref().map_or(0, PackedConvGradient::scratch_len))
+            .max(if batch > 0 { frostline_kernels::conv_backward_weights_scratch_len(&shape) } else { 0 });
+        Box::new(Bound { op: self.clone(), scratch, packed, gradient })
     }
 
     fn bind_bf16(
@@ -116,16 +109,22 @@ struct Bound {
     op: Conv2d,
     packed: PackedConv,
     gradient: Option<PackedConvGradient>,
-    gradient_is_stale: bool,
-    weights_len: usize,
-    pieces: Pieces,
-    sums: Pieces,
+    scratch: usize,
+}
+
+impl Bound {
+    /// A pointwise convolution takes all pixels in one product.
+    fn products(&self, images: usize) -> usize {
+        if self.packed.shape().is_pointwise() { images.min(1) } else { images }
+    }
 }
 
 impl Instance for Bound {
     fn load(&mut self, params: &[&[f32]]) {
         self.packed.repack(params[0]);
-        self.gradient_is_stale = true;
+        if let Some(gradient) = &mut self.gradient {
+            gradient.repack(params[0]);
+        }
     }
 
     fn infer_scratch(&self) -> usize {
@@ -143,47 +142,50 @@ impl Instance for Bound {
         );
     }
 
-    fn forward(&mut self, args: Forward<'_>) {
+    fn needs(&self) -> Needs {
+        Needs { floats: self.scratch, indices: 0 }
+    }
+
+    fn reads(&self, trains: bool) -> Reads {
+        Reads { inputs: trains, output: false }
+    }
+
+    fn is_pixelwise(&self) -> bool {
+        self.packed.shape().is_pointwise()
+    }
+
+    fn forward(&self, args: Forward<'_>) {
         debug_assert!(!self.op.residual, "fused convolutions are in frozen prefixes only");
         let (packed, op) = (&self.packed, &self.op);
         let epilogue =
             Epilogue { bias: op.bias.then(|| args.params[1]), residual: None, activation: op.activation };
-        self.pieces.each_image(args.batch, args.output, |index, y, scratch| {
-            packed.forward(image(args.inputs[0], args.batch, index), y, epilogue, scratch);
+        let (scratch, batch) = (&mut args.scratch.floats, self.products(args.batch));
+        each_image(batch, args.output, |index, y| {
+            packed.forward(image(args.inputs[0], batch, index), y, epilogue, scratch);
         });
     }
 
-    fn backward(&mut self, args: Backward<'_, '_>) {
+    fn backward(&self, args: Backward<'_, '_>) {
         debug_assert!(
             self.op.activation == Activation::Linear,
             "fused convolutions are in frozen prefixes only"
         );
-        let (batch, dy) = (args.batch, args.output_grad);
-        if let (Some(dx), Some(gradient)) = (&mut args.input_grads[0], &mut self.gradient) {
-            if std::mem::take(&mut self.gradient_is_stale) {
-                gradient.repack(args.params[0]);
+        let (batch, dy, shape) = (self.products(args.batch), args.output_grad, self.packed.shape());
+        let scratch = &mut args.scratch.floats;
+        let [dw, others @ ..] = args.param_grads else { return };
+        for index in 0..batch {
+            // both gradients of an image while its `dy` is in the cache
+            let dy = image(dy, batch, index);
+            if let (Some(dx), Some(gradient)) = (&mut args.input_grads[0], &self.gradient) {
+                let (dx, accumulate) = dx.parts();
+                gradient.backward_input(dy, image_mut(dx, batch, index), accumulate, scratch);
             }
-            let gradient = &*gradient;
-            self.pieces.each_image(batch, dx, |index, dx, scratch| {
-                gradient.backward_input(image(dy, batch, index), dx, scratch);
-            });
-        }
-        let (shape, weights_len) = (self.packed.shape(), self.weights_len);
-        if args.param_grads.iter().any(Option::is_some) {
-            let wants_kernel = args.param_grads[0].is_some();
-            self.sums.sum_images(batch, |index, piece| {
-                let (dw, db) = piece.sums.split_at_mut(weights_len);
-                let dy = image(dy, batch, index);
-                if wants_kernel {
-                    let x = image(args.inputs[0], batch, index);
-                    frostline_kernels::conv_backward_weights(&shape, x, dy, dw, &mut piece.scratch);
-                }
+            if let Some(dw) = dw {
+                let x = image(args.inputs[0], batch, index);
+                frostline_kernels::conv_backward_weights(&shape, x, dy, dw, scratch);
+            }
+            if let Some(Some(db)) = others.first_mut() {
                 frostline_kernels::sum_channels(shape.out_channels, dy, db);
-            });
-            for (offset, grad) in [0, weights_len].into_iter().zip(args.param_grads.iter_mut()) {
-                if let Some(grad) = grad {
-                    self.sums.add_sums(offset, grad);
-                }
             }
         }
     }

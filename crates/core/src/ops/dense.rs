@@ -1,7 +1,6 @@
 //! `dense`: a matrix product over the last axis.
 
-use super::parallel::{Pieces, images};
-use super::{Backward, Cost, Forward, Instance, OpKind, one_of};
+use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
 use crate::Shape;
 use frostline_kernels::{Accumulate, Activation, activate, matmul, matmul_at, matmul_bt, sum_channels};
 
@@ -34,17 +33,10 @@ impl OpKind for Dense {
         Cost { multiply_adds: (rows * weights) as u64, bytes: 4 * values as u64 }
     }
 
-    fn bind(&self, inputs: &[Shape], params: &[Shape], batch: usize) -> Box<dyn Instance> {
+    fn bind(&self, inputs: &[Shape], params: &[Shape], _: usize) -> Box<dyn Instance> {
         let (width, out) = (params[0][0], params[0][1]);
         let rows = inputs[0].iter().product::<usize>() / width.max(1);
-        Box::new(Bound {
-            op: self.clone(),
-            rows,
-            width,
-            out,
-            pieces: Pieces::new(batch, 0),
-            sums: Pieces::with_sums(batch, 0, width * out + out, 0),
-        })
+        Box::new(Bound { op: self.clone(), rows, width, out })
     }
 }
 
@@ -53,8 +45,6 @@ struct Bound {
     rows: usize,
     width: usize,
     out: usize,
-    pieces: Pieces,
-    sums: Pieces,
 }
 
 impl Bound {
@@ -82,38 +72,26 @@ impl Instance for Bound {
         activate(self.op.activation, product, output);
     }
 
-    fn forward(&mut self, args: Forward<'_>) {
-        debug_assert!(self.op.activation == Activation::Linear, "fused products are in frozen prefixes only");
-        let mut pieces = std::mem::take(&mut self.pieces);
-        pieces.each(args.batch, args.output, |range, y, _| {
-            let rows = range.len() * self.rows;
-            self.product(rows, images(args.inputs[0], args.batch, range), args.params, y);
-        });
-        self.pieces = pieces;
+    fn reads(&self, trains: bool) -> Reads {
+        Reads { inputs: trains, output: false }
     }
 
-    fn backward(&mut self, args: Backward<'_, '_>) {
-        let (rows, width, out) = (self.rows, self.width, self.out);
-        let (batch, dy) = (args.batch, args.output_grad);
+    fn forward(&self, args: Forward<'_>) {
+        debug_assert!(self.op.activation == Activation::Linear, "fused products are in frozen prefixes only");
+        self.product(args.batch * self.rows, args.inputs[0], args.params, args.output);
+    }
+
+    fn backward(&self, args: Backward<'_, '_>) {
+        let (rows, width, out, dy) = (args.batch * self.rows, self.width, self.out, args.output_grad);
         if let Some(dx) = &mut args.input_grads[0] {
-            self.pieces.each(batch, dx, |range, dx, _| {
-                let rows = range.len() * rows;
-                matmul_bt(rows, out, width, images(dy, batch, range), args.params[0], dx, Accumulate::Add);
-            });
+            let (dx, accumulate) = dx.parts();
+            matmul_bt(rows, out, width, dy, args.params[0], dx, accumulate);
         }
-        if args.param_grads.iter().any(Option::is_some) {
-            self.sums.sum(batch, |range, piece| {
-                let (dw, db) = piece.sums.split_at_mut(width * out);
-                let rows = range.len() * rows;
-                let (x, dy) = (images(args.inputs[0], batch, range.clone()), images(dy, batch, range));
-                matmul_at(width, rows, out, x, dy, dw, Accumulate::Overwrite);
-                sum_channels(out, dy, db);
-            });
-            for (offset, grad) in [0, width * out].into_iter().zip(args.param_grads.iter_mut()) {
-                if let Some(grad) = grad {
-                    self.sums.add_sums(offset, grad);
-                }
-            }
+        if let Some(dw) = &mut args.param_grads[0] {
+            matmul_at(width, rows, out, args.inputs[0], dy, dw, Accumulate::Add);
+        }
+        if let Some(Some(db)) = args.param_grads.get_mut(1) {
+            sum_channels(out, dy, db);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `depthwise`: each channel convolved by itself. Kernels are `[kernel_h, kernel_w, channels, multiplier]`.
 
-use super::parallel::{Pieces, image};
+use super::images::{each_image, image, image_mut};
 use super::window::window;
-use super::{Backward, Cost, Forward, Infer, Instance, OpKind, Padding, one_of};
+use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Reads, one_of};
 use crate::Shape;
 use frostline_kernels::{Activation, Bf16, DepthwiseShape, Epilogue, PackedDepthwise};
 
@@ -53,16 +53,10 @@ impl OpKind for Depthwise {
         Cost { multiply_adds: (outputs * taps) as u64, bytes: 4 * values as u64 }
     }
 
-    fn bind(&self, inputs: &[Shape], params: &[Shape], batch: usize) -> Box<dyn Instance> {
+    fn bind(&self, inputs: &[Shape], params: &[Shape], _: usize) -> Box<dyn Instance> {
         let shape = self.shape(&inputs[0], params).expect("the shape was checked when the op was pushed");
         let scratch = frostline_kernels::depthwise_scratch_len(&shape);
-        Box::new(Bound {
-            op: self.clone(),
-            pieces: Pieces::new(batch, scratch),
-            sums: Pieces::with_sums(batch, 0, shape.weights_len() + shape.out_channels(), 0),
-            scratch,
-            shape,
-        })
+        Box::new(Bound { op: self.clone(), scratch, shape })
     }
 
     fn bind_bf16(
@@ -97,8 +91,6 @@ struct Bound {
     op: Depthwise,
     shape: DepthwiseShape,
     scratch: usize,
-    pieces: Pieces,
-    sums: Pieces,
 }
 
 impl Instance for Bound {
@@ -112,44 +104,46 @@ impl Instance for Bound {
         frostline_kernels::depthwise(&self.shape, inputs[0], params[0], output, epilogue, scratch);
     }
 
-    fn forward(&mut self, args: Forward<'_>) {
+    fn needs(&self) -> Needs {
+        Needs { floats: self.scratch, indices: 0 }
+    }
+
+    fn reads(&self, trains: bool) -> Reads {
+        Reads { inputs: trains, output: false }
+    }
+
+    fn forward(&self, args: Forward<'_>) {
         let (op, shape) = (&self.op, &self.shape);
         let epilogue =
             Epilogue { bias: op.bias.then(|| args.params[1]), residual: None, activation: op.activation };
-        self.pieces.each_image(args.batch, args.output, |index, y, scratch| {
+        let scratch = &mut args.scratch.floats;
+        each_image(args.batch, args.output, |index, y| {
             let x = image(args.inputs[0], args.batch, index);
             frostline_kernels::depthwise(shape, x, args.params[0], y, epilogue, scratch);
         });
     }
 
-    fn backward(&mut self, args: Backward<'_, '_>) {
+    fn backward(&self, args: Backward<'_, '_>) {
         debug_assert!(
             self.op.activation == Activation::Linear,
             "fused convolutions are in frozen prefixes only"
         );
         let (batch, dy, shape) = (args.batch, args.output_grad, &self.shape);
-        if let Some(dx) = &mut args.input_grads[0] {
-            self.pieces.each_image(batch, dx, |index, dx, _| {
-                frostline_kernels::depthwise_backward_input(
-                    shape,
-                    args.params[0],
-                    image(dy, batch, index),
-                    dx,
-                );
-            });
-        }
-        if args.param_grads.iter().any(Option::is_some) {
-            let weights_len = shape.weights_len();
-            self.sums.sum_images(batch, |index, piece| {
-                let (dw, db) = piece.sums.split_at_mut(weights_len);
-                let (x, dy) = (image(args.inputs[0], batch, index), image(dy, batch, index));
+        let [dw, others @ ..] = args.param_grads else { return };
+        for index in 0..batch {
+            // both gradients of an image while its `dy` is in the cache
+            let dy = image(dy, batch, index);
+            if let Some(dx) = &mut args.input_grads[0] {
+                let (dx, accumulate) = dx.parts();
+                let dx = image_mut(dx, batch, index);
+                frostline_kernels::depthwise_backward_input(shape, args.params[0], dy, dx, accumulate);
+            }
+            if let Some(dw) = dw {
+                let x = image(args.inputs[0], batch, index);
                 frostline_kernels::depthwise_backward_weights(shape, x, dy, dw);
+            }
+            if let Some(Some(db)) = others.first_mut() {
                 frostline_kernels::sum_channels(shape.out_channels(), dy, db);
-            });
-            for (offset, grad) in [0, weights_len].into_iter().zip(args.param_grads.iter_mut()) {
-                if let Some(grad) = grad {
-                    self.sums.add_sums(offset, grad);
-                }
             }
         }
     }

@@ -1,8 +1,8 @@
 //! `dropout`: in training each element (or each channel of an image) is zero with probability `rate`, and the
 //! others are scaled by `1 / (1 − rate)`; in inference the identity. Source: Srivastava et al. 2014; Keras.
 
-use super::parallel::{Pieces, image};
-use super::{Backward, Cost, Forward, Instance, Mode, OpKind, one_of};
+use super::images::{each_image, image};
+use super::{Backward, Cost, Forward, Instance, Mode, OpKind, Reads, one_of};
 use crate::Shape;
 
 /// Attributes as Keras names them.
@@ -30,10 +30,10 @@ impl OpKind for Dropout {
         Cost { multiply_adds: values, bytes: 8 * values }
     }
 
-    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+    fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
         let period =
             if self.spatial { inputs[0].last().copied().unwrap_or(1) } else { inputs[0].iter().product() };
-        Box::new(Bound { rate: self.rate, period, seed: 0, pieces: Pieces::new(batch, 0) })
+        Box::new(Bound { rate: self.rate, period })
     }
 }
 
@@ -41,9 +41,6 @@ struct Bound {
     rate: f32,
     /// An image has so many different masks; then they repeat (one a channel).
     period: usize,
-    /// Of the last forward pass: the mask is drawn again in the backward pass, not kept.
-    seed: u64,
-    pieces: Pieces,
 }
 
 impl Bound {
@@ -68,29 +65,38 @@ impl Instance for Bound {
         output.copy_from_slice(inputs[0]);
     }
 
-    fn forward(&mut self, args: Forward<'_>) {
-        self.seed = args.seed;
+    fn reads(&self, _trains: bool) -> Reads {
+        Reads { inputs: false, output: false }
+    }
+
+    fn forward(&self, args: Forward<'_>) {
         if args.mode == Mode::Inference || self.rate == 0.0 {
             args.output.copy_from_slice(args.inputs[0]);
             return;
         }
-        let (rate, seed, period) = (self.rate, args.seed, self.period);
-        self.pieces.each_image(args.batch, args.output, |index, y, _| {
+        let (rate, seed, period, first) = (self.rate, args.seed, self.period, args.first);
+        each_image(args.batch, args.output, |index, y| {
             let x = image(args.inputs[0], args.batch, index);
             for (element, (y, x)) in y.iter_mut().zip(x).enumerate() {
-                *y = x * Self::factor(rate, seed, index, element % period);
+                *y = x * Self::factor(rate, seed, first + index, element % period);
             }
         });
     }
 
-    fn backward(&mut self, args: Backward<'_, '_>) {
-        let (rate, seed, period, batch, mode) = (self.rate, self.seed, self.period, args.batch, args.mode);
+    fn backward(&self, args: Backward<'_, '_>) {
+        // the mask is drawn again, not kept
+        let (rate, seed, period, first) = (self.rate, args.seed, self.period, args.first);
+        let (batch, mode) = (args.batch, args.mode);
         if let Some(dx) = &mut args.input_grads[0] {
-            self.pieces.each_image(batch, dx, |index, dx, _| {
+            each_image(batch, dx.to_add(), |index, dx| {
                 let dy = image(args.output_grad, batch, index);
                 for (element, (dx, dy)) in dx.iter_mut().zip(dy).enumerate() {
                     let drops = mode == Mode::Training && rate > 0.0;
-                    *dx += if drops { dy * Self::factor(rate, seed, index, element % period) } else { *dy };
+                    *dx += if drops {
+                        dy * Self::factor(rate, seed, first + index, element % period)
+                    } else {
+                        *dy
+                    };
                 }
             });
         }
@@ -100,6 +106,7 @@ impl Instance for Bound {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::Scratch;
     use crate::ops::check::Check;
     use proptest::prelude::*;
 
@@ -117,12 +124,22 @@ mod tests {
 
     #[test]
     fn a_share_of_the_elements_is_dropped_and_the_others_are_scaled() {
-        let mut instance = Dropout { rate: 0.25, spatial: false }.bind(&[vec![5000]], &[], 2);
+        let instance = Dropout { rate: 0.25, spatial: false }.bind(&[vec![5000]], &[], 2);
         let mut output = vec![0.0; 10_000];
         let inputs = vec![1.0; 10_000];
         let mut run = |seed| {
             let (inputs, output) = (&[inputs.as_slice()], &mut output[..]);
-            instance.forward(Forward { batch: 2, inputs, params: &[], output, mode: Mode::Training, seed });
+            let (mode, scratch) = (Mode::Training, &mut Scratch::default());
+            instance.forward(Forward {
+                batch: 2,
+                first: 0,
+                inputs,
+                params: &[],
+                output,
+                mode,
+                seed,
+                scratch,
+            });
             output.to_vec()
         };
         let (first, again, other) = (run(1), run(1), run(2));
@@ -135,10 +152,11 @@ mod tests {
 
     #[test]
     fn spatial_dropout_drops_whole_channels() {
-        let mut instance = Dropout { rate: 0.5, spatial: true }.bind(&[vec![3, 3, 40]], &[], 1);
+        let instance = Dropout { rate: 0.5, spatial: true }.bind(&[vec![3, 3, 40]], &[], 1);
         let (inputs, mut output) = ([1.0; 360], [0.0; 360]);
         let (inputs, output) = (&[&inputs[..]], &mut output[..]);
-        instance.forward(Forward { batch: 1, inputs, params: &[], output, mode: Mode::Training, seed: 3 });
+        let (mode, seed, scratch) = (Mode::Training, 3, &mut Scratch::default());
+        instance.forward(Forward { batch: 1, first: 0, inputs, params: &[], output, mode, seed, scratch });
         assert!(output.chunks_exact(40).all(|pixel| pixel == &output[..40]));
         assert!(output.contains(&0.0) && output.contains(&2.0));
     }

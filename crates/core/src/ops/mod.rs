@@ -13,11 +13,11 @@ mod conv2d;
 mod dense;
 mod depthwise;
 mod dropout;
+mod images;
 mod infer;
 mod list;
 mod normalize;
 mod pad;
-mod parallel;
 mod pool;
 mod program;
 mod reshape;
@@ -50,7 +50,7 @@ pub(crate) use window::window;
 pub use program::{LayerInfo, Lowering, Node, Param, ParamId, Program, Role, ValueId};
 
 use crate::Shape;
-use frostline_kernels::Bf16;
+use frostline_kernels::{Accumulate, Bf16};
 use std::fmt::Debug;
 
 /// Whether an op runs as in training (batch statistics, dropout) or as in prediction.
@@ -71,10 +71,12 @@ pub struct Cost {
     pub bytes: u64,
 }
 
-/// What an op's forward pass is given. All value slices are `[batch, …shape]`.
+/// What an op's forward pass is given: some consecutive images of a batch. All value slices are `[batch, …shape]`.
 pub struct Forward<'a> {
-    /// The number of images; at most the batch the instance was bound for.
+    /// The number of images.
     pub batch: usize,
+    /// The place of the first of them in the whole batch.
+    pub first: usize,
     /// The input values.
     pub inputs: &'a [&'a [f32]],
     /// The weights.
@@ -85,26 +87,99 @@ pub struct Forward<'a> {
     pub mode: Mode,
     /// A number that differs for every step and node: the seed of what is random.
     pub seed: u64,
+    /// Memory of any content.
+    pub scratch: &'a mut Scratch,
 }
 
-/// What an op's backward pass is given; values and mode are those of the forward pass before it.
+/// What an op's backward pass is given; values, mode and seed are those of the forward pass before it.
 pub struct Backward<'a, 'g> {
     /// The number of images.
     pub batch: usize,
-    /// The input values.
+    /// The place of the first of them in the whole batch.
+    pub first: usize,
+    /// The input values; empty where the op [`Reads`] none.
     pub inputs: &'a [&'a [f32]],
     /// The weights.
     pub params: &'a [&'a [f32]],
-    /// The output value.
+    /// The output value; empty where the op does not read it.
     pub output: &'a [f32],
     /// The loss's gradient by the output.
     pub output_grad: &'a [f32],
-    /// Where the gradients by the inputs are added (`+=`); `None` where nobody needs one.
-    pub input_grads: &'a mut [Option<&'g mut [f32]>],
+    /// The gradients by the inputs; `None` where nobody needs one.
+    pub input_grads: &'a mut [Option<Gradient<'g>>],
     /// Where the gradients by the weights are added (`+=`); `None` where nobody needs one.
     pub param_grads: &'a mut [Option<&'g mut [f32]>],
     /// As in training or as in prediction.
     pub mode: Mode,
+    /// That of the forward pass.
+    pub seed: u64,
+    /// Memory of any content.
+    pub scratch: &'a mut Scratch,
+}
+
+/// A gradient by an input, which several ops may write one after the other.
+pub struct Gradient<'g> {
+    values: &'g mut [f32],
+    accumulate: Accumulate,
+}
+
+impl<'g> Gradient<'g> {
+    /// The first op to write overwrites what is there; the others add.
+    pub fn new(values: &'g mut [f32], accumulate: Accumulate) -> Self {
+        Self { values, accumulate }
+    }
+
+    /// For a kernel that can do both.
+    pub fn parts(&mut self) -> (&mut [f32], Accumulate) {
+        (self.values, self.accumulate)
+    }
+
+    /// For a kernel that only adds.
+    pub fn to_add(&mut self) -> &mut [f32] {
+        if std::mem::replace(&mut self.accumulate, Accumulate::Add) == Accumulate::Overwrite {
+            self.values.fill(0.0);
+        }
+        self.values
+    }
+}
+
+/// Memory of one thread's work, at least as long as the op's [`Needs`].
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Numbers.
+    pub floats: Vec<f32>,
+    /// Indices.
+    pub indices: Vec<u32>,
+}
+
+/// How long an op's scratch memory is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Needs {
+    /// Numbers.
+    pub floats: usize,
+    /// Indices.
+    pub indices: usize,
+}
+
+/// Which values of the forward pass an op's backward pass looks at: the others need not be kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Reads {
+    /// The inputs.
+    pub inputs: bool,
+    /// The output.
+    pub output: bool,
+}
+
+/// What an op that needs sums over the whole batch is given of some of its images.
+pub struct Observed<'a> {
+    /// The number of images.
+    pub batch: usize,
+    /// The input value.
+    pub input: &'a [f32],
+    /// The loss's gradient by the output, in the backward pass; else empty.
+    pub output_grad: &'a [f32],
+    /// The weights.
+    pub params: &'a [&'a [f32]],
 }
 
 /// The attributes of an op and what follows from them alone.
@@ -118,7 +193,8 @@ pub trait OpKind: Debug {
     /// The work for one image.
     fn cost(&self, inputs: &[Shape], params: &[Shape]) -> Cost;
 
-    /// An instance for up to `batch` images of these shapes. The shapes have passed [`OpKind::output_shape`].
+    /// An instance for images of these shapes, in batches where `batch` is not 0. The shapes have passed
+    /// [`OpKind::output_shape`].
     fn bind(&self, inputs: &[Shape], params: &[Shape], batch: usize) -> Box<dyn Instance>;
 
     /// For prediction on images in bf16, with weights that do not change; none where the op has no kernels for it.
@@ -140,12 +216,57 @@ pub trait Instance: Send + Sync {
     /// Prediction for one image (no batch dimension), on the calling thread alone. `params` as in `load`.
     fn infer(&self, inputs: &[&[f32]], params: &[&[f32]], output: &mut [f32], scratch: &mut [f32]);
 
-    /// A batch, on all threads. Reductions across images are cut and added in an order that does not depend on
-    /// the number of threads.
-    fn forward(&mut self, args: Forward<'_>);
+    /// Scratch memory of the passes below.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
 
-    /// Adds the gradients. Runs after `forward` on the same values.
-    fn backward(&mut self, args: Backward<'_, '_>);
+    /// What the backward pass reads; `trains`: gradients of weights are wanted.
+    fn reads(&self, _trains: bool) -> Reads {
+        Reads { inputs: true, output: false }
+    }
+
+    /// Whether each pixel of the output depends on the same pixel of the inputs alone: then parts of images may be
+    /// handed to the passes as if they were images.
+    fn is_pixelwise(&self) -> bool {
+        false
+    }
+
+    /// Forward pass of some images, on the calling thread.
+    fn forward(&self, args: Forward<'_>);
+
+    /// Backward pass of some images, on the calling thread. Runs after `forward` on the same values.
+    fn backward(&self, args: Backward<'_, '_>);
+
+    /// The number of sums over the whole batch that an op's passes begin with: none for all but normalisation.
+    fn sums_len(&self) -> usize {
+        0
+    }
+
+    /// Whether the backward pass begins with sums over the whole batch; `trains` as above.
+    fn sums_backward(&self, _mode: Mode, _trains: bool) -> bool {
+        false
+    }
+
+    /// Adds the sums of some images, as soon as their input is there: before a forward pass in training mode.
+    fn observe(&self, _seen: Observed<'_>, _sums: &mut [f64]) {}
+
+    /// The sums are complete (in training mode), over `batch` images: the forward pass begins.
+    fn begin_forward(&mut self, _sums: &[f64], _batch: usize, _params: &[&[f32]], _mode: Mode) {}
+
+    /// As [`Instance::observe`], before the backward pass.
+    fn observe_backward(&self, _seen: Observed<'_>, _sums: &mut [f64]) {}
+
+    /// The backward pass begins. Where it began with sums, the gradients of the weights are added here.
+    fn begin_backward(
+        &mut self,
+        _sums: &[f64],
+        _batch: usize,
+        _params: &[&[f32]],
+        _param_grads: &mut [Option<&mut [f32]>],
+        _mode: Mode,
+    ) {
+    }
 
     /// After a forward pass in training mode: brings the non-trainable weight `params[index]` (a moving
     /// statistic) up to date in place.

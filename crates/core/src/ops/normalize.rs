@@ -1,8 +1,8 @@
 //! `normalize`: `(x − mean) / max(√variance, 1e-7)` a channel, or its inverse. The statistics never train.
 //! Source: `keras.layers.Normalization`.
 
-use super::parallel::{Pieces, image};
-use super::{Backward, Cost, Forward, Instance, OpKind, one_of};
+use super::images::{each_image, image};
+use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
 use crate::Shape;
 use frostline_kernels::{Activation, scale_shift, scale_shift_backward_input};
 
@@ -43,10 +43,10 @@ impl OpKind for Normalize {
         Cost { multiply_adds: values, bytes: 8 * values }
     }
 
-    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+    fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
         let channels = inputs[0].last().copied().unwrap_or(1);
         let (scale, offset) = (vec![1.0; channels], vec![0.0; channels]);
-        Box::new(Bound { op: self.clone(), channels, scale, offset, pieces: Pieces::new(batch, 0) })
+        Box::new(Bound { op: self.clone(), channels, scale, offset })
     }
 }
 
@@ -55,7 +55,6 @@ struct Bound {
     channels: usize,
     scale: Vec<f32>,
     offset: Vec<f32>,
-    pieces: Pieces,
 }
 
 impl Instance for Bound {
@@ -71,18 +70,26 @@ impl Instance for Bound {
         scale_shift(self.channels, inputs[0], &self.scale, &self.offset, Activation::Linear, output);
     }
 
-    fn forward(&mut self, args: Forward<'_>) {
+    fn reads(&self, _trains: bool) -> Reads {
+        Reads { inputs: false, output: false }
+    }
+
+    fn is_pixelwise(&self) -> bool {
+        true
+    }
+
+    fn forward(&self, args: Forward<'_>) {
         let (channels, scale, offset) = (self.channels, &self.scale, &self.offset);
-        self.pieces.each_image(args.batch, args.output, |index, y, _| {
+        each_image(args.batch, args.output, |index, y| {
             let x = image(args.inputs[0], args.batch, index);
             scale_shift(channels, x, scale, offset, Activation::Linear, y);
         });
     }
 
-    fn backward(&mut self, args: Backward<'_, '_>) {
+    fn backward(&self, args: Backward<'_, '_>) {
         let (channels, scale, batch) = (self.channels, &self.scale, args.batch);
         if let Some(dx) = &mut args.input_grads[0] {
-            self.pieces.each_image(batch, dx, |index, dx, _| {
+            each_image(batch, dx.to_add(), |index, dx| {
                 scale_shift_backward_input(channels, image(args.output_grad, batch, index), scale, dx);
             });
         }

@@ -1,7 +1,7 @@
 //! `pad` and `crop`: zeros around an image, or its rim taken off.
 
-use super::parallel::{Pieces, image};
-use super::{Backward, Cost, Forward, Infer, Instance, OpKind, one_of};
+use super::images::{each_image, image};
+use super::{Backward, Cost, Forward, Infer, Instance, OpKind, Reads, one_of};
 use crate::Shape;
 use frostline_kernels::{Bf16, Element, Margins};
 
@@ -41,8 +41,8 @@ impl OpKind for Pad {
         Cost { multiply_adds: 0, bytes: 8 * inputs[0].iter().product::<usize>() as u64 }
     }
 
-    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
-        bind(&inputs[0], self.margins, Work::Pad, batch)
+    fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
+        bind(&inputs[0], self.margins, Work::Pad)
     }
 
     fn bind_bf16(&self, inputs: &[Shape], _: &[Shape], _: &[&[f32]]) -> Option<Box<dyn Infer<Bf16>>> {
@@ -68,8 +68,8 @@ impl OpKind for Crop {
         Cost { multiply_adds: 0, bytes: 8 * inputs[0].iter().product::<usize>() as u64 }
     }
 
-    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
-        bind(&inputs[0], self.margins, Work::Crop, batch)
+    fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
+        bind(&inputs[0], self.margins, Work::Crop)
     }
 
     fn bind_bf16(&self, inputs: &[Shape], _: &[Shape], _: &[&[f32]]) -> Option<Box<dyn Infer<Bf16>>> {
@@ -77,8 +77,8 @@ impl OpKind for Crop {
     }
 }
 
-fn bind(input: &Shape, margins: [[usize; 2]; 2], work: Work, batch: usize) -> Box<dyn Instance> {
-    Box::new(Bound { rim: Rim::new(input, margins, work), pieces: Pieces::new(batch, 0) })
+fn bind(input: &Shape, margins: [[usize; 2]; 2], work: Work) -> Box<dyn Instance> {
+    Box::new(Bound { rim: Rim::new(input, margins, work) })
 }
 
 #[derive(Clone, Copy)]
@@ -121,7 +121,6 @@ impl Infer<Bf16> for Rim {
 
 struct Bound {
     rim: Rim,
-    pieces: Pieces,
 }
 
 impl Instance for Bound {
@@ -129,18 +128,21 @@ impl Instance for Bound {
         self.rim.apply(inputs[0], output);
     }
 
-    fn forward(&mut self, args: Forward<'_>) {
-        let rim = &self.rim;
-        self.pieces.each_image(args.batch, args.output, |index, y, _| {
-            rim.apply(image(args.inputs[0], args.batch, index), y);
+    fn reads(&self, _trains: bool) -> Reads {
+        Reads { inputs: false, output: false }
+    }
+
+    fn forward(&self, args: Forward<'_>) {
+        each_image(args.batch, args.output, |index, y| {
+            self.infer(&[image(args.inputs[0], args.batch, index)], &[], y, &mut []);
         });
     }
 
-    fn backward(&mut self, args: Backward<'_, '_>) {
+    fn backward(&self, args: Backward<'_, '_>) {
         let ([height, width, channels], margins, work, batch) =
             (self.rim.image, self.rim.margins, self.rim.work, args.batch);
         if let Some(dx) = &mut args.input_grads[0] {
-            self.pieces.each_image(batch, dx, |index, dx, _| {
+            each_image(batch, dx.to_add(), |index, dx| {
                 let dy = image(args.output_grad, batch, index);
                 match work {
                     Work::Pad => frostline_kernels::pad_backward(height, width, channels, margins, dy, dx),

@@ -1,8 +1,8 @@
 //! `pool` and `global_pool`: the maximum or the mean under a window, or of the whole image.
 
-use super::parallel::{Pieces, image};
+use super::images::{each_image, image};
 use super::window::window;
-use super::{Backward, Cost, Forward, Infer, Instance, OpKind, Padding, one_of};
+use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Reads, one_of};
 use crate::Shape;
 use frostline_kernels::{Bf16, Window};
 
@@ -53,11 +53,11 @@ impl OpKind for Pool {
         Cost { multiply_adds: (outputs * self.size[0] * self.size[1]) as u64, bytes: 4 * values as u64 }
     }
 
-    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+    fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
         let window = window(&inputs[0], self.size, self.strides, [1, 1], self.padding);
         let window = window.expect("the shape was checked when the op was pushed");
         let outputs = window.out_height() * window.out_width() * window.channels;
-        bind(self.kind, Area::Window(window), outputs, batch)
+        bind(self.kind, Area::Window(window), outputs)
     }
 
     fn bind_bf16(&self, inputs: &[Shape], _: &[Shape], _: &[&[f32]]) -> Option<Box<dyn Infer<Bf16>>> {
@@ -97,15 +97,14 @@ impl OpKind for GlobalPool {
         Cost { multiply_adds: values, bytes: 4 * values }
     }
 
-    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+    fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
         let channels = inputs[0][2];
-        bind(self.kind, Area::Image { pixels: inputs[0][0] * inputs[0][1], channels }, channels, batch)
+        bind(self.kind, Area::Image { pixels: inputs[0][0] * inputs[0][1], channels }, channels)
     }
 }
 
-fn bind(kind: PoolKind, area: Area, outputs: usize, batch: usize) -> Box<dyn Instance> {
-    let winners = if kind == PoolKind::Max { outputs * batch } else { 0 };
-    Box::new(Bound { kind, area, argmax: vec![0; winners], pieces: Pieces::new(batch, 0) })
+fn bind(kind: PoolKind, area: Area, outputs: usize) -> Box<dyn Instance> {
+    Box::new(Bound { kind, area, outputs })
 }
 
 enum Area {
@@ -116,9 +115,8 @@ enum Area {
 struct Bound {
     kind: PoolKind,
     area: Area,
-    /// Where each maximum of the batch came from, as an index into its image.
-    argmax: Vec<u32>,
-    pieces: Pieces,
+    /// Elements of one image's output.
+    outputs: usize,
 }
 
 impl Area {
@@ -161,29 +159,34 @@ impl Instance for Bound {
         }
     }
 
-    fn forward(&mut self, args: Forward<'_>) {
-        let mut pieces = std::mem::take(&mut self.pieces);
-        pieces.each_image(args.batch, args.output, |index, y, _| {
-            self.infer(&[image(args.inputs[0], args.batch, index)], &[], y, &mut []);
-        });
-        self.pieces = pieces;
+    fn needs(&self) -> Needs {
+        Needs { indices: if self.kind == PoolKind::Max { self.outputs } else { 0 }, ..Needs::default() }
     }
 
-    fn backward(&mut self, args: Backward<'_, '_>) {
-        let batch = args.batch;
-        let Some(dx) = args.input_grads[0].as_deref_mut() else { return };
-        let (area, dy) = (&self.area, args.output_grad);
-        if self.kind == PoolKind::Average {
-            self.pieces.each_image(batch, dx, |index, dx, _| area.mean_backward(image(dy, batch, index), dx));
-            return;
-        }
-        let argmax = &mut self.argmax[..args.output.len()];
-        self.pieces.each_image(batch, argmax, |index, argmax, _| {
-            area.argmax(image(args.inputs[0], batch, index), image(args.output, batch, index), argmax);
+    fn reads(&self, _trains: bool) -> Reads {
+        let is_max = self.kind == PoolKind::Max;
+        Reads { inputs: is_max, output: is_max }
+    }
+
+    fn forward(&self, args: Forward<'_>) {
+        each_image(args.batch, args.output, |index, y| {
+            self.infer(&[image(args.inputs[0], args.batch, index)], &[], y, &mut []);
         });
-        let (argmax, len) = (&*argmax, args.output.len() / batch);
-        self.pieces.each_image(batch, dx, |index, dx, _| {
-            frostline_kernels::max_pool_backward(&argmax[index * len..][..len], image(dy, batch, index), dx);
+    }
+
+    fn backward(&self, args: Backward<'_, '_>) {
+        let batch = args.batch;
+        let Some(dx) = &mut args.input_grads[0] else { return };
+        let (area, dy) = (&self.area, args.output_grad);
+        let argmax = &mut args.scratch.indices;
+        each_image(batch, dx.to_add(), |index, dx| {
+            let dy = image(dy, batch, index);
+            if self.kind == PoolKind::Average {
+                return area.mean_backward(dy, dx);
+            }
+            let argmax = &mut argmax[..dy.len()];
+            area.argmax(image(args.inputs[0], batch, index), image(args.output, batch, index), argmax);
+            frostline_kernels::max_pool_backward(argmax, dy, dx);
         });
     }
 }

@@ -120,7 +120,7 @@ impl<'a> Lowering<'a> {
 
     /// The layer's weight `name`; the same weight for every call of the layer.
     pub fn weight(&mut self, name: &str, shape: &[usize], role: Role) -> ParamId {
-        let path = crate::graph::join(&self.program.layers[self.layer].path, name);
+        let path = format!("{}/{name}", self.program.layers[self.layer].path);
         if let Some(found) = self.program.params.iter().position(|param| param.path == path) {
             return ParamId(found);
         }

@@ -1,7 +1,8 @@
 //! `reshape`: the same elements in another shape. The batch stays.
 
-use super::{Backward, Cost, Forward, Instance, OpKind};
+use super::{Backward, Cost, Forward, Instance, OpKind, Reads};
 use crate::Shape;
+use frostline_kernels::Accumulate;
 
 /// Attributes: the new shape, without the batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,13 +42,20 @@ impl Instance for Bound {
         output.copy_from_slice(inputs[0]);
     }
 
-    fn forward(&mut self, args: Forward<'_>) {
+    fn reads(&self, _trains: bool) -> Reads {
+        Reads { inputs: false, output: false }
+    }
+
+    fn forward(&self, args: Forward<'_>) {
         args.output.copy_from_slice(args.inputs[0]);
     }
 
-    fn backward(&mut self, args: Backward<'_, '_>) {
-        if let Some(grad) = &mut args.input_grads[0] {
-            grad.iter_mut().zip(args.output_grad).for_each(|(grad, dy)| *grad += dy);
+    fn backward(&self, args: Backward<'_, '_>) {
+        if let Some(dx) = &mut args.input_grads[0] {
+            match dx.parts() {
+                (dx, Accumulate::Overwrite) => dx.copy_from_slice(args.output_grad),
+                (dx, Accumulate::Add) => frostline_kernels::add_assign(dx, args.output_grad),
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `resize`: an image at another size, by nearest pixel or bilinear, with half-pixel centres and no antialias.
 //! Source: `tf.image.resize`.
 
-use super::parallel::{Pieces, image};
-use super::{Backward, Cost, Forward, Instance, OpKind, one_of};
+use super::images::{each_image, image};
+use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
 use crate::Shape;
 
 /// How new pixels are made of old ones.
@@ -42,9 +42,9 @@ impl OpKind for Resize {
         Cost { multiply_adds: 4 * values, bytes: 8 * values }
     }
 
-    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
+    fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
         let image = [inputs[0][0], inputs[0][1], inputs[0][2]];
-        Box::new(Bound { op: self.clone(), image, pieces: Pieces::new(batch, 0) })
+        Box::new(Bound { op: self.clone(), image })
     }
 }
 
@@ -52,7 +52,6 @@ struct Bound {
     op: Resize,
     /// Height, width and channels of the input.
     image: [usize; 3],
-    pieces: Pieces,
 }
 
 impl Instance for Bound {
@@ -65,22 +64,24 @@ impl Instance for Bound {
         resize(height, width, channels, self.op.height, self.op.width, inputs[0], output);
     }
 
-    fn forward(&mut self, args: Forward<'_>) {
-        let mut pieces = std::mem::take(&mut self.pieces);
-        pieces.each_image(args.batch, args.output, |index, y, _| {
-            self.infer(&[image(args.inputs[0], args.batch, index)], &[], y, &mut []);
-        });
-        self.pieces = pieces;
+    fn reads(&self, _trains: bool) -> Reads {
+        Reads { inputs: false, output: false }
     }
 
-    fn backward(&mut self, args: Backward<'_, '_>) {
+    fn forward(&self, args: Forward<'_>) {
+        each_image(args.batch, args.output, |index, y| {
+            self.infer(&[image(args.inputs[0], args.batch, index)], &[], y, &mut []);
+        });
+    }
+
+    fn backward(&self, args: Backward<'_, '_>) {
         let ([height, width, channels], op, batch) = (self.image, &self.op, args.batch);
         let resize_backward = match op.method {
             ResizeMethod::Nearest => frostline_kernels::resize_nearest_backward,
             ResizeMethod::Bilinear => frostline_kernels::resize_bilinear_backward,
         };
         if let Some(dx) = &mut args.input_grads[0] {
-            self.pieces.each_image(batch, dx, |index, dx, _| {
+            each_image(batch, dx.to_add(), |index, dx| {
                 let dy = image(args.output_grad, batch, index);
                 resize_backward(height, width, channels, op.height, op.width, dy, dx);
             });

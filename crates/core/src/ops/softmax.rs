@@ -1,7 +1,7 @@
 //! `softmax` over the last axis.
 
-use super::parallel::{Pieces, image};
-use super::{Backward, Cost, Forward, Instance, OpKind, one_of};
+use super::images::{each_image, image};
+use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
 use crate::Shape;
 
 /// No attributes.
@@ -22,14 +22,13 @@ impl OpKind for Softmax {
         Cost { multiply_adds: 4 * values, bytes: 8 * values }
     }
 
-    fn bind(&self, inputs: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
-        Box::new(Bound { width: inputs[0].last().copied().unwrap_or(1), pieces: Pieces::new(batch, 0) })
+    fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
+        Box::new(Bound { width: inputs[0].last().copied().unwrap_or(1) })
     }
 }
 
 struct Bound {
     width: usize,
-    pieces: Pieces,
 }
 
 impl Instance for Bound {
@@ -37,17 +36,21 @@ impl Instance for Bound {
         frostline_kernels::softmax(self.width, inputs[0], output);
     }
 
-    fn forward(&mut self, args: Forward<'_>) {
+    fn reads(&self, _trains: bool) -> Reads {
+        Reads { inputs: false, output: true }
+    }
+
+    fn forward(&self, args: Forward<'_>) {
         let width = self.width;
-        self.pieces.each_image(args.batch, args.output, |index, y, _| {
+        each_image(args.batch, args.output, |index, y| {
             frostline_kernels::softmax(width, image(args.inputs[0], args.batch, index), y);
         });
     }
 
-    fn backward(&mut self, args: Backward<'_, '_>) {
+    fn backward(&self, args: Backward<'_, '_>) {
         let (width, batch) = (self.width, args.batch);
         if let Some(dx) = &mut args.input_grads[0] {
-            self.pieces.each_image(batch, dx, |index, dx, _| {
+            each_image(batch, dx.to_add(), |index, dx| {
                 let (y, dy) = (image(args.output, batch, index), image(args.output_grad, batch, index));
                 frostline_kernels::softmax_backward(width, y, dy, dx);
             });

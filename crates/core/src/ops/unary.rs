@@ -1,6 +1,6 @@
 //! `unary`: an activation function, element by element.
 
-use super::parallel::{Pieces, image};
+use super::images::{each_image, image};
 use super::{Backward, Cost, Forward, Instance, OpKind, one_of};
 use crate::Shape;
 use frostline_kernels::{Activation, activate, activate_backward};
@@ -26,14 +26,13 @@ impl OpKind for Unary {
         Cost { multiply_adds: values, bytes: 8 * values }
     }
 
-    fn bind(&self, _: &[Shape], _: &[Shape], batch: usize) -> Box<dyn Instance> {
-        Box::new(Bound { activation: self.activation, pieces: Pieces::new(batch, 0) })
+    fn bind(&self, _: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
+        Box::new(Bound { activation: self.activation })
     }
 }
 
 struct Bound {
     activation: Activation,
-    pieces: Pieces,
 }
 
 impl Instance for Bound {
@@ -41,17 +40,21 @@ impl Instance for Bound {
         activate(self.activation, inputs[0], output);
     }
 
-    fn forward(&mut self, args: Forward<'_>) {
+    fn is_pixelwise(&self) -> bool {
+        true
+    }
+
+    fn forward(&self, args: Forward<'_>) {
         let activation = self.activation;
-        self.pieces.each_image(args.batch, args.output, |index, y, _| {
+        each_image(args.batch, args.output, |index, y| {
             activate(activation, image(args.inputs[0], args.batch, index), y);
         });
     }
 
-    fn backward(&mut self, args: Backward<'_, '_>) {
+    fn backward(&self, args: Backward<'_, '_>) {
         let (activation, batch) = (self.activation, args.batch);
         if let Some(dx) = &mut args.input_grads[0] {
-            self.pieces.each_image(batch, dx, |index, dx, _| {
+            each_image(batch, dx.to_add(), |index, dx| {
                 let (x, dy) = (image(args.inputs[0], batch, index), image(args.output_grad, batch, index));
                 activate_backward(activation, x, dy, dx);
             });

@@ -1,9 +1,11 @@
 //! The run directory and its record.
 
 use crate::data::Skip;
-use crate::fit::{Certificate, ClassScore, EpochRecord, Prepared, Recipe, Scores, StageReport, Trained};
-use crate::formats::{self, write_atomically};
-use crate::{Error, Result};
+use crate::fit::{
+    Certificate, ClassScore, EpochRecord, Prepared, Recipe, Scores, StageReport, Trained, peak_memory,
+};
+use crate::formats;
+use crate::{Error, Result, write_atomically};
 use serde::Serialize;
 use std::fs::File;
 use std::io::Write;
@@ -68,6 +70,8 @@ pub struct RunRecord {
     pub certificate: Certificate,
     /// The trained model.
     pub model: PathBuf,
+    /// The largest memory of the process in bytes, where the system tells.
+    pub peak_bytes: Option<u64>,
     /// How long all of it took.
     pub seconds: f64,
 }
@@ -156,6 +160,7 @@ impl RunFolder {
             frozen: trained.freeze.paths().map(str::to_owned).collect(),
             certificate: trained.certificate.clone(),
             model,
+            peak_bytes: peak_memory(),
             seconds,
         };
         let file = self.path.join("run.json");

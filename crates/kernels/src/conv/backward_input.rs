@@ -4,6 +4,7 @@ use super::PackedConv;
 use crate::conv::Epilogue;
 use crate::dispatch::vectorized;
 use crate::element::Stored;
+use crate::matmul::Accumulate;
 use crate::tile::Tiles;
 use crate::window::{ConvShape, Window};
 
@@ -84,18 +85,20 @@ impl PackedConvGradient {
         }
     }
 
-    /// `dx += dL/dx`.
+    /// `dx = dL/dx` or `dx += dL/dx`.
     ///
     /// * `dy`: `[out_height, out_width, out_channels]`
     /// * `dx`: `[height, width, channels]`
     /// * `scratch`: at least [`Self::scratch_len`] elements of any content
-    pub fn backward_input(&self, dy: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
-        assert_eq!(dy.len(), self.shape.output_len(), "dy has the shape's output length");
-        assert_eq!(dx.len(), self.shape.window.input_len(), "dx has the shape's input length");
+    pub fn backward_input(&self, dy: &[f32], dx: &mut [f32], accumulate: Accumulate, scratch: &mut [f32]) {
+        self.shape.check_lens(dx, dy);
         assert!(scratch.len() >= self.scratch_len(), "scratch has the needed length");
         match self.way {
-            Way::Turned => self.conv.forward_add(dy, dx, scratch),
+            Way::Turned => self.conv.product(dy, dx, accumulate, scratch),
             Way::Scattered => {
+                if accumulate == Accumulate::Overwrite {
+                    dx.fill(0.0);
+                }
                 let (products, scratch) = scratch.split_at_mut(self.conv.shape().output_len());
                 let row = self.shape.window.out_width() * self.shape.out_channels;
                 for oy in 0..self.shape.window.out_height() {

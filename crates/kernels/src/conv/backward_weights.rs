@@ -37,8 +37,7 @@ pub(super) fn with_tiles(
 ) {
     shape.check();
     let window = &shape.window;
-    assert_eq!(x.len(), window.input_len(), "x has the shape's input length");
-    assert_eq!(dy.len(), shape.output_len(), "dy has the shape's output length");
+    let pixels = shape.check_lens(x, dy);
     assert_eq!(dw.len(), shape.weights_len(), "dw has the shape's weights length");
     if dy.is_empty() || dw.is_empty() {
         return;
@@ -52,7 +51,7 @@ pub(super) fn with_tiles(
     };
     let (out_height, out_width) = (window.out_height(), window.out_width());
     if shape.is_pointwise() {
-        let (runs, pixels) = (Runs::pointwise(window, 0, 1), out_height * out_width);
+        let runs = Runs::pointwise(window, 0, 1);
         for first in (0..pixels).step_by(BLOCK_PIXELS) {
             let count = BLOCK_PIXELS.min(pixels - first);
             block(

@@ -51,8 +51,12 @@ fn agrees(shape: ConvShape, seed: u64) {
         let (mut dx, mut expected) = (start.clone(), start);
         reference::conv_backward_input(&shape, &weights, &dy, &mut expected);
         let packed = PackedConvGradient::with_tiles(shape, &weights, tiles);
-        packed.backward_input(&dy, &mut dx, &mut poison(packed.scratch_len()));
+        packed.backward_input(&dy, &mut dx, Accumulate::Add, &mut poison(packed.scratch_len()));
         let terms = shape.window.kernel_h * shape.window.kernel_w * shape.out_channels / shape.groups;
+        assert_close(&dx, &expected, terms as f32);
+        let (mut dx, mut expected) = (poison(x.len()), vec![0.0; x.len()]);
+        reference::conv_backward_input(&shape, &weights, &dy, &mut expected);
+        packed.backward_input(&dy, &mut dx, Accumulate::Overwrite, &mut poison(packed.scratch_len()));
         assert_close(&dx, &expected, terms as f32);
 
         let start = noise(weights.len(), seed ^ 6);
@@ -170,7 +174,7 @@ fn other_weights_take_the_place_of_the_first() {
     let mut packed = PackedConvGradient::new(shape, &first);
     packed.repack(&second);
     let (mut dx, mut expected) = (vec![0.0; 75], vec![0.0; 75]);
-    packed.backward_input(&dy, &mut dx, &mut poison(packed.scratch_len()));
+    packed.backward_input(&dy, &mut dx, Accumulate::Add, &mut poison(packed.scratch_len()));
     reference::conv_backward_input(&shape, &second, &dy, &mut expected);
     assert_close(&dx, &expected, 63.0);
 }
@@ -203,7 +207,7 @@ fn gradients_agree_with_finite_differences() {
         };
         let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; weights.len()]);
         let packed = PackedConvGradient::new(shape, &weights);
-        packed.backward_input(&dy, &mut dx, &mut poison(packed.scratch_len()));
+        packed.backward_input(&dy, &mut dx, Accumulate::Add, &mut poison(packed.scratch_len()));
         conv_backward_weights(
             &shape,
             &x,
@@ -213,5 +217,26 @@ fn gradients_agree_with_finite_differences() {
         );
         assert_gradient(&x, &dx, 0.25, |x| objective(x, &weights));
         assert_gradient(&weights, &dw, 0.25, |weights| objective(&x, weights));
+    }
+}
+
+#[test]
+fn a_pointwise_convolution_takes_any_number_of_pixels() {
+    for (channels, out_channels) in [(24, 40), (1024, 33)] {
+        let one = ConvShape { window: square(1, channels, 1, 1, 1), out_channels, groups: 1 };
+        let many = ConvShape { window: square(17, channels, 1, 1, 1), out_channels, groups: 1 };
+        let weights = noise(one.weights_len(), 1);
+        let (x, dy) = (noise(289 * channels, 2), noise(289 * out_channels, 3));
+        let run = |shape: ConvShape| {
+            let packed = PackedConv::new(shape, &weights);
+            let gradient = PackedConvGradient::new(shape, &weights);
+            let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
+            let mut dw = vec![0.0; weights.len()];
+            packed.forward(&x, &mut y, Epilogue::default(), &mut poison(1 << 20));
+            gradient.backward_input(&dy, &mut dx, Accumulate::Overwrite, &mut poison(1 << 20));
+            conv_backward_weights(&shape, &x, &dy, &mut dw, &mut []);
+            [y, dx, dw]
+        };
+        assert_eq!(run(one), run(many));
     }
 }

@@ -4,12 +4,19 @@ use super::DepthwiseShape;
 use super::tile::{Line, Lines};
 use crate::dispatch::vectorized;
 use crate::element::Stored;
+use crate::matmul::Accumulate;
 use crate::window::Window;
 use std::ops::Range;
 
-/// `dx += dL/dx`; shapes as in [`super::depthwise`].
-pub fn depthwise_backward_input(shape: &DepthwiseShape, weights: &[f32], dy: &[f32], dx: &mut [f32]) {
-    backward_input_on(f32::lines(), shape, weights, dy, dx);
+/// `dx = dL/dx` or `dx += dL/dx`; shapes as in [`super::depthwise`].
+pub fn depthwise_backward_input(
+    shape: &DepthwiseShape,
+    weights: &[f32],
+    dy: &[f32],
+    dx: &mut [f32],
+    accumulate: Accumulate,
+) {
+    backward_input_on(f32::lines(), shape, weights, dy, dx, accumulate);
 }
 
 /// With stride 1 the gradient is the depthwise convolution of `dy` with the window turned by 180°.
@@ -19,6 +26,7 @@ pub(super) fn backward_input_on(
     weights: &[f32],
     dy: &[f32],
     dx: &mut [f32],
+    accumulate: Accumulate,
 ) {
     shape.check(dx, weights, dy);
     let turned = turned(shape);
@@ -33,13 +41,16 @@ pub(super) fn backward_input_on(
                 turned: true,
                 bias: None,
                 residual: None,
-                add: true,
+                add: accumulate == Accumulate::Add,
                 bounds: (f32::NEG_INFINITY, f32::INFINITY),
                 pairs: None,
             };
             line.run(tile, dx);
         }
     } else {
+        if accumulate == Accumulate::Overwrite {
+            dx.fill(0.0);
+        }
         plain_backward_input(shape, weights, dy, dx);
     }
 }

@@ -3,6 +3,7 @@
 use super::backward::{backward_input_on, backward_weights_on};
 use super::*;
 use crate::element::Bf16;
+use crate::matmul::Accumulate;
 use crate::reference::{self, assert_close, assert_gradient, dot, noise};
 use crate::window::tests::square;
 use proptest::prelude::*;
@@ -37,7 +38,7 @@ fn agrees(shape: DepthwiseShape, seed: u64) {
         let start = noise(x.len(), seed ^ 5);
         let (mut dx, mut expected) = (start.clone(), start);
         reference::depthwise_backward_input(&shape, &weights, &dy, &mut expected);
-        backward_input_on(lines, &shape, &weights, &dy, &mut dx);
+        backward_input_on(lines, &shape, &weights, &dy, &mut dx, Accumulate::Add);
         assert_close(&dx, &expected, terms);
     }
     for lines in Lines::<f32>::all() {
@@ -119,7 +120,7 @@ fn gradients_agree_with_finite_differences() {
             dot(&y, &dy)
         };
         let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; weights.len()]);
-        depthwise_backward_input(&shape, &weights, &dy, &mut dx);
+        depthwise_backward_input(&shape, &weights, &dy, &mut dx, Accumulate::Add);
         depthwise_backward_weights(&shape, &x, &dy, &mut dw);
         assert_gradient(&x, &dx, 0.25, |x| objective(x, &weights));
         assert_gradient(&weights, &dw, 0.25, |weights| objective(&x, weights));

@@ -1,0 +1,160 @@
+//! What a training will do, before it runs: what trains, where the boundary is, and what it will cost, from a probe on a
+//! few images.
+
+use super::stage_run::StageRun;
+use super::{Caching, Prepared, Setting, Stage, Trainer, silent};
+use crate::Result;
+use crate::compile::{Statistics, compile_in};
+use serde::Serialize;
+use std::time::Instant;
+
+/// What a training will do.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TrainingPlan {
+    /// Images that are trained on, validated on, tested on.
+    pub images: [usize; 3],
+    /// Each stage of the recipe.
+    pub stages: Vec<StagePlan>,
+    /// How many blocks gradual unfreezing may add as stages of their own; they are not in `seconds`.
+    pub gradual_blocks: usize,
+    /// The largest memory of the process in bytes, from that of the probe and what it leaves out; where the system tells.
+    pub peak_bytes: Option<u64>,
+    /// All stages, without early stopping.
+    pub seconds: f64,
+}
+
+/// What a stage will do.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StagePlan {
+    /// Its name.
+    pub name: String,
+    /// The layers whose outputs leave the frozen prefix.
+    pub boundary: Vec<String>,
+    /// Layers that train.
+    pub trained: Vec<String>,
+    /// Numbers that are trained.
+    pub trained_parameters: usize,
+    /// Layers that are frozen.
+    pub frozen_layers: usize,
+    /// At most so many.
+    pub epochs: usize,
+    /// Steps an epoch.
+    pub steps: usize,
+    /// Multiply-adds of an image's forward pass, below the boundary and above it.
+    pub multiply_adds: [u64; 2],
+    /// Rows of boundary values that are needed: images times views.
+    pub rows: usize,
+    /// Rows of these that the feature cache holds already.
+    pub cached_rows: usize,
+    /// Bytes of all rows.
+    pub feature_bytes: u64,
+    /// Bytes of the buffers of a step.
+    pub buffer_bytes: u64,
+    /// Time for the rows that are missing.
+    pub feature_seconds: f64,
+    /// Time of an epoch, with its validation.
+    pub epoch_seconds: f64,
+}
+
+impl StagePlan {
+    /// All epochs, and the rows that are missing.
+    pub fn seconds(&self) -> f64 {
+        self.feature_seconds + self.epochs as f64 * self.epoch_seconds
+    }
+}
+
+impl Prepared {
+    /// Says what [`Prepared::train`] will do. A probe trains each stage on two batches of images; the model stays as it is.
+    pub fn plan(&self) -> Result<TrainingPlan> {
+        let mut stages = Vec::new();
+        for recipe in self.recipe.stage.iter().filter(|stage| stage.epochs > 0) {
+            stages.push(self.probe(&self.stage(recipe, !stages.is_empty())?)?);
+        }
+        let count = |examples: &Option<Vec<crate::data::Example>>| examples.as_ref().map_or(0, Vec::len);
+        let kept = stages.iter().map(|stage| self.resident(stage)).max().unwrap_or(0);
+        Ok(TrainingPlan {
+            images: [self.dataset.train.len(), count(&self.dataset.val), count(&self.dataset.test)],
+            seconds: stages.iter().map(StagePlan::seconds).sum(),
+            gradual_blocks: match &self.recipe.gradual {
+                Some(_) => super::blocks(&self.model, &self.reused).len(),
+                None => 0,
+            },
+            peak_bytes: peak_memory().map(|probed| probed + kept),
+            stages,
+        })
+    }
+
+    /// Bytes of rows that a training holds and the probe does not.
+    fn resident(&self, stage: &StagePlan) -> u64 {
+        match &self.setting.caching {
+            Caching::Memory(limit) if stage.feature_bytes <= *limit => stage.feature_bytes,
+            Caching::Nothing | Caching::Memory(_) => 0,
+            // rows are written a shard at a time, with a copy in the file's format, before the step's buffers are touched
+            // nothing is computed, so that nothing is worth a place on disk
+            Caching::Disk(_) if stage.boundary == ["input"] => stage.feature_bytes,
+            Caching::Disk(_) => {
+                let shard = stage.feature_bytes.min(super::features::SHARD as u64);
+                (2 * shard).saturating_sub(stage.buffer_bytes)
+            }
+        }
+    }
+
+    fn probe(&self, stage: &Stage) -> Result<StagePlan> {
+        let setting = Setting { caching: Caching::default(), ..self.setting.clone() };
+        let mut trainer = Trainer::new(&self.model, &self.reused, self.source(), &setting, &silent);
+        let (train, val) = (trainer.train, trainer.val);
+        let batch = setting.batch.min(train.len()).max(1);
+        let few = |count: usize| count.min(2 * batch);
+        (trainer.train, trainer.val) = (&train[..few(train.len())], &val[..few(val.len())]);
+        let shape = self.pipeline.input().to_vec();
+        let (precision, freeze) = (setting.precision, stage.freeze.clone());
+        let mut plan = compile_in(precision, &self.model, freeze, &[shape], batch, Statistics::Batch)?;
+        let mut run = StageRun::new(&trainer, stage, &mut plan, batch, setting.seed)?;
+
+        let clock = Instant::now();
+        run.prepare(&plan)?;
+        let row_seconds = clock.elapsed().as_secs_f64() / (trainer.train.len() + trainer.val.len()) as f64;
+        run.epoch(&mut plan, 1, 1.0)?; // caches and pages warm up
+        let clock = Instant::now();
+        run.epoch(&mut plan, 1, 1.0)?;
+        let step_seconds = clock.elapsed().as_secs_f64() / trainer.train.len() as f64;
+        let clock = Instant::now();
+        run.validate(&mut plan)?;
+        let val_seconds = clock.elapsed().as_secs_f64() / trainer.val.len().max(1) as f64;
+
+        let whole = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, &silent);
+        let (rows, missing) = StageRun::new(&whole, stage, &mut plan, batch, setting.seed)?.rows()?;
+        // where nothing is kept, every epoch computes its rows again
+        let (once, each) = match self.setting.caching {
+            Caching::Nothing => (0.0, (train.len() + val.len()) as f64 * row_seconds),
+            _ => (missing as f64 * row_seconds, 0.0),
+        };
+        let params = plan.suffix().trained().map(|(_, weight, _)| weight.len()).sum();
+        let layer = |path: &str| path.rsplit_once('/').map_or("", |(layer, _)| layer).to_owned();
+        let mut trained: Vec<String> = plan.suffix().trained().map(|(path, ..)| layer(path)).collect();
+        trained.dedup();
+        Ok(StagePlan {
+            name: stage.name.clone(),
+            boundary: plan.boundary().to_vec(),
+            trained,
+            trained_parameters: params,
+            frozen_layers: stage.freeze.paths().count(),
+            epochs: stage.epochs,
+            steps: train.len().div_ceil(batch),
+            multiply_adds: plan.multiply_adds(),
+            rows,
+            cached_rows: rows - missing,
+            feature_bytes: 4 * (rows * plan.prefix().row_len()) as u64,
+            buffer_bytes: plan.suffix().buffer_bytes() as u64,
+            feature_seconds: once,
+            epoch_seconds: train.len() as f64 * step_seconds + val.len() as f64 * val_seconds + each,
+        })
+    }
+}
+
+/// The largest memory that this process has had so far, in bytes; none where the system does not tell.
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes << 10)
+}
