@@ -16,6 +16,7 @@ pub(super) const MAX_COLUMNS: usize = (MAX_PIXELS - 1) * 2 + MAX_KERNEL;
 pub(super) struct Tile<E> {
     /// Rows of the window that lie on the image, and the first of them.
     pub(super) rows: usize,
+    #[allow(dead_code, reason = "read on x86 alone")]
     pub(super) first_row: usize,
     /// The input pixel of each of those rows and of each column under the tile.
     pub(super) columns: [[*const E; MAX_COLUMNS]; MAX_KERNEL],
@@ -26,7 +27,9 @@ pub(super) struct Tile<E> {
     /// Taps from one of those rows to the next: `kernel_w`.
     taps_in_row: usize,
     /// All weights and the bias in the order of [`super::pairs`]; null where the tile wants none.
+    #[allow(dead_code, reason = "read on x86 alone, as is the next")]
     pub(super) pairs: *const E,
+    #[allow(dead_code, reason = "read on x86 alone")]
     pub(super) pairs_bias: *const f32,
     /// The first output pixel.
     pub(super) y: *mut E,
