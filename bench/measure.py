@@ -25,11 +25,15 @@ RELEASE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "r
 BATCH = 32
 SECONDS_A_TURN = 1.0
 
-# What, the peer, the model, the work, the share of frozen layers, the ratio to reach (none: for information).
+# What (a forward pass ends with frostline's precision), the peer, the model, the work, the share of frozen layers, the ratio to reach (none: for information).
 ROWS = [
     ("MobileNetV2 frozen forward, f32", "onnxruntime", "mobilenet_v2", "forward", 1.0, 1.15),
     ("MobileNetV2 frozen forward, f32", "openvino", "mobilenet_v2", "forward", 1.0, None),
     ("MobileNetV2 frozen forward, f32", "keras", "mobilenet_v2", "forward", 1.0, None),
+    ("MobileNetV2 frozen forward, bf16", "onnxruntime", "mobilenet_v2", "forward", 1.0, 1.7),
+    ("MobileNetV2 frozen forward, bf16", "openvino-bf16", "mobilenet_v2", "forward", 1.0, 1.5),
+    ("ResNet50 frozen forward, bf16", "onnxruntime", "resnet50", "forward", 1.0, None),
+    ("ResNet50 frozen forward, bf16", "openvino-bf16", "resnet50", "forward", 1.0, None),
     ("ResNet50 frozen forward, f32", "onnxruntime", "resnet50", "forward", 1.0, 1.1),
     ("ResNet50 frozen forward, f32", "openvino", "resnet50", "forward", 1.0, None),
     ("ResNet50 frozen forward, f32", "keras", "resnet50", "forward", 1.0, None),
@@ -68,8 +72,9 @@ def turns(own, peer, rounds):
     ]
 
 
-def workers_row(models, peer, model, kind, frozen, rounds):
-    own_command = [RELEASE / "examples" / "bench_worker", models / f"{model}.keras", kind, BATCH, frozen]
+def workers_row(models, what, peer, model, kind, frozen, rounds):
+    precision = what.rsplit(", ", 1)[1] if kind == "forward" else "f32"
+    own_command = [RELEASE / "examples" / "bench_worker", models / f"{model}.keras", kind, BATCH, frozen, precision]
     ending = "keras" if peer == "keras" else "onnx"
     peer_command = [sys.executable, BENCH / "peer.py", peer, models / f"{model}.{ending}", kind, BATCH, frozen]
     with contextlib.closing(Worker(own_command)) as own, contextlib.closing(Worker(peer_command)) as other:
@@ -131,7 +136,7 @@ def main():
         make_models(folder)
         for what, peer, model, kind, frozen, goal in ROWS:
             if arguments.only in f"{what} {peer}":
-                found = workers_row(folder, peer, model, kind, frozen, arguments.rounds)
+                found = workers_row(folder, what, peer, model, kind, frozen, arguments.rounds)
                 add(what, peer, found, goal, "images/s")
         from jobs import JOBS
 

@@ -51,7 +51,7 @@ def openvino_work(path, batch, precision):
 
     core = openvino.Core()
     model = core.read_model(path)
-    model.reshape([batch, *[extent.get_length() for extent in model.input(0).partial_shape][1:]])
+    model.reshape([batch, *[extent.get_length() for extent in list(model.input(0).partial_shape)[1:]]])
     hints = {"INFERENCE_NUM_THREADS": THREADS, "INFERENCE_PRECISION_HINT": precision}
     request = core.compile_model(model, "CPU", hints).create_infer_request()
     images = pixels(tuple(model.input(0).shape))

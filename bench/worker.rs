@@ -1,13 +1,14 @@
 //! frostline's side of `bench/measure.py`: a process that computes when it is told to.
 //!
-//! usage: bench_worker MODEL forward|step|profile BATCH FROZEN
+//! usage: bench_worker MODEL forward|step|profile BATCH FROZEN PRECISION
 //!
 //! `FROZEN` is the share of the layers, from the lowest, that is frozen in a `step`: the forward pass of the frozen
 //! layers, forward and backward pass of the rest, and an update by Adam. It prints `ready`; for each line on standard
 //! input, which holds a number of repetitions, it prints the seconds that they took. `profile` runs five steps and prints
 //! where the time of the suffix goes, op by op and kind by kind.
 
-use frostline::compile::{Statistics, compile, compile_inference};
+use frostline::Precision;
+use frostline::compile::{Statistics, compile_in, compile_inference_in};
 use frostline::engine::{LossInput, Plan};
 use frostline::fit::{Optimizer, OptimizerKind};
 use frostline::formats;
@@ -19,17 +20,18 @@ use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [model, kind, batch, frozen] = arguments.as_slice() else {
-        return Err("usage: bench_worker MODEL forward|step|profile BATCH FROZEN".into());
+    let [model, kind, batch, frozen, precision] = arguments.as_slice() else {
+        return Err("usage: bench_worker MODEL forward|step|profile BATCH FROZEN PRECISION".into());
     };
-    let (batch, frozen): (usize, f64) = (batch.parse()?, frozen.parse()?);
+    let (batch, frozen, precision): (usize, f64, Precision) =
+        (batch.parse()?, frozen.parse()?, precision.parse()?);
     let model = formats::load(model.as_ref())?.model;
     let shapes = model.graph.stand_in_shapes();
     let len: usize = shapes[0].iter().product();
     let pixels: Vec<f32> = (0..batch * len).map(|i| ((i * 7919) % 1999) as f32 / 1000.0 - 1.0).collect();
     match kind.as_str() {
         "forward" => {
-            let plan = compile_inference(&model, &shapes)?;
+            let plan = compile_inference_in(precision, &model, &shapes)?;
             let mut rows = vec![0.0; batch * plan.prefix().row_len()];
             serve(|| plan.prefix().run(&pixels, &mut rows))
         }
@@ -38,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let paths: Vec<&str> = layers.iter().map(|(path, _)| path.as_str()).collect();
             let frozen = &paths[..(frozen * paths.len() as f64) as usize];
             let freeze = Freeze::exactly(&model.graph, frozen)?;
-            let mut plan = compile(&model, freeze, &shapes, batch, Statistics::Batch)?;
+            let mut plan = compile_in(precision, &model, freeze, &shapes, batch, Statistics::Batch)?;
             let lens: Vec<usize> = plan.suffix().trained().map(|(_, weight, _)| weight.len()).collect();
             let mut optimizer = Optimizer::new(OptimizerKind::default(), lens, 0.0);
             let mut rows = vec![0.0; batch * plan.prefix().row_len()];

@@ -1,6 +1,7 @@
 //! The arguments.
 
 use clap::{Args, Parser, Subcommand};
+use frostline::Precision;
 use frostline::data::{Augment, Preprocess, Resize};
 use frostline::fit::{ClassWeights, Head, ImageSize, Loss, Metric, OptimizerKind, Schedule};
 use frostline::freeze::Unfreeze;
@@ -111,6 +112,8 @@ pub(crate) struct Training {
     pub(crate) reuse: Reuse,
     #[command(flatten)]
     pub(crate) images: Images,
+    #[command(flatten)]
+    pub(crate) storage: Storage,
     /// Validation: a share of the training images, stratified; 0 for none; or a folder [default: val/, else 0.2].
     #[arg(long, value_name = "V")]
     pub(crate) val: Option<String>,
@@ -211,6 +214,15 @@ pub(crate) struct Reuse {
     pub(crate) weights: String,
 }
 
+/// How the frozen part computes.
+#[derive(Args, Clone)]
+pub(crate) struct Storage {
+    /// What frozen layers keep images and weights in: f32, or bf16, which is faster where the processor multiplies it
+    /// (sums stay in f32) [default: f32].
+    #[arg(long, value_name = "P")]
+    pub(crate) precision: Option<Precision>,
+}
+
 /// How images become inputs.
 #[derive(Args, Clone)]
 pub(crate) struct Images {
@@ -242,6 +254,8 @@ pub(crate) struct Evaluate {
     pub(crate) loss: Option<Loss>,
     #[command(flatten)]
     pub(crate) images: Images,
+    #[command(flatten)]
+    pub(crate) storage: Storage,
 }
 
 #[derive(Args)]
@@ -259,6 +273,8 @@ pub(crate) struct Predict {
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) images: Images,
+    #[command(flatten)]
+    pub(crate) storage: Storage,
 }
 
 #[derive(Args)]

@@ -5,7 +5,7 @@ use crate::args::Evaluate;
 use crate::console::{Console, scores_text, table};
 use crate::images::{load, pipeline};
 use frostline::data::{self, Split, check_all};
-use frostline::fit::{Evaluation, LossSetting, Source, Task, evaluate};
+use frostline::fit::{Evaluation, LossSetting, Source, Task, evaluate_in};
 
 pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> {
     let (model, _) = load(&command.model, console)?;
@@ -44,7 +44,9 @@ pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> 
     let loss = LossSetting { loss: command.loss.unwrap_or_else(|| task.loss(width)), label_smoothing: 0.0 };
     let source = Source { dataset: &dataset, pipeline: &pipeline };
     let observe = |event: &frostline::fit::Event<'_>| console.show(event);
-    let found = evaluate(&model, source, examples, split.name(), &loss, &[task.metric()], &observe)?;
+    let precision = command.storage.precision.unwrap_or_default();
+    let found =
+        evaluate_in(precision, &model, source, examples, split.name(), &loss, &[task.metric()], &observe)?;
     console.clear();
     match command.json {
         true => console.print(match &found.report {

@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::args::Predict;
 use crate::console::Console;
 use crate::images::{load, pipeline};
-use frostline::compile::compile_inference;
+use frostline::compile::compile_inference_in;
 use frostline::data::{ValueRange, decode_file, npy, pictures_in};
 use frostline::engine::Plan;
 use frostline::fit::{Outputs, predicted_class, preprocess_of, returns};
@@ -73,7 +73,8 @@ fn predict_array(model: &Model, path: &Path, answers: &mut Answers<'_>) -> Resul
     {
         answers.console.warn(format_args!("`{}`: {warning}", path.display()));
     }
-    let mut plan = compile_inference(model, &shapes)?;
+    let mut plan =
+        compile_inference_in(answers.command.storage.precision.unwrap_or_default(), model, &shapes)?;
     let row = |image: usize| {
         inputs.iter().flat_map(move |input| {
             let len = input.data.len() / images;
@@ -100,7 +101,8 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
     }
     let pipeline = pipeline(model, &answers.command.images, None, answers.console)?;
     let shapes = [pipeline.input().to_vec()];
-    let mut plan = compile_inference(model, &shapes)?;
+    let mut plan =
+        compile_inference_in(answers.command.storage.precision.unwrap_or_default(), model, &shapes)?;
     let mut bad = 0;
     for chunk in paths.chunks(CHUNK) {
         let (mut names, mut rows) = (Vec::new(), Vec::new());

@@ -84,6 +84,7 @@ fn recipe(training: &Training) -> Result<Recipe, Failure> {
     let images = &training.images;
     recipe.image_size = images.image_size.or(recipe.image_size);
     recipe.resize = images.resize.or(recipe.resize);
+    recipe.precision = training.storage.precision.unwrap_or(recipe.precision);
     if images.preprocess != "auto" {
         recipe.preprocess.clone_from(&images.preprocess);
     }

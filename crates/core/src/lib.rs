@@ -17,10 +17,12 @@ pub mod freeze;
 pub mod graph;
 pub mod layers;
 pub mod ops;
+mod precision;
 pub mod report;
 mod tensor;
 pub mod verify;
 
 pub use atomic::write_atomically;
 pub use error::{Error, Result};
+pub use precision::Precision;
 pub use tensor::{Shape, Tensor};

@@ -94,6 +94,18 @@ fn all_work() -> Vec<Work> {
                 packed.forward(&image, &mut y, epilogue, &mut scratch);
             }),
         );
+        let packed = PackedConv::<Bf16>::new(shape, &weights);
+        let (mut image, mut y) = (vec![Bf16::default(); x.len()], vec![Bf16::default(); shape.output_len()]);
+        encode(&x, &mut image);
+        let (mut scratch, bias) = (vec![Bf16::default(); packed.scratch_len()], numbers(out_channels));
+        work(
+            "bf16",
+            Box::new(move || {
+                let epilogue =
+                    Epilogue { bias: Some(&bias), residual: None, activation: Activation::relu6() };
+                packed.forward(&image, &mut y, epilogue, &mut scratch);
+            }),
+        );
         let packed = PackedConvGradient::new(shape, &weights);
         let dy = numbers(shape.output_len());
         let (mut dx, mut scratch) = (vec![0.0; x.len()], vec![0.0; packed.scratch_len()]);
@@ -127,6 +139,10 @@ fn all_work() -> Vec<Work> {
                 depthwise(&shape, &image, &filters, &mut y, epilogue, &mut scratch);
             }),
         );
+        let (mut image, mut y) = (vec![Bf16::default(); x.len()], vec![Bf16::default(); shape.output_len()]);
+        encode(&x, &mut image);
+        let packed = PackedDepthwise::new(shape, &weights, Some(&numbers(channels)));
+        work("bf16", Box::new(move || packed.forward(&image, &mut y, Activation::relu6())));
         let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; weights.len()]);
         work(
             "dx",

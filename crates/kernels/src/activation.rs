@@ -261,15 +261,6 @@ vectorized! {
 }
 
 vectorized! {
-    /// `y = f(y)`.
-    pub(crate) fn activate_in_place(activation: Activation, y: &mut [f32]) {
-        for_known_variant!(activation, f => for y in y.iter_mut() {
-            *y = f.apply(*y);
-        });
-    }
-}
-
-vectorized! {
     /// `dx += dy * f'(x)`; slices of one length, `x` being the input of the activation.
     pub fn activate_backward(activation: Activation, x: &[f32], dy: &[f32], dx: &mut [f32]) {
         assert!(x.len() == dy.len() && x.len() == dx.len(), "x, dy and dx have one length");

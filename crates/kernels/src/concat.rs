@@ -1,16 +1,18 @@
 //! Concatenation along the last axis, one input at a time.
 
+use crate::element::Element;
+
 /// Writes `x` into columns `offset..offset + columns_from` of `y`.
 ///
 /// * `x`: `[rows, columns_from]`
 /// * `y`: `[rows, columns_to]`
-pub fn copy_columns(
+pub fn copy_columns<E: Element>(
     rows: usize,
     columns_from: usize,
-    x: &[f32],
+    x: &[E],
     columns_to: usize,
     offset: usize,
-    y: &mut [f32],
+    y: &mut [E],
 ) {
     check(rows, columns_from, x, columns_to, offset, y);
     if columns_from == 0 {
@@ -44,7 +46,7 @@ pub fn add_columns_back(
     }
 }
 
-fn check(rows: usize, columns_from: usize, x: &[f32], columns_to: usize, offset: usize, y: &[f32]) {
+fn check<E>(rows: usize, columns_from: usize, x: &[E], columns_to: usize, offset: usize, y: &[E]) {
     assert_eq!(x.len(), rows * columns_from, "x is [rows, columns_from]");
     assert_eq!(y.len(), rows * columns_to, "y is [rows, columns_to]");
     assert!(offset + columns_from <= columns_to, "the columns fit");

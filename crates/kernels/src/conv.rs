@@ -12,11 +12,12 @@ mod padded;
 pub use backward_input::PackedConvGradient;
 pub use backward_weights::{conv_backward_weights, conv_backward_weights_scratch_len};
 
-use crate::activation::{Activation, activate_in_place};
+use crate::activation::Activation;
+use crate::element::{Stored, activate_in_place};
 use crate::matmul::Accumulate;
 use crate::tile::{ForwardTile, Tiles};
 use crate::window::ConvShape;
-use padded::{GATHERED_GAP, Runs, gather_pixels, pad_rows, padded_len};
+use padded::{Runs, gather_pixels, gathered_gap, pad_rows, padded_len};
 use std::ops::Range;
 
 /// Bytes of input that one block of the output reads. The block stays in the second-level cache, beside one panel of
@@ -25,30 +26,31 @@ const BLOCK_BYTES: usize = 192 * 1024;
 
 /// What is done to the output before it is stored: `activation(conv + bias + residual)`.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Epilogue<'a> {
+pub struct Epilogue<'a, E = f32> {
     /// `[out_channels]`.
     pub bias: Option<&'a [f32]>,
     /// The shape of the output.
-    pub residual: Option<&'a [f32]>,
+    pub residual: Option<&'a [E]>,
     /// Applied last.
     pub activation: Activation,
 }
 
-impl Epilogue<'_> {
+impl<E> Epilogue<'_, E> {
     pub(crate) fn check(&self, out_channels: usize, output_len: usize) {
         assert!(self.bias.is_none_or(|b| b.len() == out_channels), "bias has one number an output channel");
         assert!(self.residual.is_none_or(|r| r.len() == output_len), "residual has the output's shape");
     }
 }
 
-/// The weights of a convolution, packed for the register tile: panel after panel of output channels, each
-/// `[kernel_h, kernel_w, channels / groups, panel width]`, with zeros for channels that do not exist.
+/// The weights of a convolution, packed for the register tile: panel after panel of output channels, each run after run
+/// of taps, `[run / group, panel width, group]`, with zeros for channels that do not exist and for the last group of an odd
+/// run.
 #[derive(Clone, Debug)]
-pub struct PackedConv {
+pub struct PackedConv<E: 'static = f32> {
     shape: ConvShape,
-    tiles: &'static Tiles,
+    tiles: &'static Tiles<E>,
     panels: Vec<Panel>,
-    weights: Vec<f32>,
+    weights: Vec<E>,
 }
 
 /// Output channels that are computed side by side.
@@ -71,29 +73,30 @@ enum Pointwise {
     Gathered,
 }
 
-/// Pixels of this many channels lie 4 KiB apart or a multiple of that, all in the same set of the first-level cache, which
+/// Pixels that lie this many bytes apart, or a multiple of that, are all in the same set of the first-level cache, which
 /// then holds fewer of them than a tile has rows: 75 % of the peak instead of 97 %.
-const COLLIDING_CHANNELS: usize = 1024;
+const COLLIDING_BYTES: usize = 4096;
 
 /// What the products are added to.
 #[derive(Clone, Copy)]
-enum Residual<'a> {
+enum Residual<'a, E> {
     None,
-    Given(&'a [f32]),
+    Given(&'a [E]),
     /// The output's old values.
     Output,
 }
 
-impl PackedConv {
-    /// Packs `weights`, `[kernel_h, kernel_w, channels / groups, out_channels]`.
+#[allow(private_bounds, reason = "kernels are compiled for the elements of this crate alone")]
+impl<E: Stored> PackedConv<E> {
+    /// Packs `weights`, `[kernel_h, kernel_w, channels / groups, out_channels]`, rounded.
     pub fn new(shape: ConvShape, weights: &[f32]) -> Self {
-        Self::with_tiles(shape, weights, Tiles::detected())
+        Self::with_tiles(shape, weights, E::tiles())
     }
 
-    fn with_tiles(shape: ConvShape, weights: &[f32], tiles: &'static Tiles) -> Self {
+    fn with_tiles(shape: ConvShape, weights: &[f32], tiles: &'static Tiles<E>) -> Self {
         shape.check();
-        let window = &shape.window;
-        let depth = window.kernel_h * window.kernel_w * shape.channels_per_group();
+        let runs = Runs::of(&shape, tiles.group);
+        let depth = runs.rows * runs.columns * runs.run;
         let per_group = shape.out_channels / shape.groups;
         let mut panels = Vec::new();
         let mut offset = 0;
@@ -103,7 +106,7 @@ impl PackedConv {
                 offset += depth * vectors * tiles.lanes;
             }
         }
-        let mut packed = Self { shape, tiles, panels, weights: vec![0.0; offset] };
+        let mut packed = Self { shape, tiles, panels, weights: vec![E::default(); offset] };
         packed.repack(weights);
         packed
     }
@@ -114,11 +117,16 @@ impl PackedConv {
         if self.shape.out_channels == 0 {
             return;
         }
+        let (group, run) = (self.tiles.group, Runs::of(&self.shape, 1).run);
         for panel in &self.panels {
             let width = panel.vectors * self.tiles.lanes;
-            let to = self.weights[panel.offset..].chunks_exact_mut(width);
-            for (to, from) in to.zip(weights.chunks_exact(self.shape.out_channels)) {
-                to[..panel.channels].copy_from_slice(&from[panel.first..panel.first + panel.channels]);
+            let runs = self.weights[panel.offset..].chunks_exact_mut(run.next_multiple_of(group) * width);
+            for (to, from) in runs.zip(weights.chunks_exact(run * self.shape.out_channels)) {
+                for (index, from) in from.chunks_exact(self.shape.out_channels).enumerate() {
+                    let to = to[index / group * group * width + index % group..].iter_mut().step_by(group);
+                    let channels = &from[panel.first..panel.first + panel.channels];
+                    to.zip(channels).for_each(|(to, from)| *to = E::of(*from));
+                }
             }
         }
     }
@@ -134,15 +142,24 @@ impl PackedConv {
             Some(Pointwise::InPlace) => 0,
             Some(Pointwise::Gathered) => {
                 let block = match self.shape.is_pointwise() {
-                    true => fitting(self.shape.window.channels).next_multiple_of(self.tiles.longest_piece()),
+                    true => {
+                        fitting::<E>(self.shape.window.channels).next_multiple_of(self.tiles.longest_piece())
+                    }
                     false => {
                         self.pointwise_blocks(self.shape.window.out_pixels()).next().map_or(0, |b| b.len())
                     }
                 };
-                block * (self.shape.window.channels + GATHERED_GAP)
+                block * (self.shape.window.channels + gathered_gap::<E>())
             }
-            None => padded_len(&self.shape.window),
+            None if self.is_copied() => padded_len(&self.shape.window) + self.tiles.group - 1,
+            None => 0,
         }
+    }
+
+    /// Whether the tiles read a copy of the input with zeros around: where the window leaves the image, or where the last
+    /// group of a run does.
+    fn is_copied(&self) -> bool {
+        self.shape.window.is_padded() || !Runs::of(&self.shape, 1).run.is_multiple_of(self.tiles.group)
     }
 
     /// How the pixels of a convolution that is one product are read; none where it is not one.
@@ -152,12 +169,14 @@ impl PackedConv {
             return None;
         }
         let is_strided = window.stride_h != 1 || window.stride_w != 1;
-        let collides = window.channels > 0 && window.channels.is_multiple_of(COLLIDING_CHANNELS);
-        Some(if is_strided || collides { Pointwise::Gathered } else { Pointwise::InPlace })
+        let collides =
+            window.channels > 0 && (window.channels * size_of::<E>()).is_multiple_of(COLLIDING_BYTES);
+        let is_odd = !window.channels.is_multiple_of(self.tiles.group);
+        Some(if is_strided || collides || is_odd { Pointwise::Gathered } else { Pointwise::InPlace })
     }
 
-    fn pointwise_blocks(&self, pixels: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-        blocks(pixels, self.shape.window.channels, self.tiles.longest_piece())
+    fn pointwise_blocks(&self, pixels: usize) -> impl Iterator<Item = Range<usize>> + use<E> {
+        blocks::<E>(pixels, self.shape.window.channels, self.tiles.longest_piece())
     }
 
     /// `y = activation(conv(x) + bias + residual)`.
@@ -167,7 +186,7 @@ impl PackedConv {
     /// * `scratch`: at least [`Self::scratch_len`] elements of any content
     ///
     /// A 1x1 convolution without stride and padding takes any number of pixels at a time.
-    pub fn forward(&self, x: &[f32], y: &mut [f32], epilogue: Epilogue<'_>, scratch: &mut [f32]) {
+    pub fn forward(&self, x: &[E], y: &mut [E], epilogue: Epilogue<'_, E>, scratch: &mut [E]) {
         let Epilogue { bias, residual, activation } = epilogue;
         epilogue.check(self.shape.out_channels, y.len());
         let residual = residual.map_or(Residual::None, Residual::Given);
@@ -175,19 +194,19 @@ impl PackedConv {
     }
 
     /// `y = conv(x)` or `y += conv(x)`; shapes as in [`Self::forward`].
-    fn product(&self, x: &[f32], y: &mut [f32], accumulate: Accumulate, scratch: &mut [f32]) {
+    fn product(&self, x: &[E], y: &mut [E], accumulate: Accumulate, scratch: &mut [E]) {
         let residual = if accumulate == Accumulate::Add { Residual::Output } else { Residual::None };
         self.run(x, y, None, residual, Activation::Linear, scratch);
     }
 
     fn run(
         &self,
-        x: &[f32],
-        y: &mut [f32],
+        x: &[E],
+        y: &mut [E],
         bias: Option<&[f32]>,
-        residual: Residual<'_>,
+        residual: Residual<'_, E>,
         activation: Activation,
-        scratch: &mut [f32],
+        scratch: &mut [E],
     ) {
         let window = &self.shape.window;
         let pixels = self.shape.check_lens(x, y);
@@ -201,8 +220,8 @@ impl PackedConv {
         let mut lines = Lines { conv: self, bias, residual, bounds, y };
 
         if let Some(way) = self.pointwise() {
-            let gap = if way == Pointwise::Gathered { GATHERED_GAP } else { 0 };
-            let runs = Runs::pointwise(window, gap);
+            let gap = if way == Pointwise::Gathered { gathered_gap::<E>() } else { 0 };
+            let runs = Runs::pointwise(window, gap, self.tiles.group);
             for block in self.pointwise_blocks(pixels) {
                 let (source, first) = if way == Pointwise::Gathered {
                     gather_pixels(window, x, scratch, block.clone());
@@ -219,13 +238,17 @@ impl PackedConv {
         }
 
         let (out_height, out_width) = (window.out_height(), window.out_width());
-        let runs = Runs::of(&self.shape);
+        let runs = Runs::of(&self.shape, self.tiles.group);
+        let is_copied = self.is_copied();
         let mut padded_rows = 0;
-        for block in blocks(out_height, window.stride_h * runs.line, 1) {
-            let source = if window.is_padded() {
+        for block in blocks::<E>(out_height, window.stride_h * runs.line, 1) {
+            let source = if is_copied {
                 let needed = (block.end - 1) * window.stride_h + window.extent_h();
                 pad_rows(window, x, scratch, padded_rows..needed);
                 padded_rows = padded_rows.max(needed);
+                // What the last group reads beyond its run has no weight, but must be a number.
+                let slack = padded_rows * runs.line;
+                scratch[slack..slack + self.tiles.group - 1].fill(E::default());
                 &*scratch
             } else {
                 x
@@ -245,29 +268,29 @@ impl PackedConv {
 
 /// Cuts `count` items, each of `elements` numbers of input, into nearly equal blocks of about [`BLOCK_BYTES`], whole
 /// multiples of `step` where there are several.
-fn blocks(count: usize, elements: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
-    let pieces = count.div_ceil(fitting(elements)).max(1);
+fn blocks<E>(count: usize, elements: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
+    let pieces = count.div_ceil(fitting::<E>(elements)).max(1);
     let size = count.div_ceil(pieces).max(1).next_multiple_of(step);
     (0..count).step_by(size).map(move |start| start..(start + size).min(count))
 }
 
-fn fitting(elements: usize) -> usize {
-    (BLOCK_BYTES / (size_of::<f32>() * elements.max(1))).max(1)
+fn fitting<E>(elements: usize) -> usize {
+    (BLOCK_BYTES / (size_of::<E>() * elements.max(1))).max(1)
 }
 
 /// The output of one call, and what is done to it.
-struct Lines<'a> {
-    conv: &'a PackedConv,
+struct Lines<'a, E: 'static> {
+    conv: &'a PackedConv<E>,
     bias: Option<&'a [f32]>,
-    residual: Residual<'a>,
+    residual: Residual<'a, E>,
     bounds: (f32, f32),
-    y: &'a mut [f32],
+    y: &'a mut [E],
 }
 
-impl Lines<'_> {
+impl<E: Stored> Lines<'_, E> {
     /// Computes one panel's channels of the output pixels `pixels`, which lie on one line: the taps of the first begin
     /// at `source[first]`, those of each next one `runs.pixel_step` further.
-    fn compute(&mut self, panel: &Panel, source: &[f32], first: usize, runs: Runs, pixels: Range<usize>) {
+    fn compute(&mut self, panel: &Panel, source: &[E], first: usize, runs: Runs, pixels: Range<usize>) {
         let out_channels = self.conv.shape.out_channels;
         let Some(last) = pixels.len().checked_sub(1) else { return };
         assert!(

@@ -6,15 +6,21 @@
 
 mod backward;
 mod gradient_tile;
+mod packed;
+#[cfg(target_arch = "x86_64")]
+mod pairs;
 mod tile;
 
 pub use backward::{depthwise_backward_input, depthwise_backward_weights};
+pub use packed::PackedDepthwise;
 
-use crate::activation::{Activation, activate_in_place};
+use crate::activation::Activation;
 use crate::conv::Epilogue;
 use crate::dispatch::vectorized;
+use crate::element::{Element, Stored, activate_in_place};
 use crate::window::Window;
-use tile::{Line, Lines};
+use tile::Line;
+pub(crate) use tile::Lines;
 
 /// A depthwise convolution. Weights are `[kernel_h, kernel_w, channels, multiplier]`; filter `m` of channel `c` makes
 /// output channel `c * multiplier + m`.
@@ -42,7 +48,7 @@ impl DepthwiseShape {
         self.window.out_pixels() * self.out_channels()
     }
 
-    fn check(&self, x: &[f32], weights: &[f32], y: &[f32]) {
+    fn check<E>(&self, x: &[E], weights: &[f32], y: &[E]) {
         assert_eq!(x.len(), self.window.input_len(), "x has the shape's input length");
         assert_eq!(weights.len(), self.weights_len(), "weights have the shape's length");
         assert_eq!(y.len(), self.output_len(), "y has the shape's output length");
@@ -60,24 +66,25 @@ pub fn depthwise_scratch_len(_shape: &DepthwiseShape) -> usize {
 /// * `weights`: `[kernel_h, kernel_w, channels, multiplier]`
 /// * `y`: `[out_height, out_width, channels * multiplier]`
 /// * `scratch`: at least [`depthwise_scratch_len`] elements of any content
-pub fn depthwise(
+#[allow(private_bounds, reason = "kernels are compiled for the elements of this crate alone")]
+pub fn depthwise<E: Stored>(
     shape: &DepthwiseShape,
-    x: &[f32],
+    x: &[E],
     weights: &[f32],
-    y: &mut [f32],
-    epilogue: Epilogue<'_>,
+    y: &mut [E],
+    epilogue: Epilogue<'_, E>,
     _scratch: &mut [f32],
 ) {
-    forward_on(Lines::detected(), shape, x, weights, y, epilogue);
+    forward_on(E::lines(), shape, x, weights, y, epilogue);
 }
 
-fn forward_on(
-    lines: &Lines,
+fn forward_on<E: Stored>(
+    lines: &Lines<E>,
     shape: &DepthwiseShape,
-    x: &[f32],
+    x: &[E],
     weights: &[f32],
-    y: &mut [f32],
-    epilogue: Epilogue<'_>,
+    y: &mut [E],
+    epilogue: Epilogue<'_, E>,
 ) {
     shape.check(x, weights, y);
     let Epilogue { bias, residual, activation } = epilogue;
@@ -93,7 +100,18 @@ fn forward_on(
                     Some(bounds) => (bounds, Activation::Linear),
                     None => ((f32::NEG_INFINITY, f32::INFINITY), activation),
                 };
-                let line = Line { window, oy, x, weights, turned: false, bias, residual, add: false, bounds };
+                let line = Line {
+                    window,
+                    oy,
+                    x,
+                    weights,
+                    turned: false,
+                    bias,
+                    residual,
+                    add: false,
+                    bounds,
+                    pairs: None,
+                };
                 line.run(tile, &mut y[at..at + row]);
                 if second_pass != Activation::Linear {
                     activate_in_place(second_pass, &mut y[at..at + row]);
@@ -115,44 +133,51 @@ fn forward_on(
     }
 }
 
+/// Output channels whose sums are taken side by side.
+const CHUNK: usize = 64;
+
 vectorized! {
     /// One line of the output, for any window; `residual` is the line's.
-    fn plain_line(
-        shape: &DepthwiseShape, oy: usize, x: &[f32], weights: &[f32], bias: Option<&[f32]>, residual: Option<&[f32]>,
-        y: &mut [f32],
+    fn plain_line<E: Element>(
+        shape: &DepthwiseShape, oy: usize, x: &[E], weights: &[f32], bias: Option<&[f32]>, residual: Option<&[E]>,
+        y: &mut [E],
     ) {
         let (window, out_channels) = (&shape.window, shape.out_channels());
         if out_channels == 0 {
             return;
         }
         for (ox, y) in y.chunks_exact_mut(out_channels).enumerate() {
-            match bias {
-                Some(bias) => y.copy_from_slice(bias),
-                None => y.fill(0.0),
-            }
-            for ky in window.taps_h(oy) {
-                for kx in window.taps_w(ox) {
-                    let pixel = window.input_y(oy, ky) * window.width + window.input_x(ox, kx);
-                    let x = &x[pixel * window.channels..(pixel + 1) * window.channels];
-                    let tap = (ky * window.kernel_w + kx) * out_channels;
-                    let weights = &weights[tap..tap + out_channels];
-                    if shape.multiplier == 1 {
-                        for ((y, &x), &w) in y.iter_mut().zip(x).zip(weights) {
-                            *y += x * w;
-                        }
-                    } else {
-                        let filters = weights.chunks_exact(shape.multiplier);
-                        for ((y, &x), w) in y.chunks_exact_mut(shape.multiplier).zip(x).zip(filters) {
-                            for (y, &w) in y.iter_mut().zip(w) {
-                                *y += x * w;
+            for first in (0..out_channels).step_by(CHUNK) {
+                let end = (first + CHUNK).min(out_channels);
+                let mut sums = [0.0f32; CHUNK];
+                let sums = &mut sums[..end - first];
+                if let Some(bias) = bias {
+                    sums.copy_from_slice(&bias[first..end]);
+                }
+                for ky in window.taps_h(oy) {
+                    for kx in window.taps_w(ox) {
+                        let pixel = window.input_y(oy, ky) * window.width + window.input_x(ox, kx);
+                        let x = &x[pixel * window.channels..(pixel + 1) * window.channels];
+                        let tap = (ky * window.kernel_w + kx) * out_channels;
+                        let weights = &weights[tap + first..tap + end];
+                        if shape.multiplier == 1 {
+                            for ((sum, x), &w) in sums.iter_mut().zip(&x[first..end]).zip(weights) {
+                                *sum += x.value() * w;
+                            }
+                        } else {
+                            for (i, (sum, &w)) in sums.iter_mut().zip(weights).enumerate() {
+                                *sum += x[(first + i) / shape.multiplier].value() * w;
                             }
                         }
                     }
                 }
-            }
-            if let Some(residual) = residual {
-                for (y, &r) in y.iter_mut().zip(&residual[ox * out_channels..]) {
-                    *y += r;
+                if let Some(residual) = residual {
+                    for (sum, r) in sums.iter_mut().zip(&residual[ox * out_channels + first..]) {
+                        *sum += r.value();
+                    }
+                }
+                for (y, &sum) in y[first..end].iter_mut().zip(&*sums) {
+                    *y = E::of(sum);
                 }
             }
         }

@@ -42,6 +42,12 @@ impl InstructionSet {
             Self::Portable
         })
     }
+
+    /// Whether this processor has AVX-512 with products of bf16 pairs.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn multiplies_bf16() -> bool {
+        Self::detected() == Self::Avx512 && is_x86_feature_detected!("avx512bf16")
+    }
 }
 
 /// The vector instructions in use: `avx512`, `avx2`, `neon` or `portable`. Chosen once, when first asked.
@@ -54,24 +60,33 @@ pub fn instruction_set() -> &'static str {
     }
 }
 
+/// The same for products of bf16: `avx512_bf16` where the processor multiplies them itself.
+pub fn bf16_instruction_set() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if InstructionSet::multiplies_bf16() {
+        return "avx512_bf16";
+    }
+    instruction_set()
+}
+
 /// Compiles the body of a plain function once for each instruction set, for the compiler to vectorise, and calls
 /// the one that this processor can run. Arguments are plain names.
 macro_rules! vectorized {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$element:ident: $bound:path>)? ($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
         $(#[$meta])*
-        $vis fn $name($($arg: $ty),*) {
+        $vis fn $name $(<$element: $bound>)? ($($arg: $ty),*) {
             #[inline(always)]
-            fn plain($($arg: $ty),*) $body
+            fn plain $(<$element: $bound>)? ($($arg: $ty),*) $body
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-            fn avx512($($arg: $ty),*) {
+            fn avx512 $(<$element: $bound>)? ($($arg: $ty),*) {
                 plain($($arg),*)
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            fn avx2($($arg: $ty),*) {
+            fn avx2 $(<$element: $bound>)? ($($arg: $ty),*) {
                 plain($($arg),*)
             }
 

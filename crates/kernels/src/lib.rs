@@ -9,6 +9,7 @@ mod concat;
 mod conv;
 mod depthwise;
 mod dispatch;
+mod element;
 mod elementwise;
 mod exponential;
 mod matmul;
@@ -29,9 +30,11 @@ pub use conv::{
     Epilogue, PackedConv, PackedConvGradient, conv_backward_weights, conv_backward_weights_scratch_len,
 };
 pub use depthwise::{
-    DepthwiseShape, depthwise, depthwise_backward_input, depthwise_backward_weights, depthwise_scratch_len,
+    DepthwiseShape, PackedDepthwise, depthwise, depthwise_backward_input, depthwise_backward_weights,
+    depthwise_scratch_len,
 };
-pub use dispatch::instruction_set;
+pub use dispatch::{bf16_instruction_set, instruction_set};
+pub use element::{Bf16, Element, decode, encode, scratch_floats, scratch_of};
 pub use elementwise::*;
 pub use matmul::{Accumulate, matmul, matmul_at, matmul_bt};
 pub use norm::*;

@@ -1,5 +1,7 @@
 //! Zero padding and cropping of an image's borders.
 
+use crate::element::Element;
+
 /// Rows and columns at the borders of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Margins {
@@ -17,8 +19,8 @@ pub struct Margins {
 ///
 /// * `x`: `[height, width, channels]`
 /// * `y`: `[top + height + bottom, left + width + right, channels]`
-pub fn pad(height: usize, width: usize, channels: usize, margins: Margins, x: &[f32], y: &mut [f32]) {
-    y.fill(0.0);
+pub fn pad<E: Element>(height: usize, width: usize, channels: usize, margins: Margins, x: &[E], y: &mut [E]) {
+    y.fill(E::default());
     let inner = Inner::of_padded(height, width, channels, margins);
     inner.check(y.len(), x.len());
     inner.rows(|outer, inside| y[outer].copy_from_slice(&x[inside]));
@@ -42,7 +44,14 @@ pub fn pad_backward(
 ///
 /// * `x`: `[height, width, channels]`
 /// * `y`: `[height - top - bottom, width - left - right, channels]`
-pub fn crop(height: usize, width: usize, channels: usize, margins: Margins, x: &[f32], y: &mut [f32]) {
+pub fn crop<E: Element>(
+    height: usize,
+    width: usize,
+    channels: usize,
+    margins: Margins,
+    x: &[E],
+    y: &mut [E],
+) {
     let inner = Inner::of_cropped(height, width, channels, margins);
     inner.check(x.len(), y.len());
     inner.rows(|outer, inside| y[inside].copy_from_slice(&x[outer]));

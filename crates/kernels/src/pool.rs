@@ -1,6 +1,7 @@
 //! Pooling: the maximum or the mean of a window, or of the whole image.
 
 use crate::dispatch::vectorized;
+use crate::element::Element;
 use crate::elementwise::{add_assign, sum_channels};
 use crate::window::Window;
 
@@ -8,9 +9,9 @@ use crate::window::Window;
 ///
 /// * `x`: `[height, width, channels]`
 /// * `y`: `[out_height, out_width, channels]`
-pub fn max_pool(window: &Window, x: &[f32], y: &mut [f32]) {
+pub fn max_pool<E: Element>(window: &Window, x: &[E], y: &mut [E]) {
     check(window, x, y);
-    y.fill(f32::NEG_INFINITY);
+    y.fill(E::LOWEST);
     each_tap(window, |at, out| take_larger(&x[at..at + window.channels], &mut y[out..out + window.channels]));
 }
 
@@ -47,9 +48,9 @@ fn each_tap(window: &Window, mut work: impl FnMut(usize, usize)) {
 
 vectorized! {
     /// Where `x` is larger than `y`, or NaN: `y = x`.
-    fn take_larger(x: &[f32], y: &mut [f32]) {
+    fn take_larger<E: Element>(x: &[E], y: &mut [E]) {
         for (y, x) in y.iter_mut().zip(x) {
-            *y = if *x > *y || x.is_nan() { *x } else { *y };
+            *y = if x.value() > y.value() || x.value().is_nan() { *x } else { *y };
         }
     }
 }
@@ -130,7 +131,7 @@ fn real_cells(window: &Window, oy: usize, ox: usize) -> f32 {
     cells as f32
 }
 
-fn check(window: &Window, x: &[f32], y: &[f32]) {
+fn check<E>(window: &Window, x: &[E], y: &[E]) {
     assert_eq!(x.len(), window.input_len(), "x has the window's input shape");
     assert_eq!(y.len(), window.out_pixels() * window.channels, "y has the window's output shape");
 }

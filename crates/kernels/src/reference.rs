@@ -1,6 +1,9 @@
 //! The plain versions: one loop an index, nothing clever. Every fast kernel is tested against them.
 
+use crate::activation::Activation;
+use crate::conv::Epilogue;
 use crate::depthwise::DepthwiseShape;
+use crate::element::Element;
 use crate::window::{ConvShape, Window};
 
 /// Calls `visit(output index, input index, weight index)` for every product of a convolution.
@@ -80,6 +83,58 @@ pub(crate) fn depthwise_backward_input(shape: &DepthwiseShape, weights: &[f32], 
 /// `dw += dL/dw`.
 pub(crate) fn depthwise_backward_weights(shape: &DepthwiseShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     each_depthwise_product(shape, |o, i, w| dw[w] += dy[o] * x[i]);
+}
+
+/// Values as elements hold them, and the elements.
+pub(crate) fn stored<E: Element>(values: &mut [f32]) -> Vec<E> {
+    let elements: Vec<E> = values.iter().map(|value| E::of(*value)).collect();
+    values.iter_mut().zip(&elements).for_each(|(value, element)| *value = element.value());
+    elements
+}
+
+/// `conv(x, weights)` of numbers that elements hold exactly, in f64.
+pub(crate) fn conv64(shape: &ConvShape, x: &[f32], weights: &[f32]) -> Vec<f64> {
+    let mut y = vec![0.0; shape.output_len()];
+    each_product(shape, |o, i, w| y[o] += f64::from(x[i]) * f64::from(weights[w]));
+    y
+}
+
+/// The same of a depthwise convolution.
+pub(crate) fn depthwise64(shape: &DepthwiseShape, x: &[f32], weights: &[f32]) -> Vec<f64> {
+    let mut y = vec![0.0; shape.output_len()];
+    each_depthwise_product(shape, |o, i, w| y[o] += f64::from(x[i]) * f64::from(weights[w]));
+    y
+}
+
+/// Asserts that `y` is `activation(plain + bias + residual)`, as sums of `terms` products of numbers up to one in f32,
+/// and then rounded to `E` before and after the activation: a relative error of at most 2⁻⁸ where `E` is bf16, and what
+/// the activation makes of the first one, whose slope is below 1.2.
+pub(crate) fn assert_stored<E: Element>(y: &[E], plain: &[f64], epilogue: &Epilogue<'_, E>, terms: f32) {
+    assert_eq!(y.len(), plain.len());
+    let unit =
+        f64::from(E::of(1.0 + 1.0 / 256.0 + 1.0 / 4096.0).value() - 1.0 - 1.0 / 256.0 - 1.0 / 4096.0).abs();
+    let relative = if unit > 0.0 { 1.0 / 256.0 } else { 0.0 };
+    for (i, (y, plain)) in y.iter().zip(plain).enumerate() {
+        let bias = epilogue.bias.map_or(0.0, |b| b[i % b.len()]);
+        let residual = epilogue.residual.map_or(0.0, |r| r[i].value());
+        let sum = plain + f64::from(bias) + f64::from(residual);
+        let expected = f64::from(epilogue.activation.apply(sum as f32));
+        let sums = f64::from(4.0 * f32::EPSILON * (terms + 1.0).max(4.0));
+        let second = if epilogue.activation.bounds().is_none() { 1.2 * relative * sum.abs() } else { 0.0 };
+        let tolerance = sums + relative * expected.abs() + second;
+        assert!((f64::from(y.value()) - expected).abs() <= tolerance, "element {i}: {y:?}, not {expected}");
+    }
+}
+
+/// The epilogues that kernels are tested with.
+pub(crate) fn epilogues<'a, E>(bias: &'a [f32], residual: &'a [E]) -> [Epilogue<'a, E>; 4] {
+    let (bias, residual) = (Some(bias), Some(residual));
+    [
+        Epilogue { bias: None, residual: None, activation: Activation::Linear },
+        Epilogue { bias, residual: None, activation: Activation::relu6() },
+        Epilogue { bias: None, residual, activation: Activation::relu() },
+        Epilogue { bias, residual, activation: Activation::Silu },
+    ]
 }
 
 /// Reproducible numbers in [-1, 1).

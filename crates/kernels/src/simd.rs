@@ -8,6 +8,8 @@ pub(crate) mod avx512;
 pub(crate) mod neon;
 pub(crate) mod portable;
 
+use crate::element::{Bf16, Element};
+
 /// Vectors of `f32` of one instruction set.
 ///
 /// # Safety
@@ -19,6 +21,9 @@ pub(crate) trait Simd: Copy {
     /// One register.
     type Vector: Copy;
 
+    /// Asks for a line of the cache ahead of its use; any address will do.
+    #[inline(always)]
+    unsafe fn prefetch(_: *const u8) {}
     /// All lanes `value`.
     unsafe fn splat(value: f32) -> Self::Vector;
     /// `LANES` elements.
@@ -35,4 +40,43 @@ pub(crate) trait Simd: Copy {
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// `min(max(x, low), high)`; NaN stays NaN.
     unsafe fn clamp(x: Self::Vector, low: Self::Vector, high: Self::Vector) -> Self::Vector;
+
+    /// `LANES` elements.
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const Bf16) -> Self::Vector {
+        // SAFETY: the caller's word is passed on.
+        unsafe { Self::load_bf16_partial(from, Self::LANES) }
+    }
+    /// `len` elements, then zeros.
+    #[inline(always)]
+    unsafe fn load_bf16_partial(from: *const Bf16, len: usize) -> Self::Vector {
+        let mut lanes = [0.0f32; MAX_LANES];
+        for i in 0..len {
+            // SAFETY: `len` elements are valid, says the caller.
+            lanes[i] = unsafe { (*from.add(i)).value() };
+        }
+        // SAFETY: the array has at least `LANES` elements.
+        unsafe { Self::load(lanes.as_ptr()) }
+    }
+    /// `LANES` elements, rounded.
+    #[inline(always)]
+    unsafe fn store_bf16(to: *mut Bf16, vector: Self::Vector) {
+        // SAFETY: the caller's word is passed on.
+        unsafe { Self::store_bf16_partial(to, vector, Self::LANES) }
+    }
+    /// The first `len` elements, rounded.
+    #[inline(always)]
+    unsafe fn store_bf16_partial(to: *mut Bf16, vector: Self::Vector, len: usize) {
+        let mut lanes = [0.0f32; MAX_LANES];
+        // SAFETY: the array has at least `LANES` elements; `len` elements are valid, says the caller.
+        unsafe {
+            Self::store(lanes.as_mut_ptr(), vector);
+            for i in 0..len {
+                *to.add(i) = Bf16::of(lanes[i]);
+            }
+        }
+    }
 }
+
+/// The lanes of the widest vector.
+pub(crate) const MAX_LANES: usize = 16;

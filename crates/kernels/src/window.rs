@@ -149,7 +149,7 @@ impl ConvShape {
 
     /// Checks the lengths of an input and an output; returns the number of output pixels. A 1x1 convolution that is one
     /// matrix product takes any number of pixels.
-    pub(crate) fn check_lens(&self, x: &[f32], y: &[f32]) -> usize {
+    pub(crate) fn check_lens<E>(&self, x: &[E], y: &[E]) -> usize {
         let w = &self.window;
         if self.is_pointwise() && w.channels > 0 && w.input_len() > 0 {
             let pixels = x.len() / w.channels;

@@ -1,5 +1,6 @@
 //! What features are found by.
 
+use crate::Precision;
 use crate::data::{DECODER_VERSION, Pipeline};
 use crate::engine::Prefix;
 use std::fmt;
@@ -16,7 +17,11 @@ impl PrefixKey {
     /// The key of a prefix whose images come through `pipeline`.
     pub fn new(prefix: &Prefix, pipeline: &Pipeline) -> Self {
         let mut hasher = blake3::Hasher::new();
-        let set = frostline_kernels::instruction_set();
+        let precision = prefix.precision();
+        let set = match precision {
+            Precision::F32 => frostline_kernels::instruction_set(),
+            Precision::Bf16 => frostline_kernels::bf16_instruction_set(),
+        };
         let version = env!("CARGO_PKG_VERSION");
         let program = prefix.program();
         let mut say = |text: String| {
@@ -24,7 +29,7 @@ impl PrefixKey {
             hasher.update(text.as_bytes());
         };
         let (input, resize, preprocess) = (pipeline.input(), &pipeline.resize, &pipeline.preprocess);
-        say(format!("frostline {version}, features {VERSION}, {set:?}, {DECODER_VERSION}"));
+        say(format!("frostline {version}, features {VERSION}, {precision} by {set}, {DECODER_VERSION}"));
         say(format!("{input:?} {resize:?} {preprocess:?}"));
         say(format!("{:?} {:?} {:?}", program.values, program.inputs, program.outputs));
         for node in &program.nodes {

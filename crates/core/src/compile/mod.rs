@@ -10,11 +10,12 @@ mod partition;
 pub(crate) use fold::batch_norm_affine;
 pub use memory::Memory;
 pub use partition::Partition;
+pub(crate) use partition::split_vectors;
 
 use crate::engine::{Plan, Prefix, Suffix};
 use crate::freeze::Freeze;
 use crate::graph::Model;
-use crate::{Error, Result, Shape, Tensor};
+use crate::{Error, Precision, Result, Shape, Tensor};
 
 /// The values of a frozen program's weights, by [`crate::ops::ParamId`].
 pub type Constants = Vec<Tensor>;
@@ -40,6 +41,18 @@ pub fn compile(
     batch: usize,
     statistics: Statistics,
 ) -> Result<Plan> {
+    compile_in(Precision::F32, model, freeze, inputs, batch, statistics)
+}
+
+/// [`compile`] with the frozen prefix in a precision.
+pub fn compile_in(
+    precision: Precision,
+    model: &Model,
+    freeze: Freeze,
+    inputs: &[Shape],
+    batch: usize,
+    statistics: Statistics,
+) -> Result<Plan> {
     let program = lower::lower(&model.graph, &freeze, inputs)?;
     let Partition { mut prefix, mut suffix, boundary } = partition::partition(&program);
     let mut constants = prefix
@@ -58,7 +71,7 @@ pub fn compile(
     let multiply_adds = [prefix.multiply_adds(), suffix.multiply_adds()];
     Ok(Plan {
         multiply_adds,
-        prefix: Prefix::new(prefix, constants),
+        prefix: Prefix::new(prefix, constants, precision),
         suffix: Suffix::new(suffix, weights, batch, statistics),
         freeze,
         boundary,
@@ -67,7 +80,12 @@ pub fn compile(
 
 /// Compiles a model for prediction: everything is frozen.
 pub fn compile_inference(model: &Model, inputs: &[Shape]) -> Result<Plan> {
-    compile(model, Freeze::everything(&model.graph), inputs, 0, Statistics::Moving)
+    compile_inference_in(Precision::F32, model, inputs)
+}
+
+/// [`compile_inference`] in a precision.
+pub fn compile_inference_in(precision: Precision, model: &Model, inputs: &[Shape]) -> Result<Plan> {
+    compile_in(precision, model, Freeze::everything(&model.graph), inputs, 0, Statistics::Moving)
 }
 
 fn checked(model: &Model, path: &str, shape: &Shape) -> Result<Tensor> {

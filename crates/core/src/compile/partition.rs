@@ -1,6 +1,6 @@
 //! The boundary: which ops are static (frozen with all that is below them), which values leave them.
 
-use crate::ops::{Node, Op, Program, ValueId};
+use crate::ops::{Node, Op, ParamId, Program, ValueId};
 use std::collections::BTreeMap;
 
 /// A program cut at its boundary into two.
@@ -47,14 +47,20 @@ pub(super) fn partition(program: &Program) -> Partition {
         .map(|value| maker(value).map_or("input".to_owned(), |node| program.layers[node.layer].path.clone()))
         .collect();
     Partition {
-        prefix: extract(program, &lower, &program.inputs, &crossing),
-        suffix: extract(program, &upper, &crossing, &program.outputs),
+        prefix: extract(program, &lower, &program.inputs, &crossing).0,
+        suffix: extract(program, &upper, &crossing, &program.outputs).0,
         boundary,
     }
 }
 
-/// The program of the nodes that `outputs` need, with its values and weights numbered anew.
-fn extract(program: &Program, nodes: &[&Node], inputs: &[ValueId], outputs: &[ValueId]) -> Program {
+/// The program of the nodes that `outputs` need, with its values and weights numbered anew, and the old numbers of its
+/// weights.
+fn extract(
+    program: &Program,
+    nodes: &[&Node],
+    inputs: &[ValueId],
+    outputs: &[ValueId],
+) -> (Program, Vec<ParamId>) {
     let mut needed: Vec<bool> = vec![false; program.values.len()];
     outputs.iter().for_each(|value| needed[value.0] = true);
     for node in nodes.iter().rev() {
@@ -65,6 +71,7 @@ fn extract(program: &Program, nodes: &[&Node], inputs: &[ValueId], outputs: &[Va
     let mut part = Program { layers: program.layers.clone(), ..Program::default() };
     let mut values: BTreeMap<ValueId, ValueId> = BTreeMap::new();
     let mut params = BTreeMap::new();
+    let mut old = Vec::new();
     for value in inputs {
         let new = part.value(program.shape(*value).clone());
         values.insert(*value, new);
@@ -75,7 +82,8 @@ fn extract(program: &Program, nodes: &[&Node], inputs: &[ValueId], outputs: &[Va
         for param in &mut node.params {
             *param = *params.entry(*param).or_insert_with(|| {
                 part.params.push(program.params[param.0].clone());
-                crate::ops::ParamId(part.params.len() - 1)
+                old.push(*param);
+                ParamId(old.len() - 1)
             });
         }
         let output = part.value(program.shape(node.output).clone());
@@ -85,5 +93,35 @@ fn extract(program: &Program, nodes: &[&Node], inputs: &[ValueId], outputs: &[Va
         part.nodes.push(node);
     }
     part.outputs = outputs.iter().map(|value| values[value]).collect();
-    part
+    (part, old)
+}
+
+/// Cuts a program in two, whose weights keep their numbers: the lower makes all images, and vectors that images are made
+/// of; the upper makes nothing but vectors, of what the lower gives.
+pub(crate) fn split_vectors(program: &Program) -> [Program; 2] {
+    let is_image = |value: ValueId| program.shape(value).len() == 3;
+    // whether an image is made of a value, however indirectly
+    let mut makes_images = vec![false; program.values.len()];
+    for node in program.nodes.iter().rev() {
+        if is_image(node.output) || makes_images[node.output.0] {
+            node.inputs.iter().for_each(|value| makes_images[value.0] = true);
+        }
+    }
+    let (lower, upper): (Vec<&Node>, Vec<&Node>) =
+        program.nodes.iter().partition(|node| is_image(node.output) || makes_images[node.output.0]);
+    let mut crossing: Vec<ValueId> = Vec::new();
+    for value in upper.iter().flat_map(|node| &node.inputs).chain(&program.outputs) {
+        let is_made_above = upper.iter().any(|node| node.output == *value);
+        if !is_made_above && !crossing.contains(value) {
+            crossing.push(*value);
+        }
+    }
+    let part = |nodes: &[&Node], inputs: &[ValueId], outputs: &[ValueId]| {
+        let (mut part, numbers) = extract(program, nodes, inputs, outputs);
+        let params = part.nodes.iter_mut().flat_map(|node| &mut node.params);
+        params.for_each(|param| *param = numbers[param.0]);
+        part.params.clone_from(&program.params);
+        part
+    };
+    [part(&lower, &program.inputs, &crossing), part(&upper, &crossing, &program.outputs)]
 }

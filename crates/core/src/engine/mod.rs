@@ -1,9 +1,11 @@
 //! Runs a [`Plan`] on the processor's cores.
 
 mod piece;
+mod pool;
 mod prefix;
 mod prepare;
 mod schedule;
+mod section;
 mod steps;
 mod suffix;
 

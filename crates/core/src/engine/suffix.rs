@@ -4,7 +4,7 @@ use super::piece::{Piece, Shared};
 use super::prepare::{Wanted, logits_value, separate_repeated_inputs};
 use super::schedule::{Given, Schedule};
 use crate::compile::Statistics;
-use crate::ops::{Instance, Mode, Op, Program, Role, ValueId};
+use crate::ops::{Instance, Mode, Program, Role, ValueId};
 use rayon::prelude::*;
 use smallvec::SmallVec;
 

@@ -5,11 +5,11 @@ use super::features::Features;
 use super::{
     Caching, ClassReport, Event, LossSetting, Metric, Observer, Outputs, Scores, Source, TargetColumn, Task,
 };
-use crate::compile::compile_inference;
+use crate::compile::compile_inference_in;
 use crate::data::Example;
 use crate::engine::{Plan, Squash};
 use crate::graph::{Body, Graph, Model};
-use crate::{Error, Result};
+use crate::{Error, Precision, Result};
 
 /// Images that are predicted at a time.
 const CHUNK: usize = 64;
@@ -35,6 +35,20 @@ pub fn evaluate(
     metrics: &[Metric],
     observe: Observer<'_>,
 ) -> Result<Evaluation> {
+    evaluate_in(Precision::F32, model, source, examples, part, loss, metrics, observe)
+}
+
+/// [`evaluate`] in a precision.
+pub fn evaluate_in(
+    precision: Precision,
+    model: &Model,
+    source: Source<'_>,
+    examples: &[Example],
+    part: &str,
+    loss: &LossSetting,
+    metrics: &[Metric],
+    observe: Observer<'_>,
+) -> Result<Evaluation> {
     let (task, input) = (Task::of(source.dataset), source.pipeline.input().to_vec());
     let width = output_width(model, &task, source)?;
     task.check_loss(loss.loss, width, model)?;
@@ -42,7 +56,7 @@ pub fn evaluate(
     if let Some(note) = task.order_note(model, source.dataset, width) {
         observe(&Event::Note(&note));
     }
-    let plan = compile_inference(model, &[input])?;
+    let plan = compile_inference_in(precision, model, &[input])?;
     score(plan, model, &Caching::default(), source, examples, part, loss, metrics, observe)
 }
 

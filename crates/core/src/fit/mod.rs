@@ -31,7 +31,7 @@ mod train;
 pub use caching::Caching;
 pub use certificate::{Certificate, Hashes, frozen_hashes};
 pub use class_weights::ClassWeights;
-pub use evaluate::{Evaluation, evaluate, returns};
+pub use evaluate::{Evaluation, evaluate, evaluate_in, returns};
 pub use features::Source;
 pub use gradual::blocks;
 pub use loss::{Loss, LossSetting, Outputs, Targets};

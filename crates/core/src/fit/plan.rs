@@ -4,7 +4,7 @@
 use super::stage_run::StageRun;
 use super::{Caching, Prepared, Setting, Stage, Trainer, silent};
 use crate::Result;
-use crate::compile::{Statistics, compile};
+use crate::compile::{Statistics, compile_in};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -107,7 +107,8 @@ impl Prepared {
         let few = |count: usize| count.min(2 * batch);
         (trainer.train, trainer.val) = (&train[..few(train.len())], &val[..few(val.len())]);
         let shape = self.pipeline.input().to_vec();
-        let mut plan = compile(&self.model, stage.freeze.clone(), &[shape], batch, Statistics::Batch)?;
+        let (precision, freeze) = (setting.precision, stage.freeze.clone());
+        let mut plan = compile_in(precision, &self.model, freeze, &[shape], batch, Statistics::Batch)?;
         let mut run = StageRun::new(&trainer, stage, &mut plan, batch, setting.seed)?;
 
         let clock = Instant::now();

@@ -143,6 +143,7 @@ pub fn prepare(
         views: recipe.views,
         seed,
         caching,
+        precision: recipe.precision,
         ..Setting::new(LossSetting { loss, label_smoothing: recipe.label_smoothing }, from, metric)
     };
     if !dataset.is_regression() {

@@ -5,7 +5,7 @@ use super::{ClassWeights, Loss, Metric, OptimizerKind, Schedule};
 use crate::data::{Augment, Resize};
 use crate::freeze::Unfreeze;
 use crate::graph::Keep;
-use crate::{Error, Result};
+use crate::{Error, Precision, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
@@ -65,6 +65,8 @@ pub struct Recipe {
     pub resize: Option<Resize>,
     /// `auto`, or the name of a preprocessing.
     pub preprocess: String,
+    /// How the frozen part stores numbers.
+    pub precision: Precision,
     /// The stages, in their order.
     pub stage: Vec<StageRecipe>,
     /// Unfreezing block by block after the stages.
@@ -94,6 +96,7 @@ impl Default for Recipe {
             image_size: None,
             resize: None,
             preprocess: "auto".to_owned(),
+            precision: Precision::F32,
             stage: Vec::new(),
             gradual: None,
         }
@@ -282,6 +285,7 @@ mod tests {
             augment = "flip rotate(10)"
             class-weights = "balanced"
             image-size = 160
+            precision = "bf16"
             [[stage]]
             name = "head"
             epochs = 10

@@ -1,6 +1,7 @@
 //! The settings that all stages of a training share.
 
 use super::{Caching, ClassWeights, LossSetting, Metric, OptimizerKind, Outputs, Schedule, Scores};
+use crate::Precision;
 
 /// Everything but the stage's own freeze, epochs and rates.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +34,8 @@ pub struct Setting {
     pub seed: u64,
     /// Where the rows of frozen layers are kept.
     pub caching: Caching,
+    /// How the frozen prefix stores numbers.
+    pub precision: Precision,
 }
 
 impl Setting {
@@ -53,6 +56,7 @@ impl Setting {
             views: 4,
             seed: 0,
             caching: Caching::default(),
+            precision: Precision::F32,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::stage_run::StageRun;
 use super::{Certificate, Event, Observer, Scores, Setting, Source, Watch, frozen_hashes};
-use crate::compile::{Statistics, compile};
+use crate::compile::{Statistics, compile_in};
 use crate::data::Example;
 use crate::engine::Plan;
 use crate::freeze::Freeze;
@@ -119,7 +119,9 @@ impl<'a> Trainer<'a> {
         let before = frozen_hashes(self.model, &stage.freeze);
         let shape = self.source.pipeline.input().to_vec();
         let batch = self.setting.batch.min(self.train.len()).max(1);
-        let mut plan = compile(self.model, stage.freeze.clone(), &[shape], batch, Statistics::Batch)?;
+        let precision = self.setting.precision;
+        let mut plan =
+            compile_in(precision, self.model, stage.freeze.clone(), &[shape], batch, Statistics::Batch)?;
         let trained = plan.suffix().trained().map(|(_, weight, _)| weight.len()).sum();
         if trained == 0 {
             return Err(Error::Setting(format!(

@@ -6,7 +6,7 @@ use super::{
     Certificate, Evaluation, Event, GradualRecipe, Observer, Prepared, Scores, Source, Stage, StageRecipe,
     StageReport, Trainer, frozen_hashes,
 };
-use crate::compile::{Statistics, compile};
+use crate::compile::{Statistics, compile_in};
 use crate::freeze::{Freeze, Unfreeze};
 use crate::{Error, Result, Tensor};
 
@@ -74,7 +74,9 @@ impl Prepared {
             Some(test) => {
                 let (setting, shape) = (&self.setting, self.pipeline.input().to_vec());
                 let last = kept.last().cloned().unwrap_or_default();
-                let plan = compile(&self.model, last, &[shape], setting.batch, Statistics::Moving)?;
+                let precision = setting.precision;
+                let plan =
+                    compile_in(precision, &self.model, last, &[shape], setting.batch, Statistics::Moving)?;
                 let (loss, metrics) = (&setting.loss, setting.metrics());
                 let (model, caching) = (&self.model, &setting.caching);
                 Some(score(plan, model, caching, self.source(), test, "test", loss, &metrics, observe)?)

@@ -1,8 +1,9 @@
 //! `concat`: several values behind each other along one axis.
 
 use super::images::{each_image, image};
-use super::{Backward, Cost, Forward, Instance, OpKind, Reads};
+use super::{Backward, Cost, Forward, Infer, Instance, OpKind, Reads};
 use crate::Shape;
+use frostline_kernels::{Bf16, Element};
 
 /// Attributes: the axis.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,26 +37,54 @@ impl OpKind for Concat {
     }
 
     fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
-        // everything from the axis on is one row, as in a matrix whose columns are joined
-        let columns: Vec<usize> = inputs.iter().map(|shape| shape[self.axis..].iter().product()).collect();
-        let rows = inputs[0][..self.axis].iter().product();
-        Box::new(Bound { rows, total: columns.iter().sum(), columns })
+        Box::new(Bound { joined: Joined::new(inputs, self.axis) })
+    }
+
+    fn bind_bf16(&self, inputs: &[Shape], _: &[Shape], _: &[&[f32]]) -> Option<Box<dyn Infer<Bf16>>> {
+        Some(Box::new(Joined::new(inputs, self.axis)))
     }
 }
 
-struct Bound {
+/// Matrices whose columns are joined: everything from the axis on is one row.
+struct Joined {
     rows: usize,
     columns: Vec<usize>,
     total: usize,
 }
 
-impl Instance for Bound {
-    fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+impl Joined {
+    fn new(inputs: &[Shape], axis: usize) -> Self {
+        let columns: Vec<usize> = inputs.iter().map(|shape| shape[axis..].iter().product()).collect();
+        let rows = inputs[0][..axis].iter().product();
+        Self { rows, total: columns.iter().sum(), columns }
+    }
+
+    fn join<'a, E: Element>(&self, inputs: impl Iterator<Item = &'a [E]>, y: &mut [E]) {
         let mut offset = 0;
-        for (x, columns) in inputs.iter().zip(&self.columns) {
-            frostline_kernels::copy_columns(self.rows, *columns, x, self.total, offset, output);
+        for (x, columns) in inputs.zip(&self.columns) {
+            frostline_kernels::copy_columns(self.rows, *columns, x, self.total, offset, y);
             offset += columns;
         }
+    }
+}
+
+impl Infer<Bf16> for Joined {
+    fn scratch(&self) -> usize {
+        0
+    }
+
+    fn infer(&self, inputs: &[&[Bf16]], _: &[&[f32]], output: &mut [Bf16], _: &mut [f32]) {
+        self.join(inputs.iter().copied(), output);
+    }
+}
+
+struct Bound {
+    joined: Joined,
+}
+
+impl Instance for Bound {
+    fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+        self.joined.join(inputs.iter().copied(), output);
     }
 
     fn reads(&self, _trains: bool) -> Reads {
@@ -63,21 +92,16 @@ impl Instance for Bound {
     }
 
     fn forward(&self, args: Forward<'_>) {
-        let (rows, total, columns) = (self.rows, self.total, &self.columns);
+        let joined = &self.joined;
         each_image(args.batch, args.output, |index, y| {
-            let mut offset = 0;
-            for (x, columns) in args.inputs.iter().zip(columns) {
-                let x = image(x, args.batch, index);
-                frostline_kernels::copy_columns(rows, *columns, x, total, offset, y);
-                offset += columns;
-            }
+            joined.join(args.inputs.iter().map(|x| image(x, args.batch, index)), y);
         });
     }
 
     fn backward(&self, args: Backward<'_, '_>) {
-        let (rows, total, batch) = (self.rows, self.total, args.batch);
+        let (rows, total, batch) = (self.joined.rows, self.joined.total, args.batch);
         let mut offset = 0;
-        for (dx, columns) in args.input_grads.iter_mut().zip(&self.columns) {
+        for (dx, columns) in args.input_grads.iter_mut().zip(&self.joined.columns) {
             if let Some(dx) = dx {
                 each_image(batch, dx.to_add(), |index, dx| {
                     let dy = image(args.output_grad, batch, index);

@@ -2,9 +2,11 @@
 
 use super::images::{each_image, image, image_mut};
 use super::window::window;
-use super::{Backward, Cost, Forward, Instance, Needs, OpKind, Padding, Reads, one_of};
+use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Reads, one_of};
 use crate::Shape;
-use frostline_kernels::{Activation, ConvShape, Epilogue, PackedConv, PackedConvGradient};
+use frostline_kernels::{
+    Activation, Bf16, ConvShape, Epilogue, PackedConv, PackedConvGradient, scratch_floats, scratch_of,
+};
 
 /// Inputs: `x [height, width, channels]`, and with `residual` a value of the output's shape. Weights: kernel
 /// `[kernel_h, kernel_w, channels / groups, out_channels]`, and with `bias` `[out_channels]`.
@@ -71,6 +73,35 @@ impl OpKind for Conv2d {
             .max(gradient.as_ref().map_or(0, PackedConvGradient::scratch_len))
             .max(if batch > 0 { frostline_kernels::conv_backward_weights_scratch_len(&shape) } else { 0 });
         Box::new(Bound { op: self.clone(), scratch, packed, gradient })
+    }
+
+    fn bind_bf16(
+        &self,
+        inputs: &[Shape],
+        params: &[Shape],
+        weights: &[&[f32]],
+    ) -> Option<Box<dyn Infer<Bf16>>> {
+        let packed = PackedConv::new(self.shape(&inputs[0], params).ok()?, weights[0]);
+        Some(Box::new(Halved { op: self.clone(), packed }))
+    }
+}
+
+/// In bf16.
+struct Halved {
+    op: Conv2d,
+    packed: PackedConv<Bf16>,
+}
+
+impl Infer<Bf16> for Halved {
+    fn scratch(&self) -> usize {
+        scratch_floats::<Bf16>(self.packed.scratch_len())
+    }
+
+    fn infer(&self, inputs: &[&[Bf16]], params: &[&[f32]], output: &mut [Bf16], scratch: &mut [f32]) {
+        let bias = self.op.bias.then(|| params[1]);
+        let residual = self.op.residual.then(|| inputs[1]);
+        let epilogue = Epilogue { bias, residual, activation: self.op.activation };
+        self.packed.forward(inputs[0], output, epilogue, scratch_of(scratch));
     }
 }
 

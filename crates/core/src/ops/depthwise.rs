@@ -2,9 +2,9 @@
 
 use super::images::{each_image, image, image_mut};
 use super::window::window;
-use super::{Backward, Cost, Forward, Instance, Needs, OpKind, Padding, Reads, one_of};
+use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Reads, one_of};
 use crate::Shape;
-use frostline_kernels::{Activation, DepthwiseShape, Epilogue};
+use frostline_kernels::{Activation, Bf16, DepthwiseShape, Epilogue, PackedDepthwise};
 
 /// Input: `x [height, width, channels]`; output channel `c · multiplier + m`. Weights: kernel, and with `bias`
 /// `[channels · multiplier]`.
@@ -57,6 +57,33 @@ impl OpKind for Depthwise {
         let shape = self.shape(&inputs[0], params).expect("the shape was checked when the op was pushed");
         let scratch = frostline_kernels::depthwise_scratch_len(&shape);
         Box::new(Bound { op: self.clone(), scratch, shape })
+    }
+
+    fn bind_bf16(
+        &self,
+        inputs: &[Shape],
+        params: &[Shape],
+        weights: &[&[f32]],
+    ) -> Option<Box<dyn Infer<Bf16>>> {
+        let bias = self.bias.then(|| weights[1]);
+        let packed = PackedDepthwise::new(self.shape(&inputs[0], params).ok()?, weights[0], bias);
+        Some(Box::new(Halved { packed, activation: self.activation }))
+    }
+}
+
+/// In bf16.
+struct Halved {
+    packed: PackedDepthwise,
+    activation: Activation,
+}
+
+impl Infer<Bf16> for Halved {
+    fn scratch(&self) -> usize {
+        0
+    }
+
+    fn infer(&self, inputs: &[&[Bf16]], _: &[&[f32]], output: &mut [Bf16], _: &mut [f32]) {
+        self.packed.forward(inputs[0], output, self.activation);
     }
 }
 

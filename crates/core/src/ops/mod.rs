@@ -14,6 +14,7 @@ mod dense;
 mod depthwise;
 mod dropout;
 mod images;
+mod infer;
 mod list;
 mod normalize;
 mod pad;
@@ -34,6 +35,7 @@ pub use conv2d::Conv2d;
 pub use dense::Dense;
 pub use depthwise::Depthwise;
 pub use dropout::Dropout;
+pub use infer::{Infer, Storage};
 pub use list::Op;
 pub use normalize::Normalize;
 pub use pad::{Crop, Pad};
@@ -48,7 +50,7 @@ pub(crate) use window::window;
 pub use program::{LayerInfo, Lowering, Node, Param, ParamId, Program, Role, ValueId};
 
 use crate::Shape;
-use frostline_kernels::Accumulate;
+use frostline_kernels::{Accumulate, Bf16};
 use std::fmt::Debug;
 
 /// Whether an op runs as in training (batch statistics, dropout) or as in prediction.
@@ -206,6 +208,11 @@ pub trait OpKind: Debug {
     /// An instance for images of these shapes, in batches where `batch` is not 0. The shapes have passed
     /// [`OpKind::output_shape`].
     fn bind(&self, inputs: &[Shape], params: &[Shape], batch: usize) -> Box<dyn Instance>;
+
+    /// For prediction on images in bf16, with weights that do not change; none where the op has no kernels for it.
+    fn bind_bf16(&self, _: &[Shape], _: &[Shape], _weights: &[&[f32]]) -> Option<Box<dyn Infer<Bf16>>> {
+        None
+    }
 }
 
 /// An op bound to shapes, with its packed weights and whatever it keeps from forward to backward.

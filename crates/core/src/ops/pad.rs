@@ -1,9 +1,9 @@
 //! `pad` and `crop`: zeros around an image, or its rim taken off.
 
 use super::images::{each_image, image};
-use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
+use super::{Backward, Cost, Forward, Infer, Instance, OpKind, Reads, one_of};
 use crate::Shape;
-use frostline_kernels::Margins;
+use frostline_kernels::{Bf16, Element, Margins};
 
 /// Zeros around an image.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,10 @@ impl OpKind for Pad {
     fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
         bind(&inputs[0], self.margins, Work::Pad)
     }
+
+    fn bind_bf16(&self, inputs: &[Shape], _: &[Shape], _: &[&[f32]]) -> Option<Box<dyn Infer<Bf16>>> {
+        Some(Box::new(Rim::new(&inputs[0], self.margins, Work::Pad)))
+    }
 }
 
 impl OpKind for Crop {
@@ -67,12 +71,14 @@ impl OpKind for Crop {
     fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
         bind(&inputs[0], self.margins, Work::Crop)
     }
+
+    fn bind_bf16(&self, inputs: &[Shape], _: &[Shape], _: &[&[f32]]) -> Option<Box<dyn Infer<Bf16>>> {
+        Some(Box::new(Rim::new(&inputs[0], self.margins, Work::Crop)))
+    }
 }
 
 fn bind(input: &Shape, margins: [[usize; 2]; 2], work: Work) -> Box<dyn Instance> {
-    let [[top, bottom], [left, right]] = margins;
-    let margins = Margins { top, bottom, left, right };
-    Box::new(Bound { work, image: [input[0], input[1], input[2]], margins })
+    Box::new(Bound { rim: Rim::new(input, margins, work) })
 }
 
 #[derive(Clone, Copy)]
@@ -81,20 +87,45 @@ enum Work {
     Crop,
 }
 
-struct Bound {
+struct Rim {
     work: Work,
     /// Height, width and channels of the input.
     image: [usize; 3],
     margins: Margins,
 }
 
-impl Instance for Bound {
-    fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+impl Rim {
+    fn new(input: &Shape, [[top, bottom], [left, right]]: [[usize; 2]; 2], work: Work) -> Self {
+        let margins = Margins { top, bottom, left, right };
+        Self { work, image: [input[0], input[1], input[2]], margins }
+    }
+
+    fn apply<E: Element>(&self, x: &[E], y: &mut [E]) {
         let [height, width, channels] = self.image;
         match self.work {
-            Work::Pad => frostline_kernels::pad(height, width, channels, self.margins, inputs[0], output),
-            Work::Crop => frostline_kernels::crop(height, width, channels, self.margins, inputs[0], output),
+            Work::Pad => frostline_kernels::pad(height, width, channels, self.margins, x, y),
+            Work::Crop => frostline_kernels::crop(height, width, channels, self.margins, x, y),
         }
+    }
+}
+
+impl Infer<Bf16> for Rim {
+    fn scratch(&self) -> usize {
+        0
+    }
+
+    fn infer(&self, inputs: &[&[Bf16]], _: &[&[f32]], output: &mut [Bf16], _: &mut [f32]) {
+        self.apply(inputs[0], output);
+    }
+}
+
+struct Bound {
+    rim: Rim,
+}
+
+impl Instance for Bound {
+    fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+        self.rim.apply(inputs[0], output);
     }
 
     fn reads(&self, _trains: bool) -> Reads {
@@ -109,7 +140,7 @@ impl Instance for Bound {
 
     fn backward(&self, args: Backward<'_, '_>) {
         let ([height, width, channels], margins, work, batch) =
-            (self.image, self.margins, self.work, args.batch);
+            (self.rim.image, self.rim.margins, self.rim.work, args.batch);
         if let Some(dx) = &mut args.input_grads[0] {
             each_image(batch, dx.to_add(), |index, dx| {
                 let dy = image(args.output_grad, batch, index);

@@ -2,9 +2,9 @@
 
 use super::images::{each_image, image};
 use super::window::window;
-use super::{Backward, Cost, Forward, Instance, Needs, OpKind, Padding, Reads, one_of};
+use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Reads, one_of};
 use crate::Shape;
-use frostline_kernels::Window;
+use frostline_kernels::{Bf16, Window};
 
 /// Which number stands for a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,24 @@ impl OpKind for Pool {
         let window = window.expect("the shape was checked when the op was pushed");
         let outputs = window.out_height() * window.out_width() * window.channels;
         bind(self.kind, Area::Window(window), outputs)
+    }
+
+    fn bind_bf16(&self, inputs: &[Shape], _: &[Shape], _: &[&[f32]]) -> Option<Box<dyn Infer<Bf16>>> {
+        let window = window(&inputs[0], self.size, self.strides, [1, 1], self.padding).ok()?;
+        (self.kind == PoolKind::Max).then(|| Box::new(Largest(window)) as _)
+    }
+}
+
+/// The maximum, in bf16.
+struct Largest(Window);
+
+impl Infer<Bf16> for Largest {
+    fn scratch(&self) -> usize {
+        0
+    }
+
+    fn infer(&self, inputs: &[&[Bf16]], _: &[&[f32]], output: &mut [Bf16], _: &mut [f32]) {
+        frostline_kernels::max_pool(&self.0, inputs[0], output);
     }
 }
 

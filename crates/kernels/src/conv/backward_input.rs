@@ -3,6 +3,7 @@
 use super::PackedConv;
 use crate::conv::Epilogue;
 use crate::dispatch::vectorized;
+use crate::element::Stored;
 use crate::matmul::Accumulate;
 use crate::tile::Tiles;
 use crate::window::{ConvShape, Window};
@@ -35,7 +36,7 @@ enum Way {
 impl PackedConvGradient {
     /// Packs `weights`, `[kernel_h, kernel_w, channels / groups, out_channels]`.
     pub fn new(shape: ConvShape, weights: &[f32]) -> Self {
-        Self::with_tiles(shape, weights, Tiles::detected())
+        Self::with_tiles(shape, weights, f32::tiles())
     }
 
     pub(super) fn with_tiles(shape: ConvShape, weights: &[f32], tiles: &'static Tiles) -> Self {

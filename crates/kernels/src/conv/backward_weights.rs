@@ -1,6 +1,7 @@
 //! The gradient of a convolution for its weights.
 
 use super::padded::{Runs, pad_rows, padded_len};
+use crate::element::Stored;
 use crate::tile::{GradientTile, Tiles};
 use crate::window::ConvShape;
 
@@ -10,7 +11,7 @@ const BLOCK_PIXELS: usize = 256;
 
 /// Elements of scratch memory that [`conv_backward_weights`] needs.
 pub fn conv_backward_weights_scratch_len(shape: &ConvShape) -> usize {
-    padded_len(&shape.window)
+    if shape.window.is_padded() { padded_len(&shape.window) } else { 0 }
 }
 
 /// `dw += dL/dw` of one image.
@@ -23,7 +24,7 @@ pub fn conv_backward_weights_scratch_len(shape: &ConvShape) -> usize {
 /// * `dw`: `[kernel_h, kernel_w, channels / groups, out_channels]`
 /// * `scratch`: at least [`conv_backward_weights_scratch_len`] elements of any content
 pub fn conv_backward_weights(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut [f32]) {
-    with_tiles(shape, x, dy, dw, scratch, Tiles::detected());
+    with_tiles(shape, x, dy, dw, scratch, f32::tiles());
 }
 
 pub(super) fn with_tiles(
@@ -50,7 +51,7 @@ pub(super) fn with_tiles(
     };
     let (out_height, out_width) = (window.out_height(), window.out_width());
     if shape.is_pointwise() {
-        let runs = Runs::pointwise(window, 0);
+        let runs = Runs::pointwise(window, 0, 1);
         for first in (0..pixels).step_by(BLOCK_PIXELS) {
             let count = BLOCK_PIXELS.min(pixels - first);
             block(
@@ -64,7 +65,7 @@ pub(super) fn with_tiles(
             );
         }
     } else {
-        let runs = Runs::of(shape);
+        let runs = Runs::of(shape, 1);
         let lines = BLOCK_PIXELS.div_ceil(out_width);
         for first in (0..out_height).step_by(lines) {
             let source = &source[first * window.stride_h * runs.line..];

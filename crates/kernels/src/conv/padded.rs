@@ -1,9 +1,11 @@
 //! The input as the tiles read it: zeros around the image, and runs of contiguous taps.
 
+use crate::element::Element;
 use crate::window::{ConvShape, Window};
 use std::ops::Range;
 
-/// The taps of one output pixel in an image that needs no bounds: `rows` x `columns` runs of `run` contiguous elements.
+/// The taps of one output pixel in an image that needs no bounds: `rows` x `columns` runs of `run` contiguous elements, a
+/// whole number of groups.
 #[derive(Clone, Copy)]
 pub(super) struct Runs {
     pub(super) rows: usize,
@@ -19,7 +21,7 @@ pub(super) struct Runs {
 
 impl Runs {
     /// The taps in the padded image.
-    pub(super) fn of(shape: &ConvShape) -> Self {
+    pub(super) fn of(shape: &ConvShape, group: usize) -> Self {
         let w = &shape.window;
         let line = (w.pad_left + w.width + w.pad_right) * w.channels;
         let common = Self {
@@ -31,18 +33,20 @@ impl Runs {
             pixel_step: w.stride_w * w.channels,
             line,
         };
-        if shape.groups == 1 && w.dilation_w == 1 {
+        let runs = if shape.groups == 1 && w.dilation_w == 1 {
             Self { columns: 1, run: w.kernel_w * w.channels, ..common }
         } else {
             common
-        }
+        };
+        Self { run: runs.run.next_multiple_of(group), ..runs }
     }
 
     /// One run, all channels of the pixel; pixels lie `gap` elements apart.
-    pub(super) fn pointwise(window: &Window, gap: usize) -> Self {
+    pub(super) fn pointwise(window: &Window, gap: usize, group: usize) -> Self {
         let pixel_step = window.channels + gap;
         let line = window.width * pixel_step;
-        Self { rows: 1, row_step: 0, columns: 1, column_step: 0, run: window.channels, pixel_step, line }
+        let run = window.channels.next_multiple_of(group);
+        Self { rows: 1, row_step: 0, columns: 1, column_step: 0, run, pixel_step, line }
     }
 
     /// Elements from the first tap of a pixel to the end of its last.
@@ -52,47 +56,48 @@ impl Runs {
 }
 
 /// Elements between gathered pixels: one cache line, so that they do not all fall into one set of the cache.
-pub(super) const GATHERED_GAP: usize = 16;
+pub(super) const fn gathered_gap<E>() -> usize {
+    64 / size_of::<E>()
+}
 
-/// Copies the input pixels under output pixels `pixels` of a 1x1 window side by side, [`GATHERED_GAP`] elements apart.
+/// Copies the input pixels under output pixels `pixels` of a 1x1 window side by side, [`gathered_gap`] elements of zeros
+/// between them.
 ///
 /// * `x`: `[height, width, channels]`
-/// * `gathered`: `[pixels, channels + GATHERED_GAP]`
-pub(super) fn gather_pixels(window: &Window, x: &[f32], gathered: &mut [f32], pixels: Range<usize>) {
+/// * `gathered`: `[pixels, channels + gap]`
+pub(super) fn gather_pixels<E: Element>(window: &Window, x: &[E], gathered: &mut [E], pixels: Range<usize>) {
     let (channels, out_width) = (window.channels, window.out_width());
-    for (pixel, to) in pixels.zip(gathered.chunks_exact_mut(channels + GATHERED_GAP)) {
+    for (pixel, to) in pixels.zip(gathered.chunks_exact_mut(channels + gathered_gap::<E>())) {
         let (oy, ox) = (pixel / out_width, pixel % out_width);
         let from = (oy * window.stride_h * window.width + ox * window.stride_w) * channels;
-        to[..channels].copy_from_slice(&x[from..from + channels]);
+        let (to, gap) = to.split_at_mut(channels);
+        to.copy_from_slice(&x[from..from + channels]);
+        gap.fill(E::default());
     }
 }
 
-/// Elements of the padded image; none where there is no padding.
+/// Elements of the padded image.
 pub(super) fn padded_len(window: &Window) -> usize {
-    if window.is_padded() {
-        let height = window.pad_top + window.height + window.pad_bottom;
-        height * (window.pad_left + window.width + window.pad_right) * window.channels
-    } else {
-        0
-    }
+    let height = window.pad_top + window.height + window.pad_bottom;
+    height * (window.pad_left + window.width + window.pad_right) * window.channels
 }
 
 /// Writes rows `rows` of the padded image, counted from the top of the padding.
 ///
 /// * `x`: `[height, width, channels]`
 /// * `padded`: `[pad_top + height + pad_bottom, pad_left + width + pad_right, channels]`
-pub(super) fn pad_rows(window: &Window, x: &[f32], padded: &mut [f32], rows: Range<usize>) {
+pub(super) fn pad_rows<E: Element>(window: &Window, x: &[E], padded: &mut [E], rows: Range<usize>) {
     let (left, inner) = (window.pad_left * window.channels, window.width * window.channels);
     let line = left + inner + window.pad_right * window.channels;
     for row in rows {
         let to = &mut padded[row * line..(row + 1) * line];
         match row.checked_sub(window.pad_top).filter(|&y| y < window.height) {
             Some(y) => {
-                to[..left].fill(0.0);
+                to[..left].fill(E::default());
                 to[left..left + inner].copy_from_slice(&x[y * inner..(y + 1) * inner]);
-                to[left + inner..].fill(0.0);
+                to[left + inner..].fill(E::default());
             }
-            None => to.fill(0.0),
+            None => to.fill(E::default()),
         }
     }
 }

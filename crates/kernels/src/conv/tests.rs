@@ -1,6 +1,7 @@
 //! The tiles of every instruction set that this processor can run, against the plain loops.
 
 use super::*;
+use crate::element::{Bf16, Element};
 use crate::reference::{self, assert_close, assert_gradient, dot, noise};
 use crate::window::Window;
 use crate::window::tests::square;
@@ -22,7 +23,7 @@ fn agrees(shape: ConvShape, seed: u64) {
     let mut plain = vec![0.0; shape.output_len()];
     reference::conv(&shape, &x, &weights, &mut plain);
 
-    for tiles in Tiles::all() {
+    for tiles in Tiles::<f32>::all() {
         let packed = PackedConv::with_tiles(shape, &weights, tiles);
         let mut scratch = poison(packed.scratch_len());
         for (bias, residual, activation) in [
@@ -67,6 +68,24 @@ fn agrees(shape: ConvShape, seed: u64) {
     }
 }
 
+/// Bf16: forward with every kind of epilogue, against sums in f64 of the rounded numbers.
+fn bf16_agrees(shape: ConvShape, seed: u64) {
+    let (mut weights, mut x) = (noise(shape.weights_len(), seed), noise(shape.window.input_len(), seed ^ 1));
+    let (bias, mut residual) = (noise(shape.out_channels, seed ^ 2), noise(shape.output_len(), seed ^ 3));
+    let [_, x_stored, residual] = [&mut weights, &mut x, &mut residual].map(|v| reference::stored::<Bf16>(v));
+    let plain = reference::conv64(&shape, &x, &weights);
+    let depth = (shape.window.kernel_h * shape.window.kernel_w * shape.channels_per_group()) as f32;
+    for tiles in Tiles::<Bf16>::all() {
+        let packed = PackedConv::with_tiles(shape, &weights, tiles);
+        let mut scratch = vec![Bf16::of(f32::NAN); packed.scratch_len()];
+        for epilogue in reference::epilogues(&bias, &residual) {
+            let mut y = vec![Bf16::of(f32::NAN); shape.output_len()];
+            packed.forward(&x_stored, &mut y, epilogue, &mut scratch);
+            reference::assert_stored(&y, &plain, &epilogue, depth + 2.0);
+        }
+    }
+}
+
 fn windows() -> impl Strategy<Value = Window> {
     let size = (1usize..20, 1usize..34, 1usize..9);
     let kernel = (1usize..5, 1usize..5, 1usize..4, 1usize..4, 1usize..3, 1usize..3);
@@ -97,7 +116,9 @@ fn windows() -> impl Strategy<Value = Window> {
 proptest! {
     #[test]
     fn any_window_agrees_with_the_plain_loops(window in windows(), out_channels in 1usize..40, seed in any::<u64>()) {
-        agrees(ConvShape { window, out_channels, groups: 1 }, seed);
+        let shape = ConvShape { window, out_channels, groups: 1 };
+        agrees(shape, seed);
+        bf16_agrees(shape, seed);
     }
 
     #[test]
@@ -105,28 +126,36 @@ proptest! {
         window in windows(), groups in 1usize..5, out_per_group in 1usize..20, seed in any::<u64>(),
     ) {
         let window = Window { channels: window.channels * groups, ..window };
-        agrees(ConvShape { window, out_channels: out_per_group * groups, groups }, seed);
+        let shape = ConvShape { window, out_channels: out_per_group * groups, groups };
+        agrees(shape, seed);
+        bf16_agrees(shape, seed);
     }
 
     #[test]
     fn pointwise_agrees_with_the_plain_loops(
         size in 1usize..18, channels in 1usize..70, out_channels in 1usize..140, seed in any::<u64>(),
     ) {
-        agrees(ConvShape { window: square(size, channels, 1, 1, 1), out_channels, groups: 1 }, seed);
+        let shape = ConvShape { window: square(size, channels, 1, 1, 1), out_channels, groups: 1 };
+        agrees(shape, seed);
+        bf16_agrees(shape, seed);
     }
 }
 
 #[test]
 fn images_of_several_blocks_agree_with_the_plain_loops() {
     for window in [square(60, 40, 1, 1, 1), square(57, 24, 3, 1, 1), square(75, 16, 3, 2, 1)] {
-        agrees(ConvShape { window: window.with_same_padding(), out_channels: 40, groups: 1 }, 9);
+        let shape = ConvShape { window: window.with_same_padding(), out_channels: 40, groups: 1 };
+        agrees(shape, 9);
+        bf16_agrees(shape, 9);
     }
 }
 
 #[test]
 fn gathered_pixels_agree_with_the_plain_loops() {
     for (size, channels, stride) in [(5, 1024, 1), (20, 16, 2), (9, 1024, 3), (70, 24, 2)] {
-        agrees(ConvShape { window: square(size, channels, 1, stride, 1), out_channels: 40, groups: 1 }, 10);
+        let shape = ConvShape { window: square(size, channels, 1, stride, 1), out_channels: 40, groups: 1 };
+        agrees(shape, 10);
+        bf16_agrees(shape, 10);
     }
 }
 
@@ -153,7 +182,7 @@ fn other_weights_take_the_place_of_the_first() {
 #[test]
 fn nan_passes_through_the_bounds() {
     let shape = ConvShape { window: square(1, 1, 1, 1, 1), out_channels: 3, groups: 1 };
-    for tiles in Tiles::all() {
+    for tiles in Tiles::<f32>::all() {
         let mut y = [0.0; 3];
         let epilogue = Epilogue { activation: Activation::relu6(), ..Epilogue::default() };
         PackedConv::with_tiles(shape, &[1.0; 3], tiles).forward(&[f32::NAN], &mut y, epilogue, &mut []);

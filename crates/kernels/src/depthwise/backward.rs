@@ -3,6 +3,7 @@
 use super::DepthwiseShape;
 use super::tile::{Line, Lines};
 use crate::dispatch::vectorized;
+use crate::element::Stored;
 use crate::matmul::Accumulate;
 use crate::window::Window;
 use std::ops::Range;
@@ -15,7 +16,7 @@ pub fn depthwise_backward_input(
     dx: &mut [f32],
     accumulate: Accumulate,
 ) {
-    backward_input_on(Lines::detected(), shape, weights, dy, dx, accumulate);
+    backward_input_on(f32::lines(), shape, weights, dy, dx, accumulate);
 }
 
 /// With stride 1 the gradient is the depthwise convolution of `dy` with the window turned by 180°.
@@ -42,6 +43,7 @@ pub(super) fn backward_input_on(
                 residual: None,
                 add: accumulate == Accumulate::Add,
                 bounds: (f32::NEG_INFINITY, f32::INFINITY),
+                pairs: None,
             };
             line.run(tile, dx);
         }
@@ -182,7 +184,7 @@ vectorized! {
 
 /// `dw += dL/dw` of one image; shapes as in [`super::depthwise`].
 pub fn depthwise_backward_weights(shape: &DepthwiseShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    backward_weights_on(Lines::detected(), shape, x, dy, dw);
+    backward_weights_on(f32::lines(), shape, x, dy, dw);
 }
 
 pub(super) fn backward_weights_on(

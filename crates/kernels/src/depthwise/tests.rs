@@ -2,6 +2,7 @@
 
 use super::backward::{backward_input_on, backward_weights_on};
 use super::*;
+use crate::element::Bf16;
 use crate::matmul::Accumulate;
 use crate::reference::{self, assert_close, assert_gradient, dot, noise};
 use crate::window::tests::square;
@@ -14,7 +15,7 @@ fn agrees(shape: DepthwiseShape, seed: u64) {
     let terms = (shape.window.kernel_h * shape.window.kernel_w * shape.multiplier) as f32;
     let mut plain = vec![0.0; shape.output_len()];
     reference::depthwise(&shape, &x, &weights, &mut plain);
-    for lines in Lines::all() {
+    for lines in Lines::<f32>::all() {
         for (bias, residual, activation) in [
             (None, None, Activation::Linear),
             (Some(&bias), None, Activation::relu6()),
@@ -40,12 +41,39 @@ fn agrees(shape: DepthwiseShape, seed: u64) {
         backward_input_on(lines, &shape, &weights, &dy, &mut dx, Accumulate::Add);
         assert_close(&dx, &expected, terms);
     }
-    for lines in Lines::all() {
+    for lines in Lines::<f32>::all() {
         let start = noise(weights.len(), seed ^ 6);
         let (mut dw, mut expected) = (start.clone(), start);
         reference::depthwise_backward_weights(&shape, &x, &dy, &mut expected);
         backward_weights_on(lines, &shape, &x, &dy, &mut dw);
         assert_close(&dw, &expected, shape.window.out_pixels() as f32);
+    }
+}
+
+/// Bf16: forward with every kind of epilogue, against sums in f64 of the rounded numbers.
+fn bf16_agrees(shape: DepthwiseShape, seed: u64) {
+    let weights = noise(shape.weights_len(), seed);
+    let mut x = noise(shape.window.input_len(), seed ^ 2);
+    let (bias, mut residual) = (noise(shape.out_channels(), seed ^ 1), noise(shape.output_len(), seed ^ 3));
+    let [x_stored, residual] = [&mut x, &mut residual].map(|v| reference::stored::<Bf16>(v));
+    let plain = reference::depthwise64(&shape, &x, &weights);
+    let terms = (shape.window.kernel_h * shape.window.kernel_w) as f32;
+    for lines in Lines::<Bf16>::all() {
+        for epilogue in reference::epilogues(&bias, &residual) {
+            let mut y = vec![Bf16::of(f32::NAN); shape.output_len()];
+            forward_on(lines, &shape, &x_stored, &weights, &mut y, epilogue);
+            reference::assert_stored(&y, &plain, &epilogue, terms + 2.0);
+        }
+    }
+    // Packed, weights are rounded too.
+    let mut weights = weights;
+    reference::stored::<Bf16>(&mut weights);
+    let plain = reference::depthwise64(&shape, &x, &weights);
+    for epilogue in reference::epilogues(&bias, &residual) {
+        let packed = PackedDepthwise::new(shape, &weights, epilogue.bias);
+        let mut y = vec![Bf16::of(f32::NAN); shape.output_len()];
+        packed.forward(&x_stored, &mut y, epilogue.activation);
+        reference::assert_stored(&y, &plain, &Epilogue { residual: None, ..epilogue }, terms + 2.0);
     }
 }
 
@@ -62,7 +90,9 @@ proptest! {
             pad_right: pad.3,
         };
         prop_assume!(window.out_pixels() > 0);
-        agrees(DepthwiseShape { window, multiplier }, seed);
+        let shape = DepthwiseShape { window, multiplier };
+        agrees(shape, seed);
+        bf16_agrees(shape, seed);
     }
 
     #[test]
@@ -71,7 +101,9 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let window = Window { width, height, ..square(1, channels, 2 * kernel + 1, stride, 1) };
-        agrees(DepthwiseShape { window: window.with_same_padding(), multiplier: 1 }, seed);
+        let shape = DepthwiseShape { window: window.with_same_padding(), multiplier: 1 };
+        agrees(shape, seed);
+        bf16_agrees(shape, seed);
     }
 }
 

@@ -1,6 +1,7 @@
 //! AVX2 with fused multiply-add: 16 registers of 8 lanes.
 
 use super::Simd;
+use crate::element::Bf16;
 use std::arch::x86_64::*;
 
 /// Vectors of 8 lanes.
@@ -55,5 +56,13 @@ impl Simd for Avx2 {
     unsafe fn clamp(x: __m256, low: __m256, high: __m256) -> __m256 {
         // Of a pair with NaN the instruction gives its second operand.
         unsafe { _mm256_min_ps(high, _mm256_max_ps(low, x)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const Bf16) -> __m256 {
+        unsafe {
+            let halves = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(halves))
+        }
     }
 }
