@@ -32,7 +32,7 @@ fn short() -> Recipe {
 }
 
 fn refused(prepared: frostline::Result<Prepared>, word: &str) {
-    let error = prepared.err().expect(word).to_string();
+    let error = prepared.expect_err(word).to_string();
     assert!(error.contains(word) && error.contains("\nhelp: "), "{error}");
 }
 
