@@ -52,6 +52,19 @@ fn wrong_arguments_end_with_status_two() {
 }
 
 #[test]
+fn a_file_that_is_not_there_or_cannot_be_written_comes_with_help() {
+    let folder = Folder::new();
+    let (model, data, run) = (demo_model(), demo_data(), folder.text("run"));
+    let missing = folder.text("nope.h5");
+    fails(&["inspect", &missing], &["nope.h5", "check the path"]);
+    fails(&["train", &model, &data, "-o", &run, "--recipe", &missing], &["nope.h5", "check the path"]);
+    let out = folder.text("out.keras");
+    fails(&["convert", &model, "--weights", &missing, "-o", &out], &["nope.h5", "check the path"]);
+    let ran = fails(&["convert", &model, "-o", &folder.text("nope/a.keras")], &["a.keras", "folder"]);
+    assert!(!ran.stderr.contains(".frostline-"), "{}", ran.stderr);
+}
+
+#[test]
 fn settings_that_contradict_each_other_or_make_no_sense_are_said() {
     let folder = Folder::new();
     let (model, data, run) = (demo_model(), demo_data(), folder.text("run"));
