@@ -79,8 +79,8 @@ fn settings_that_contradict_each_other_or_make_no_sense_are_said() {
         (&["--val", "1.5"], &["`1.5`", "--val 0.2"]),
         (&["--val", "0", "--gradual"], &["--val 0.2"]),
         (&["--head", "keep", "--keep", "3"], &["--head keep"]),
-        (&["--keep", "99"], &["has 10 layers"]),
-        (&["--keep", "-10"], &["has 10 layers"]),
+        (&["--keep", "99"], &["cannot keep 99:", "has 10 layers"]),
+        (&["--keep", "-10"], &["cannot keep -10:", "has 10 layers"]),
         (&["--image-size", "64"], &["28"]),
         (&["--recipe", "nowhere.toml"], &["nowhere.toml"]),
     ] {
