@@ -60,6 +60,14 @@ fn predict_array(model: &Model, path: &Path, answers: &mut Answers<'_>) -> Resul
     }
     let images = inputs.first().and_then(|input| input.shape.first()).copied().unwrap_or(0);
     if inputs.len() != wanted || images == 0 || inputs.iter().any(|input| input.shape[0] != images) {
+        let dataset = ["x_test", "x_train"].into_iter().find(|name| arrays.contains_key(*name));
+        if let Some(name) = dataset {
+            return Err(format!(
+                "`{}` holds the data of a training, not one batch\nhelp: save `{name}` alone, in the layout and range of the model's input; `frostline evaluate` takes the file as it is",
+                path.display()
+            )
+            .into());
+        }
         return Err(format!(
             "`{}` does not hold {wanted} batches of one length\nhelp: name the model's inputs `input_0`, `input_1`, … (one input may have any name)",
             path.display()

@@ -65,6 +65,11 @@ fn a_file_that_is_not_there_or_cannot_be_written_comes_with_help() {
 }
 
 #[test]
+fn the_data_of_a_training_is_told_from_a_batch() {
+    fails(&["predict", &demo_model(), &demo_data()], &["`x_test`", "frostline evaluate"]);
+}
+
+#[test]
 fn settings_that_contradict_each_other_or_make_no_sense_are_said() {
     let folder = Folder::new();
     let (model, data, run) = (demo_model(), demo_data(), folder.text("run"));

@@ -125,3 +125,11 @@ fn images_of_another_size_are_resized_and_the_kernel_is_saved() {
         (&"pil-bilinear".into(), &serde_json::json!(["dark", "light"]))
     );
 }
+
+#[test]
+fn an_array_that_is_missing_is_told_with_those_that_are_there() {
+    let folder = Folder::new();
+    let arrays = [("x_train.npy".to_owned(), floats(&[2, 11], &[0.5; 22]))];
+    pack(&folder.path("data.npz"), &arrays);
+    nothing_trains(&folder, &folder.text("data.npz"), &["`y_train`", "(it has: x_train)"]);
+}
