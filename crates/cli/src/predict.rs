@@ -19,6 +19,15 @@ const CHUNK: usize = 64;
 const SHOWN: usize = 3;
 
 pub(crate) fn run(command: &Predict, console: &Console) -> Result<(), Failure> {
+    if let Some(path) = &command.output
+        && !path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"))
+    {
+        return Err(format!(
+            "`{}`: raw outputs are written as .npz\nhelp: end the name in `.npz`",
+            path.display()
+        )
+        .into());
+    }
     let (model, _) = load(&command.model, console)?;
     let is_array = |path: &PathBuf| {
         path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy") || e.eq_ignore_ascii_case("npz"))

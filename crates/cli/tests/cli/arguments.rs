@@ -65,6 +65,14 @@ fn a_file_that_is_not_there_or_cannot_be_written_comes_with_help() {
 }
 
 #[test]
+fn predictions_are_not_written_under_another_ending() {
+    let folder = Folder::new();
+    let out = folder.text("out.txt");
+    fails(&["predict", &demo_model(), &demo_data(), "-o", &out], &["out.txt", "`.npz`"]);
+    assert!(!folder.path("out.txt").exists());
+}
+
+#[test]
 fn the_data_of_a_training_is_told_from_a_batch() {
     fails(&["predict", &demo_model(), &demo_data()], &["`x_test`", "frostline evaluate"]);
 }
