@@ -81,6 +81,15 @@ def squeeze_excite():
     return function(build)
 
 
+def operations():
+    def build(x):
+        x = L.Conv2D(4, 3, name="conv")(x)
+        x = x * (keras.ops.minimum(x, L.ReLU(6.0)(x + 3.0)) * 0.16666667)
+        return (1.0 - L.GlobalAveragePooling2D()(x)) / 4.0 - 0.5
+
+    return function(build)
+
+
 def unet():
     def build(x):
         x = L.Cropping2D(((1, 0), (1, 0)))(x)
@@ -158,6 +167,7 @@ CASES = {
     "dropout": lambda: chain(L.Dropout(0.4), L.SpatialDropout2D(0.3), L.Conv2D(2, 3)),
     "add": lambda: function(lambda a: L.Add()([L.Conv2D(5, 1)(a), a, a])),
     "multiply": squeeze_excite,
+    "operations": operations,
     "other_merges": lambda: function(
         lambda a, b: L.Average()([L.Maximum()([a, b]), L.Minimum()([a, L.Conv2D(5, 1)(b)]), L.Subtract()([a, b])]),
         IMAGE,
@@ -285,6 +295,20 @@ def main():
                   L.Dense(3, name="dense"))
     model.save(bad / "lambda.keras")
     model.save(bad / "lambda.h5")
+    odd = {
+        "axis_1": lambda x: L.BatchNormalization(axis=1, name="odd")(x),
+        "concatenate_0": lambda x: L.Concatenate(axis=0, name="odd")([x, x]),
+        "maximum_number": lambda x: keras.ops.maximum(x, 0.5),
+    }
+    for name, make in odd.items():
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(1)
+
+        def build(x, make=make):
+            x = make(L.Conv2D(3, 1, name="conv")(x))
+            return L.Dense(2, name="dense")(L.GlobalAveragePooling2D(name="pool")(x))
+
+        function(build).save(bad / f"{name}.keras")
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ pub(crate) struct Training {
     #[command(flatten)]
     pub(crate) storage: Storage,
     /// Validation: a share of the training images, stratified; 0 for none; or a folder [default: val/, else 0.2].
-    #[arg(long, value_name = "V")]
+    #[arg(long, value_name = "V", value_parser = validation)]
     pub(crate) val: Option<String>,
     /// Compute the frozen layers again in every epoch; the result is the same bit for bit.
     #[arg(long)]
@@ -131,7 +131,7 @@ pub(crate) struct Training {
 /// What a recipe says, flag by flag.
 #[derive(Args)]
 pub(crate) struct Reuse {
-    /// Stages and settings in TOML, instead of the flags of this group.
+    /// Stages and settings in TOML, or the run.json of a run, instead of the flags of this group.
     #[arg(long, value_name = "FILE", exclusive = false)]
     pub(crate) recipe: Option<PathBuf>,
     /// Layers to keep: a layer path, N lowest, or -N for all but the N highest [default: all but the output layer].
@@ -158,16 +158,16 @@ pub(crate) struct Reuse {
     #[arg(long, conflicts_with_all = ["recipe", "freeze", "unfreeze"])]
     pub(crate) gradual: bool,
     /// Epochs with the backbone frozen.
-    #[arg(long, value_name = "E", default_value_t = 10, conflicts_with = "recipe")]
+    #[arg(long, value_name = "E", default_value_t = 10, value_parser = count, conflicts_with = "recipe")]
     pub(crate) epochs: usize,
     /// Epochs with the layers of --unfreeze or --gradual trained.
     #[arg(long, value_name = "F", default_value_t = 5, conflicts_with = "recipe")]
     pub(crate) fine_tune_epochs: usize,
     /// The head's learning rate; a tenth of it once reused layers train.
-    #[arg(long, value_name = "X", default_value_t = 1e-3, conflicts_with = "recipe")]
+    #[arg(long, value_name = "X", default_value_t = 1e-3, value_parser = positive, conflicts_with = "recipe")]
     pub(crate) lr: f32,
     /// The rate of reused layers as a share of the head's [default: 0.1; 1 with --freeze or --weights reinit].
-    #[arg(long, value_name = "F", conflicts_with = "recipe")]
+    #[arg(long, value_name = "F", value_parser = not_negative, conflicts_with = "recipe")]
     pub(crate) backbone_lr_factor: Option<f32>,
     /// sgd, rmsprop, adam, adamw, with settings as in sgd(momentum=0.9,nesterov=true).
     #[arg(long, value_name = "NAME", default_value = "adam", conflicts_with = "recipe")]
@@ -182,19 +182,19 @@ pub(crate) struct Reuse {
     #[arg(long, value_name = "NAME", default_value = "constant", conflicts_with = "recipe")]
     pub(crate) schedule: Schedule,
     /// Decoupled weight decay, on every trained weight.
-    #[arg(long, value_name = "D", default_value_t = 0.0, conflicts_with = "recipe")]
+    #[arg(long, value_name = "D", default_value_t = 0.0, value_parser = not_negative, conflicts_with = "recipe")]
     pub(crate) weight_decay: f32,
     /// How far targets are drawn to the even distribution, from 0 to below 1.
-    #[arg(long, value_name = "S", default_value_t = 0.0, conflicts_with = "recipe")]
+    #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = below_one, conflicts_with = "recipe")]
     pub(crate) label_smoothing: f32,
     /// `balanced`, or weights by class as 0=1.0,1=2.5.
     #[arg(long, value_name = "W", conflicts_with = "recipe")]
     pub(crate) class_weights: Option<ClassWeights>,
     /// The largest norm of all gradients together.
-    #[arg(long, value_name = "N", conflicts_with = "recipe")]
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "recipe")]
     pub(crate) clip_norm: Option<f32>,
     /// Images a step.
-    #[arg(long, value_name = "B", default_value_t = 32, conflicts_with = "recipe")]
+    #[arg(long, value_name = "B", default_value_t = 32, value_parser = count, conflicts_with = "recipe")]
     pub(crate) batch: usize,
     /// Take the images in their order.
     #[arg(long, conflicts_with = "recipe")]
@@ -207,7 +207,7 @@ pub(crate) struct Reuse {
     #[arg(long, value_name = "SPEC", default_value = "none", conflicts_with = "recipe")]
     pub(crate) augment: Augment,
     /// Views of an image; epochs take them in turn.
-    #[arg(long, value_name = "K", default_value_t = 4, conflicts_with = "recipe")]
+    #[arg(long, value_name = "K", default_value_t = 4, value_parser = count, conflicts_with = "recipe")]
     pub(crate) views: usize,
     /// `copy`: pretrained weights; `reinit`: the architecture alone, trained from scratch.
     #[arg(long, value_name = "W", default_value = "copy", value_parser = ["copy", "reinit"], conflicts_with = "recipe")]
@@ -345,6 +345,38 @@ fn preprocess(name: &str) -> Result<String, String> {
     match name {
         "auto" => Ok(name.to_owned()),
         name => name.parse::<Preprocess>().map(|p| p.to_string()).map_err(|error| error.to_string()),
+    }
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number: &usize| *number > 0);
+    number.ok_or_else(|| "give a whole number from 1".to_owned())
+}
+
+fn number(text: &str, fits: impl Fn(f32) -> bool, expected: &str) -> Result<f32, String> {
+    let number = text.parse().ok().filter(|number: &f32| number.is_finite() && fits(*number));
+    number.ok_or_else(|| format!("give {expected}"))
+}
+
+fn positive(text: &str) -> Result<f32, String> {
+    number(text, |number| number > 0.0, "a number above 0")
+}
+
+fn not_negative(text: &str) -> Result<f32, String> {
+    number(text, |number| number >= 0.0, "a number from 0")
+}
+
+fn below_one(text: &str) -> Result<f32, String> {
+    number(text, |number| (0.0..1.0).contains(&number), "a number from 0 to below 1")
+}
+
+/// A share, or a folder.
+fn validation(text: &str) -> Result<String, String> {
+    match text.parse::<f64>() {
+        Ok(share) if !(0.0..1.0).contains(&share) => {
+            Err("give a share from 0 to below 1, e.g. --val 0.2, or a folder".to_owned())
+        }
+        _ => Ok(text.to_owned()),
     }
 }
 

@@ -19,6 +19,15 @@ const CHUNK: usize = 64;
 const SHOWN: usize = 3;
 
 pub(crate) fn run(command: &Predict, console: &Console) -> Result<(), Failure> {
+    if let Some(path) = &command.output
+        && !path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"))
+    {
+        return Err(format!(
+            "`{}`: raw outputs are written as .npz\nhelp: end the name in `.npz`",
+            path.display()
+        )
+        .into());
+    }
     let (model, _) = load(&command.model, console)?;
     let is_array = |path: &PathBuf| {
         path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy") || e.eq_ignore_ascii_case("npz"))
@@ -60,6 +69,14 @@ fn predict_array(model: &Model, path: &Path, answers: &mut Answers<'_>) -> Resul
     }
     let images = inputs.first().and_then(|input| input.shape.first()).copied().unwrap_or(0);
     if inputs.len() != wanted || images == 0 || inputs.iter().any(|input| input.shape[0] != images) {
+        let dataset = ["x_test", "x_train"].into_iter().find(|name| arrays.contains_key(*name));
+        if let Some(name) = dataset {
+            return Err(format!(
+                "`{}` holds the data of a training, not one batch\nhelp: save `{name}` alone, in the layout and range of the model's input; `frostline evaluate` takes the file as it is",
+                path.display()
+            )
+            .into());
+        }
         return Err(format!(
             "`{}` does not hold {wanted} batches of one length\nhelp: name the model's inputs `input_0`, `input_1`, … (one input may have any name)",
             path.display()

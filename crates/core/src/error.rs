@@ -10,7 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file could not be read or written.
-    #[error("`{}`: {source}", path.display())]
+    #[error("`{}`: {}", path.display(), io_words(source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -66,6 +66,22 @@ pub enum Error {
     /// Settings of a training that contradict each other or the model.
     #[error("{0}")]
     Setting(String),
+}
+
+/// What the system said, without the name of a temporary file, and what can be done.
+fn io_words(error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    let help = match error.kind() {
+        ErrorKind::NotFound => "check the path; the folder of a file that is written must be there",
+        ErrorKind::PermissionDenied => "permission is missing: give another path, or change its permissions",
+        ErrorKind::IsADirectory => "that is a folder: give a file",
+        ErrorKind::NotADirectory => "a part of the path is a file: check the path",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "the disk is full: make room on it",
+        _ => "check the path and the disk",
+    };
+    let said = error.to_string();
+    let said = said.split(" at path ").next().unwrap_or_default();
+    format!("{said}\nhelp: {help}")
 }
 
 impl Error {

@@ -54,23 +54,64 @@ fn wrong_arguments_end_with_status_two() {
 }
 
 #[test]
+fn a_value_out_of_range_is_an_argument_that_is_wrong() {
+    let folder = Folder::new();
+    let (model, data, run) = (demo_model(), demo_data(), folder.text("run"));
+    for (flag, words) in [
+        ("--lr=0", "a number above 0"),
+        ("--lr=-1", "a number above 0"),
+        ("--lr=nan", "a number above 0"),
+        ("--label-smoothing=1", "from 0 to below 1"),
+        ("--weight-decay=-1", "a number from 0"),
+        ("--batch=0", "a whole number from 1"),
+        ("--views=0", "a whole number from 1"),
+        ("--clip-norm=0", "a number above 0"),
+        ("--epochs=0", "a whole number from 1"),
+        ("--val=1.5", "--val 0.2"),
+    ] {
+        let ran = frostline(&["train", &model, &data, "-o", &run, flag]);
+        assert_eq!((ran.status, &*ran.stdout), (Some(2), ""), "{flag}: {}", ran.stderr);
+        assert!(ran.stderr.lines().next().is_some_and(|line| line.contains(words)), "{flag}: {}", ran.stderr);
+    }
+    assert!(!folder.path("run").exists());
+}
+
+#[test]
+fn a_file_that_is_not_there_or_cannot_be_written_comes_with_help() {
+    let folder = Folder::new();
+    let (model, data, run) = (demo_model(), demo_data(), folder.text("run"));
+    let missing = folder.text("nope.h5");
+    fails(&["inspect", &missing], &["nope.h5", "check the path"]);
+    fails(&["train", &model, &data, "-o", &run, "--recipe", &missing], &["nope.h5", "check the path"]);
+    let out = folder.text("out.keras");
+    fails(&["convert", &model, "--weights", &missing, "-o", &out], &["nope.h5", "check the path"]);
+    let ran = fails(&["convert", &model, "-o", &folder.text("nope/a.keras")], &["a.keras", "folder"]);
+    assert!(!ran.stderr.contains(".frostline-"), "{}", ran.stderr);
+}
+
+#[test]
+fn predictions_are_not_written_under_another_ending() {
+    let folder = Folder::new();
+    let out = folder.text("out.txt");
+    fails(&["predict", &demo_model(), &demo_data(), "-o", &out], &["out.txt", "`.npz`"]);
+    assert!(!folder.path("out.txt").exists());
+}
+
+#[test]
+fn the_data_of_a_training_is_told_from_a_batch() {
+    fails(&["predict", &demo_model(), &demo_data()], &["`x_test`", "frostline evaluate"]);
+}
+
+#[test]
 fn settings_that_contradict_each_other_or_make_no_sense_are_said() {
     let folder = Folder::new();
     let (model, data, run) = (demo_model(), demo_data(), folder.text("run"));
     for (flags, words) in [
-        (&["--epochs", "0"][..], &["trains for no epoch"][..]),
-        (&["--batch", "0"], &["batch of 0"]),
-        (&["--lr=-1"], &["learning rate of -1"]),
-        (&["--lr=nan"], &["learning rate of NaN"]),
-        (&["--label-smoothing", "1"], &["label smoothing 1"]),
-        (&["--clip-norm", "0"], &["clip norm"]),
-        (&["--views", "0"], &["0 views"]),
+        (&["--val", "0", "--gradual"][..], &["--val 0.2"][..]),
         (&["--class-weights", "9=3"], &["`9` is no class", "`Sandal`"]),
-        (&["--val", "1.5"], &["`1.5`", "--val 0.2"]),
-        (&["--val", "0", "--gradual"], &["--val 0.2"]),
         (&["--head", "keep", "--keep", "3"], &["--head keep"]),
-        (&["--keep", "99"], &["has 10 layers"]),
-        (&["--keep", "-10"], &["has 10 layers"]),
+        (&["--keep", "99"], &["cannot keep 99:", "has 10 layers"]),
+        (&["--keep", "-10"], &["cannot keep -10:", "has 10 layers"]),
         (&["--image-size", "64"], &["28"]),
         (&["--recipe", "nowhere.toml"], &["nowhere.toml"]),
     ] {

@@ -147,3 +147,11 @@ fn a_list_of_numbers_is_no_test_of_a_classifier_and_a_slip_in_it_is_named() {
     let record = json(&["train", &demo_model(), &numbers, "-o", &run, "--epochs", "1", "--val", "0"]);
     assert!(record["train"]["mse"].is_number() && record["train"].get("accuracy").is_none(), "{record}");
 }
+
+#[test]
+fn an_array_that_is_missing_is_told_with_those_that_are_there() {
+    let folder = Folder::new();
+    let arrays = [("x_train.npy".to_owned(), floats(&[2, 11], &[0.5; 22]))];
+    pack(&folder.path("data.npz"), &arrays);
+    nothing_trains(&folder, &folder.text("data.npz"), &["`y_train`", "(it has: x_train)"]);
+}

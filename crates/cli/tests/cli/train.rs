@@ -223,3 +223,21 @@ fn another_models_inputs_are_refused_with_both_shapes() {
     assert_eq!(ran.status, Some(1), "{}", ran.stderr);
     assert!(ran.stderr.contains("784") && ran.stderr.contains("[11]"), "{}", ran.stderr);
 }
+
+#[test]
+fn the_recipe_of_the_readme_and_that_of_a_run_can_be_used() {
+    let folder = Folder::new();
+    let readme = std::fs::read_to_string(crate::run::repository("README.md")).expect("the README");
+    let block = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a recipe");
+    std::fs::write(folder.path("recipe.toml"), block).expect("written");
+    let (model, data) = (demo_model(), demo_data());
+    let train = |run: &str, recipe: &str| {
+        let (run, recipe) = (folder.text(run), folder.text(recipe));
+        json(&["train", &model, &data, "-o", &run, "--recipe", &recipe])
+    };
+    let first = train("first", "recipe.toml");
+    assert_eq!(first["recipe"]["stage"][1]["lr"], value!(0.0001));
+    assert_eq!(first["recipe"]["stage"][1]["unfreeze"], value!("2"));
+    let again = train("again", "first/run.json");
+    assert_eq!((&first["recipe"], &first["val"]), (&again["recipe"], &again["val"]));
+}

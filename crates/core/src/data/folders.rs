@@ -15,8 +15,16 @@ const PICTURES: [&str; 13] =
 pub(super) fn read(source: &Path) -> Result<Dataset, DataError> {
     let mut dataset = Dataset { source: source.to_path_buf(), class_names_known: true, ..Dataset::default() };
     let top = entries(source)?;
-    let splits: Vec<(Split, &PathBuf)> =
-        top.folders.iter().filter_map(|path| Some((Split::from_user(&name(path))?, path))).collect();
+    let has_classes = top.folders.iter().any(|path| Split::from_user(&name(path)).is_none());
+    let mut splits: Vec<(Split, &PathBuf)> = Vec::new();
+    for path in &top.folders {
+        // beside classes, a folder `train` of photos is a class too: pictures of trains
+        if let Some(split) = Split::from_user(&name(path))
+            && !(has_classes && holds_pictures_alone(path)?)
+        {
+            splits.push((split, path));
+        }
+    }
     if !splits.iter().any(|(split, _)| *split == Split::Train) {
         if !splits.is_empty() && splits.len() == top.folders.len() {
             return Err(DataError::source(
@@ -42,7 +50,7 @@ pub(super) fn read(source: &Path) -> Result<Dataset, DataError> {
         let examples = read_classes(source, folder, &mut dataset.classes, &mut dataset.warnings, split)?;
         dataset.set_split(split, examples);
     }
-    if let Some(other) = top.folders.iter().find(|path| Split::from_user(&name(path)).is_none()) {
+    if let Some(other) = top.folders.iter().find(|path| !splits.iter().any(|(_, split)| split == path)) {
         dataset.warnings.push(format!(
             "`{}` beside `train` is left out: only train, val and test are read",
             other.display()
@@ -111,6 +119,12 @@ fn read_classes(
         warnings.push(format!("{others} files in `{}` are no pictures and are left out", folder.display()));
     }
     Ok(examples)
+}
+
+/// Pictures, and no folder.
+fn holds_pictures_alone(folder: &Path) -> Result<bool, DataError> {
+    let found = entries(folder)?;
+    Ok(found.folders.is_empty() && found.files.iter().any(|path| is_picture(path)))
 }
 
 #[derive(Default)]
@@ -211,6 +225,18 @@ mod tests {
         let folder = tree(&["train/a/1.png", "train/b/1.png", "test/c/3.png"]);
         let error = data::open(folder.path()).unwrap_err().to_string();
         assert!(error.contains("`c` is not among") && error.contains("help:"), "{error}");
+    }
+
+    #[test]
+    fn a_class_of_trains_is_no_training_split() {
+        let folder = tree(&["car/1.png", "train/1.png", "val/1.png"]);
+        let dataset = data::open(folder.path()).unwrap();
+        assert_eq!(dataset.classes, ["car", "train", "val"]);
+        assert_eq!((dataset.train.len(), dataset.val.is_none()), (3, true));
+        let folder = tree(&["extra/1.png", "train/a/1.png", "train/b/1.png"]);
+        let dataset = data::open(folder.path()).unwrap();
+        assert_eq!(dataset.classes, ["a", "b"]);
+        assert!(dataset.warnings[0].contains("extra"), "{:?}", dataset.warnings);
     }
 
     #[test]

@@ -18,6 +18,7 @@ enum Labels {
 pub(super) fn read(source: &Path) -> Result<Dataset, DataError> {
     let mut arrays = npy::read(source)?;
     let refuse = |message: String, help: &str| DataError::source(source, message, help);
+    let found = arrays.keys().cloned().collect::<Vec<_>>().join(", ");
     let mut dataset = Dataset { source: source.to_path_buf(), ..Dataset::default() };
     let mut labels: Vec<(Split, Labels)> = Vec::new();
     for split in Split::ALL {
@@ -27,9 +28,8 @@ pub(super) fn read(source: &Path) -> Result<Dataset, DataError> {
             (None, None) if split != Split::Train => continue,
             (x, _) => {
                 let missing = if x.is_none() { x_name } else { y_name };
-                let found: Vec<&str> = arrays.keys().map(String::as_str).collect();
                 return Err(refuse(
-                    format!("has no array `{missing}` (it has: {})", found.join(", ")),
+                    format!("has no array `{missing}` (it has: {found})"),
                     "name the arrays `x_train`, `y_train` and, if there are any, `x_test`, `y_test`",
                 ));
             }

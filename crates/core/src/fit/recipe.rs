@@ -6,7 +6,8 @@ use crate::data::{Augment, Resize};
 use crate::freeze::Unfreeze;
 use crate::graph::Keep;
 use crate::{Error, Precision, Result};
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -36,14 +37,16 @@ pub struct Recipe {
     #[serde(with = "text")]
     pub schedule: Schedule,
     /// Decoupled, on top of the optimizer's own.
+    #[serde(serialize_with = "shortest")]
     pub weight_decay: f32,
     /// In `[0, 1)`.
+    #[serde(serialize_with = "shortest")]
     pub label_smoothing: f32,
     /// How classes weigh in the loss.
     #[serde(with = "text::optional", skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<ClassWeights>,
     /// The largest norm of all gradients together.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shortest_optional")]
     pub clip_norm: Option<f32>,
     /// Images a step.
     pub batch: usize,
@@ -70,7 +73,7 @@ pub struct Recipe {
     /// The stages, in their order.
     pub stage: Vec<StageRecipe>,
     /// Unfreezing block by block after the stages.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "gradual")]
     pub gradual: Option<GradualRecipe>,
 }
 
@@ -107,7 +110,8 @@ impl Default for Recipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StageRecipe {
-    /// For people.
+    /// For people; by default `stage N`, and `train` where there is one stage.
+    #[serde(default)]
     pub name: String,
     /// How many of the reused layers train.
     #[serde(with = "text", default = "nothing")]
@@ -116,11 +120,13 @@ pub struct StageRecipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freeze: Option<Vec<String>>,
     /// Passes over the training images.
+    #[serde(default = "ten")]
     pub epochs: usize,
     /// The head's learning rate.
+    #[serde(default = "thousandth", serialize_with = "shortest")]
     pub lr: f32,
     /// The reused layers' rate as a share of the head's.
-    #[serde(default = "tenth")]
+    #[serde(default = "tenth", serialize_with = "shortest")]
     pub backbone_lr_factor: f32,
     /// Whether the rate rises from 0 over the first epoch.
     #[serde(default)]
@@ -135,17 +141,75 @@ fn tenth() -> f32 {
     0.1
 }
 
+fn thousandth() -> f32 {
+    1e-3
+}
+
+fn ten() -> usize {
+    10
+}
+
+/// A rate as it is written in decimal: 0.0001, not 0.00009999999747378752.
+fn shortest<S: Serializer>(value: &f32, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_f64(value.to_string().parse().unwrap_or(f64::from(*value)))
+}
+
+fn shortest_optional<S: Serializer>(
+    value: &Option<f32>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => shortest(value, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// A table, or `true` for one with every default.
+fn gradual<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<GradualRecipe>, D::Error> {
+    struct Gradual;
+    impl<'de> Visitor<'de> for Gradual {
+        type Value = Option<GradualRecipe>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a table [gradual], true or false")
+        }
+
+        fn visit_bool<E: serde::de::Error>(self, value: bool) -> std::result::Result<Self::Value, E> {
+            Ok(value.then(GradualRecipe::default))
+        }
+
+        fn visit_unit<E: serde::de::Error>(self) -> std::result::Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<Self::Value, A::Error> {
+            GradualRecipe::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+    deserializer.deserialize_any(Gradual)
+}
+
 /// Unfreezing block by block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GradualRecipe {
     /// Epochs a block.
     pub epochs: usize,
     /// The head's learning rate.
+    #[serde(serialize_with = "shortest")]
     pub lr: f32,
     /// The reused layers' rate as a share of the head's.
-    #[serde(default = "tenth")]
+    #[serde(serialize_with = "shortest")]
     pub backbone_lr_factor: f32,
+}
+
+impl Default for GradualRecipe {
+    /// What `--gradual` does.
+    fn default() -> Self {
+        Self { epochs: 5, lr: 1e-4, backbone_lr_factor: 0.1 }
+    }
 }
 
 /// What is put on top of the kept layers.
@@ -222,20 +286,42 @@ impl fmt::Display for ImageSize {
 }
 
 impl Recipe {
-    /// Reads a TOML file.
+    /// Reads a TOML file, or the `recipe` of a run's `run.json`.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
-        let recipe: Self = toml::from_str(&text).map_err(|error| {
-            Error::format(
-                path,
-                format!("{error}\nhelp: a recipe has [[stage]] tables with name, epochs, lr and unfreeze"),
-            )
+        let is_json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
+        let read = match is_json {
+            true => Self::of_run(&text).map_err(|error| error.to_string()),
+            false => toml::from_str(&text).map_err(|error| error.to_string()),
+        };
+        let mut recipe = read.map_err(|error| {
+            let help = match is_json {
+                true => "give the run.json of a run, or a recipe in TOML",
+                false => "a recipe has [[stage]] tables with name, epochs, lr and unfreeze",
+            };
+            Error::format(path, format!("{}\nhelp: {help}", error.trim_end()))
         })?;
+        recipe.name_stages();
         if recipe.stage.is_empty() && recipe.gradual.is_none() {
             return Err(Error::format(path, "the recipe has no stage\nhelp: add a [[stage]] table"));
         }
         recipe.check()?;
         Ok(recipe)
+    }
+
+    fn of_run(text: &str) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Run {
+            recipe: Recipe,
+        }
+        Ok(serde_json::from_str::<Run>(text)?.recipe)
+    }
+
+    fn name_stages(&mut self) {
+        let only = self.stage.len() == 1;
+        for (index, stage) in self.stage.iter_mut().enumerate().filter(|(_, stage)| stage.name.is_empty()) {
+            stage.name = if only { "train".to_owned() } else { format!("stage {}", index + 1) };
+        }
     }
 
     /// Errors where numbers make no sense.
@@ -307,6 +393,34 @@ mod tests {
         assert_eq!(serde_json::from_str::<Recipe>(&json).expect("read back"), recipe);
         let again = toml::to_string(&recipe).expect("written");
         assert_eq!(toml::from_str::<Recipe>(&again).expect("read back"), recipe);
+    }
+
+    #[test]
+    fn a_rate_is_written_by_its_shortest_form() {
+        let text = "clip-norm = 0.3\ngradual = true\n[[stage]]\nlr = 1e-4";
+        let recipe: Recipe = toml::from_str(text).expect("valid");
+        let json = serde_json::to_value(&recipe).expect("written");
+        assert_eq!(json["stage"][0]["lr"], serde_json::json!(0.0001));
+        assert_eq!(json["clip-norm"], serde_json::json!(0.3));
+        assert_eq!(json["gradual"]["lr"], serde_json::json!(0.0001));
+        assert!(toml::to_string(&recipe).expect("written").contains("lr = 0.0001\n"));
+    }
+
+    #[test]
+    fn a_stage_without_a_name_epochs_or_rate_has_defaults() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("recipe.toml");
+        let read = |text: &str| {
+            std::fs::write(&path, text).expect("written");
+            Recipe::read(&path)
+        };
+        let recipe = read("gradual = true\n[[stage]]\n").expect("valid");
+        assert_eq!((&*recipe.stage[0].name, recipe.stage[0].epochs, recipe.stage[0].lr), ("train", 10, 1e-3));
+        assert_eq!(recipe.gradual, Some(GradualRecipe::default()));
+        let recipe = read("gradual = false\n[[stage]]\n[[stage]]\nunfreeze = 2").expect("valid");
+        assert_eq!((&*recipe.stage[1].name, &recipe.gradual), ("stage 2", &None));
+        let error = read("gradual = 3").expect_err("no table").to_string();
+        assert!(error.contains("a table [gradual], true or false"), "{error}");
     }
 
     #[test]

@@ -70,6 +70,17 @@ pub enum Body {
     },
 }
 
+impl Body {
+    /// The body of a layer of this class that cannot be run for this error.
+    pub(crate) fn unsupported(class_name: &str, error: Error) -> Self {
+        let message = match error {
+            Error::Config { message, .. } | Error::Shape { message, .. } => message,
+            error => error.to_string(),
+        };
+        Body::Unsupported { class_name: class_name.to_owned(), reason: message.replace("\nhelp: ", ": ") }
+    }
+}
+
 /// One use of a layer.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -203,6 +214,34 @@ impl Graph {
             _ => Vec::new(),
         };
         self.inputs.iter().map(shape_of).collect()
+    }
+
+    /// Makes every layer that refuses its inputs' shapes one that cannot be run, with the refusal as the reason. Returns
+    /// the paths and classes of these layers.
+    pub(crate) fn set_aside_what_does_not_fit(&mut self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        while let Err(Error::Shape { layer: path, message }) = self.weight_specs(&self.stand_in_shapes()) {
+            let Some(layer) = self.layer_mut(&path) else { break };
+            let class = match &layer.body {
+                Body::Kind(kind) if kind.class_name() != "InputLayer" => kind.class_name(),
+                _ => break,
+            };
+            layer.body = Body::unsupported(class, Error::shape(&path, message));
+            found.push((path, class.to_owned()));
+        }
+        found
+    }
+
+    fn layer_mut(&mut self, path: &str) -> Option<&mut Layer> {
+        let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let layer = self.layers.iter_mut().find(|layer| layer.name == name)?;
+        match rest {
+            None => Some(layer),
+            Some(rest) => match &mut layer.body {
+                Body::Model(inner) => inner.layer_mut(rest),
+                _ => None,
+            },
+        }
     }
 
     /// The shapes of all calls' outputs when the inputs have these shapes. A nested model's call has one shape an

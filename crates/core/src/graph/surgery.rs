@@ -233,7 +233,7 @@ impl Graph {
         };
         if count == 0 || count > paths.len() {
             return Err(Error::Surgery(format!(
-                "cannot keep {keep:?}: the model has {} layers\nhelp: keep between 1 and {}; `frostline inspect` lists them",
+                "cannot keep {keep}: the model has {} layers\nhelp: keep between 1 and {}; `frostline inspect` lists them",
                 paths.len(),
                 paths.len()
             )));

@@ -12,6 +12,9 @@ pub fn read_kind(class_name: &str, config: &Config<'_>) -> Option<Result<Box<dyn
     if let Some(class_name) = identity::CLASSES.iter().find(|name| **name == class_name) {
         return boxed(Identity::from_config(class_name, config));
     }
+    if let Some(kind) = Arithmetic::from_config(class_name, config) {
+        return boxed(kind);
+    }
     match class_name {
         "Activation" => boxed(Activation::from_config(config)),
         "Add" => boxed(Merge::Add.from_config(config)),

@@ -3,6 +3,7 @@
 //! To add a kind: one file here and one line in `list.rs`.
 
 mod activation;
+mod arithmetic;
 mod batch_normalization;
 mod concatenate;
 mod config;
@@ -29,6 +30,7 @@ mod separable_conv2d;
 
 pub(crate) use activation::HARD_SIGMOID_KERAS_2;
 pub use activation::{Activation, NamedActivation};
+pub use arithmetic::Arithmetic;
 pub use batch_normalization::BatchNormalization;
 pub use concatenate::Concatenate;
 pub use config::Config;
@@ -106,6 +108,11 @@ pub trait LayerKind: Debug + Send + Sync + CloneKind {
 
     /// For an input layer: the extents it wants, `None` where any will do.
     fn input_extents(&self) -> Option<Vec<Option<usize>>> {
+        None
+    }
+
+    /// For an operation with a number, which is written otherwise than a layer: itself.
+    fn arithmetic(&self) -> Option<&Arithmetic> {
         None
     }
 }

@@ -76,3 +76,16 @@ fn a_config_is_written_as_keras_wrote_it() {
         });
     }
 }
+
+#[test]
+fn the_number_of_an_operation_is_not_dropped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = golden::load("keras/operations.keras");
+    let before = golden::bits(&golden::outputs(&model));
+    for ending in ["keras", "h5"] {
+        let file = folder.path().join(format!("again.{ending}"));
+        frostline::formats::save(&model, &file).expect("saved");
+        let again = frostline::formats::load(&file).expect("loaded").model;
+        assert!(before == golden::bits(&golden::outputs(&again)), "{ending}");
+    }
+}

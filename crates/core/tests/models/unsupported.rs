@@ -61,3 +61,22 @@ fn a_model_with_a_lambda_layer_is_not_saved_without_a_word() {
         }
     }
 }
+
+#[test]
+fn a_layer_that_refuses_its_input_is_not_taken_for_damage() {
+    for (name, layer, class, word) in [
+        ("axis_1", "odd", "BatchNormalization", "only the last axis"),
+        ("concatenate_0", "odd", "Concatenate", "along axis 0"),
+        ("maximum_number", "maximum", "Maximum", "called on 0.5"),
+    ] {
+        let loaded = formats::load(&path(&format!("bad/{name}.keras"))).expect("a file that loads");
+        assert_eq!(loaded.report.unsupported, [(layer.to_owned(), class.to_owned())], "{name}");
+        let model = loaded.model;
+        let error =
+            compile_inference(&model, &model.graph.stand_in_shapes()).expect_err("an error").to_string();
+        assert!(error.contains(word) && error.contains("--keep conv"), "{name}: {error}");
+        assert!(!error.contains("damaged"), "{name}: {error}");
+        let lower = model.keep(&Keep::Layer("conv".to_owned()), Transfer::Copy).expect("a cut");
+        assert_eq!(outputs(&lower).len(), 1, "{name}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::dialect::normalise;
 use super::inbound::{TensorName, tensors};
+use super::operation::with_operand;
 use crate::formats::LoadReport;
 use crate::graph::{Body, Call, Form, Graph, Layer, TensorId, join};
 use crate::layers::{Config, InputLayer, LayerKind, read_kind};
@@ -70,17 +71,19 @@ impl Reader<'_> {
             let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
             return Ok(Layer { name, trainable, body: Body::Model(Box::new(inner)), config: Map::new() });
         }
-        let (class, config) = normalise(class_name, config, self.major);
+        let (class, mut config) = normalise(class_name, config, self.major);
+        let called = with_operand(&class, json, &mut config);
         let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
         let reader = Config::new(&path, &config);
-        let (body, unsupported) = match read_kind(&class, &reader) {
-            Some(Ok(kind)) => (Body::Kind(kind), None),
-            Some(Err(error)) => {
-                (Body::Unsupported { class_name: class.clone(), reason: error.to_string() }, Some(()))
-            }
-            None => (Body::Unsupported { class_name: class.clone(), reason: reason(&class) }, Some(())),
+        let kind = match called {
+            Ok(()) => read_kind(&class, &reader).unwrap_or_else(|| Err(reader.error(reason(&class)))),
+            Err(reason) => Err(reader.error(reason)),
         };
-        if unsupported.is_some() {
+        let body = match kind {
+            Ok(kind) => Body::Kind(kind),
+            Err(error) => Body::unsupported(&class, error),
+        };
+        if matches!(body, Body::Unsupported { .. }) {
             self.report.unsupported.push((path.clone(), class));
         } else {
             for key in reader.unread() {

@@ -2,7 +2,7 @@
 
 use super::order::keras_order;
 use crate::graph::{Body, Form, Graph, Layer, TensorId};
-use crate::layers::HARD_SIGMOID_KERAS_2;
+use crate::layers::{Arithmetic, HARD_SIGMOID_KERAS_2, LayerKind, Rescaling};
 use serde_json::{Map, Value, json};
 
 /// Classes whose constructor in Keras takes no `trainable`.
@@ -53,12 +53,13 @@ fn functional(graph: &Graph, style: Style) -> Result<Value, String> {
         let nodes = calls.map(|call| {
             let tensors: Vec<Value> = call.inputs.iter().map(|id| tensor(graph, &shapes, *id)).collect();
             let takes_list =
-                matches!(&graph.layers[index].body, Body::Kind(kind) if is_merge(kind.class_name()));
-            let argument = match tensors.as_slice() {
-                [one] if !takes_list => one.clone(),
-                _ => Value::Array(tensors),
+                matches!(&graph.layers[index].body, Body::Kind(kind) if kind.arithmetic().is_none() && is_merge(kind.class_name()));
+            let arguments = match (tensors.as_slice(), arithmetic(&graph.layers[index], style)) {
+                ([one], Some(operation)) => operation.arguments(one.clone()),
+                ([one], None) if !takes_list => vec![one.clone()],
+                _ => vec![Value::Array(tensors)],
             };
-            json!({"args": [argument], "kwargs": {}})
+            json!({"args": arguments, "kwargs": {}})
         });
         let nodes: Vec<Value> = nodes.collect();
         if let Some(map) = written.as_object_mut() {
@@ -79,6 +80,15 @@ fn functional(graph: &Graph, style: Style) -> Result<Value, String> {
         "input_layers": ends(&graph.inputs),
         "output_layers": ends(&graph.outputs),
     }))
+}
+
+/// An operation with a number that is written as one. An `.h5` file does not say modules, so that Keras would take it
+/// for the layer of the same name: there it becomes a `Rescaling`.
+fn arithmetic(layer: &Layer, style: Style) -> Option<&Arithmetic> {
+    match &layer.body {
+        Body::Kind(kind) if style == Style::Archive => kind.arithmetic(),
+        _ => None,
+    }
 }
 
 /// Layers whose one argument is a list of tensors.
@@ -126,18 +136,33 @@ fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
         Body::Kind(kind) => kind.class_name(),
         Body::Unsupported { class_name, .. } => {
             return Err(format!(
-                "layer `{}` is a `{class_name}`, which frostline does not know and cannot write\nhelp: keep the layers below it",
+                "layer `{}` is a `{class_name}`, which frostline cannot run and does not write\nhelp: keep the layers below it",
                 layer.name
             ));
         }
     };
     let mut config = Map::new();
     config.insert("name".to_owned(), json!(layer.name));
+    if arithmetic(layer, style).is_some() {
+        let config = Value::Object(config);
+        return Ok(object(style, "keras.src.ops.numpy", class_name, config, json!(class_name)));
+    }
     if !NO_TRAINABLE.contains(&class_name) {
         config.insert("trainable".to_owned(), json!(layer.trainable));
     }
     config.insert("dtype".to_owned(), json!("float32"));
-    for (key, value) in &layer.config {
+    let rescaling = match &layer.body {
+        Body::Kind(kind) => kind.arithmetic().map(|operation| {
+            let (scale, offset) = operation.scale_and_offset();
+            Rescaling { scale: vec![scale], offset: vec![offset] }
+        }),
+        _ => None,
+    };
+    let (class_name, own) = match &rescaling {
+        Some(rescaling) => (rescaling.class_name(), &rescaling.config()),
+        None => (class_name, &layer.config),
+    };
+    for (key, value) in own {
         if key != "name" && key != "trainable" {
             config.insert(key.clone(), value.clone());
         }

@@ -63,7 +63,9 @@ pub(super) fn parse(path: &Path, config: &str, major: u32, report: &mut LoadRepo
     let json: Value = serde_json::from_str(config).map_err(|error| {
         failed(format!("the model's config is no JSON: {error}\nhelp: the file is cut off or damaged"))
     })?;
-    Reader { major, report }.model(&json).map_err(failed)
+    let mut graph = Reader { major, report: &mut *report }.model(&json).map_err(failed)?;
+    report.unsupported.extend(graph.set_aside_what_does_not_fit());
+    Ok(graph)
 }
 
 /// The major version; files from before 2.0 did not say theirs.

@@ -7,5 +7,6 @@ mod config_out;
 mod dialect;
 mod inbound;
 pub(super) mod legacy;
+mod operation;
 mod order;
 pub(super) mod store;
