@@ -44,7 +44,7 @@ def cold_start(folder, binary):
 
 PHOTOS = "1,000 photos from files: head 10 epochs, then the top fifth 5 epochs"
 JOBS = [
-    Job(PHOTOS, "Keras guide's script", 10, 2, whole_job()),
-    Job(PHOTOS, "the same with cached features", 3, 2, whole_job("cached")),
+    Job(PHOTOS, "Keras guide's script", 10, 1, whole_job()),
+    Job(PHOTOS, "the same with cached features", 3, 1, whole_job("cached")),
     Job("cold start to the first prediction", "Keras", None, 5, cold_start),
 ]

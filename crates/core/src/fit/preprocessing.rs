@@ -2,7 +2,7 @@
 
 use super::ImageSize;
 use crate::data::{Dataset, Preprocess, Resize};
-use crate::graph::{Body, Graph, Model};
+use crate::graph::{Body, Graph, Layer, Model};
 use crate::{Error, Result, Shape};
 
 /// Architectures of `keras.applications` by how their models' names begin, and what their `preprocess_input` does.
@@ -31,11 +31,15 @@ pub fn preprocess_of(model: &Model) -> Option<(Preprocess, String)> {
     {
         return Some((preprocess, "saved with the model".to_owned()));
     }
-    let leaves = model.graph.leaves();
-    let scales = leaves.iter().find(|(_, layer)| match &layer.body {
-        Body::Kind(kind) => ["Rescaling", "Normalization"].contains(&kind.class_name()),
+    let is_one_of = |layer: &Layer, classes: &[&str]| match &layer.body {
+        Body::Kind(kind) => classes.contains(&kind.class_name()),
         _ => false,
-    });
+    };
+    // what scales behind the first layer with a kernel does not scale the input
+    let kernels = ["Conv2D", "Dense", "DepthwiseConv2D", "SeparableConv2D"];
+    let leaves = model.graph.leaves();
+    let mut first = leaves.iter().take_while(|(_, layer)| !is_one_of(layer, &kernels));
+    let scales = first.find(|(_, layer)| is_one_of(layer, &["Rescaling", "Normalization"]));
     if let Some((path, _)) = scales {
         return Some((Preprocess::None, format!("the model scales its input itself, in `{path}`")));
     }
