@@ -41,14 +41,6 @@ pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> 
     let shapes = model.graph.infer_shapes(&[pipeline.input().to_vec()])?;
     let width =
         model.graph.outputs.first().map_or(1, |output| shapes[output.call][output.output].iter().product());
-    let classes = dataset.classes.len();
-    if !dataset.is_regression() && classes != width && !(width == 1 && classes == 2) && width < classes {
-        return Err(format!(
-            "the model tells {width} classes apart, `{}` has {classes}\nhelp: evaluate on the classes that it was trained on",
-            command.data.display()
-        )
-        .into());
-    }
     let loss = LossSetting { loss: command.loss.unwrap_or_else(|| task.loss(width)), label_smoothing: 0.0 };
     let source = Source { dataset: &dataset, pipeline: &pipeline };
     let observe = |event: &frostline::fit::Event<'_>| console.show(event);

@@ -24,9 +24,10 @@ const BACKBONE_FACTOR: f32 = 0.1;
 
 pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), Failure> {
     let start = Instant::now();
+    RunFolder::check(&command.output, &command.data)?;
     let mut prepared = prepared(&command.model, &command.data, &command.training, seed, console)?;
     let source = Provenance::new(&command.model, &command.data, rayon::current_num_threads())?;
-    let folder = RunFolder::create(&command.output)?;
+    let folder = RunFolder::create(&command.output, &command.data)?;
     let broken: Mutex<Option<frostline::Error>> = Mutex::new(None);
     let observe = |event: &Event<'_>| {
         if let Event::Epoch(record) = event
@@ -116,7 +117,7 @@ fn from_flags(reuse: &Reuse) -> Recipe {
                 ..stage("train", Unfreeze::All)
             });
         }
-        (None, None, PretrainedWeights::Reinit) if !reuse.gradual => {
+        (None, None | Some(Unfreeze::All), PretrainedWeights::Reinit) if !reuse.gradual => {
             stages
                 .push(StageRecipe { backbone_lr_factor: all_alike, ..stage("from scratch", Unfreeze::All) });
         }

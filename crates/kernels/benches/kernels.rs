@@ -29,7 +29,7 @@ fn window(size: usize, channels: usize, kernel: usize, stride: usize) -> Window 
 }
 
 /// `(name, size, channels, kernel, stride, out_channels)`.
-const CONVOLUTIONS: [(&str, usize, usize, usize, usize, usize); 19] = [
+const CONVOLUTIONS: [(&str, usize, usize, usize, usize, usize); 20] = [
     ("first 3x3/2", 224, 3, 3, 2, 32),
     ("pointwise", 112, 16, 1, 1, 96),
     ("pointwise", 112, 32, 1, 1, 16),
@@ -41,6 +41,7 @@ const CONVOLUTIONS: [(&str, usize, usize, usize, usize, usize); 19] = [
     ("pointwise", 7, 960, 1, 1, 160),
     ("pointwise", 7, 320, 1, 1, 1280),
     ("pointwise", 56, 256, 1, 1, 64),
+    ("pointwise", 56, 64, 1, 1, 256),
     ("pointwise", 14, 1024, 1, 1, 256),
     ("pointwise", 7, 2048, 1, 1, 512),
     ("pointwise/2", 56, 256, 1, 2, 512),

@@ -1,19 +1,16 @@
 //! Normalisation by statistics of the channels: the sums that statistics are made from, the scaling with its activation,
 //! and the gradient.
 //!
-//! Sums run over pieces of a fixed number of rows in `f32` and add the pieces in `f64`, in order: one result always. All
-//! kernels read row after row, as the processor fetches ahead, in steps of a fixed number of channels.
+//! Sums run over pieces of a fixed number of rows in `f32` and add the pieces in `f64`, in order: one result always. The
+//! other kernels read row after row, as the processor fetches ahead, in steps of a fixed number of channels.
 
 use crate::activation::{Activation, for_known_variant};
 use crate::dispatch::vectorized;
 use crate::elementwise::add_scaled_channels;
 use crate::matmul::Accumulate;
 
-/// Rows that make one piece of a sum, and rows that are added up in registers.
+/// Rows that are summed in registers: one piece of a sum.
 const ROWS: usize = 32;
-const FEW: usize = 4;
-/// Channels that are summed at once.
-const SPAN: usize = 512;
 
 /// `L` numbers from `at` on.
 #[inline(always)]
@@ -49,25 +46,6 @@ macro_rules! in_columns {
     };
 }
 
-/// Adds up `$work`, which is given a few rows and the sums of [`SPAN`] channels, in pieces.
-macro_rules! in_pieces {
-    ($channels:expr, $sum:expr, $products:expr, |$rows:ident, $from:ident, $sums:ident, $squares:ident, $width:ident| $work:block; $len:expr) => {
-        for $from in (0..$channels).step_by(SPAN) {
-            let $width = SPAN.min($channels - $from);
-            for piece in (0..$len).step_by($channels * ROWS) {
-                let (mut $sums, mut $squares) = ([0.0f32; SPAN], [0.0f32; SPAN]);
-                let end = (piece + $channels * ROWS).min($len);
-                for few in (piece..end).step_by($channels * FEW) {
-                    let $rows = few..(few + $channels * FEW).min(end);
-                    $work
-                }
-                add_to(&mut $sum[$from..$from + $width], &$sums);
-                add_to(&mut $products[$from..$from + $width], &$squares);
-            }
-        }
-    };
-}
-
 vectorized! {
     /// `sum += Σ (x - shift)` and `sum_squares += Σ (x - shift)²` over the rows. With a shift near the mean, the variance
     /// `sum_squares / n - (sum / n)²` keeps its digits.
@@ -76,10 +54,9 @@ vectorized! {
     /// * `shift`, `sum`, `sum_squares`: `[channels]`
     pub fn channel_sums(channels: usize, x: &[f32], shift: &[f32], sum: &mut [f64], sum_squares: &mut [f64]) {
         check(channels, x, &[shift.len(), sum.len(), sum_squares.len()]);
-        in_pieces!(channels, sum, sum_squares, |rows, from, sums, squares, width| {
-            let x = &x[rows];
-            in_columns!(width, sums_of(channels, x, shift, &mut sums, &mut squares, from));
-        }; x.len());
+        for x in x.chunks(channels * ROWS) {
+            in_columns!(channels, sums_of(channels, x, shift, sum, sum_squares));
+        }
     }
 }
 
@@ -88,23 +65,22 @@ fn sums_of<const L: usize>(
     channels: usize,
     x: &[f32],
     shift: &[f32],
-    sums: &mut [f32; SPAN],
-    squares: &mut [f32; SPAN],
-    from: usize,
+    sum: &mut [f64],
+    sum_squares: &mut [f64],
     first: usize,
 ) {
-    let shift = lanes::<L>(shift, from + first);
-    let (mut sum, mut square) = (*lanes::<L>(sums, first), *lanes::<L>(squares, first));
-    for at in (from + first..x.len()).step_by(channels) {
+    let shift = lanes::<L>(shift, first);
+    let (mut sums, mut squares) = ([0.0f32; L], [0.0f32; L]);
+    for at in (first..x.len()).step_by(channels) {
         let x = lanes::<L>(x, at);
         for l in 0..L {
             let d = x[l] - shift[l];
-            sum[l] += d;
-            square[l] += d * d;
+            sums[l] += d;
+            squares[l] += d * d;
         }
     }
-    *lanes_mut::<L>(sums, first) = sum;
-    *lanes_mut::<L>(squares, first) = square;
+    add_to(&mut sum[first..first + L], &sums);
+    add_to(&mut sum_squares[first..first + L], &squares);
 }
 
 #[inline(always)]
@@ -185,10 +161,9 @@ vectorized! {
         norm.check(channels, x, &[sum.len(), sum_products.len()]);
         assert_eq!(x.len(), dy.len(), "x and dy have one length");
         for_known_variant!(norm.activation, f => {
-            in_pieces!(channels, sum, sum_products, |rows, from, sums, products, width| {
-                let (x, dy) = (&x[rows.clone()], &dy[rows]);
-                in_columns!(width, gradient_sums(channels, x, dy, norm, f, &mut sums, &mut products, from));
-            }; x.len());
+            for (x, dy) in x.chunks(channels * ROWS).zip(dy.chunks(channels * ROWS)) {
+                in_columns!(channels, gradient_sums(channels, x, dy, norm, f, sum, sum_products));
+            }
         });
     }
 }
@@ -200,24 +175,23 @@ fn gradient_sums<const L: usize>(
     dy: &[f32],
     norm: Normalization<'_>,
     activation: Activation,
-    sums: &mut [f32; SPAN],
-    products: &mut [f32; SPAN],
-    from: usize,
+    sum: &mut [f64],
+    sum_products: &mut [f64],
     first: usize,
 ) {
-    let (scale, shift) = (lanes::<L>(norm.scale, from + first), lanes::<L>(norm.shift, from + first));
-    let mean = lanes::<L>(norm.mean, from + first);
-    let (mut sum, mut product) = (*lanes::<L>(sums, first), *lanes::<L>(products, first));
-    for at in (from + first..x.len()).step_by(channels) {
+    let (scale, shift) = (lanes::<L>(norm.scale, first), lanes::<L>(norm.shift, first));
+    let mean = lanes::<L>(norm.mean, first);
+    let (mut sums, mut products) = ([0.0f32; L], [0.0f32; L]);
+    for at in (first..x.len()).step_by(channels) {
         let (x, dy) = (lanes::<L>(x, at), lanes::<L>(dy, at));
         for l in 0..L {
             let dz = activation.backward(x[l] * scale[l] + shift[l], dy[l]);
-            sum[l] += dz;
-            product[l] += dz * (x[l] - mean[l]);
+            sums[l] += dz;
+            products[l] += dz * (x[l] - mean[l]);
         }
     }
-    *lanes_mut::<L>(sums, first) = sum;
-    *lanes_mut::<L>(products, first) = product;
+    add_to(&mut sum[first..first + L], &sums);
+    add_to(&mut sum_products[first..first + L], &products);
 }
 
 vectorized! {

@@ -125,3 +125,25 @@ fn images_of_another_size_are_resized_and_the_kernel_is_saved() {
         (&"pil-bilinear".into(), &serde_json::json!(["dark", "light"]))
     );
 }
+
+#[test]
+fn a_list_of_numbers_is_no_test_of_a_classifier_and_a_slip_in_it_is_named() {
+    let folder = Folder::new();
+    pictures(&folder.path("data"), "dark", 4, 20);
+    let list = |name: &str, last: &str| {
+        let rows = format!(
+            "path,label\ndata/dark/0.png,0.5\ndata/dark/1.png,1.5\ndata/dark/2.png,2\ndata/dark/3.png,{last}\n"
+        );
+        std::fs::write(folder.path(name), rows).expect("written");
+        folder.text(name)
+    };
+    let numbers = list("numbers.csv", "2.5");
+    fails(&["evaluate", &demo_model(), &numbers], &["[8]", &numbers, "numbers, one an image"]);
+    for slip in ["nan", "many"] {
+        let list = list("slip.csv", slip);
+        nothing_trains(&folder, &list, &[&list, "line 5", &format!("`{slip}`")]);
+    }
+    let run = folder.text("run");
+    let record = json(&["train", &demo_model(), &numbers, "-o", &run, "--epochs", "1", "--val", "0"]);
+    assert!(record["train"]["mse"].is_number() && record["train"].get("accuracy").is_none(), "{record}");
+}

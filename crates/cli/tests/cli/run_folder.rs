@@ -60,6 +60,34 @@ fn a_run_that_was_killed_is_no_run_and_its_folder_can_be_used_again() {
 }
 
 #[test]
+fn a_folder_that_holds_other_files_or_the_data_is_no_place_for_a_run() {
+    let folder = Folder::new();
+    std::fs::copy(demo_model(), folder.path("model.keras")).expect("copied");
+    let before = content(&folder.path(""));
+    let fails = |arguments: &[String], word: &str| fails(arguments, &[word, "give a"]);
+    fails(&train(&folder.text(""), "1"), "`model.keras`");
+    assert_eq!(before, content(&folder.path("")));
+    for class in ["a", "b"] {
+        crate::files::pictures(&folder.path("photos"), class, 4, 90);
+    }
+    let (data, run) = (folder.text("photos"), folder.text("photos/run"));
+    let inside = ["train", &demo_model(), &data, "-o", &run].map(str::to_owned);
+    fails(&inside, "lies in the data");
+    is_no_run(&folder.path("photos/run"));
+}
+
+#[test]
+fn what_is_wrong_with_a_later_stage_is_said_before_anything_is_trained() {
+    let folder = Folder::new();
+    let run = folder.text("run");
+    for flags in [["--unfreeze", "hiden"].as_slice(), &["--freeze", "hiden"], &["--val", "0", "--gradual"]] {
+        let flags = flags.iter().map(|flag| (*flag).to_owned());
+        fails(&[train(&run, "2"), flags.collect()].concat(), &["help: "]);
+        assert!(!folder.path("run").exists(), "something was written");
+    }
+}
+
+#[test]
 fn a_run_needs_a_folder_that_can_be_made() {
     let folder = Folder::new();
     std::fs::write(folder.path("file"), b"mine").expect("written");

@@ -77,19 +77,23 @@ impl FeatureCache {
 
     /// The rows of a prefix. `model` and `boundary` are for people who list the cache.
     pub fn open(&self, key: PrefixKey, row_len: usize, model: &str, boundary: &[String]) -> Result<Store> {
-        let store = Store::open(self, key, row_len)?;
-        let about = self.folder.join(key.folder()).join(ABOUT);
-        if !about.exists() {
-            let text = About { row_len, model: model.to_owned(), boundary: boundary.to_vec() };
-            let text = serde_json::to_vec(&text).map_err(|error| Error::io(&about, error.into()))?;
-            write_atomically(&about, &text)?;
-        }
-        Ok(store)
+        let folder = self.begin(key)?;
+        let about = About { row_len, model: model.to_owned(), boundary: boundary.to_vec() };
+        let about = serde_json::to_vec(&about).map_err(|error| Error::io(&folder, error.into()))?;
+        describe(&folder, &about)?;
+        Ok(Store::open(self, folder, about, row_len))
     }
 
     /// Makes a prefix's folder and marks it as used now.
-    pub(super) fn begin(&self, key: PrefixKey) -> Result<PathBuf> {
+    fn begin(&self, key: PrefixKey) -> Result<PathBuf> {
         let folder = self.folder.join(key.folder());
+        let is_foreign = |path: PathBuf| !has_key_name(&path);
+        if files(&self.folder).any(is_foreign) && self.prefixes().next().is_none() {
+            return Err(Error::Setting(format!(
+                "`{}` is no feature cache: it holds other files\nhelp: give an empty or new folder with --cache",
+                self.folder.display()
+            )));
+        }
         fs::create_dir_all(&folder).map_err(|source| {
             Error::Setting(format!(
                 "the feature cache cannot be written to: `{}`: {source}\nhelp: give another folder with --cache, or train with --no-cache",
@@ -125,8 +129,9 @@ impl FeatureCache {
         Ok(true)
     }
 
+    /// The folders of prefixes. Whatever else lies in the cache's folder is not touched.
     fn prefixes(&self) -> impl Iterator<Item = PathBuf> {
-        files(&self.folder).filter(|path| path.is_dir())
+        files(&self.folder).filter(|path| is_prefix(path))
     }
 
     /// What is in the cache, the most recently used first.
@@ -198,6 +203,16 @@ pub(super) fn files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     found.into_iter()
 }
 
+/// A folder with a key's name and a description in it.
+fn is_prefix(path: &Path) -> bool {
+    has_key_name(path) && path.join(ABOUT).is_file()
+}
+
+fn has_key_name(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.len() == PrefixKey::NAME_LEN && name.chars().all(|digit| digit.is_ascii_hexdigit())
+}
+
 fn is_shard(file: &Path) -> bool {
     file.extension().is_some_and(|ending| ending == ENDING)
 }
@@ -216,10 +231,28 @@ fn about(folder: &Path) -> About {
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
-/// Another process may have been faster, which is as well.
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::io(folder, source)),
-        _ => Ok(()),
+/// Makes a prefix's folder with its description, where it is not there or has been removed by another process.
+pub(super) fn describe(folder: &Path, about: &[u8]) -> Result<()> {
+    let file = folder.join(ABOUT);
+    if file.exists() {
+        return Ok(());
     }
+    fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
+    write_atomically(&file, about)
+}
+
+/// Removes what a prefix is made of, and its folder if nothing else is in it. Another process may have been faster, which
+/// is as well.
+fn remove(folder: &Path) -> Result<()> {
+    let own = files(folder).filter(|file| is_shard(file));
+    for file in own.chain([folder.join(ABOUT)]) {
+        match fs::remove_file(&file) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(&file, source));
+            }
+            _ => {}
+        }
+    }
+    let _ = fs::remove_dir(folder); // what another has put there stays
+    Ok(())
 }

@@ -42,9 +42,12 @@ impl PrefixKey {
         Self(hasher.finalize())
     }
 
+    /// Letters of the name of its folder.
+    pub(super) const NAME_LEN: usize = 32;
+
     /// The name of its folder.
     pub(super) fn folder(&self) -> String {
-        self.0.to_hex()[..32].to_owned()
+        self.0.to_hex()[..Self::NAME_LEN].to_owned()
     }
 }
 

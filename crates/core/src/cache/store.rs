@@ -1,7 +1,7 @@
 //! The rows of one prefix.
 
 use super::shard::{self, ENDING, Shard};
-use super::{FeatureCache, PrefixKey, RowKey};
+use super::{FeatureCache, RowKey};
 use crate::Result;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Store {
     cache: FeatureCache,
     folder: PathBuf,
+    about: Vec<u8>,
     row_len: usize,
     shards: Vec<Shard>,
     rows: HashMap<RowKey, Row>,
@@ -28,11 +29,10 @@ struct Row {
 }
 
 impl Store {
-    /// Opens what there is of a prefix, and marks it as used now.
-    pub(super) fn open(cache: &FeatureCache, key: PrefixKey, row_len: usize) -> Result<Self> {
-        let folder = cache.begin(key)?;
+    /// Opens what there is of a prefix.
+    pub(super) fn open(cache: &FeatureCache, folder: PathBuf, about: Vec<u8>, row_len: usize) -> Self {
         let (cache, shards, rows) = (cache.clone(), Vec::new(), HashMap::new());
-        let mut store = Self { cache, folder, row_len, shards, rows, is_full: false };
+        let mut store = Self { cache, folder, about, row_len, shards, rows, is_full: false };
         for path in super::folder::files(&store.folder) {
             if path.extension().is_some_and(|ending| ending == ENDING)
                 && let Some(shard) = Shard::open(&path, row_len)
@@ -40,7 +40,7 @@ impl Store {
                 store.add(shard);
             }
         }
-        Ok(store)
+        store
     }
 
     fn add(&mut self, shard: Shard) {
@@ -94,6 +94,7 @@ impl Store {
         if self.is_full {
             return Ok(false);
         }
+        super::folder::describe(&self.folder, &self.about)?;
         let path = shard::write(&self.folder, keys, rows, self.row_len)?;
         if let Some(shard) = Shard::open(&path, self.row_len) {
             self.add(shard);

@@ -18,7 +18,7 @@ pub(super) fn read(source: &Path) -> Result<Dataset, DataError> {
     let path_column = column(&["path"]).ok_or_else(|| missing("path"))?;
     let label_column = column(&["label", "value"]).ok_or_else(|| missing("label"))?;
     let split_column = column(&["split"]);
-    let mut rows: Vec<(Split, String, String)> = Vec::new();
+    let (mut rows, mut lines) = (Vec::<(Split, String, String)>::new(), Vec::new());
     for record in table.records() {
         let record = record.map_err(|e| refuse(e.to_string(), HELP))?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -37,13 +37,28 @@ pub(super) fn read(source: &Path) -> Result<Dataset, DataError> {
             ));
         }
         rows.push((split, path, label));
+        lines.push(line);
     }
     if rows.is_empty() {
         return Err(refuse("lists no image".to_owned(), HELP));
     }
     let mut dataset = Dataset { source: source.to_path_buf(), class_names_known: true, ..Dataset::default() };
-    let numbers: Option<Vec<f32>> =
-        rows.iter().map(|(_, _, label)| label.parse().ok().filter(|v: &f32| v.is_finite())).collect();
+    let number = |label: &str| label.parse().ok().filter(|v: &f32| v.is_finite());
+    let numbers: Option<Vec<f32>> = rows.iter().map(|(_, _, label)| number(label)).collect();
+    let others: Vec<usize> = (0..rows.len()).filter(|row| number(&rows[*row].2).is_none()).collect();
+    // a slip among numbers would turn every number into a class of its own
+    if let [first, ..] = others[..]
+        && 2 * others.len() <= rows.len()
+    {
+        let (label, line, count) = (&rows[first].2, lines[first], rows.len() - others.len());
+        return Err(refuse(
+            format!(
+                "line {line}: the label `{label}` is no finite number, {count} of {} labels are",
+                rows.len()
+            ),
+            "mend or remove the line; where labels are classes, write names, as `class_3`",
+        ));
+    }
     if numbers.is_some() {
         dataset.warnings.push(
             "all labels are numbers, so that a number is learned, not a class; for classes write names, as `class_3`"
@@ -96,6 +111,18 @@ mod tests {
         let dataset = read_text("path,label\na.png,1.5\nb.png,-2\n").unwrap();
         assert!(dataset.is_regression());
         assert_eq!(dataset.train[1].target, Target::Value(vec![-2.0]));
+    }
+
+    #[test]
+    fn a_label_that_is_no_number_among_numbers_does_not_turn_them_all_into_classes() {
+        for bad in ["nan", "inf", "unknown", "1,5x"] {
+            let text = format!("path,label\na.png,1.5\nb.png,\"{bad}\"\nc.png,-2\n");
+            let error = read_text(&text).unwrap_err().to_string();
+            assert!(error.contains("line 3") && error.contains(&format!("`{bad}`")), "{error}");
+            assert!(error.contains("help:"), "{error}");
+        }
+        let names = read_text("path,label\na.png,1\nb.png,two\nc.png,three\n").unwrap();
+        assert_eq!(names.classes, ["1", "three", "two"]);
     }
 
     #[test]

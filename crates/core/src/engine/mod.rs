@@ -3,6 +3,7 @@
 mod piece;
 mod pool;
 mod prefix;
+mod prepare;
 mod schedule;
 mod section;
 mod steps;

@@ -37,7 +37,6 @@ pub(super) struct Shared<'a> {
     pub(super) instances: &'a [Box<dyn Instance>],
     pub(super) weights: &'a [Vec<f32>],
     pub(super) modes: &'a [Mode],
-    pub(super) trainable: &'a [bool],
     /// None for a prediction.
     pub(super) training: Option<u64>,
     /// The op whose backward pass is not run: the loss's gradient comes in below it.
@@ -168,8 +167,7 @@ impl Piece {
             );
         }
         let mut own = std::mem::take(&mut self.weight_grads);
-        let trains = node.params.iter().any(|param| shared.trainable[param.0]);
-        let reads = instance.reads(trains);
+        let reads = shared.schedule.reads[index];
         {
             let mut input_grads: SmallVec<[Option<Gradient<'_>>; 8]> = SmallVec::new();
             for ((value, write), buffer) in node.inputs.iter().zip(writes).zip(&mut taken) {

@@ -7,8 +7,8 @@
 //! gradient that is read in the segment that writes it. What remains in memory for the whole batch is what
 //! convolutions and the like make, and one gradient at each border between segments.
 
-use super::steps::{Step, backward_segments, forward_segments};
-use crate::ops::{Instance, Mode, Op, ParamId, Program, ValueId};
+use super::steps::{Step, backward_segments, forward_segments, reads_of};
+use crate::ops::{Instance, Mode, Op, ParamId, Program, Reads, ValueId};
 use frostline_kernels::Accumulate;
 
 /// Bytes of values and gradients that a segment's images have at most, if there is more than one.
@@ -56,6 +56,8 @@ pub(super) struct Schedule {
     /// Where each op's sums over the batch lie among all sums, and how many there are in all.
     pub(super) sums_at: Vec<usize>,
     pub(super) sums_len: usize,
+    /// What each op's backward pass reads.
+    pub(super) reads: Vec<Reads>,
     /// How each op's gradient for each of its inputs is combined with those of other ops; `None` where nobody needs it.
     pub(super) writes: Vec<Vec<Option<Accumulate>>>,
 }
@@ -147,6 +149,7 @@ impl Schedule {
         let mut backward = backward_segments(given, &schedule.kept);
         let segment_of = segments_of(&backward, program.nodes.len());
         schedule.writes = writes(given);
+        schedule.reads = (0..program.nodes.len()).map(|node| reads_of(given, node, &schedule.kept)).collect();
         let is_kept = |value: ValueId| {
             given.public.contains(&value)
                 || given.maker(value).is_none_or(|maker| {
@@ -194,7 +197,8 @@ impl Schedule {
     /// Buffers of what is passing in a segment, by liveness from step to step.
     fn plan_passing(&mut self, given: &Given<'_>, segment: &mut Segment) {
         let count = given.program.values.len();
-        let touched: Vec<Vec<Touched>> = segment.steps.iter().map(|step| step.touches(given)).collect();
+        let touched: Vec<Vec<Touched>> =
+            segment.steps.iter().map(|step| step.touches(given, &self.kept)).collect();
         let mut all: Vec<Touched> = touched.iter().flatten().copied().collect();
         all.sort_unstable();
         all.dedup();

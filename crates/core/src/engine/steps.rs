@@ -1,7 +1,7 @@
 //! The steps of a segment: which op runs when, and what has to be made again before a backward pass.
 
 use super::schedule::{Given, Segment, Touched};
-use crate::ops::{ParamId, ValueId};
+use crate::ops::{ParamId, Reads, ValueId};
 
 /// Elements of weights from which on a piece has no sums of its own, and which a segment has at most, if it has more
 /// than one op.
@@ -36,7 +36,7 @@ impl Step {
     }
 
     /// All values and gradients that the step reads or writes.
-    pub(super) fn touches(&self, given: &Given<'_>) -> Vec<Touched> {
+    pub(super) fn touches(&self, given: &Given<'_>, kept: &[bool]) -> Vec<Touched> {
         let node = |index: &usize| &given.program.nodes[*index];
         match self {
             Self::Forward(index) => {
@@ -48,7 +48,7 @@ impl Step {
                 vec![Touched::Value(node(index).inputs[0]), Touched::Grad(node(index).output)]
             }
             Self::Backward(index) => {
-                let mut touched: Vec<Touched> = needed(given, *index).map(Touched::Value).collect();
+                let mut touched: Vec<Touched> = needed(given, *index, kept).map(Touched::Value).collect();
                 let node = node(index);
                 touched.extend(node.inputs.iter().chain([&node.output]).map(|value| Touched::Grad(*value)));
                 touched
@@ -57,10 +57,16 @@ impl Step {
     }
 }
 
-/// The values that an op's backward pass reads.
-fn needed<'a>(given: &'a Given<'_>, index: usize) -> impl Iterator<Item = ValueId> + use<'a> {
-    let node = &given.program.nodes[index];
+/// What an op's backward pass reads.
+pub(super) fn reads_of(given: &Given<'_>, index: usize, kept: &[bool]) -> Reads {
     let reads = given.instances[index].reads(given.trains(index));
+    reads.enough(kept[given.program.nodes[index].output.0])
+}
+
+/// The values that an op's backward pass reads.
+fn needed<'a>(given: &'a Given<'_>, index: usize, kept: &[bool]) -> impl Iterator<Item = ValueId> + use<'a> {
+    let node = &given.program.nodes[index];
+    let reads = reads_of(given, index, kept);
     let inputs = node.inputs.iter().filter(move |_| reads.inputs);
     inputs.chain(Some(&node.output).filter(|_| reads.output)).copied()
 }
@@ -115,7 +121,7 @@ pub(super) fn backward_segments(given: &Given<'_>, kept: &[bool]) -> Vec<Segment
         }
         weights += own_len;
         let Some(segment) = segments.last_mut() else { break };
-        for value in needed(given, index) {
+        for value in needed(given, index, kept) {
             make(given, value, &mut is_made, &mut segment.steps);
         }
         segment.nodes.push(index);

@@ -1,9 +1,10 @@
 //! Runs a trainable suffix: forward and backward over a batch, in buffers that are allocated once.
 
 use super::piece::{Piece, Shared};
+use super::prepare::{Wanted, logits_value, separate_repeated_inputs};
 use super::schedule::{Given, Schedule};
 use crate::compile::Statistics;
-use crate::ops::{Instance, Mode, Op, Program, Role, ValueId};
+use crate::ops::{Instance, Mode, Program, Role, ValueId};
 use rayon::prelude::*;
 use smallvec::SmallVec;
 
@@ -69,22 +70,7 @@ impl Suffix {
                 && readers().any(|node| !program.layers[node.layer].frozen)
         };
         let trainable: Vec<bool> = (0..program.params.len()).map(is_trained).collect();
-        // a value needs a gradient if a trained weight lies at or below it
-        let mut needs_grad = vec![false; program.values.len()];
-        for node in &program.nodes {
-            needs_grad[node.output.0] = node.params.iter().any(|param| trainable[param.0])
-                || node.inputs.iter().any(|value| needs_grad[value.0]);
-        }
-        // and its op's backward pass runs if the loss sees it
-        let mut is_seen = vec![false; program.values.len()];
-        program.outputs.iter().take(1).for_each(|value| is_seen[value.0] = true);
-        let mut active = vec![false; program.nodes.len()];
-        for (index, node) in program.nodes.iter().enumerate().rev() {
-            active[index] = is_seen[node.output.0] && needs_grad[node.output.0];
-            if active[index] {
-                node.inputs.iter().for_each(|value| is_seen[value.0] = true);
-            }
-        }
+        let Wanted { needs_grad, active } = Wanted::new(&program, &trainable);
         let bind = |node: usize| {
             let node = &program.nodes[node];
             node.op.kind().bind(&program.input_shapes(node), &program.param_shapes(node), batch)
@@ -271,7 +257,6 @@ impl Suffix {
             instances: &self.instances,
             weights: &self.weights,
             modes: &self.modes,
-            trainable: &self.trainable,
             training: self.training,
             skipped,
         };
@@ -330,20 +315,7 @@ impl Suffix {
     fn logits_value(&self) -> Option<(ValueId, Squash)> {
         logits_value(&self.program)
     }
-}
 
-fn logits_value(program: &Program) -> Option<(ValueId, Squash)> {
-    let last = program.nodes.last()?;
-    let squash = match &last.op {
-        Op::Softmax(_) => Squash::Softmax,
-        Op::Unary(op) if op.activation == frostline_kernels::Activation::Sigmoid => Squash::Sigmoid,
-        _ => return None,
-    };
-    let is_output = [last.output] == program.outputs[..];
-    (is_output && !program.inputs.contains(&last.inputs[0])).then(|| (last.inputs[0], squash))
-}
-
-impl Suffix {
     /// Backward pass after [`Suffix::forward_training`]: `fill` writes the loss's gradient at the place that
     /// `input` names. The gradients of the trained weights are then in [`Suffix::trained`].
     pub fn backward(&mut self, images: usize, input: LossInput, fill: impl FnOnce(&mut [f32])) {
@@ -409,26 +381,5 @@ fn params<'a>(program: &Program, weights: &'a [Vec<f32>], node: usize) -> SmallV
 impl std::fmt::Debug for Suffix {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Suffix").field("program", &self.program).finish_non_exhaustive()
-    }
-}
-
-/// A node that reads a value twice (`x · x`) reads a copy the second time, so that each input has a gradient of
-/// its own.
-fn separate_repeated_inputs(program: &mut Program) {
-    let mut index = 0;
-    while index < program.nodes.len() {
-        let inputs = &program.nodes[index].inputs;
-        let repeated = (1..inputs.len()).find(|position| inputs[..*position].contains(&inputs[*position]));
-        let Some(position) = repeated else {
-            index += 1;
-            continue;
-        };
-        let (value, layer) = (inputs[position], program.nodes[index].layer);
-        let shape = program.shape(value).clone();
-        let copy = program.value(shape.clone());
-        program.nodes[index].inputs[position] = copy;
-        let op = Op::from(crate::ops::Reshape { shape });
-        let node = crate::ops::Node { op, inputs: vec![value], params: Vec::new(), output: copy, layer };
-        program.nodes.insert(index, node);
     }
 }

@@ -2,12 +2,14 @@
 
 use super::caching::Keeper;
 use super::features::Features;
-use super::{Caching, ClassReport, LossSetting, Metric, Observer, Outputs, Scores, Source, TargetColumn};
+use super::{
+    Caching, ClassReport, Event, LossSetting, Metric, Observer, Outputs, Scores, Source, TargetColumn, Task,
+};
 use crate::compile::compile_inference_in;
 use crate::data::Example;
-use crate::engine::Plan;
+use crate::engine::{Plan, Squash};
 use crate::graph::{Body, Graph, Model};
-use crate::{Precision, Result};
+use crate::{Error, Precision, Result};
 
 /// Images that are predicted at a time.
 const CHUNK: usize = 64;
@@ -22,6 +24,8 @@ pub struct Evaluation {
 }
 
 /// Predicts `examples` and scores the predictions. `part` names them for the observer.
+///
+/// Errors: labels that the model's output does not suit; a loss or a metric that says nothing about them.
 pub fn evaluate(
     model: &Model,
     source: Source<'_>,
@@ -45,8 +49,30 @@ pub fn evaluate_in(
     metrics: &[Metric],
     observe: Observer<'_>,
 ) -> Result<Evaluation> {
-    let plan = compile_inference_in(precision, model, &[source.pipeline.input().to_vec()])?;
+    let (task, input) = (Task::of(source.dataset), source.pipeline.input().to_vec());
+    let width = output_width(model, &task, source)?;
+    task.check_loss(loss.loss, width, model)?;
+    metrics.iter().try_for_each(|metric| task.check_metric(*metric))?;
+    if let Some(note) = task.order_note(model, source.dataset, width) {
+        observe(&Event::Note(&note));
+    }
+    let plan = compile_inference_in(precision, model, &[input])?;
     score(plan, model, &Caching::default(), source, examples, part, loss, metrics, observe)
+}
+
+/// The number of the model's outputs, which must suit the labels.
+fn output_width(model: &Model, task: &Task, source: Source<'_>) -> Result<usize> {
+    let shapes = model.graph.infer_shapes(&[source.pipeline.input().to_vec()])?;
+    let Some(output) = model.graph.outputs.first() else {
+        return Err(Error::Setting(
+            "the model has no output\nhelp: give a model that predicts something".to_owned(),
+        ));
+    };
+    let help = match task {
+        Task::Numbers(_) => "give labels of the model's kind; labels of classes are names, as `class_3`",
+        _ => "evaluate on the classes that the model was trained on",
+    };
+    task.width(&shapes[output.call][output.output], source.dataset, help)
 }
 
 /// Scores the predictions of a plan, from rows that are kept where there are such.
@@ -95,20 +121,29 @@ pub(super) fn score(
 /// Whether a model returns probabilities, because its output comes from a sigmoid or a softmax, or logits. Says nothing
 /// for a model that predicts numbers.
 pub fn returns(graph: &Graph) -> Outputs {
-    let Some(output) = graph.outputs.first() else { return Outputs::Logits };
+    match squash(graph) {
+        Some(_) => Outputs::Probabilities,
+        None => Outputs::Logits,
+    }
+}
+
+/// What the model's output comes from.
+pub(super) fn squash(graph: &Graph) -> Option<Squash> {
+    let output = graph.outputs.first()?;
     let layer = &graph.layers[graph.calls[output.call].layer];
     let (class, activation) = match &layer.body {
-        Body::Model(inner) => return returns(inner),
+        Body::Model(inner) => return squash(inner),
         Body::Kind(kind) => (kind.class_name(), layer.config.get("activation").and_then(|a| a.as_str())),
-        Body::Unsupported { .. } => return Outputs::Logits,
+        Body::Unsupported { .. } => return None,
     };
     match (class, activation) {
-        ("Softmax", _) | (_, Some("softmax" | "sigmoid")) => Outputs::Probabilities,
+        ("Softmax", _) | (_, Some("softmax")) => Some(Squash::Softmax),
+        (_, Some("sigmoid")) => Some(Squash::Sigmoid),
         // what only moves values about returns what the layer below it does
         ("Flatten" | "Reshape" | "Dropout", _) => match graph.calls[output.call].inputs.first() {
-            Some(below) => returns(&Graph { outputs: vec![*below], ..graph.clone() }),
-            None => Outputs::Logits,
+            Some(below) => squash(&Graph { outputs: vec![*below], ..graph.clone() }),
+            None => None,
         },
-        _ => Outputs::Logits,
+        _ => None,
     }
 }

@@ -70,6 +70,11 @@ pub enum Targets<'a> {
 }
 
 impl Loss {
+    /// Whether it compares the outputs of all classes with each other.
+    pub fn is_over_classes(self) -> bool {
+        matches!(self, Self::CategoricalCrossentropy | Self::SparseCategoricalCrossentropy)
+    }
+
     /// Whether it can be computed from what goes into this squashing, which is exact where probabilities are near 0
     /// or 1.
     pub fn takes_logits_of(self, squash: Squash) -> bool {

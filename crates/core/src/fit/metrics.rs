@@ -70,6 +70,11 @@ impl Metric {
         !matches!(self, Self::Auc | Self::Precision | Self::Recall | Self::F1)
     }
 
+    /// Whether it counts classes that are found, so that it says nothing about numbers.
+    pub fn is_of_classes(self) -> bool {
+        !matches!(self, Self::MeanSquaredError | Self::MeanAbsoluteError)
+    }
+
     /// Whether more is better.
     pub fn higher_is_better(self) -> bool {
         !matches!(self, Self::MeanSquaredError | Self::MeanAbsoluteError)
@@ -93,11 +98,11 @@ impl Metric {
             };
             return Some(outputs.iter().enumerate().map(error).sum::<f64>() / outputs.len().max(1) as f64);
         }
-        let classes = classes_of(targets, width, images)?;
+        let Targets::Classes(classes) = targets else { return None };
         let share = |hits: usize| hits as f64 / images.max(1) as f64;
         match self {
             Self::Accuracy => {
-                let rows = outputs.chunks_exact(width).zip(&classes);
+                let rows = outputs.chunks_exact(width).zip(*classes);
                 Some(share(rows.filter(|(row, class)| predicted_class(row) == **class as usize).count()))
             }
             Self::TopK(k) => {
@@ -105,11 +110,11 @@ impl Metric {
                     let own = row.get(**class as usize).copied().unwrap_or(f32::NEG_INFINITY);
                     row.iter().filter(|other| **other > own).count() < k
                 };
-                Some(share(outputs.chunks_exact(width).zip(&classes).filter(hit).count()))
+                Some(share(outputs.chunks_exact(width).zip(*classes).filter(hit).count()))
             }
-            Self::Auc => (width == 1).then(|| auc(outputs, &classes)),
+            Self::Auc => (width == 1).then(|| auc(outputs, classes)),
             _ => {
-                let report = ClassReport::of(outputs, width, &classes);
+                let report = ClassReport::of(outputs, width, classes);
                 let of = |class: &ClassScore| match self {
                     Self::Precision => class.precision,
                     Self::Recall => class.recall,
@@ -123,20 +128,6 @@ impl Metric {
                 }
             }
         }
-    }
-}
-
-/// Class indices, from one-hot targets too.
-fn classes_of(targets: &Targets<'_>, width: usize, images: usize) -> Option<Vec<u32>> {
-    match targets {
-        Targets::Classes(classes) => Some(classes.to_vec()),
-        Targets::Values(values) if width == 1 => {
-            Some(values.iter().map(|value| u32::from(*value > 0.5)).collect())
-        }
-        Targets::Values(values) if values.len() == images * width => {
-            Some(values.chunks_exact(width).map(|row| largest(row) as u32).collect())
-        }
-        Targets::Values(_) => None,
     }
 }
 

@@ -69,7 +69,7 @@ impl FromStr for OptimizerKind {
                 *nesterov = value.trim().parse().map_err(|_| format!("`{value}` is not true or false"))?;
                 continue;
             }
-            let number: f32 = value.trim().parse().map_err(|_| format!("`{value}` is no number"))?;
+            let takes = kind.settings();
             let slot = match (&mut kind, key.trim()) {
                 (Self::Sgd { momentum, .. }, "momentum") => momentum,
                 (Self::RmsProp { rho, .. }, "rho") => rho,
@@ -77,11 +77,36 @@ impl FromStr for OptimizerKind {
                 (Self::Adam { beta_1, .. }, "beta_1") => beta_1,
                 (Self::Adam { beta_2, .. }, "beta_2") => beta_2,
                 (Self::Adam { weight_decay, .. }, "weight_decay") => weight_decay,
-                _ => return Err(format!("`{name}` has no setting `{key}`")),
+                (_, key) => {
+                    return Err(format!(
+                        "the setting `{key}` of `{name}` is not supported; it takes {takes}"
+                    ));
+                }
             };
+            let number: f32 = value.trim().parse().map_err(|_| format!("`{value}` is no number"))?;
+            // shares of what was before; the others are added or multiplied with
+            let below = match key.trim() {
+                "epsilon" | "weight_decay" => f32::INFINITY,
+                _ => 1.0,
+            };
+            if !(0.0..below).contains(&number) {
+                let most = if below == 1.0 { "to below 1" } else { "on" };
+                return Err(format!("{key} of `{name}` is a number from 0 {most}, not `{value}`"));
+            }
             *slot = number;
         }
         Ok(kind)
+    }
+}
+
+impl OptimizerKind {
+    /// The settings that it takes.
+    fn settings(self) -> &'static str {
+        match self {
+            Self::Sgd { .. } => "momentum, nesterov",
+            Self::RmsProp { .. } => "rho, epsilon",
+            Self::Adam { .. } => "beta_1, beta_2, epsilon, weight_decay",
+        }
     }
 }
 
@@ -229,4 +254,34 @@ pub fn clip_global_norm<'a>(gradients: impl IntoIterator<Item = &'a mut [f32]>, 
         gradients.iter_mut().flat_map(|gradient| gradient.iter_mut()).for_each(|g| *g *= factor);
     }
     norm
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_momentum_that_grows_without_end_is_refused() {
+        for spec in [
+            "sgd(momentum=2)",
+            "sgd(momentum=1)",
+            "sgd(momentum=-0.1)",
+            "sgd(momentum=nan)",
+            "adam(beta_1=1)",
+        ] {
+            let error = spec.parse::<OptimizerKind>().expect_err(spec);
+            assert!(error.contains("from 0 to below 1"), "{error}");
+        }
+        assert!("adam(epsilon=1)".parse::<OptimizerKind>().is_ok());
+        assert!("adam(epsilon=inf)".parse::<OptimizerKind>().is_err());
+    }
+
+    #[test]
+    fn a_setting_of_keras_that_is_missing_here_is_named() {
+        let error = "adam(amsgrad=true)".parse::<OptimizerKind>().expect_err("no such setting");
+        assert!(
+            error.contains("`amsgrad` of `adam` is not supported") && error.contains("beta_1"),
+            "{error}"
+        );
+    }
 }

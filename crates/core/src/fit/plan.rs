@@ -67,8 +67,8 @@ impl Prepared {
     /// Says what [`Prepared::train`] will do. A probe trains each stage on two batches of images; the model stays as it is.
     pub fn plan(&self) -> Result<TrainingPlan> {
         let mut stages = Vec::new();
-        for recipe in self.recipe.stage.iter().filter(|stage| stage.epochs > 0) {
-            stages.push(self.probe(&self.stage(recipe, !stages.is_empty())?)?);
+        for stage in self.stages()? {
+            stages.push(self.probe(&stage)?);
         }
         let count = |examples: &Option<Vec<crate::data::Example>>| examples.as_ref().map_or(0, Vec::len);
         let kept = stages.iter().map(|stage| self.resident(stage)).max().unwrap_or(0);

@@ -2,7 +2,7 @@
 
 use super::evaluate::returns;
 use super::{
-    Caching, Event, Head, LossSetting, Observer, Outputs, PretrainedWeights, Recipe, Setting, Task,
+    Caching, Event, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Recipe, Setting, Task,
     input_shape, preprocess_of, resize_of,
 };
 use crate::data::{Dataset, Pipeline, Preprocess, SkipReport, check_all};
@@ -77,8 +77,9 @@ pub fn prepare(
     let mut kept = model.keep(&keep, transfer)?;
     let shape = input_shape(&kept, recipe.image_size, Some(&dataset))?;
     let task = Task::of(&dataset);
+    check_labels(&recipe, &task, &dataset)?;
     let mut reused = kept.graph.counted_paths();
-    match head_layers(&recipe.head, &task, &kept, &shape)? {
+    match head_layers(&recipe, &task, &kept, &shape, &mut notes)? {
         Some(layers) => drop(kept.push(layers, std::slice::from_ref(&shape), seed)?),
         None => {
             if let Keep::AllBut(top) = kept.graph.default_keep() {
@@ -86,7 +87,14 @@ pub fn prepare(
             }
         }
     }
-    let outputs = check_outputs(&kept, &shape, &task, &dataset)?;
+    let outputs = task.width(
+        &output_shape(&kept, &shape)?,
+        &dataset,
+        "leave --head keep out to get a new output layer",
+    )?;
+    let loss = recipe.loss.unwrap_or_else(|| task.loss(outputs));
+    task.check_loss(loss, outputs, &kept)?;
+    notes.extend(task.order_note(&kept, &dataset, outputs).filter(|_| recipe.head == Head::Keep));
     notes.extend(flag_note(&kept, &reused));
     notes.extend(regularizer_note(&kept));
 
@@ -112,8 +120,12 @@ pub fn prepare(
 
     let (pipeline, more) = pipeline(model, &recipe, &dataset, &shape, &mut kept)?;
     notes.extend(more);
-    let loss = recipe.loss.unwrap_or_else(|| task.loss(outputs));
     let metric = recipe.metric.unwrap_or_else(|| task.metric());
+    if metric == Metric::Auc && outputs > 2 {
+        return Err(Error::Setting(format!(
+            "auc is defined for two classes, the model tells {outputs} apart\nhelp: leave --metric out to watch the accuracy"
+        )));
+    }
     // numbers are what the model returns; only classes can be logits
     let from = match task {
         Task::Numbers(_) => Outputs::Probabilities,
@@ -137,28 +149,71 @@ pub fn prepare(
     if !dataset.is_regression() {
         kept.info.classes = Some(dataset.classes.clone());
     }
-    Ok(Prepared { model: kept, reused, dataset, pipeline, setting, recipe, skips, notes })
+    let prepared = Prepared { model: kept, reused, dataset, pipeline, setting, recipe, skips, notes };
+    prepared.stages()?; // what is wrong with a later stage is said before the first is trained
+    Ok(prepared)
+}
+
+/// Errors where a setting says nothing about the labels.
+fn check_labels(recipe: &Recipe, task: &Task, dataset: &Dataset) -> Result<()> {
+    if let Some(metric) = recipe.metric {
+        task.check_metric(metric)?;
+    }
+    if !dataset.is_regression() {
+        return match &recipe.class_weights {
+            Some(weights) => {
+                weights.weights(&dataset.classes, &dataset.class_counts(&dataset.train)).map(drop)
+            }
+            None => Ok(()),
+        };
+    }
+    let given = [
+        (recipe.class_weights.is_some(), "class weights", "--class-weights"),
+        (recipe.label_smoothing != 0.0, "label smoothing", "--label-smoothing"),
+    ];
+    match given.iter().find(|(given, ..)| *given) {
+        Some((_, name, flag)) => Err(Error::Setting(format!(
+            "{name} cannot apply to the labels of `{}`, which are {task}\nhelp: leave {flag} out; labels of classes are names, as `class_3`",
+            dataset.source.display()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// The layers that go on top; none where the model keeps its own head.
 fn head_layers(
-    head: &Head,
+    recipe: &Recipe,
     task: &Task,
     kept: &Model,
     shape: &Shape,
+    notes: &mut Vec<String>,
 ) -> Result<Option<Vec<Box<dyn LayerKind>>>> {
-    let mut layers = match head {
+    let mut layers = match &recipe.head {
         Head::Keep => return Ok(None),
         Head::Output => Vec::new(),
         Head::Layers(spec) => parse_head(spec)?,
     };
-    let flattens = |kind: &dyn LayerKind| {
-        ["GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten"].contains(&kind.class_name())
+    const FLATTENING: [(&str, &str); 3] =
+        [("GlobalAveragePooling2D", "gap"), ("GlobalMaxPooling2D", "gmp"), ("Flatten", "flatten")];
+    let word = |kind: &dyn LayerKind| {
+        FLATTENING.iter().find(|(class, _)| *class == kind.class_name()).map(|(_, word)| *word)
     };
-    if output_shape(kept, shape)?.len() == 3 && !layers.iter().any(|kind| flattens(kind.as_ref())) {
-        layers.splice(0..0, parse_head("gap")?);
+    match output_shape(kept, shape)?.len() {
+        3 if !layers.iter().any(|kind| word(kind.as_ref()).is_some()) => {
+            layers.splice(0..0, parse_head("gap")?);
+        }
+        1 => layers.retain(|kind| match word(kind.as_ref()) {
+            Some(word) => {
+                notes.push(format!(
+                    "the kept layers' output is flat already: `{word}` is left out of the head"
+                ));
+                false
+            }
+            None => true,
+        }),
+        _ => {}
     }
-    layers.push(task.output_layer());
+    layers.push(task.output_layer(recipe.loss));
     Ok(Some(layers))
 }
 
@@ -171,25 +226,6 @@ fn output_shape(model: &Model, input: &Shape) -> Result<Shape> {
     };
     let shapes = model.graph.infer_shapes(std::slice::from_ref(input))?;
     Ok(shapes[output.call][output.output].clone())
-}
-
-/// The number of the model's outputs, which must suit the labels.
-fn check_outputs(model: &Model, shape: &Shape, task: &Task, dataset: &Dataset) -> Result<usize> {
-    let found = output_shape(model, shape)?;
-    let fits = match (found.as_slice(), task) {
-        ([1], Task::Binary) => true,
-        ([outputs], Task::Binary) => *outputs >= 2,
-        ([outputs], Task::Classes(classes)) => outputs >= classes,
-        ([outputs], Task::Numbers(numbers)) => outputs == numbers,
-        _ => false,
-    };
-    match fits {
-        true => Ok(found[0]),
-        false => Err(Error::Setting(format!(
-            "the model's output has the shape {found:?}, the labels of `{}` ask for {task:?}\nhelp: leave --head keep out to get a new output layer",
-            dataset.source.display()
-        ))),
-    }
 }
 
 /// Says where the file's own `trainable` flags differ from what is going to happen.
@@ -276,6 +312,11 @@ fn pipeline(
         }
         name => {
             let named: Preprocess = name.parse()?;
+            if let Some((own, how)) = preprocess_of(model).filter(|(own, _)| *own != named) {
+                notes.push(format!(
+                    "--preprocess {named} is applied where the model's own preprocessing is `{own}` ({how})"
+                ));
+            }
             (named.clone(), named)
         }
     };

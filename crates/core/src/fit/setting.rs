@@ -1,6 +1,6 @@
 //! The settings that all stages of a training share.
 
-use super::{Caching, ClassWeights, LossSetting, Metric, OptimizerKind, Outputs, Schedule};
+use super::{Caching, ClassWeights, LossSetting, Metric, OptimizerKind, Outputs, Schedule, Scores};
 use crate::Precision;
 
 /// Everything but the stage's own freeze, epochs and rates.
@@ -60,7 +60,13 @@ impl Setting {
         }
     }
 
-    /// The metrics that are computed: what decides, and accuracy beside it where there are classes.
+    /// What decides which epoch is best: the metric, or the loss where such predictions have no such metric.
+    pub(super) fn score(&self, scores: &Scores) -> f64 {
+        let loss = if self.metric.higher_is_better() { -scores.loss } else { scores.loss };
+        scores.get(self.metric).unwrap_or(loss)
+    }
+
+    /// The metrics that are computed: what decides, and accuracy beside it, which numbers have none of.
     pub(super) fn metrics(&self) -> Vec<Metric> {
         let mut metrics = vec![Metric::Accuracy, self.metric];
         metrics.dedup();

@@ -59,7 +59,7 @@ pub struct StageReport {
     pub trained_parameters: usize,
     /// Bytes of features that were kept.
     pub feature_bytes: u64,
-    /// Whether its result was kept. A stage that was stepped back by its own epoch 0 counts as kept.
+    /// Whether its result was kept: false for a stage that was stepped back.
     pub kept: bool,
     /// Whether every tensor of a frozen layer is the same bit for bit.
     pub frozen_unchanged: bool,
@@ -187,6 +187,7 @@ impl<'a> Trainer<'a> {
             }
         }
         report.feature_bytes = run.bytes();
+        report.kept = report.best_epoch > 0;
         if let Some(best) = best {
             best.iter().for_each(|(path, value)| plan.suffix().set_weight(path, value));
         }

@@ -62,7 +62,8 @@ impl<'a> StageRun<'a> {
         let class_weights = setting
             .class_weights
             .as_ref()
-            .map(|weights| weights.weights(&source.dataset.class_counts(train)));
+            .map(|weights| weights.weights(&source.dataset.classes, &source.dataset.class_counts(train)))
+            .transpose()?;
         let train_targets = TargetColumn::of(train);
         Ok(Self {
             stage,
@@ -230,8 +231,7 @@ impl<'a> StageRun<'a> {
 
     /// Hands an epoch's validation scores to the watch; true if it is the best.
     pub(super) fn watch(&self, watch: &mut Watch, epoch: usize, val: &Scores) -> bool {
-        let score = val.get(self.setting.metric).unwrap_or(val.loss);
-        watch.observe(epoch, score, val.loss, self.setting.schedule)
+        watch.observe(epoch, self.setting.score(val), val.loss, self.setting.schedule)
     }
 
     pub(super) fn tell(

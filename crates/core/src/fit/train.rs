@@ -10,6 +10,8 @@ use crate::compile::{Statistics, compile_in};
 use crate::freeze::{Freeze, Unfreeze};
 use crate::{Error, Result, Tensor};
 
+const NOTHING_TO_WATCH: &str = "gradual unfreezing watches the validation score, and there is none\nhelp: give --val 0.2 and at least one epoch for the head";
+
 /// What came out of a training. The model's weights are in [`Prepared::model`].
 #[derive(Clone, Debug)]
 pub struct Trained {
@@ -47,10 +49,10 @@ impl Prepared {
         let mut stages = Vec::new();
         {
             let mut trainer = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, observe);
-            for recipe in self.recipe.stage.iter().filter(|stage| stage.epochs > 0) {
-                let stage = self.stage(recipe, !stages.is_empty())?;
-                stages.push(trainer.stage(&stage)?);
-                kept.push(stage.freeze);
+            for stage in self.stages()? {
+                let report = trainer.stage(&stage)?;
+                kept.extend(report.kept.then_some(stage.freeze));
+                stages.push(report);
             }
             if let Some(gradual) = &self.recipe.gradual {
                 self.unfreeze_gradually(gradual, &mut trainer, &mut stages, &mut kept)?;
@@ -92,7 +94,16 @@ impl Prepared {
         Source { dataset: &self.dataset, pipeline: &self.pipeline }
     }
 
-    pub(super) fn stage(&self, recipe: &StageRecipe, steps_back: bool) -> Result<Stage> {
+    /// The stages of the recipe. Errors: a layer that is not there; nothing to watch for gradual unfreezing.
+    pub(super) fn stages(&self) -> Result<Vec<Stage>> {
+        if self.recipe.gradual.is_some() && self.dataset.val.as_ref().is_none_or(Vec::is_empty) {
+            return Err(Error::Setting(NOTHING_TO_WATCH.to_owned()));
+        }
+        let recipes = self.recipe.stage.iter().filter(|stage| stage.epochs > 0);
+        recipes.enumerate().map(|(index, recipe)| self.stage(recipe, index > 0)).collect()
+    }
+
+    fn stage(&self, recipe: &StageRecipe, steps_back: bool) -> Result<Stage> {
         let freeze = match &recipe.freeze {
             Some(paths) => Freeze::exactly(&self.model.graph, paths)?,
             None => Freeze::reused(&self.reused, &recipe.unfreeze)?,
@@ -119,11 +130,9 @@ impl Prepared {
     ) -> Result<()> {
         let metric = self.setting.metric;
         let images = trainer.val.len();
-        let score = |report: &StageReport| report.val.as_ref().map(|val| val.get(metric).unwrap_or(val.loss));
+        let score = |report: &StageReport| report.val.as_ref().map(|val| self.setting.score(val));
         let Some(mut best) = stages.last().and_then(score) else {
-            return Err(Error::Setting(
-                "gradual unfreezing watches the validation score, and there is none\nhelp: give --val 0.2 and at least one epoch for the head".to_owned(),
-            ));
+            return Err(Error::Setting(NOTHING_TO_WATCH.to_owned()));
         };
         for (index, block) in blocks(&self.model, &self.reused).into_iter().enumerate() {
             let stage = Stage {

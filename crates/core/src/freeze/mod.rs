@@ -1,7 +1,7 @@
 //! Which layers train. A frozen layer has no gradient, no update, no weight decay; its BatchNormalization uses its
 //! moving statistics and leaves them alone; its dropout is off.
 
-use crate::graph::{Body, Graph};
+use crate::graph::{Body, Graph, full_path, is_within};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -66,7 +66,9 @@ impl Freeze {
     pub fn exactly<S: AsRef<str>>(graph: &Graph, paths: &[S]) -> Result<Self> {
         let leaves = graph.leaves();
         let mut frozen = BTreeSet::new();
+        let all: Vec<&str> = leaves.iter().map(|(leaf, _)| leaf.as_str()).collect();
         for path in paths.iter().map(AsRef::as_ref) {
+            let path = full_path(path, &all);
             let covered = leaves.iter().map(|(leaf, _)| leaf).filter(|leaf| is_within(leaf, path));
             let before = frozen.len();
             frozen.extend(covered.cloned());
@@ -79,15 +81,17 @@ impl Freeze {
 
     /// All of `reused` (paths from the lowest to the highest) is frozen but for what `unfreeze` says.
     pub fn reused(reused: &[String], unfreeze: &Unfreeze) -> Result<Self> {
-        let frozen = match unfreeze {
-            Unfreeze::Nothing => reused.len(),
-            Unfreeze::All => 0,
-            Unfreeze::Highest(count) => reused.len().saturating_sub(*count),
-            Unfreeze::From(path) => reused
-                .iter()
-                .position(|leaf| is_within(leaf, path))
-                .ok_or_else(|| unknown(path, &reused.iter().map(String::as_str).collect::<Vec<_>>()))?,
-        };
+        let paths: Vec<&str> = reused.iter().map(String::as_str).collect();
+        let frozen =
+            match unfreeze {
+                Unfreeze::Nothing => reused.len(),
+                Unfreeze::All => 0,
+                Unfreeze::Highest(count) => reused.len().saturating_sub(*count),
+                Unfreeze::From(path) => reused
+                    .iter()
+                    .position(|leaf| is_within(leaf, full_path(path, &paths)))
+                    .ok_or_else(|| unknown(path, &reused.iter().map(String::as_str).collect::<Vec<_>>()))?,
+            };
         Ok(Self { frozen: reused[..frozen].iter().cloned().collect() })
     }
 
@@ -120,11 +124,6 @@ impl Freeze {
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.frozen.iter().map(String::as_str)
     }
-}
-
-/// True for the path itself and for what is nested in it.
-fn is_within(leaf: &str, path: &str) -> bool {
-    leaf.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn unknown(path: &str, leaves: &[&str]) -> Error {

@@ -13,7 +13,7 @@ pub use weights::{Handle, Weights};
 use crate::layers::LayerKind;
 use crate::{Error, Result, Shape};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How Keras wrote a model down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,33 @@ pub fn join(group: &str, name: &str) -> String {
 fn is_too_large(shape: &[usize]) -> bool {
     const MOST: usize = 1 << 30;
     shape.iter().try_fold(1usize, |product, extent| product.checked_mul(*extent)).is_none_or(|len| len > MOST)
+}
+
+/// The whole path of a layer or nested model that is named by the end of its path, where there is only one such;
+/// otherwise the path as it is.
+pub(crate) fn full_path<'a>(path: &'a str, leaves: &[&'a str]) -> &'a str {
+    if leaves.iter().any(|leaf| is_within(leaf, path)) {
+        return path;
+    }
+    let ending = format!("/{path}");
+    let whole = |leaf: &&'a str| {
+        let leaf: &'a str = leaf;
+        let end = match leaf.find(&format!("{ending}/")) {
+            Some(at) => at + ending.len(),
+            None => leaf.ends_with(&ending).then_some(leaf.len())?,
+        };
+        Some(&leaf[..end])
+    };
+    let found: BTreeSet<&'a str> = leaves.iter().filter_map(whole).collect();
+    match found.len() {
+        1 => found.first().copied().unwrap_or(path),
+        _ => path,
+    }
+}
+
+/// True for the path itself and for what is nested in it.
+pub(crate) fn is_within(leaf: &str, path: &str) -> bool {
+    leaf.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The shapes of what a call reads, where all are known.
@@ -248,5 +275,27 @@ impl Graph {
         let wanted = wanted.join(" and ");
         let help = "help: give data of that shape, each image without the batch's dimension";
         Err(Error::shape(name, format!("expected inputs of shape {wanted}, received {inputs:?}\n{help}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_path_names_a_layer_where_there_is_only_one_such() {
+        let leaves = ["net/block/conv", "net/block/norm", "net/conv", "dense"];
+        for (path, whole) in [
+            ("dense", "dense"),
+            ("net", "net"),
+            ("norm", "net/block/norm"),
+            ("block", "net/block"),
+            ("block/conv", "net/block/conv"),
+            ("conv", "conv"), // two layers end so
+            ("lock", "lock"),
+            ("other", "other"),
+        ] {
+            assert_eq!(full_path(path, &leaves), whole, "{path}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Cutting a model and putting new layers on top of it.
 
-use super::{Body, Call, Form, Graph, Handle, Layer, Model, TensorId, Weights, inputs_of};
+use super::{Body, Call, Form, Graph, Handle, Layer, Model, TensorId, Weights, full_path, inputs_of};
 use crate::layers::LayerKind;
 use crate::{Error, Result, Shape, ops::Role};
 use std::collections::BTreeMap;
@@ -223,7 +223,11 @@ impl Graph {
         let paths = self.counted_paths();
         let count = match keep {
             Keep::AllBut(0) => return Ok(None),
-            Keep::Layer(path) => return Ok(Some(path.clone())),
+            Keep::Layer(path) => {
+                let leaves = self.leaves();
+                let leaves: Vec<&str> = leaves.iter().map(|(leaf, _)| leaf.as_str()).collect();
+                return Ok(Some(full_path(path, &leaves).to_owned()));
+            }
             Keep::Lowest(count) => *count,
             Keep::AllBut(count) => paths.len().saturating_sub(*count),
         };

@@ -167,7 +167,7 @@ impl Instance for Bound {
 
     fn reads(&self, _trains: bool) -> Reads {
         let is_sum = self.kind == BinaryKind::Add && !matches!(self.layout, Layout::General { .. });
-        Reads { inputs: !is_sum, output: false }
+        Reads { inputs: !is_sum, output: false, either: false }
     }
 
     fn is_pixelwise(&self) -> bool {

@@ -197,7 +197,7 @@ impl<'a> Bench<'a> {
         }
         instance.begin_backward(&sums, batch, &params, &mut param_grads, mode);
         // what it says that it does not read it is not given
-        let reads = instance.reads(of_weights);
+        let reads = instance.reads(of_weights).enough(accumulate == Accumulate::Overwrite);
         let unread = vec![&[][..]; inputs.len()];
         instance.backward(Backward {
             batch,

@@ -147,7 +147,7 @@ impl Instance for Bound {
     }
 
     fn reads(&self, trains: bool) -> Reads {
-        Reads { inputs: trains, output: false }
+        Reads { inputs: trains, output: false, either: false }
     }
 
     fn is_pixelwise(&self) -> bool {

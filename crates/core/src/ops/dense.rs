@@ -73,7 +73,7 @@ impl Instance for Bound {
     }
 
     fn reads(&self, trains: bool) -> Reads {
-        Reads { inputs: trains, output: false }
+        Reads { inputs: trains, output: false, either: false }
     }
 
     fn forward(&self, args: Forward<'_>) {

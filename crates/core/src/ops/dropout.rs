@@ -66,7 +66,7 @@ impl Instance for Bound {
     }
 
     fn reads(&self, _trains: bool) -> Reads {
-        Reads { inputs: false, output: false }
+        Reads { inputs: false, output: false, either: false }
     }
 
     fn forward(&self, args: Forward<'_>) {

@@ -168,6 +168,18 @@ pub struct Reads {
     pub inputs: bool,
     /// The output.
     pub output: bool,
+    /// One of the two is enough, whichever is at hand: the other is empty then.
+    pub either: bool,
+}
+
+impl Reads {
+    /// What is enough, when the value that is kept is known.
+    pub fn enough(self, keeps_output: bool) -> Self {
+        match self.either {
+            true => Self { inputs: !keeps_output, output: keeps_output, either: false },
+            false => self,
+        }
+    }
 }
 
 /// What an op that needs sums over the whole batch is given of some of its images.
@@ -223,7 +235,7 @@ pub trait Instance: Send + Sync {
 
     /// What the backward pass reads; `trains`: gradients of weights are wanted.
     fn reads(&self, _trains: bool) -> Reads {
-        Reads { inputs: true, output: false }
+        Reads { inputs: true, output: false, either: false }
     }
 
     /// Whether each pixel of the output depends on the same pixel of the inputs alone: then parts of images may be

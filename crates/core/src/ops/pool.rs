@@ -165,7 +165,7 @@ impl Instance for Bound {
 
     fn reads(&self, _trains: bool) -> Reads {
         let is_max = self.kind == PoolKind::Max;
-        Reads { inputs: is_max, output: is_max }
+        Reads { inputs: is_max, output: is_max, either: false }
     }
 
     fn forward(&self, args: Forward<'_>) {

@@ -37,7 +37,7 @@ impl Instance for Bound {
     }
 
     fn reads(&self, _trains: bool) -> Reads {
-        Reads { inputs: false, output: true }
+        Reads { inputs: false, output: true, either: false }
     }
 
     fn forward(&self, args: Forward<'_>) {

@@ -1,7 +1,7 @@
 //! `unary`: an activation function, element by element.
 
 use super::images::{each_image, image};
-use super::{Backward, Cost, Forward, Instance, OpKind, one_of};
+use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
 use crate::Shape;
 use frostline_kernels::{Activation, activate, activate_backward};
 
@@ -40,6 +40,13 @@ impl Instance for Bound {
         activate(self.activation, inputs[0], output);
     }
 
+    fn reads(&self, _trains: bool) -> Reads {
+        // where a bound is passed the output says so
+        let either =
+            matches!(self.activation, Activation::Relu { max: 0.0.., negative_slope: 0.0, threshold: 0.0 });
+        Reads { inputs: true, output: either, either }
+    }
+
     fn is_pixelwise(&self) -> bool {
         true
     }
@@ -53,9 +60,10 @@ impl Instance for Bound {
 
     fn backward(&self, args: Backward<'_, '_>) {
         let (activation, batch) = (self.activation, args.batch);
+        let at = if args.inputs[0].is_empty() { args.output } else { args.inputs[0] };
         if let Some(dx) = &mut args.input_grads[0] {
             each_image(batch, dx.to_add(), |index, dx| {
-                let (x, dy) = (image(args.inputs[0], batch, index), image(args.output_grad, batch, index));
+                let (x, dy) = (image(at, batch, index), image(args.output_grad, batch, index));
                 activate_backward(activation, x, dy, dx);
             });
         }

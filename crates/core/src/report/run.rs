@@ -1,5 +1,6 @@
 //! The run directory and its record.
 
+use crate::atomic::TEMPORARY;
 use crate::data::Skip;
 use crate::fit::{
     Certificate, ClassScore, EpochRecord, Prepared, Recipe, Scores, StageReport, Trained, peak_memory,
@@ -98,8 +99,9 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the directory, or takes one without a finished run.
-    pub fn create(path: &Path) -> Result<Self> {
+    /// Says what speaks against a run at `path`, before anything is trained: a finished run, a file, files that no run
+    /// left there, or the folder of the data.
+    pub fn check(path: &Path, data: &Path) -> Result<()> {
         if path.join("run.json").exists() {
             return Err(Error::Setting(format!(
                 "`{}` holds a finished run already\nhelp: give another folder with -o, or remove that one",
@@ -112,6 +114,33 @@ impl RunFolder {
                 path.display()
             )));
         }
+        let own = ["metrics.jsonl", "model.keras"];
+        let names = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+        let is_left_over = names.iter().any(|name| name == own[0]);
+        if let Some(other) = names
+            .iter()
+            .filter(|name| !name.starts_with(TEMPORARY))
+            .find(|name| !own.contains(&name.as_str()) || !is_left_over)
+        {
+            return Err(Error::Setting(format!(
+                "`{}` holds other files, such as `{other}`\nhelp: give a new folder with -o",
+                path.display()
+            )));
+        }
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        if data.is_dir() && absolute(path).starts_with(absolute(data)) {
+            return Err(Error::Setting(format!(
+                "`{}` lies in the data, where it would be taken for a class\nhelp: give a folder elsewhere with -o",
+                path.display()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Makes the directory, or takes one that [`RunFolder::check`] says nothing against.
+    pub fn create(path: &Path, data: &Path) -> Result<Self> {
+        Self::check(path, data)?;
         std::fs::create_dir_all(path).map_err(|source| Error::io(path, source))?;
         let file = path.join("metrics.jsonl");
         let metrics = File::create(&file).map_err(|source| Error::io(&file, source))?;

@@ -152,3 +152,29 @@ fn clear_leaves_nothing() {
     assert!(cache.list().is_empty());
     assert_eq!(cache.clear().expect("cleared"), 0);
 }
+
+#[test]
+fn what_is_not_the_caches_own_is_never_touched() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (photos, model) = (folder.path().join("photos"), folder.path().join("model.safetensors"));
+    fs::create_dir(&photos).expect("a folder");
+    fs::write(photos.join("a.safetensors"), "mine").expect("a file");
+    fs::write(&model, "mine").expect("a file");
+    let cache = FeatureCache { limit: 40_000, ..in_folder(folder.path()) };
+    // a folder that others use is refused
+    let run =
+        || run_with(&backbone(), head_only(), &Validation::Fraction(0.25), 3, Caching::Disk(cache.clone()));
+    let error = run().trained.expect_err("no cache").to_string();
+    assert!(error.contains("is no feature cache") && error.contains("help: "), "{error}");
+    // one in which others put files later keeps them
+    let own = tempfile::tempdir().expect("a folder");
+    let cache = in_folder(own.path());
+    with(head_only(), Caching::Disk(cache.clone()));
+    let foreign = [own.path().join("note.txt"), own.path().join(&cache.list()[0].name).join("note.txt")];
+    foreign.iter().for_each(|file| fs::write(file, "mine").expect("a file"));
+    fs::create_dir(own.path().join("photos")).expect("a folder");
+    cache.verify().expect("verified");
+    cache.clear().expect("cleared");
+    assert!(cache.list().is_empty() && foreign.iter().all(|file| file.exists()));
+    assert!(own.path().join("photos").exists());
+}

@@ -4,6 +4,7 @@ mod best;
 mod determinism;
 mod disk;
 mod frozen;
+mod labels;
 mod settings;
 mod stages;
 mod task;

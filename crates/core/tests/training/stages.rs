@@ -15,7 +15,11 @@ fn a_stage_that_only_makes_it_worse_is_stepped_back() {
     let (first, second) = (&both.trained().stages[0], &both.trained().stages[1]);
     assert_eq!(second.best_epoch, 0, "the ruinous stage was kept: {second:?}");
     assert_eq!(second.val, first.val);
-    alone.trained();
+    // what the record calls frozen is what was frozen in the stages that count
+    assert!(!second.kept);
+    assert_eq!(both.trained().freeze, alone.trained().freeze);
+    assert_eq!(both.trained().certificate, alone.trained().certificate);
+    assert_eq!(both.trained().boundary(), first.boundary);
     assert_eq!(both.weights(), alone.weights());
     assert!(both.trained().certificate.equal);
 }
@@ -59,14 +63,12 @@ fn gradual_unfreezing_goes_on_for_as_long_as_it_helps() {
 
 #[test]
 fn gradual_unfreezing_without_validation_is_an_error() {
-    let run = crate::task::run_with(
-        &crate::task::backbone(),
-        gradually(0.01),
-        &frostline::fit::Validation::Fraction(0.0),
-        0,
-        Default::default(),
-    );
-    let error = run.trained.as_ref().expect_err("an error").to_string();
+    let (_folder, path) = crate::task::data_of(3);
+    let dataset = frostline::data::open(&path).expect("data");
+    let (none, model) = (frostline::fit::Validation::Fraction(0.0), crate::task::backbone());
+    let prepared =
+        frostline::fit::prepare(&model, dataset, gradually(0.01), &none, 0, Default::default(), &|_| {});
+    let error = prepared.expect_err("said before anything is trained").to_string();
     assert!(error.contains("help: give --val 0.2"), "{error}");
 }
 

@@ -22,6 +22,9 @@ pub struct PackedConvGradient {
     transposed: Vec<f32>,
 }
 
+/// The side of a square of weights that is transposed at once.
+const SQUARE: usize = 16;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// As a convolution of `dy`.
@@ -56,9 +59,13 @@ impl PackedConvGradient {
         let taps = shape.window.kernel_h * shape.window.kernel_w;
         let (channels, groups) = (shape.channels_per_group(), shape.groups);
         let out_per_group = shape.out_channels / groups;
-        for tap in 0..taps {
-            for c in 0..channels {
-                for o in 0..shape.out_channels {
+        // in squares, so that neither side is read or written a cache line for each number
+        let squares = (0..channels)
+            .step_by(SQUARE)
+            .flat_map(|c| (0..shape.out_channels).step_by(SQUARE).map(move |o| (c, o)));
+        for (tap, (c, o)) in (0..taps).flat_map(|tap| squares.clone().map(move |square| (tap, square))) {
+            for c in c..(c + SQUARE).min(channels) {
+                for o in o..(o + SQUARE).min(shape.out_channels) {
                     let (group, row) = (o / out_per_group, o % out_per_group);
                     let at = match self.way {
                         Way::Turned => {

@@ -48,6 +48,10 @@ pub(super) fn backward_input_on(
             line.run(tile, dx);
         }
     } else {
+        let window = &shape.window;
+        if shape.multiplier == 1 && window.kernel_h * window.kernel_w <= MAX_TAPS {
+            return gather(window, weights, dy, dx, accumulate);
+        }
         if accumulate == Accumulate::Overwrite {
             dx.fill(0.0);
         }
@@ -76,6 +80,76 @@ fn turned(shape: &DepthwiseShape) -> Option<Window> {
         pad_right: reach_w.checked_sub(w.pad_right)?,
         ..*w
     })
+}
+
+/// The most taps of a window whose gradient is gathered pixel by pixel.
+const MAX_TAPS: usize = 25;
+
+vectorized! {
+    /// One filter a channel, any strides: each pixel of `dx` is the sum over the few taps that read it, written once.
+    fn gather(window: &Window, weights: &[f32], dy: &[f32], dx: &mut [f32], accumulate: Accumulate) {
+        let (w, channels, out_width) = (window, window.channels, window.out_width());
+        for iy in 0..w.height {
+            for ix in 0..w.width {
+                // where the output pixel and the tap's weights begin
+                let (mut taps, mut count) = ([(0, 0); MAX_TAPS], 0);
+                for ky in 0..w.kernel_h {
+                    let Some(oy) = position(iy + w.pad_top, ky * w.dilation_h, w.stride_h, w.out_height()) else { continue };
+                    for kx in 0..w.kernel_w {
+                        let ox = position(ix + w.pad_left, kx * w.dilation_w, w.stride_w, out_width);
+                        if let Some(ox) = ox {
+                            taps[count] = ((oy * out_width + ox) * channels, (ky * w.kernel_w + kx) * channels);
+                            count += 1;
+                        }
+                    }
+                }
+                let dx = &mut dx[(iy * w.width + ix) * channels..][..channels];
+                let mut first = 0;
+                while first + 32 <= channels {
+                    gather_channels::<32>(weights, dy, &taps[..count], first, accumulate, dx);
+                    first += 32;
+                }
+                while first + 16 <= channels {
+                    gather_channels::<16>(weights, dy, &taps[..count], first, accumulate, dx);
+                    first += 16;
+                }
+                while first < channels {
+                    gather_channels::<1>(weights, dy, &taps[..count], first, accumulate, dx);
+                    first += 1;
+                }
+            }
+        }
+    }
+}
+
+/// The output position whose window has the tap at `tap` on the padded position `at`.
+#[inline(always)]
+fn position(at: usize, tap: usize, stride: usize, positions: usize) -> Option<usize> {
+    let from = at.checked_sub(tap)?;
+    (from.is_multiple_of(stride) && from / stride < positions).then_some(from / stride)
+}
+
+#[inline(always)]
+fn gather_channels<const L: usize>(
+    weights: &[f32],
+    dy: &[f32],
+    taps: &[(usize, usize)],
+    first: usize,
+    accumulate: Accumulate,
+    dx: &mut [f32],
+) {
+    let dx = &mut dx[first..first + L];
+    let mut sums = [0.0; L];
+    if accumulate == Accumulate::Add {
+        sums.copy_from_slice(dx);
+    }
+    for &(from, tap) in taps {
+        let (dy, weights) = (&dy[from + first..][..L], &weights[tap + first..][..L]);
+        for l in 0..L {
+            sums[l] += dy[l] * weights[l];
+        }
+    }
+    dx.copy_from_slice(&sums);
 }
 
 vectorized! {
