@@ -1,9 +1,9 @@
 //! Folding a frozen prefix: its weights are constants, so that BatchNormalization and constant scalings go into
 //! the convolution before them, and what is left of them becomes one scale and offset a channel.
 
-use super::Constants;
 use crate::Tensor;
-use crate::ops::{Affine, BatchNorm, Node, Op, Param, ParamId, Program, Role, ValueId};
+use crate::engine::Constants;
+use crate::ops::{Affine, Node, Op, Param, ParamId, Program, Role, ValueId};
 
 /// Folds every normalisation and scaling of the program. The results are equal but for rounding.
 pub(super) fn fold(program: &mut Program, constants: &mut Constants) {
@@ -27,27 +27,13 @@ pub(super) fn fold(program: &mut Program, constants: &mut Constants) {
 fn as_affine(node: &Node, constants: &Constants) -> Option<Affine> {
     let value = |index: usize| &constants[node.params[index].0].data;
     match &node.op {
-        Op::BatchNorm(norm) => Some(batch_norm_affine(norm, |index| value(index).as_slice())),
+        Op::BatchNorm(norm) => Some(norm.affine(|index| value(index).as_slice())),
         Op::Normalize(op) => {
             let (scale, offset) = op.affine(value(0), value(1));
             Some(Affine { scale, offset })
         }
         _ => None,
     }
-}
-
-/// `gamma · (x − mean) / √(variance + ε) + beta` as `scale · x + offset`.
-pub(crate) fn batch_norm_affine<'a>(norm: &BatchNorm, param: impl Fn(usize) -> &'a [f32]) -> Affine {
-    let statistics = usize::from(norm.scale) + usize::from(norm.center);
-    let (mean, variance) = (param(statistics), param(statistics + 1));
-    let channel = |index: usize| {
-        let gamma = if norm.scale { f64::from(param(0)[index]) } else { 1.0 };
-        let beta = if norm.center { f64::from(param(usize::from(norm.scale))[index]) } else { 0.0 };
-        let scale = gamma / (f64::from(variance[index]) + f64::from(norm.epsilon)).sqrt();
-        (scale as f32, (beta - f64::from(mean[index]) * scale) as f32)
-    };
-    let (scale, offset) = (0..mean.len()).map(channel).unzip();
-    Affine { scale, offset }
 }
 
 /// Moves the affine node at `index` into the convolution or product that makes its input, where nobody else

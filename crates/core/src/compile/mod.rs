@@ -4,31 +4,15 @@
 mod fold;
 mod fuse;
 mod lower;
-mod memory;
 mod partition;
 
-pub(crate) use fold::batch_norm_affine;
-pub use memory::Memory;
+pub use crate::engine::Statistics;
 pub use partition::Partition;
-pub(crate) use partition::split_vectors;
 
-use crate::engine::{Plan, Prefix, Suffix};
+use crate::engine::{Constants, Plan, Prefix, Suffix};
 use crate::freeze::Freeze;
 use crate::graph::Model;
 use crate::{Error, Precision, Result, Shape, Tensor};
-
-/// The values of a frozen program's weights, by [`crate::ops::ParamId`].
-pub type Constants = Vec<Tensor>;
-
-/// How BatchNormalization of trainable layers runs while training.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Statistics {
-    /// By the batch's statistics, as Keras trains.
-    #[default]
-    Batch,
-    /// By the moving statistics, which stay as they are: gradients as of `model(x, training=False)`.
-    Moving,
-}
 
 /// Compiles a model for inputs of these shapes and batches of up to `batch` images. The plan owns its freeze
 /// setting: to train other layers, compile again.
@@ -71,7 +55,13 @@ pub fn compile_in(
     let multiply_adds = [prefix.multiply_adds(), suffix.multiply_adds()];
     Ok(Plan {
         multiply_adds,
-        prefix: Prefix::new(prefix, constants, precision),
+        prefix: match precision {
+            Precision::F32 => Prefix::new(prefix, constants),
+            Precision::Bf16 => {
+                let parts = partition::split_vectors(&prefix);
+                Prefix::in_bf16(prefix, parts, constants)
+            }
+        },
         suffix: Suffix::new(suffix, weights, batch, statistics),
         freeze,
         boundary,

@@ -98,7 +98,7 @@ fn extract(
 
 /// Cuts a program in two, whose weights keep their numbers: the lower makes all images, and vectors that images are made
 /// of; the upper makes nothing but vectors, of what the lower gives.
-pub(crate) fn split_vectors(program: &Program) -> [Program; 2] {
+pub(super) fn split_vectors(program: &Program) -> [Program; 2] {
     let is_image = |value: ValueId| program.shape(value).len() == 3;
     // whether an image is made of a value, however indirectly
     let mut makes_images = vec![false; program.values.len()];

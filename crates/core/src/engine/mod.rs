@@ -1,5 +1,6 @@
 //! Runs a [`Plan`] on the processor's cores.
 
+mod memory;
 mod piece;
 mod pool;
 mod prefix;
@@ -9,11 +10,26 @@ mod section;
 mod steps;
 mod suffix;
 
+pub use memory::Memory;
 pub use prefix::Prefix;
 pub use suffix::{LossInput, Squash, Suffix};
 
+use crate::Tensor;
 use crate::freeze::Freeze;
 use crate::graph::Model;
+
+/// The values of a frozen program's weights, by [`crate::ops::ParamId`].
+pub type Constants = Vec<Tensor>;
+
+/// How BatchNormalization of trainable layers runs while training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Statistics {
+    /// By the batch's statistics, as Keras trains.
+    #[default]
+    Batch,
+    /// By the moving statistics, which stay as they are: gradients as of `model(x, training=False)`.
+    Moving,
+}
 
 /// A compiled model: a frozen prefix, a trainable suffix, and the freeze setting that both were made from.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! Runs a frozen prefix: every thread takes an image through all ops.
 
+use super::Constants;
 use super::pool::Pool;
 use super::section::{Section, len, section};
 use crate::Precision;
-use crate::compile::{Constants, split_vectors};
 use crate::ops::Program;
 use frostline_kernels::Bf16;
 use rayon::prelude::*;
@@ -22,19 +22,20 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// In a lower precision, what is done to vectors at the end is done in f32 all the same, as a section of its own.
-    pub(crate) fn new(program: Program, constants: Constants, precision: Precision) -> Self {
+    /// In f32.
+    pub(crate) fn new(program: Program, constants: Constants) -> Self {
         let constants = Arc::new(constants);
-        let mut between = 0;
-        let sections = match precision {
-            Precision::F32 => vec![section::<f32>(program.clone(), &constants)],
-            Precision::Bf16 => {
-                let [lower, upper] = split_vectors(&program);
-                between = lower.outputs.iter().map(|value| len(lower.shape(*value))).sum();
-                vec![section::<Bf16>(lower, &constants), section::<f32>(upper, &constants)]
-            }
-        };
-        Self { program, constants, precision, sections, between, buffers: Pool::default() }
+        let sections = vec![section::<f32>(program.clone(), &constants)];
+        Self { program, constants, precision: Precision::F32, sections, between: 0, buffers: Pool::default() }
+    }
+
+    /// In bf16, but for what is done to vectors at the end: `lower` and `upper` are the parts of `program` before and
+    /// behind that, whose weights have its numbers.
+    pub(crate) fn in_bf16(program: Program, [lower, upper]: [Program; 2], constants: Constants) -> Self {
+        let constants = Arc::new(constants);
+        let between = lower.outputs.iter().map(|value| len(lower.shape(*value))).sum();
+        let sections = vec![section::<Bf16>(lower, &constants), section::<f32>(upper, &constants)];
+        Self { program, constants, precision: Precision::Bf16, sections, between, buffers: Pool::default() }
     }
 
     /// The program that it runs, folded and fused.

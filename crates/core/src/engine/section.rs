@@ -2,7 +2,7 @@
 //! barrier between them, in buffers that are kept.
 
 use super::pool::Pool;
-use crate::compile::{Constants, Memory};
+use super::{Constants, Memory};
 use crate::ops::{Infer, Program, Storage};
 use smallvec::SmallVec;
 use std::sync::Arc;

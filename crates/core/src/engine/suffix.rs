@@ -1,9 +1,9 @@
 //! Runs a trainable suffix: forward and backward over a batch, in buffers that are allocated once.
 
+use super::Statistics;
 use super::piece::{Piece, Shared};
 use super::prepare::{Wanted, logits_value, separate_repeated_inputs};
 use super::schedule::{Given, Schedule};
-use crate::compile::Statistics;
 use crate::ops::{Instance, Mode, Program, Role, ValueId};
 use rayon::prelude::*;
 use smallvec::SmallVec;

@@ -4,9 +4,8 @@
 //! follow them: `moving = moving · momentum + batch · (1 − momentum)`; in inference the moving ones are used.
 //! Source: `keras.layers.BatchNormalization`; Ioffe and Szegedy 2015.
 
-use super::{Backward, Cost, Forward, Instance, Mode, Observed, OpKind, one_of};
+use super::{Affine, Backward, Cost, Forward, Instance, Mode, Observed, OpKind, one_of};
 use crate::Shape;
-use crate::compile::batch_norm_affine;
 use frostline_kernels::{
     Activation, Normalization, batch_norm_backward_input, batch_norm_backward_sums, scale_shift,
 };
@@ -27,6 +26,20 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
+    /// `gamma · (x − mean) / √(variance + ε) + beta` as `scale · x + offset`.
+    pub(crate) fn affine<'a>(&self, param: impl Fn(usize) -> &'a [f32]) -> Affine {
+        let statistics = usize::from(self.scale) + usize::from(self.center);
+        let (mean, variance) = (param(statistics), param(statistics + 1));
+        let channel = |index: usize| {
+            let gamma = if self.scale { f64::from(param(0)[index]) } else { 1.0 };
+            let beta = if self.center { f64::from(param(usize::from(self.scale))[index]) } else { 0.0 };
+            let scale = gamma / (f64::from(variance[index]) + f64::from(self.epsilon)).sqrt();
+            (scale as f32, (beta - f64::from(mean[index]) * scale) as f32)
+        };
+        let (scale, offset) = (0..mean.len()).map(channel).unzip();
+        Affine { scale, offset }
+    }
+
     /// The position of the moving mean among the weights; the variance is behind it.
     fn statistics(&self) -> usize {
         usize::from(self.scale) + usize::from(self.center)
@@ -97,7 +110,7 @@ impl Bound {
 impl Instance for Bound {
     fn infer(&self, inputs: &[&[f32]], params: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
         // frozen prefixes fold this op away: what is left here need not be fast
-        let affine = batch_norm_affine(&self.op, |index| params[index]);
+        let affine = self.op.affine(|index| params[index]);
         scale_shift(self.channels, inputs[0], &affine.scale, &affine.offset, self.op.activation, output);
     }
 
