@@ -1,5 +1,4 @@
-//! From a graph and a freeze setting to a [`Plan`]: lower, cut at the boundary, fold and fuse the prefix, plan
-//! its memory.
+//! From a graph and a freeze setting to a [`Plan`]: lower, cut at the boundary, fold and fuse.
 
 mod fold;
 mod fuse;

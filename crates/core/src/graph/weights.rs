@@ -73,11 +73,6 @@ impl Weights {
         self.0.iter().map(|(path, handle)| (path.as_str(), handle))
     }
 
-    /// Keeps the weights whose path satisfies the condition.
-    pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
-        self.0.retain(|path, _| keep(path));
-    }
-
     /// The number of weights.
     pub fn len(&self) -> usize {
         self.0.len()

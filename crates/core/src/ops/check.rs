@@ -5,7 +5,7 @@
 //! a step of 1/128 crosses no kink of an activation and changes no maximum. The gradients that the op adds to start
 //! at 1/2, so that an op that overwrites them is found out.
 
-use super::{Backward, Forward, Gradient, Instance, Mode, Observed, Op, Scratch};
+use super::{Backward, Forward, Gradient, Instance, Mode, Observed, Op, Padding, Scratch};
 use crate::Shape;
 use frostline_kernels::Accumulate;
 
@@ -20,6 +20,11 @@ const SAME: f32 = 4e-6;
 
 /// Where the gradients begin.
 const BEGIN: f32 = 0.5;
+
+/// One padding of each kind.
+pub(super) fn padding(choice: usize) -> Padding {
+    [Padding::Valid, Padding::Same, Padding::Explicit { top: 1, bottom: 0, left: 2, right: 1 }][choice]
+}
 
 /// An op, its shapes, and how it is to be checked.
 pub(super) struct Check {

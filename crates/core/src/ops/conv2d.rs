@@ -194,12 +194,8 @@ impl Instance for Bound {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::check::Check;
+    use crate::ops::check::{Check, padding};
     use proptest::prelude::*;
-
-    fn padding(choice: usize) -> Padding {
-        [Padding::Valid, Padding::Same, Padding::Explicit { top: 1, bottom: 0, left: 2, right: 1 }][choice]
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
