@@ -7,7 +7,7 @@
 
 mod backward_input;
 mod backward_weights;
-mod padded;
+pub(crate) mod padded;
 
 pub use backward_input::PackedConvGradient;
 pub use backward_weights::{conv_backward_weights, conv_backward_weights_scratch_len};
@@ -244,7 +244,7 @@ impl<E: Stored> PackedConv<E> {
         for block in blocks::<E>(out_height, window.stride_h * runs.line, 1) {
             let source = if is_copied {
                 let needed = (block.end - 1) * window.stride_h + window.extent_h();
-                pad_rows(window, x, scratch, padded_rows..needed);
+                pad_rows(window, E::default(), x, scratch, padded_rows..needed);
                 padded_rows = padded_rows.max(needed);
                 // What the last group reads beyond its run has no weight, but must be a number.
                 let slack = padded_rows * runs.line;
@@ -268,7 +268,7 @@ impl<E: Stored> PackedConv<E> {
 
 /// Cuts `count` items, each of `elements` numbers of input, into nearly equal blocks of about [`BLOCK_BYTES`], whole
 /// multiples of `step` where there are several.
-fn blocks<E>(count: usize, elements: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn blocks<E>(count: usize, elements: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
     let pieces = count.div_ceil(fitting::<E>(elements)).max(1);
     let size = count.div_ceil(pieces).max(1).next_multiple_of(step);
     (0..count).step_by(size).map(move |start| start..(start + size).min(count))

@@ -48,6 +48,12 @@ impl InstructionSet {
     pub(crate) fn multiplies_bf16() -> bool {
         Self::detected() == Self::Avx512 && is_x86_feature_detected!("avx512bf16")
     }
+
+    /// Whether this processor has AVX-512 with products of four bytes.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn multiplies_bytes() -> bool {
+        Self::detected() == Self::Avx512 && is_x86_feature_detected!("avx512vnni")
+    }
 }
 
 /// The vector instructions in use: `avx512`, `avx2`, `neon` or `portable`. Chosen once, when first asked.
@@ -65,6 +71,15 @@ pub fn bf16_instruction_set() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     if InstructionSet::multiplies_bf16() {
         return "avx512_bf16";
+    }
+    instruction_set()
+}
+
+/// The same for products of bytes: `avx512_vnni` where the processor multiplies them itself. All give the same bits.
+pub fn int8_instruction_set() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if InstructionSet::multiplies_bytes() {
+        return "avx512_vnni";
     }
     instruction_set()
 }

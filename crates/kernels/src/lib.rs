@@ -16,6 +16,7 @@ mod matmul;
 mod norm;
 mod pad;
 mod pool;
+mod quantized;
 #[cfg(test)]
 mod reference;
 mod resize;
@@ -33,13 +34,14 @@ pub use depthwise::{
     DepthwiseShape, PackedDepthwise, depthwise, depthwise_backward_input, depthwise_backward_weights,
     depthwise_scratch_len,
 };
-pub use dispatch::{bf16_instruction_set, instruction_set};
+pub use dispatch::{bf16_instruction_set, instruction_set, int8_instruction_set};
 pub use element::{Bf16, Element, decode, encode, scratch_floats, scratch_of};
 pub use elementwise::*;
 pub use matmul::{Accumulate, matmul, matmul_at, matmul_bt};
 pub use norm::*;
 pub use pad::{Margins, crop, crop_backward, pad, pad_backward};
 pub use pool::*;
+pub use quantized::{Quantization, QuantizedConv, QuantizedDepthwise};
 pub use resize::{resize_bilinear, resize_bilinear_backward, resize_nearest, resize_nearest_backward};
 pub use softmax::{softmax, softmax_backward};
 pub use window::{ConvShape, Window};

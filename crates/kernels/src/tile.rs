@@ -138,7 +138,7 @@ impl<E: Stored> Tiles<E> {
 }
 
 /// Two kinds of pieces, `(size, how many)`: as few pieces of at most `max` as cover `total`, of nearly equal sizes.
-fn even_split(total: usize, max: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(crate) fn even_split(total: usize, max: usize) -> impl Iterator<Item = (usize, usize)> {
     let pieces = total.div_ceil(max).max(1);
     let (size, larger) = (total / pieces, total % pieces);
     [(size + 1, larger), (size, pieces - larger)].into_iter().filter(|&(size, count)| size * count > 0)
@@ -267,7 +267,7 @@ unsafe fn store_channels<S: Simd>(to: *mut f32, v: usize, channels: usize, full:
     }
 }
 
-use unrolled;
+pub(crate) use unrolled;
 
 /// A module with the tiles of one instruction set, each compiled with its features.
 macro_rules! tiles {

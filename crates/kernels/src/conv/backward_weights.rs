@@ -44,7 +44,7 @@ pub(super) fn with_tiles(
     }
     let source = if window.is_padded() {
         assert!(scratch.len() >= padded_len(window), "scratch has the needed length");
-        pad_rows(window, x, scratch, 0..window.pad_top + window.height + window.pad_bottom);
+        pad_rows(window, 0.0, x, scratch, 0..window.pad_top + window.height + window.pad_bottom);
         &*scratch
     } else {
         x

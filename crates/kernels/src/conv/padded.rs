@@ -1,27 +1,26 @@
 //! The input as the tiles read it: zeros around the image, and runs of contiguous taps.
 
-use crate::element::Element;
 use crate::window::{ConvShape, Window};
 use std::ops::Range;
 
 /// The taps of one output pixel in an image that needs no bounds: `rows` x `columns` runs of `run` contiguous elements, a
 /// whole number of groups.
 #[derive(Clone, Copy)]
-pub(super) struct Runs {
-    pub(super) rows: usize,
-    pub(super) row_step: usize,
-    pub(super) columns: usize,
-    pub(super) column_step: usize,
-    pub(super) run: usize,
+pub(crate) struct Runs {
+    pub(crate) rows: usize,
+    pub(crate) row_step: usize,
+    pub(crate) columns: usize,
+    pub(crate) column_step: usize,
+    pub(crate) run: usize,
     /// Elements from the taps of one output pixel to those of the next on its line.
-    pub(super) pixel_step: usize,
+    pub(crate) pixel_step: usize,
     /// Elements of one line of the source.
-    pub(super) line: usize,
+    pub(crate) line: usize,
 }
 
 impl Runs {
     /// The taps in the padded image.
-    pub(super) fn of(shape: &ConvShape, group: usize) -> Self {
+    pub(crate) fn of(shape: &ConvShape, group: usize) -> Self {
         let w = &shape.window;
         let line = (w.pad_left + w.width + w.pad_right) * w.channels;
         let common = Self {
@@ -42,7 +41,7 @@ impl Runs {
     }
 
     /// One run, all channels of the pixel; pixels lie `gap` elements apart.
-    pub(super) fn pointwise(window: &Window, gap: usize, group: usize) -> Self {
+    pub(crate) fn pointwise(window: &Window, gap: usize, group: usize) -> Self {
         let pixel_step = window.channels + gap;
         let line = window.width * pixel_step;
         let run = window.channels.next_multiple_of(group);
@@ -50,13 +49,13 @@ impl Runs {
     }
 
     /// Elements from the first tap of a pixel to the end of its last.
-    pub(super) fn reach(&self) -> usize {
+    pub(crate) fn reach(&self) -> usize {
         (self.rows - 1) * self.row_step + (self.columns - 1) * self.column_step + self.run
     }
 }
 
 /// Elements between gathered pixels: one cache line, so that they do not all fall into one set of the cache.
-pub(super) const fn gathered_gap<E>() -> usize {
+pub(crate) const fn gathered_gap<E>() -> usize {
     64 / size_of::<E>()
 }
 
@@ -65,7 +64,12 @@ pub(super) const fn gathered_gap<E>() -> usize {
 ///
 /// * `x`: `[height, width, channels]`
 /// * `gathered`: `[pixels, channels + gap]`
-pub(super) fn gather_pixels<E: Element>(window: &Window, x: &[E], gathered: &mut [E], pixels: Range<usize>) {
+pub(crate) fn gather_pixels<E: Copy + Default>(
+    window: &Window,
+    x: &[E],
+    gathered: &mut [E],
+    pixels: Range<usize>,
+) {
     let (channels, out_width) = (window.channels, window.out_width());
     for (pixel, to) in pixels.zip(gathered.chunks_exact_mut(channels + gathered_gap::<E>())) {
         let (oy, ox) = (pixel / out_width, pixel % out_width);
@@ -77,27 +81,27 @@ pub(super) fn gather_pixels<E: Element>(window: &Window, x: &[E], gathered: &mut
 }
 
 /// Elements of the padded image.
-pub(super) fn padded_len(window: &Window) -> usize {
+pub(crate) fn padded_len(window: &Window) -> usize {
     let height = window.pad_top + window.height + window.pad_bottom;
     height * (window.pad_left + window.width + window.pad_right) * window.channels
 }
 
-/// Writes rows `rows` of the padded image, counted from the top of the padding.
+/// Writes rows `rows` of the padded image, counted from the top of the padding, which is filled with `zero`.
 ///
 /// * `x`: `[height, width, channels]`
 /// * `padded`: `[pad_top + height + pad_bottom, pad_left + width + pad_right, channels]`
-pub(super) fn pad_rows<E: Element>(window: &Window, x: &[E], padded: &mut [E], rows: Range<usize>) {
+pub(crate) fn pad_rows<E: Copy>(window: &Window, zero: E, x: &[E], padded: &mut [E], rows: Range<usize>) {
     let (left, inner) = (window.pad_left * window.channels, window.width * window.channels);
     let line = left + inner + window.pad_right * window.channels;
     for row in rows {
         let to = &mut padded[row * line..(row + 1) * line];
         match row.checked_sub(window.pad_top).filter(|&y| y < window.height) {
             Some(y) => {
-                to[..left].fill(E::default());
+                to[..left].fill(zero);
                 to[left..left + inner].copy_from_slice(&x[y * inner..(y + 1) * inner]);
-                to[left + inner..].fill(E::default());
+                to[left + inner..].fill(zero);
             }
-            None => to.fill(E::default()),
+            None => to.fill(zero),
         }
     }
 }

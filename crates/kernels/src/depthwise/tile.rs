@@ -213,7 +213,7 @@ macro_rules! unrolled_columns {
     };
 }
 
-pub(super) use unrolled_columns;
+pub(crate) use unrolled_columns;
 
 /// # Safety
 /// The processor has the instruction set `S`, and all that the fields of `t` address is valid.
