@@ -8,7 +8,7 @@
 //! where the time of the suffix goes, op by op and kind by kind.
 
 use frostline::Precision;
-use frostline::compile::{Statistics, compile_in, compile_inference_in};
+use frostline::compile::{Statistics, compile_in, compile_inference, compile_inference_in, quantize};
 use frostline::engine::{LossInput, Plan};
 use frostline::fit::{Optimizer, OptimizerKind};
 use frostline::formats;
@@ -31,7 +31,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pixels: Vec<f32> = (0..batch * len).map(|i| ((i * 7919) % 1999) as f32 / 1000.0 - 1.0).collect();
     match kind.as_str() {
         "forward" => {
-            let plan = compile_inference_in(precision, &model, &shapes)?;
+            let plan = match precision {
+                Precision::Int8 => quantize(compile_inference(&model, &shapes)?, &pixels)?,
+                _ => compile_inference_in(precision, &model, &shapes)?,
+            };
             let mut rows = vec![0.0; batch * plan.prefix().row_len()];
             serve(|| plan.prefix().run(&pixels, &mut rows))
         }

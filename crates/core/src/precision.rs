@@ -15,6 +15,9 @@ pub enum Precision {
     /// 8 bits of precision in the range of f32: half the memory traffic, and twice the products a second on processors
     /// with AVX512-BF16.
     Bf16,
+    /// Bytes, with a scale a channel that is measured on some of the training images: four times the products a second on
+    /// processors with AVX512-VNNI. Features are rounded to about two digits.
+    Int8,
 }
 
 impl FromStr for Precision {
@@ -24,7 +27,8 @@ impl FromStr for Precision {
         match text {
             "f32" => Ok(Self::F32),
             "bf16" => Ok(Self::Bf16),
-            other => Err(format!("`{other}` is no precision: write f32 or bf16")),
+            "int8" => Ok(Self::Int8),
+            other => Err(format!("`{other}` is no precision: write f32, bf16 or int8")),
         }
     }
 }
@@ -34,6 +38,7 @@ impl fmt::Display for Precision {
         formatter.write_str(match self {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
         })
     }
 }

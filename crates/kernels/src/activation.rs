@@ -213,6 +213,11 @@ impl Activation {
         }
     }
 
+    /// Whether the activation only bounds its input by 0 or by nothing from below, and from above.
+    pub fn only_bounds(self) -> bool {
+        self.bounds().is_some()
+    }
+
     /// The bounds, where the activation only bounds its input: what a convolution can do before it stores.
     pub(crate) fn bounds(self) -> Option<(f32, f32)> {
         match self {

@@ -20,7 +20,7 @@ use crate::dispatch::vectorized;
 use crate::element::{Element, Stored, activate_in_place};
 use crate::window::Window;
 use tile::Line;
-pub(crate) use tile::{Lines, unrolled_columns};
+pub(crate) use tile::{Lines, MAX_COLUMNS, unrolled_columns};
 
 /// A depthwise convolution. Weights are `[kernel_h, kernel_w, channels, multiplier]`; filter `m` of channel `c` makes
 /// output channel `c * multiplier + m`.

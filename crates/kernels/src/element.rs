@@ -56,6 +56,21 @@ impl Element for Bf16 {
     }
 }
 
+/// What a byte stands for is its reader's affair; its order is that of the numbers.
+impl Element for u8 {
+    const LOWEST: Self = 0;
+
+    #[inline(always)]
+    fn of(value: f32) -> Self {
+        value.round_ties_even() as u8
+    }
+
+    #[inline(always)]
+    fn value(self) -> f32 {
+        f32::from(self)
+    }
+}
+
 impl Debug for Bf16 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         Debug::fmt(&self.value(), f)

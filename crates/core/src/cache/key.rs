@@ -21,6 +21,7 @@ impl PrefixKey {
         let set = match precision {
             Precision::F32 => frostline_kernels::instruction_set(),
             Precision::Bf16 => frostline_kernels::bf16_instruction_set(),
+            Precision::Int8 => frostline_kernels::int8_instruction_set(),
         };
         let version = env!("CARGO_PKG_VERSION");
         let program = prefix.program();
@@ -34,6 +35,9 @@ impl PrefixKey {
         say(format!("{:?} {:?} {:?}", program.values, program.inputs, program.outputs));
         for node in &program.nodes {
             say(format!("{:?} {:?} {:?} {:?}", node.op, node.inputs, node.params, node.output));
+        }
+        for quantization in prefix.quantizations() {
+            say(format!("{quantization:?}"));
         }
         for constant in prefix.constants() {
             hasher.update(&(constant.len() as u64).to_le_bytes());

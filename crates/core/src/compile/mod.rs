@@ -60,11 +60,25 @@ pub fn compile_in(
                 let parts = partition::split_vectors(&prefix);
                 Prefix::in_bf16(prefix, parts, constants)
             }
+            Precision::Int8 => return Err(Error::Setting(NOT_CALIBRATED.to_owned())),
         },
         suffix: Suffix::new(suffix, weights, batch, statistics),
         freeze,
         boundary,
     })
+}
+
+const NOT_CALIBRATED: &str = "int8 needs images to measure ranges on, which it has in training alone
+help: write f32 or bf16";
+
+/// The plan with its frozen prefix in int8, instead of f32. The ranges of the bytes are measured on `images`, `[images,
+/// all inputs of an image]`, which should be such as will come.
+pub fn quantize(plan: Plan, images: &[f32]) -> Result<Plan> {
+    if plan.prefix.precision() != Precision::F32 || images.is_empty() {
+        return Err(Error::Setting(NOT_CALIBRATED.to_owned()));
+    }
+    let parts = partition::split_vectors(plan.prefix.program());
+    Ok(Plan { prefix: plan.prefix.in_int8(parts, images), ..plan })
 }
 
 /// Compiles a model for prediction: everything is frozen.

@@ -16,14 +16,16 @@ pub struct Memory {
 impl Memory {
     /// Plans by liveness: a buffer is taken again once the last reader of its value has run; the smallest free
     /// buffer that is long enough is preferred, else the longest is enlarged. Outputs are never overwritten.
-    pub fn plan(program: &Program) -> Self {
+    /// `reshapes_in_place`: a reshaped value may lie where it lay before.
+    pub fn plan(program: &Program, reshapes_in_place: bool) -> Self {
         let length = |value: ValueId| program.shape(value).iter().product::<usize>();
         // a reshape is a view of its input's buffer, unless that is the caller's
         let mut root: Vec<usize> = (0..program.values.len()).collect();
         let mut is_view = Vec::with_capacity(program.nodes.len());
         for node in &program.nodes {
             let source = node.inputs.first().map(|value| root[value.0]);
-            let view = matches!(node.op, Op::Reshape(_))
+            let view = reshapes_in_place
+                && matches!(node.op, Op::Reshape(_))
                 && source.is_some_and(|source| !program.inputs.contains(&ValueId(source)));
             if let (true, Some(source)) = (view, source) {
                 root[node.output.0] = source;

@@ -1,11 +1,12 @@
 //! Runs a frozen prefix: every thread takes an image through all ops.
 
 use super::Constants;
+use super::calibrate::calibrate;
 use super::pool::Pool;
-use super::section::{Section, len, section};
+use super::section::{Bound, Section, len};
 use crate::Precision;
-use crate::ops::Program;
-use frostline_kernels::Bf16;
+use crate::ops::{Bytes, Floats, Halves, Program};
+use frostline_kernels::Quantization;
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ pub struct Prefix {
     precision: Precision,
     /// Each takes what the one before it gives.
     sections: Vec<Box<dyn Section>>,
+    quantizations: Vec<Quantization>,
     /// The f32 between the two sections, where there are two.
     between: usize,
     buffers: Pool<Vec<f32>>,
@@ -25,17 +27,43 @@ impl Prefix {
     /// In f32.
     pub(crate) fn new(program: Program, constants: Constants) -> Self {
         let constants = Arc::new(constants);
-        let sections = vec![section::<f32>(program.clone(), &constants)];
-        Self { program, constants, precision: Precision::F32, sections, between: 0, buffers: Pool::default() }
+        let section: Box<dyn Section> = Box::new(Bound::new(Floats, program.clone(), &constants));
+        Self::of(program, constants, Precision::F32, vec![section], 0)
+    }
+
+    fn of(
+        program: Program,
+        constants: Arc<Constants>,
+        precision: Precision,
+        sections: Vec<Box<dyn Section>>,
+        between: usize,
+    ) -> Self {
+        let (quantizations, buffers) = (Vec::new(), Pool::default());
+        Self { program, constants, precision, sections, quantizations, between, buffers }
     }
 
     /// In bf16, but for what is done to vectors at the end: `lower` and `upper` are the parts of `program` before and
     /// behind that, whose weights have its numbers.
     pub(crate) fn in_bf16(program: Program, [lower, upper]: [Program; 2], constants: Constants) -> Self {
         let constants = Arc::new(constants);
-        let between = lower.outputs.iter().map(|value| len(lower.shape(*value))).sum();
-        let sections = vec![section::<Bf16>(lower, &constants), section::<f32>(upper, &constants)];
-        Self { program, constants, precision: Precision::Bf16, sections, between, buffers: Pool::default() }
+        let between = between(&lower);
+        let sections: Vec<Box<dyn Section>> = vec![
+            Box::new(Bound::new(Halves, lower, &constants)),
+            Box::new(Bound::new(Floats, upper, &constants)),
+        ];
+        Self::of(program, constants, Precision::Bf16, sections, between)
+    }
+
+    /// In bytes, likewise, whose ranges are measured on `images`, `[images, input_len]`, in f32.
+    pub(crate) fn in_int8(self, [lower, upper]: [Program; 2], images: &[f32]) -> Self {
+        let (between, constants) = (between(&lower), self.constants);
+        let quantizations = calibrate(&lower, &constants, images);
+        let bytes = Bytes { quantizations: quantizations.clone() };
+        let sections: Vec<Box<dyn Section>> = vec![
+            Box::new(Bound::new(bytes, lower, &constants)),
+            Box::new(Bound::new(Floats, upper, &constants)),
+        ];
+        Self { quantizations, ..Self::of(self.program, constants, Precision::Int8, sections, between) }
     }
 
     /// The program that it runs, folded and fused.
@@ -46,6 +74,11 @@ impl Prefix {
     /// The values of its weights, folded.
     pub fn constants(&self) -> &Constants {
         &self.constants
+    }
+
+    /// What its bytes stand for, value by value; empty where it stores none.
+    pub fn quantizations(&self) -> &[Quantization] {
+        &self.quantizations
     }
 
     /// How it stores numbers.
@@ -93,6 +126,11 @@ impl Prefix {
             }
         });
     }
+}
+
+/// The f32 that leave a program.
+fn between(lower: &Program) -> usize {
+    lower.outputs.iter().map(|value| len(lower.shape(*value))).sum()
 }
 
 impl std::fmt::Debug for Prefix {

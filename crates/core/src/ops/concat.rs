@@ -1,9 +1,9 @@
 //! `concat`: several values behind each other along one axis.
 
 use super::images::{each_image, image};
-use super::{Backward, Cost, Forward, Infer, Instance, OpKind, Reads};
+use super::{Backward, Cost, Forward, Infer, Instance, OpKind, Quantizations, Reads};
 use crate::Shape;
-use frostline_kernels::{Bf16, Element};
+use frostline_kernels::{Bf16, Element, Quantization};
 
 /// Attributes: the axis.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +43,24 @@ impl OpKind for Concat {
     fn bind_bf16(&self, inputs: &[Shape], _: &[Shape], _: &[&[f32]]) -> Option<Box<dyn Infer<Bf16>>> {
         Some(Box::new(Joined::new(inputs, self.axis)))
     }
+
+    fn bind_int8(
+        &self,
+        inputs: &[Shape],
+        _: &[Shape],
+        _: &[&[f32]],
+        between: &Quantizations<'_>,
+    ) -> Option<Box<dyn Infer<u8>>> {
+        let is_kept = self.keeps_bytes(inputs, &between.inputs).is_some();
+        is_kept.then(|| Box::new(Joined::new(inputs, self.axis)) as _)
+    }
+
+    fn keeps_bytes(&self, shapes: &[Shape], inputs: &[&Quantization]) -> Option<Quantization> {
+        let zero = inputs.first()?.zero;
+        let scales = inputs.iter().flat_map(|input| input.scales.iter().copied()).collect();
+        let is_alike = self.axis + 1 == shapes[0].len() && inputs.iter().all(|input| input.zero == zero);
+        is_alike.then_some(Quantization { scales, zero })
+    }
 }
 
 /// Matrices whose columns are joined: everything from the axis on is one row.
@@ -68,12 +86,12 @@ impl Joined {
     }
 }
 
-impl Infer<Bf16> for Joined {
+impl<E: Element> Infer<E> for Joined {
     fn scratch(&self) -> usize {
         0
     }
 
-    fn infer(&self, inputs: &[&[Bf16]], _: &[&[f32]], output: &mut [Bf16], _: &mut [f32]) {
+    fn infer(&self, inputs: &[&[E]], _: &[&[f32]], output: &mut [E], _: &mut [f32]) {
         self.join(inputs.iter().copied(), output);
     }
 }

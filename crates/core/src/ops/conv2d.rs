@@ -2,10 +2,11 @@
 
 use super::images::{each_image, image, image_mut};
 use super::window::window;
-use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Reads, one_of};
+use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Quantizations, Reads, one_of};
 use crate::Shape;
 use frostline_kernels::{
-    Activation, Bf16, ConvShape, Epilogue, PackedConv, PackedConvGradient, scratch_floats, scratch_of,
+    Activation, Bf16, ConvShape, Epilogue, PackedConv, PackedConvGradient, QuantizedConv, scratch_floats,
+    scratch_of,
 };
 
 /// Inputs: `x [height, width, channels]`, and with `residual` a value of the output's shape. Weights: kernel
@@ -83,6 +84,37 @@ impl OpKind for Conv2d {
     ) -> Option<Box<dyn Infer<Bf16>>> {
         let packed = PackedConv::new(self.shape(&inputs[0], params).ok()?, weights[0]);
         Some(Box::new(Halved { op: self.clone(), packed }))
+    }
+
+    fn bind_int8(
+        &self,
+        inputs: &[Shape],
+        params: &[Shape],
+        weights: &[&[f32]],
+        between: &Quantizations<'_>,
+    ) -> Option<Box<dyn Infer<u8>>> {
+        let shape = self.shape(&inputs[0], params).ok()?;
+        let bias = self.bias.then(|| weights[1]);
+        let residual = self.residual.then(|| between.inputs[1]);
+        let ends = [between.inputs[0], between.output];
+        self.activation.only_bounds().then(|| {
+            Box::new(Quantized { conv: QuantizedConv::new(shape, weights[0], bias, ends, residual) }) as _
+        })
+    }
+}
+
+/// In bytes.
+struct Quantized {
+    conv: QuantizedConv,
+}
+
+impl Infer<u8> for Quantized {
+    fn scratch(&self) -> usize {
+        self.conv.scratch_len().div_ceil(size_of::<f32>())
+    }
+
+    fn infer(&self, inputs: &[&[u8]], _: &[&[f32]], output: &mut [u8], scratch: &mut [f32]) {
+        self.conv.forward(inputs[0], inputs.get(1).copied(), output, bytemuck::cast_slice_mut(scratch));
     }
 }
 

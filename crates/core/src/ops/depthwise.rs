@@ -2,9 +2,9 @@
 
 use super::images::{each_image, image, image_mut};
 use super::window::window;
-use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Reads, one_of};
+use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Quantizations, Reads, one_of};
 use crate::Shape;
-use frostline_kernels::{Activation, Bf16, DepthwiseShape, Epilogue, PackedDepthwise};
+use frostline_kernels::{Activation, Bf16, DepthwiseShape, Epilogue, PackedDepthwise, QuantizedDepthwise};
 
 /// Input: `x [height, width, channels]`; output channel `c · multiplier + m`. Weights: kernel, and with `bias`
 /// `[channels · multiplier]`.
@@ -68,6 +68,30 @@ impl OpKind for Depthwise {
         let bias = self.bias.then(|| weights[1]);
         let packed = PackedDepthwise::new(self.shape(&inputs[0], params).ok()?, weights[0], bias);
         Some(Box::new(Halved { packed, activation: self.activation }))
+    }
+
+    fn bind_int8(
+        &self,
+        inputs: &[Shape],
+        params: &[Shape],
+        weights: &[&[f32]],
+        between: &Quantizations<'_>,
+    ) -> Option<Box<dyn Infer<u8>>> {
+        let shape = self.shape(&inputs[0], params).ok()?;
+        let (bias, ends) = (self.bias.then(|| weights[1]), [between.inputs[0], between.output]);
+        self.activation
+            .only_bounds()
+            .then(|| Box::new(QuantizedDepthwise::new(shape, weights[0], bias, ends)) as _)
+    }
+}
+
+impl Infer<u8> for QuantizedDepthwise {
+    fn scratch(&self) -> usize {
+        0
+    }
+
+    fn infer(&self, inputs: &[&[u8]], _: &[&[f32]], output: &mut [u8], _: &mut [f32]) {
+        self.forward(inputs[0], output);
     }
 }
 

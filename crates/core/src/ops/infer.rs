@@ -1,8 +1,8 @@
-//! Prediction in the element type that a prefix keeps its values in.
+//! Prediction on the numbers that a prefix keeps its values in.
 
-use super::{Instance, OpKind};
+use super::{Instance, Node, OpKind, Program, ValueId};
 use crate::Shape;
-use frostline_kernels::{Bf16, decode, encode};
+use frostline_kernels::{Bf16, Quantization, decode, encode};
 use smallvec::SmallVec;
 
 /// An op bound to shapes and weights, that predicts single images.
@@ -14,64 +14,126 @@ pub trait Infer<E>: Send + Sync {
     fn infer(&self, inputs: &[&[E]], params: &[&[f32]], output: &mut [E], scratch: &mut [f32]);
 }
 
-/// An element type that a prefix can keep its values in.
-pub trait Storage: Copy + Default + Send + Sync + 'static {
-    /// The op in this type: by its own kernels where it has some, else by those for f32 between conversions.
-    fn bind(op: &dyn OpKind, inputs: &[Shape], params: &[Shape], weights: &[&[f32]]) -> Box<dyn Infer<Self>>;
-
-    /// Values of f32 that are given, in `buffer` if they must be converted, which is then as long as they are.
-    fn given<'a>(values: &'a [f32], buffer: &'a mut [Self]) -> &'a [Self];
-
-    /// The length of that buffer.
-    fn buffer_len(values: usize) -> usize;
-
-    /// Back to f32.
-    fn give(from: &[Self], to: &mut [f32]);
+/// The quantisations of an op's inputs and of its output.
+pub struct Quantizations<'a> {
+    /// One by one.
+    pub inputs: Vec<&'a Quantization>,
+    /// Of what it writes.
+    pub output: &'a Quantization,
 }
 
-impl Storage for f32 {
-    fn bind(op: &dyn OpKind, inputs: &[Shape], params: &[Shape], weights: &[&[f32]]) -> Box<dyn Infer<f32>> {
-        Box::new(loaded(op, inputs, params, weights))
+/// How a prefix keeps its values.
+pub trait Storage: Send + Sync {
+    /// One number of a value.
+    type Element: Copy + Default + Send + Sync + 'static;
+
+    /// Whether a reshaped value has the same numbers as before.
+    const RESHAPES_IN_PLACE: bool = true;
+
+    /// The op on these numbers: by its own kernels where it has some, else by those for f32 between conversions.
+    fn bind(&self, program: &Program, node: &Node, weights: &[&[f32]]) -> Box<dyn Infer<Self::Element>>;
+
+    /// A program's input of f32, in `buffer` if it must be converted, which is then as long as it is.
+    fn given<'a>(
+        &self,
+        input: ValueId,
+        values: &'a [f32],
+        buffer: &'a mut [Self::Element],
+    ) -> &'a [Self::Element];
+
+    /// The length of that buffer.
+    fn buffer_len(&self, values: usize) -> usize;
+
+    /// A program's output back to f32.
+    fn give(&self, output: ValueId, from: &[Self::Element], to: &mut [f32]);
+}
+
+/// As they are computed.
+pub struct Floats;
+
+impl Storage for Floats {
+    type Element = f32;
+
+    fn bind(&self, program: &Program, node: &Node, weights: &[&[f32]]) -> Box<dyn Infer<f32>> {
+        Box::new(loaded(node.op.kind(), &program.input_shapes(node), &program.param_shapes(node), weights))
     }
 
-    fn given<'a>(values: &'a [f32], _: &'a mut [f32]) -> &'a [f32] {
+    fn given<'a>(&self, _: ValueId, values: &'a [f32], _: &'a mut [f32]) -> &'a [f32] {
         values
     }
 
-    fn buffer_len(_: usize) -> usize {
+    fn buffer_len(&self, _: usize) -> usize {
         0
     }
 
-    fn give(from: &[f32], to: &mut [f32]) {
+    fn give(&self, _: ValueId, from: &[f32], to: &mut [f32]) {
         to.copy_from_slice(from);
     }
 }
 
-impl Storage for Bf16 {
-    fn bind(op: &dyn OpKind, inputs: &[Shape], params: &[Shape], weights: &[&[f32]]) -> Box<dyn Infer<Bf16>> {
-        op.bind_bf16(inputs, params, weights).unwrap_or_else(|| {
-            let len = |shape: &Shape| shape.iter().product::<usize>();
-            let output =
-                op.output_shape(inputs, params).expect("the shape was checked when the op was pushed");
-            Box::new(Converted {
-                instance: loaded(op, inputs, params, weights),
-                inputs: inputs.iter().map(len).collect(),
-                output: len(&output),
-            })
-        })
+/// As bf16.
+pub struct Halves;
+
+impl Storage for Halves {
+    type Element = Bf16;
+
+    fn bind(&self, program: &Program, node: &Node, weights: &[&[f32]]) -> Box<dyn Infer<Bf16>> {
+        let (op, inputs, params) = (node.op.kind(), program.input_shapes(node), program.param_shapes(node));
+        op.bind_bf16(&inputs, &params, weights)
+            .unwrap_or_else(|| Box::new(Converted::new(InBf16, program, node, weights)))
     }
 
-    fn given<'a>(values: &'a [f32], buffer: &'a mut [Bf16]) -> &'a [Bf16] {
+    fn given<'a>(&self, _: ValueId, values: &'a [f32], buffer: &'a mut [Bf16]) -> &'a [Bf16] {
         encode(values, buffer);
         buffer
     }
 
-    fn buffer_len(values: usize) -> usize {
+    fn buffer_len(&self, values: usize) -> usize {
         values
     }
 
-    fn give(from: &[Bf16], to: &mut [f32]) {
+    fn give(&self, _: ValueId, from: &[Bf16], to: &mut [f32]) {
         decode(from, to);
+    }
+}
+
+/// As bytes, each value with its own quantisation.
+pub struct Bytes {
+    /// By [`ValueId`].
+    pub quantizations: Vec<Quantization>,
+}
+
+impl Storage for Bytes {
+    type Element = u8;
+
+    /// A byte's worth depends on its channel.
+    const RESHAPES_IN_PLACE: bool = false;
+
+    fn bind(&self, program: &Program, node: &Node, weights: &[&[f32]]) -> Box<dyn Infer<u8>> {
+        let of = |value: &ValueId| &self.quantizations[value.0];
+        let between =
+            Quantizations { inputs: node.inputs.iter().map(of).collect(), output: of(&node.output) };
+        let (op, inputs, params) = (node.op.kind(), program.input_shapes(node), program.param_shapes(node));
+        op.bind_int8(&inputs, &params, weights, &between).unwrap_or_else(|| {
+            let code = Quantized {
+                inputs: between.inputs.iter().map(|&one| one.clone()).collect(),
+                output: between.output.clone(),
+            };
+            Box::new(Converted::new(code, program, node, weights))
+        })
+    }
+
+    fn given<'a>(&self, input: ValueId, values: &'a [f32], buffer: &'a mut [u8]) -> &'a [u8] {
+        self.quantizations[input.0].quantize(values, buffer);
+        buffer
+    }
+
+    fn buffer_len(&self, values: usize) -> usize {
+        values
+    }
+
+    fn give(&self, output: ValueId, from: &[u8], to: &mut [f32]) {
+        self.quantizations[output.0].dequantize(from, to);
     }
 }
 
@@ -91,29 +153,76 @@ impl Infer<f32> for Box<dyn Instance> {
     }
 }
 
+/// The numbers of an op's inputs and of its output as f32.
+trait Code<E>: Send + Sync {
+    fn decode(&self, input: usize, from: &[E], to: &mut [f32]);
+    fn encode(&self, from: &[f32], to: &mut [E]);
+}
+
+struct InBf16;
+
+impl Code<Bf16> for InBf16 {
+    fn decode(&self, _: usize, from: &[Bf16], to: &mut [f32]) {
+        decode(from, to);
+    }
+
+    fn encode(&self, from: &[f32], to: &mut [Bf16]) {
+        encode(from, to);
+    }
+}
+
+struct Quantized {
+    inputs: Vec<Quantization>,
+    output: Quantization,
+}
+
+impl Code<u8> for Quantized {
+    fn decode(&self, input: usize, from: &[u8], to: &mut [f32]) {
+        self.inputs[input].dequantize(from, to);
+    }
+
+    fn encode(&self, from: &[f32], to: &mut [u8]) {
+        self.output.quantize(from, to);
+    }
+}
+
 /// An op that has kernels for f32 alone.
-struct Converted {
+struct Converted<C> {
+    code: C,
     instance: Box<dyn Instance>,
     /// The elements of each input.
     inputs: Vec<usize>,
     output: usize,
 }
 
-impl Infer<Bf16> for Converted {
+impl<C> Converted<C> {
+    fn new(code: C, program: &Program, node: &Node, weights: &[&[f32]]) -> Self {
+        let len = |shape: &Shape| shape.iter().product::<usize>();
+        let shapes = program.input_shapes(node);
+        Self {
+            code,
+            instance: loaded(node.op.kind(), &shapes, &program.param_shapes(node), weights),
+            inputs: shapes.iter().map(len).collect(),
+            output: len(program.shape(node.output)),
+        }
+    }
+}
+
+impl<E, C: Code<E>> Infer<E> for Converted<C> {
     fn scratch(&self) -> usize {
         self.inputs.iter().sum::<usize>() + self.output + self.instance.infer_scratch()
     }
 
-    fn infer(&self, inputs: &[&[Bf16]], params: &[&[f32]], output: &mut [Bf16], scratch: &mut [f32]) {
+    fn infer(&self, inputs: &[&[E]], params: &[&[f32]], output: &mut [E], scratch: &mut [f32]) {
         let (result, mut scratch) = scratch.split_at_mut(self.output);
         let mut converted: SmallVec<[&[f32]; 8]> = SmallVec::new();
-        for (input, len) in inputs.iter().zip(&self.inputs) {
+        for (index, (input, len)) in inputs.iter().zip(&self.inputs).enumerate() {
             let (values, rest) = scratch.split_at_mut(*len);
-            decode(input, values);
+            self.code.decode(index, input, values);
             converted.push(values);
             scratch = rest;
         }
         self.instance.infer(&converted, params, result, scratch);
-        encode(result, output);
+        self.code.encode(result, output);
     }
 }

@@ -35,7 +35,7 @@ pub use conv2d::Conv2d;
 pub use dense::Dense;
 pub use depthwise::Depthwise;
 pub use dropout::Dropout;
-pub use infer::{Infer, Storage};
+pub use infer::{Bytes, Floats, Halves, Infer, Quantizations, Storage};
 pub use list::Op;
 pub use normalize::Normalize;
 pub use pad::{Crop, Pad};
@@ -50,7 +50,7 @@ pub(crate) use window::window;
 pub use program::{LayerInfo, Lowering, Node, Param, ParamId, Program, Role, ValueId};
 
 use crate::Shape;
-use frostline_kernels::{Accumulate, Bf16};
+use frostline_kernels::{Accumulate, Bf16, Quantization};
 use std::fmt::Debug;
 
 /// Whether an op runs as in training (batch statistics, dropout) or as in prediction.
@@ -211,6 +211,22 @@ pub trait OpKind: Debug {
 
     /// For prediction on images in bf16, with weights that do not change; none where the op has no kernels for it.
     fn bind_bf16(&self, _: &[Shape], _: &[Shape], _weights: &[&[f32]]) -> Option<Box<dyn Infer<Bf16>>> {
+        None
+    }
+
+    /// For prediction on images in bytes, likewise.
+    fn bind_int8(
+        &self,
+        _: &[Shape],
+        _: &[Shape],
+        _weights: &[&[f32]],
+        _between: &Quantizations<'_>,
+    ) -> Option<Box<dyn Infer<u8>>> {
+        None
+    }
+
+    /// The quantisation of the output, where its bytes are bytes of the inputs.
+    fn keeps_bytes(&self, _: &[Shape], _inputs: &[&Quantization]) -> Option<Quantization> {
         None
     }
 }

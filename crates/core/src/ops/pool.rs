@@ -2,9 +2,9 @@
 
 use super::images::{each_image, image};
 use super::window::window;
-use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Reads, one_of};
+use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Quantizations, Reads, one_of};
 use crate::Shape;
-use frostline_kernels::{Bf16, Window};
+use frostline_kernels::{Bf16, Element, Quantization, Window};
 
 /// Which number stands for a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,17 +64,32 @@ impl OpKind for Pool {
         let window = window(&inputs[0], self.size, self.strides, [1, 1], self.padding).ok()?;
         (self.kind == PoolKind::Max).then(|| Box::new(Largest(window)) as _)
     }
+
+    fn bind_int8(
+        &self,
+        inputs: &[Shape],
+        _: &[Shape],
+        _: &[&[f32]],
+        _: &Quantizations<'_>,
+    ) -> Option<Box<dyn Infer<u8>>> {
+        let window = window(&inputs[0], self.size, self.strides, [1, 1], self.padding).ok()?;
+        (self.kind == PoolKind::Max).then(|| Box::new(Largest(window)) as _)
+    }
+
+    fn keeps_bytes(&self, _: &[Shape], inputs: &[&Quantization]) -> Option<Quantization> {
+        (self.kind == PoolKind::Max).then(|| inputs[0].clone())
+    }
 }
 
-/// The maximum, in bf16.
+/// The maximum, in bf16 or bytes.
 struct Largest(Window);
 
-impl Infer<Bf16> for Largest {
+impl<E: Element> Infer<E> for Largest {
     fn scratch(&self) -> usize {
         0
     }
 
-    fn infer(&self, inputs: &[&[Bf16]], _: &[&[f32]], output: &mut [Bf16], _: &mut [f32]) {
+    fn infer(&self, inputs: &[&[E]], _: &[&[f32]], output: &mut [E], _: &mut [f32]) {
         frostline_kernels::max_pool(&self.0, inputs[0], output);
     }
 }

@@ -10,7 +10,7 @@ use crate::window::Window;
 pub(super) const MAX_PIXELS: usize = 8;
 const MAX_KERNEL: usize = 5;
 /// Input columns under the widest tile: 8 pixels, stride 2, 5 taps.
-pub(super) const MAX_COLUMNS: usize = (MAX_PIXELS - 1) * 2 + MAX_KERNEL;
+pub(crate) const MAX_COLUMNS: usize = (MAX_PIXELS - 1) * 2 + MAX_KERNEL;
 
 /// One call of a tile: all channels of up to [`MAX_PIXELS`] neighbouring output pixels.
 pub(super) struct Tile<E> {

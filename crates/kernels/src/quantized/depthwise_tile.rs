@@ -5,7 +5,7 @@
 //! where they were.
 
 use super::tile::{LANES, MAX_VECTORS, channel};
-use crate::depthwise::{DepthwiseShape, unrolled_columns};
+use crate::depthwise::{DepthwiseShape, MAX_COLUMNS, unrolled_columns};
 use crate::dispatch::InstructionSet;
 use crate::window::Window;
 use std::arch::x86_64::*;
@@ -14,8 +14,6 @@ use std::arch::x86_64::*;
 const BLOCK: usize = MAX_VECTORS * LANES;
 /// The most output pixels of a tile: 24 registers of sums.
 const MAX_PIXELS: usize = 6;
-/// Input columns under the widest tile: stride 2.
-const MAX_COLUMNS: usize = (MAX_PIXELS - 1) * 2 + 3;
 /// Bytes of a block's weights: for each quarter of its channels and each column of the window, a register.
 const BLOCK_WEIGHTS: usize = MAX_VECTORS * 3 * BLOCK;
 
@@ -184,10 +182,11 @@ unsafe fn block<const STRIDE: usize, const PIXELS: usize>(t: &Tile, block: usize
         let mut sums = [[_mm512_setzero_si512(); MAX_VECTORS]; PIXELS];
         unrolled_columns!(column < MAX_COLUMNS => {
             if column < (PIXELS - 1) * STRIDE + 3 {
-                let [a, b, c] = [0, 1, 2].map(|row: usize| {
-                    _mm512_maskz_loadu_epi8(mask, t.columns[row][column].add(c).cast())
-                });
-                let x = quarters(a, b, c, _mm512_setzero_si512());
+                let mut rows = [_mm512_setzero_si512(); 3];
+                for row in 0..3 {
+                    rows[row] = _mm512_maskz_loadu_epi8(mask, t.columns[row][column].add(c).cast());
+                }
+                let x = quarters(rows[0], rows[1], rows[2], _mm512_setzero_si512());
                 // The outputs whose window covers this column, each with its own tap.
                 for tap in 0..3 {
                     if column >= tap && (column - tap).is_multiple_of(STRIDE) && (column - tap) / STRIDE < PIXELS {
@@ -201,11 +200,13 @@ unsafe fn block<const STRIDE: usize, const PIXELS: usize>(t: &Tile, block: usize
             }
         });
         for pixel in 0..PIXELS {
-            let values: [__m512i; MAX_VECTORS] = std::array::from_fn(|quarter| {
+            let mut values = [_mm512_setzero_si512(); MAX_VECTORS];
+            for quarter in 0..MAX_VECTORS {
                 let at = c + quarter * LANES;
                 let (scale, offset) = (_mm512_loadu_ps(t.scales.add(at)), _mm512_loadu_ps(t.offsets.add(at)));
-                _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[pixel][quarter]), scale, offset))
-            });
+                let sum = _mm512_cvtepi32_ps(sums[pixel][quarter]);
+                values[quarter] = _mm512_cvtps_epi32(_mm512_fmadd_ps(sum, scale, offset));
+            }
             let low = _mm512_packs_epi32(values[0], values[1]);
             let high = _mm512_packs_epi32(values[2], values[3]);
             let to = t.y.add(pixel * t.channels + c).cast();

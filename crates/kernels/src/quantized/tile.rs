@@ -189,10 +189,9 @@ mod vnni {
                         // Every third pixel has a pointer; its neighbours are one and two steps away.
                         let x: [*const u8; 5] = std::array::from_fn(|i| x.wrapping_add(3 * i * t.pixel_step));
                         for k in (0..t.run).step_by(GROUP) {
-                            let w: [__m512i; VECTORS] = std::array::from_fn(|v| {
-                                _mm512_loadu_si512(weights.add(v * LANES * GROUP).cast())
-                            });
+                            let mut w = [_mm512_setzero_si512(); VECTORS];
                             for v in 0..VECTORS {
+                                w[v] = _mm512_loadu_si512(weights.add(v * LANES * GROUP).cast());
                                 let ahead = weights.wrapping_add(v * LANES * GROUP + PREFETCHED_BYTES);
                                 _mm_prefetch::<_MM_HINT_T0>(ahead);
                             }
@@ -207,19 +206,24 @@ mod vnni {
                         }
                     }
                 }
-                let vector = |from: *const f32, v: usize| _mm512_loadu_ps(from.add(v * LANES));
                 unrolled!(r < ROWS => {
                     let offset = (tile * ROWS + r) * t.y_step;
-                    let mut values: [__m512; VECTORS] = std::array::from_fn(|v| {
-                        _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[r][v]), vector(t.scales, v), vector(t.offsets, v))
-                    });
+                    let mut residual = [_mm512_setzero_si512(); VECTORS];
                     if !t.residual.is_null() {
-                        let residual = widen::<VECTORS>(t.residual.add(offset), t.channels);
-                        values = std::array::from_fn(|v| {
-                            _mm512_fmadd_ps(_mm512_cvtepi32_ps(residual[v]), vector(t.residual_scales, v), values[v])
-                        });
+                        residual = widen::<VECTORS>(t.residual.add(offset), t.channels);
                     }
-                    store::<VECTORS>(t.y.add(offset), values.map(|value| _mm512_cvtps_epi32(value)), t.channels);
+                    let mut bytes = [_mm512_setzero_si512(); VECTORS];
+                    for v in 0..VECTORS {
+                        let scale = _mm512_loadu_ps(t.scales.add(v * LANES));
+                        let sum = _mm512_cvtepi32_ps(sums[r][v]);
+                        let mut value = _mm512_fmadd_ps(sum, scale, _mm512_loadu_ps(t.offsets.add(v * LANES)));
+                        if !t.residual.is_null() {
+                            let scale = _mm512_loadu_ps(t.residual_scales.add(v * LANES));
+                            value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(residual[v]), scale, value);
+                        }
+                        bytes[v] = _mm512_cvtps_epi32(value);
+                    }
+                    store::<VECTORS>(t.y.add(offset), bytes, t.channels);
                 });
             }
         }
@@ -252,7 +256,9 @@ mod vnni {
                     super::super::depthwise_tile::quarters(bytes, nothing, nothing, nothing)
                 }
             };
-            std::array::from_fn(|v| all[v])
+            let mut each = [nothing; VECTORS];
+            each.copy_from_slice(&all[..VECTORS]);
+            each
         }
     }
 
