@@ -7,10 +7,13 @@
 
 mod backward_input;
 mod backward_weights;
+mod method;
 mod padded;
+mod winograd;
 
 pub use backward_input::PackedConvGradient;
 pub use backward_weights::{conv_backward_weights, conv_backward_weights_scratch_len};
+pub use method::Convolution;
 
 use crate::activation::Activation;
 use crate::element::{Stored, activate_in_place};

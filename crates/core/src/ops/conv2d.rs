@@ -5,7 +5,8 @@ use super::window::window;
 use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Reads, one_of};
 use crate::Shape;
 use frostline_kernels::{
-    Activation, Bf16, ConvShape, Epilogue, PackedConv, PackedConvGradient, scratch_floats, scratch_of,
+    Activation, Bf16, ConvShape, Convolution, Epilogue, PackedConv, PackedConvGradient, scratch_floats,
+    scratch_of,
 };
 
 /// Inputs: `x [height, width, channels]`, and with `residual` a value of the output's shape. Weights: kernel
@@ -66,7 +67,7 @@ impl OpKind for Conv2d {
     fn bind(&self, inputs: &[Shape], params: &[Shape], batch: usize) -> Box<dyn Instance> {
         let shape = self.shape(&inputs[0], params).expect("the shape was checked when the op was pushed");
         let weights: Vec<f32> = vec![0.0; params[0].iter().product()];
-        let packed = PackedConv::new(shape, &weights);
+        let packed = Convolution::new(shape, &weights);
         let gradient = (batch > 0).then(|| PackedConvGradient::new(shape, &weights));
         let scratch = packed
             .scratch_len()
@@ -107,16 +108,14 @@ impl Infer<Bf16> for Halved {
 
 struct Bound {
     op: Conv2d,
-    packed: PackedConv,
+    packed: Convolution,
     gradient: Option<PackedConvGradient>,
     scratch: usize,
 }
 
-impl Bound {
-    /// A pointwise convolution takes all pixels in one product.
-    fn products(&self, images: usize) -> usize {
-        if self.packed.shape().is_pointwise() { images.min(1) } else { images }
-    }
+/// Images that are handed over one by one: those side by side count as one.
+fn calls(images: usize, at_once: bool) -> usize {
+    if at_once { images.min(1) } else { images }
 }
 
 impl Instance for Bound {
@@ -159,7 +158,8 @@ impl Instance for Bound {
         let (packed, op) = (&self.packed, &self.op);
         let epilogue =
             Epilogue { bias: op.bias.then(|| args.params[1]), residual: None, activation: op.activation };
-        let (scratch, batch) = (&mut args.scratch.floats, self.products(args.batch));
+        let scratch = &mut args.scratch.floats;
+        let batch = calls(args.batch, packed.takes_batches());
         each_image(batch, args.output, |index, y| {
             packed.forward(image(args.inputs[0], batch, index), y, epilogue, scratch);
         });
@@ -170,16 +170,23 @@ impl Instance for Bound {
             self.op.activation == Activation::Linear,
             "fused convolutions are in frozen prefixes only"
         );
-        let (batch, dy, shape) = (self.products(args.batch), args.output_grad, self.packed.shape());
+        let (dy, shape) = (args.output_grad, self.packed.shape());
+        let batch = calls(args.batch, shape.is_pointwise());
         let scratch = &mut args.scratch.floats;
         let [dw, others @ ..] = args.param_grads else { return };
+        // at once where that is faster; else both gradients of an image while its `dy` is in the cache
+        let at_once = self.gradient.as_ref().is_some_and(PackedConvGradient::takes_batches);
         for index in 0..batch {
-            // both gradients of an image while its `dy` is in the cache
-            let dy = image(dy, batch, index);
             if let (Some(dx), Some(gradient)) = (&mut args.input_grads[0], &self.gradient) {
                 let (dx, accumulate) = dx.parts();
-                gradient.backward_input(dy, image_mut(dx, batch, index), accumulate, scratch);
+                if !at_once {
+                    let (dy, dx) = (image(dy, batch, index), image_mut(dx, batch, index));
+                    gradient.backward_input(dy, dx, accumulate, scratch);
+                } else if index == 0 {
+                    gradient.backward_input(dy, dx, accumulate, scratch);
+                }
             }
+            let dy = image(dy, batch, index);
             if let Some(dw) = dw {
                 let x = image(args.inputs[0], batch, index);
                 frostline_kernels::conv_backward_weights(&shape, x, dy, dw, scratch);

@@ -1,6 +1,6 @@
 //! The gradient of a convolution for its input.
 
-use super::PackedConv;
+use super::Convolution;
 use crate::conv::Epilogue;
 use crate::dispatch::vectorized;
 use crate::element::Stored;
@@ -17,7 +17,7 @@ use crate::window::{ConvShape, Window};
 pub struct PackedConvGradient {
     shape: ConvShape,
     way: Way,
-    conv: PackedConv,
+    conv: Convolution,
     /// The weights in the layout of `conv`, before packing.
     transposed: Vec<f32>,
 }
@@ -46,7 +46,7 @@ impl PackedConvGradient {
             None => (Way::Scattered, scattered(&shape)),
         };
         let transposed = vec![0.0; shape.weights_len()];
-        let conv = PackedConv::with_tiles(gradient, &transposed, tiles);
+        let conv = Convolution::with_tiles(gradient, &transposed, tiles);
         let mut packed = Self { shape, way, conv, transposed };
         packed.repack(weights);
         packed
@@ -92,13 +92,20 @@ impl PackedConvGradient {
         }
     }
 
+    /// As [`Convolution::takes_batches`].
+    pub fn takes_batches(&self) -> bool {
+        self.way == Way::Turned && self.conv.takes_batches()
+    }
+
     /// `dx = dL/dx` or `dx += dL/dx`.
     ///
     /// * `dy`: `[out_height, out_width, out_channels]`
     /// * `dx`: `[height, width, channels]`
     /// * `scratch`: at least [`Self::scratch_len`] elements of any content
     pub fn backward_input(&self, dy: &[f32], dx: &mut [f32], accumulate: Accumulate, scratch: &mut [f32]) {
-        self.shape.check_lens(dx, dy);
+        if !self.takes_batches() {
+            self.shape.check_lens(dx, dy);
+        }
         assert!(scratch.len() >= self.scratch_len(), "scratch has the needed length");
         match self.way {
             Way::Turned => self.conv.product(dy, dx, accumulate, scratch),
