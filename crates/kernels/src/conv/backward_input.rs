@@ -34,19 +34,29 @@ enum Way {
 }
 
 impl PackedConvGradient {
-    /// Packs `weights`, `[kernel_h, kernel_w, channels / groups, out_channels]`.
+    /// Packs `weights`, `[kernel_h, kernel_w, channels / groups, out_channels]`, for calls with one image.
     pub fn new(shape: ConvShape, weights: &[f32]) -> Self {
-        Self::with_tiles(shape, weights, f32::tiles())
+        Self::for_batches(shape, weights, 1)
     }
 
+    /// For calls with about `images` images side by side where [`Self::takes_batches`].
+    pub fn for_batches(shape: ConvShape, weights: &[f32], images: usize) -> Self {
+        Self::with_method(shape, weights, images, f32::tiles())
+    }
+
+    #[cfg(test)]
     pub(super) fn with_tiles(shape: ConvShape, weights: &[f32], tiles: &'static Tiles) -> Self {
+        Self::with_method(shape, weights, 1, tiles)
+    }
+
+    fn with_method(shape: ConvShape, weights: &[f32], images: usize, tiles: &'static Tiles) -> Self {
         shape.check();
         let (way, gradient) = match turned(&shape) {
             Some(turned) => (Way::Turned, turned),
             None => (Way::Scattered, scattered(&shape)),
         };
         let transposed = vec![0.0; shape.weights_len()];
-        let conv = Convolution::with_tiles(gradient, &transposed, tiles);
+        let conv = Convolution::with_tiles(gradient, &transposed, images, tiles);
         let mut packed = Self { shape, way, conv, transposed };
         packed.repack(weights);
         packed

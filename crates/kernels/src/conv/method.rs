@@ -19,14 +19,20 @@ enum Method {
 }
 
 impl Convolution {
-    /// Packs `weights`, `[kernel_h, kernel_w, channels / groups, out_channels]`.
-    pub fn new(shape: ConvShape, weights: &[f32]) -> Self {
-        Self::with_tiles(shape, weights, f32::tiles())
+    /// Packs `weights`, `[kernel_h, kernel_w, channels / groups, out_channels]`, for calls with about `images` images side
+    /// by side where [`Self::takes_batches`].
+    pub fn new(shape: ConvShape, weights: &[f32], images: usize) -> Self {
+        Self::with_tiles(shape, weights, images, f32::tiles())
     }
 
-    pub(super) fn with_tiles(shape: ConvShape, weights: &[f32], tiles: &'static Tiles) -> Self {
+    pub(super) fn with_tiles(
+        shape: ConvShape,
+        weights: &[f32],
+        images: usize,
+        tiles: &'static Tiles,
+    ) -> Self {
         shape.check();
-        Self(match Winograd::pays(&shape) {
+        Self(match Winograd::pays(&shape, images) {
             true => Method::Winograd(Winograd::with_tiles(shape, weights, tiles)),
             false => Method::Direct(PackedConv::with_tiles(shape, weights, tiles)),
         })

@@ -8,7 +8,11 @@
 //! Transforms are lane by lane over the channels. The products run on the same register tile as every other
 //! convolution, over a block of tiles whose points stay in the second-level cache while the weights stream past.
 
+mod backward_weights;
+mod line;
 mod transform;
+
+pub(super) use backward_weights::{backward_weights, backward_weights_scratch_len};
 
 use super::Residual;
 use crate::activation::Activation;
@@ -16,10 +20,11 @@ use crate::element::{Stored, activate_in_place};
 use crate::tile::{ForwardTile, Tiles};
 use crate::window::{ConvShape, Window};
 use std::ops::Range;
-use transform::{InputTile, OutputTile, Transforms, WeightTile};
+use transform::{OutputTile, PixelTile, Transforms, WeightTile};
 
 const OUTPUT_SIDE: usize = 4;
 const INPUT_SIDE: usize = 6;
+const OUTPUT_PIXELS: usize = OUTPUT_SIDE * OUTPUT_SIDE;
 const POINTS: usize = INPUT_SIDE * INPUT_SIDE;
 
 /// Bytes of a block's transformed input, which every panel of weights reads.
@@ -54,20 +59,22 @@ impl Winograd {
             && w.out_pixels() * w.channels * shape.out_channels > 0
     }
 
-    /// Whether it is faster than the direct convolution, an image at a time. Each of the 36 products reads its weights for
-    /// the tiles of one image: below 12 of them that costs more than it saves. With weights in no cache, on one thread:
+    /// Whether it is faster than the direct convolution, forward or in either gradient, with so many images at a time. Each
+    /// of the 36 products reads its weights for the tiles at hand alone: below 12 of them that costs more than it saves.
+    /// Forward, an image at a time, with weights in no cache; and the gradient of the weights; on one thread:
     ///
-    /// | pixels, channels | tiles | direct | Winograd |
-    /// |---|---|---|---|
-    /// | 56², 64 → 64 | 196 | 2.04 ms | 0.71 ms |
-    /// | 28², 128 → 128 | 49 | 2.07 ms | 0.66 ms |
-    /// | 14², 256 → 256 | 16 | 2.06 ms | 1.07 ms |
-    /// | 7², 512 → 512 | 4 | 2.34 ms | 2.12 ms, and 38 MB of weights for 9 |
-    pub(super) fn pays(shape: &ConvShape) -> bool {
+    /// | pixels, channels | tiles | direct | Winograd | gradient | Winograd |
+    /// |---|---|---|---|---|---|
+    /// | 56², 64 → 64 | 196 | 2.04 ms | 0.65 ms | 2.00 ms | 0.65 ms |
+    /// | 28², 128 → 128 | 49 | 2.07 ms | 0.59 ms | 2.00 ms | 0.71 ms |
+    /// | 14², 256 → 256 | 16 | 2.06 ms | 0.97 ms | 2.13 ms | 1.31 ms |
+    /// | 7², 512 → 512 | 4 | 2.34 ms | 2.12 ms | 2.61 ms | – |
+    /// | the same, 4 images | 16 | 2.19 ms | 1.19 ms | 2.61 ms | 1.39 ms |
+    pub(super) fn pays(shape: &ConvShape, images: usize) -> bool {
         Self::applies(shape)
             && shape.window.channels >= 32
             && shape.out_channels >= 32
-            && Grid::of(&shape.window).tiles() >= 12
+            && images * Grid::of(&shape.window).tiles() >= 12
     }
 
     pub(super) fn with_tiles(shape: ConvShape, weights: &[f32], tiles: &'static Tiles) -> Self {
@@ -272,15 +279,13 @@ fn transform_input(
     for (index, tile) in tiles.enumerate() {
         let Place { image, row, column } = grid.place(tile);
         let x = &x[image * window.input_len()..][..window.input_len()];
+        let size = [window.height, window.width, window.channels];
         let pixel = |at: usize| {
-            let y = (row + at / INPUT_SIDE).checked_sub(window.pad_top).filter(|y| *y < window.height);
-            let x_at = (column + at % INPUT_SIDE).checked_sub(window.pad_left).filter(|x| *x < window.width);
-            match (y, x_at) {
-                (Some(y), Some(x_at)) => x[(y * window.width + x_at) * window.channels..].as_ptr(),
-                _ => f32::zeros().as_ptr(),
-            }
+            let y = (row + at / INPUT_SIDE).checked_sub(window.pad_top);
+            let x_at = (column + at % INPUT_SIDE).checked_sub(window.pad_left);
+            pixel(x, size, y, x_at)
         };
-        let tile = InputTile {
+        let tile = PixelTile {
             pixels: std::array::from_fn(pixel),
             channels: window.channels,
             points: points[index * window.channels..].as_mut_ptr(),
@@ -289,6 +294,19 @@ fn transform_input(
         // SAFETY: each pixel is one of the image's or zeros, of which there are enough for the channels that `applies`
         // allows; the assertions above bound the points.
         unsafe { (transforms.input)(&tile) };
+    }
+}
+
+/// The channels of a pixel of an image `[height, width, channels]`, or zeros where there is none.
+fn pixel(
+    image: &[f32],
+    [height, width, channels]: [usize; 3],
+    y: Option<usize>,
+    x: Option<usize>,
+) -> *const f32 {
+    match (y.filter(|y| *y < height), x.filter(|x| *x < width)) {
+        (Some(y), Some(x)) => image[(y * width + x) * channels..][..channels].as_ptr(),
+        _ => f32::zeros()[..channels].as_ptr(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Winograd's convolution against the plain loops, with the tiles of every instruction set; and how it rounds.
 
 use super::*;
-use crate::reference::{assert_close, conv, conv64, noise};
+use crate::reference::{assert_close, conv, conv_backward_weights, conv64, noise};
 use crate::window::tests::square;
 use proptest::prelude::*;
 
@@ -44,6 +44,22 @@ fn agrees(shape: ConvShape, images: usize, seed: u64) {
     }
 }
 
+fn gradient_agrees(shape: ConvShape, images: usize, seed: u64) {
+    let x = noise(images * shape.window.input_len(), seed);
+    let dy = noise(images * shape.output_len(), seed ^ 1);
+    let start = noise(shape.weights_len(), seed ^ 2);
+    let mut expected = start.clone();
+    for (x, dy) in x.chunks(shape.window.input_len()).zip(dy.chunks(shape.output_len())) {
+        conv_backward_weights(&shape, x, dy, &mut expected);
+    }
+    for tiles in Tiles::<f32>::all() {
+        let mut dw = start.clone();
+        let mut scratch = vec![f32::NAN; backward_weights_scratch_len(&shape, tiles)];
+        backward_weights(&shape, &x, &dy, &mut dw, &mut scratch, tiles);
+        assert_close(&dw, &expected, AMPLIFICATION * (images * shape.window.out_pixels() + 1) as f32);
+    }
+}
+
 proptest! {
     #[test]
     fn any_image_agrees_with_the_plain_loops(
@@ -58,15 +74,19 @@ proptest! {
             height, width, pad_top, pad_bottom, pad_left, pad_right, ..square(1, channels * CHANNELS, 3, 1, 1)
         };
         if window.out_pixels() > 0 {
-            agrees(ConvShape { window, out_channels: out_channels * CHANNELS, groups: 1 }, images, seed);
+            let shape = ConvShape { window, out_channels: out_channels * CHANNELS, groups: 1 };
+            agrees(shape, images, seed);
+            gradient_agrees(shape, images, seed);
         }
     }
 }
 
 #[test]
 fn images_of_several_blocks_agree_with_the_plain_loops() {
-    let window = square(34, 128, 3, 1, 1).with_same_padding();
+    let window = square(34, 144, 3, 1, 1).with_same_padding();
     agrees(ConvShape { window, out_channels: 48, groups: 1 }, 1, 1);
+    let window = square(22, 144, 3, 1, 1).with_same_padding();
+    gradient_agrees(ConvShape { window, out_channels: 48, groups: 1 }, 9, 2);
 }
 
 #[test]

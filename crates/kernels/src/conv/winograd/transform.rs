@@ -1,34 +1,15 @@
 //! The transforms of F(4x4, 3x3) between pixels and points, on vectors of neighbouring channels.
-//!
-//! The interpolation points are 0, ±a, ±b and infinity with a = √½ and b = √2. Of the choices that were compared (see
-//! `tests.rs`) this has the smallest rounding error: a·b = 1 keeps the numbers of all points within a factor of 3.
-//!
-//! In one dimension, with `y = Aᵀ((G·g) ⊙ (Bᵀ·d))`:
-//!
-//! | matrix | row of point p | row of infinity |
-//! |---|---|---|
-//! | Bᵀ, 6x6 | coefficients of m(t)/(t - p), m(t) = t(t² - a²)(t² - b²) | coefficients of m(t) |
-//! | G, 6x3 | 1, p, p², over the product of p - q over all other points q | 0, 0, 1 |
-//! | A, 6x4 | 1, p, p², p³ | 0, 0, 0, 1 |
 
-use super::{INPUT_SIDE, OUTPUT_SIDE, POINTS};
+use super::line::{input_line, output_gradient_line, output_line, weights_gradient_line, weights_line};
+use super::{INPUT_SIDE, OUTPUT_PIXELS, OUTPUT_SIDE, POINTS};
 use crate::dispatch::InstructionSet;
 use crate::simd::Simd;
 use std::array::from_fn;
-use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 
-const A: f32 = FRAC_1_SQRT_2;
-const B: f32 = SQRT_2;
-const A2: f32 = 0.5;
-const B2: f32 = 2.0;
-/// 1 / (2a²(a² - b²)) and 1 / (2b²(b² - a²)): what the rows of G for ±a and for ±b are divided by. That of 0 is a²b² = 1.
-const GA: f32 = -2.0 / 3.0;
-const GB: f32 = 1.0 / 6.0;
-
-/// One tile of the input.
-pub(super) struct InputTile {
+/// One tile of an image.
+pub(super) struct PixelTile<const PIXELS: usize> {
     /// Its pixels, row by row.
-    pub(super) pixels: [*const f32; POINTS],
+    pub(super) pixels: [*const f32; PIXELS],
     pub(super) channels: usize,
     /// Where the first point goes.
     pub(super) points: *mut f32,
@@ -66,14 +47,26 @@ pub(super) struct WeightTile {
     pub(super) point_step: usize,
 }
 
+/// The gradient of the weights between an input channel and some neighbouring output channels.
+pub(super) struct WeightGradientTile {
+    pub(super) points: *const f32,
+    pub(super) point_step: usize,
+    pub(super) channels: usize,
+    pub(super) gradient: *mut f32,
+    /// Elements from one tap to the next.
+    pub(super) tap_step: usize,
+}
+
 /// The transforms of one instruction set.
 ///
 /// # Safety
 /// All that the fields of a tile address is valid, and `channels` is a whole number of vectors.
 pub(super) struct Transforms {
-    pub(super) input: unsafe fn(&InputTile),
+    pub(super) input: unsafe fn(&PixelTile<POINTS>),
     pub(super) output: unsafe fn(&OutputTile),
     pub(super) weights: unsafe fn(&WeightTile),
+    pub(super) output_gradient: unsafe fn(&PixelTile<OUTPUT_PIXELS>),
+    pub(super) weights_gradient: unsafe fn(&WeightGradientTile),
 }
 
 impl Transforms {
@@ -97,14 +90,17 @@ macro_rules! transforms {
         mod $module {
             use super::*;
 
-            transforms!(input InputTile [$($features)?] $simd);
-            transforms!(output OutputTile [$($features)?] $simd);
-            transforms!(weights WeightTile [$($features)?] $simd);
+            transforms!(input(PixelTile<POINTS>) [$($features)?] $simd);
+            transforms!(output(OutputTile) [$($features)?] $simd);
+            transforms!(weights(WeightTile) [$($features)?] $simd);
+            transforms!(output_gradient(PixelTile<OUTPUT_PIXELS>) [$($features)?] $simd);
+            transforms!(weights_gradient(WeightGradientTile) [$($features)?] $simd);
 
-            pub(super) static TRANSFORMS: Transforms = Transforms { input, output, weights };
+            pub(super) static TRANSFORMS: Transforms =
+                Transforms { input, output, weights, output_gradient, weights_gradient };
         }
     };
-    ($name:ident $tile:ident [$($features:literal)?] $simd:ty) => {
+    ($name:ident($tile:ty) [$($features:literal)?] $simd:ty) => {
         /// # Safety
         /// The processor has the instruction set; the rest as in [`Transforms`].
         $(#[target_feature(enable = $features)])?
@@ -128,7 +124,7 @@ transforms!(portable, [], crate::simd::portable::Portable);
 /// # Safety
 /// As [`Transforms`], and the processor has the instruction set `S`.
 #[inline(always)]
-unsafe fn input<S: Simd>(t: &InputTile) {
+unsafe fn input<S: Simd>(t: &PixelTile<POINTS>) {
     // SAFETY: the caller vouches for the instruction set and for every address.
     unsafe {
         for channel in (0..t.channels).step_by(S::LANES) {
@@ -216,69 +212,59 @@ unsafe fn weights<S: Simd>(t: &WeightTile) {
     }
 }
 
-/// `Bᵀ·d`.
+/// `A·dy·Aᵀ`.
 ///
 /// # Safety
-/// The processor has the instruction set `S`.
+/// As [`input`].
 #[inline(always)]
-unsafe fn input_line<S: Simd>(d: [S::Vector; 6]) -> [S::Vector; 6] {
-    // SAFETY: the caller vouches for the instruction set.
+unsafe fn output_gradient<S: Simd>(t: &PixelTile<OUTPUT_PIXELS>) {
+    // SAFETY: as in `input`.
     unsafe {
-        let plus = |x, factor, y| S::multiply_add(x, S::splat(factor), y);
-        let (even_a, odd_a) = (plus(d[2], -B2, d[4]), plus(d[1], -B2, d[3]));
-        let (even_b, odd_b) = (plus(d[2], -A2, d[4]), plus(d[1], -A2, d[3]));
-        [
-            S::add(d[0], plus(d[2], -(A2 + B2), d[4])),
-            plus(odd_a, A, even_a),
-            plus(odd_a, -A, even_a),
-            plus(odd_b, B, even_b),
-            plus(odd_b, -B, even_b),
-            S::add(d[1], plus(d[3], -(A2 + B2), d[5])),
-        ]
+        for channel in (0..t.channels).step_by(S::LANES) {
+            let mut half = [[S::splat(0.0); OUTPUT_SIDE]; INPUT_SIDE];
+            for column in 0..OUTPUT_SIDE {
+                let pixels = from_fn(|row| S::load(t.pixels[row * OUTPUT_SIDE + column].add(channel)));
+                let points = output_gradient_line::<S>(pixels);
+                for row in 0..INPUT_SIDE {
+                    half[row][column] = points[row];
+                }
+            }
+            let to = t.points.add(channel);
+            for row in 0..INPUT_SIDE {
+                let points = output_gradient_line::<S>(half[row]);
+                for column in 0..INPUT_SIDE {
+                    S::store(to.add((row * INPUT_SIDE + column) * t.point_step), points[column]);
+                }
+            }
+        }
     }
 }
 
-/// `Aᵀ·m`.
+/// `dw += GᵀpG`.
 ///
 /// # Safety
-/// As [`input_line`].
+/// As [`input`].
 #[inline(always)]
-unsafe fn output_line<S: Simd>(m: [S::Vector; 6]) -> [S::Vector; 4] {
-    // SAFETY: as there.
+unsafe fn weights_gradient<S: Simd>(t: &WeightGradientTile) {
+    // SAFETY: as in `input`.
     unsafe {
-        let plus = |x, factor, y| S::multiply_add(x, S::splat(factor), y);
-        let zero = S::splat(0.0);
-        let (even_a, odd_a) = (S::add(m[1], m[2]), plus(m[2], -1.0, m[1]));
-        let (even_b, odd_b) = (S::add(m[3], m[4]), plus(m[4], -1.0, m[3]));
-        [
-            S::add(m[0], S::add(even_a, even_b)),
-            plus(odd_a, A, plus(odd_b, B, zero)),
-            plus(even_a, A2, plus(even_b, B2, zero)),
-            plus(odd_a, A * A2, plus(odd_b, B * B2, m[5])),
-        ]
-    }
-}
-
-/// `G·g`.
-///
-/// # Safety
-/// As [`input_line`].
-#[inline(always)]
-unsafe fn weights_line<S: Simd>(g: [S::Vector; 3]) -> [S::Vector; 6] {
-    // SAFETY: as there.
-    unsafe {
-        let zero = S::splat(0.0);
-        let times = |x, factor| S::multiply_add(x, S::splat(factor), zero);
-        let plus = |x, factor, y| S::multiply_add(x, S::splat(factor), y);
-        let even_a = plus(g[2], GA * A2, times(g[0], GA));
-        let even_b = plus(g[2], GB * B2, times(g[0], GB));
-        [
-            g[0],
-            plus(g[1], GA * A, even_a),
-            plus(g[1], -GA * A, even_a),
-            plus(g[1], GB * B, even_b),
-            plus(g[1], -GB * B, even_b),
-            g[2],
-        ]
+        for channel in (0..t.channels).step_by(S::LANES) {
+            let mut half = [[S::splat(0.0); INPUT_SIDE]; 3];
+            let from = t.points.add(channel);
+            for column in 0..INPUT_SIDE {
+                let points = from_fn(|row| S::load(from.add((row * INPUT_SIDE + column) * t.point_step)));
+                let taps = weights_gradient_line::<S>(points);
+                for row in 0..3 {
+                    half[row][column] = taps[row];
+                }
+            }
+            for row in 0..3 {
+                let taps = weights_gradient_line::<S>(half[row]);
+                for column in 0..3 {
+                    let to = t.gradient.add((row * 3 + column) * t.tap_step + channel);
+                    S::store(to, S::add(S::load(to), taps[column]));
+                }
+            }
+        }
     }
 }
