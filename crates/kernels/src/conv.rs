@@ -7,10 +7,15 @@
 
 mod backward_input;
 mod backward_weights;
+mod method;
 pub(crate) mod padded;
+mod winograd;
 
 pub use backward_input::PackedConvGradient;
-pub use backward_weights::{conv_backward_weights, conv_backward_weights_scratch_len};
+pub use backward_weights::{
+    conv_backward_weights, conv_backward_weights_scratch_len, conv_backward_weights_takes_batches,
+};
+pub use method::Convolution;
 
 use crate::activation::Activation;
 use crate::element::{Stored, activate_in_place};

@@ -28,7 +28,8 @@ mod window;
 pub use activation::{Activation, activate, activate_backward};
 pub use concat::{add_columns_back, copy_columns};
 pub use conv::{
-    Epilogue, PackedConv, PackedConvGradient, conv_backward_weights, conv_backward_weights_scratch_len,
+    Convolution, Epilogue, PackedConv, PackedConvGradient, conv_backward_weights,
+    conv_backward_weights_scratch_len, conv_backward_weights_takes_batches,
 };
 pub use depthwise::{
     DepthwiseShape, PackedDepthwise, depthwise, depthwise_backward_input, depthwise_backward_weights,

@@ -213,7 +213,11 @@ impl Schedule {
                 let bands = (1..=rows).find(is_divisor).unwrap_or(rows);
                 (bands, (fitting * bands / bytes.max(1)).clamp(1, bands * given.images.max(1)))
             }
-            None => (1, (CHUNK_BYTES / bytes.max(1)).clamp(1, given.images.max(1))),
+            // even chunks: 2 + 2 images of 4, not 3 + 1
+            None => {
+                let chunks = given.images.div_ceil((CHUNK_BYTES / bytes.max(1)).max(1)).max(1);
+                (1, given.images.div_ceil(chunks).max(1))
+            }
         };
         let (bands, chunk) = (segment.bands, segment.chunk);
         (segment.values, segment.grads) = (vec![None; count], vec![None; count]);

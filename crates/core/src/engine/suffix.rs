@@ -4,12 +4,9 @@ use super::Statistics;
 use super::piece::{Piece, Shared};
 use super::prepare::{Wanted, logits_value, separate_repeated_inputs};
 use super::schedule::{Given, Schedule};
-use crate::ops::{Instance, Mode, Program, Role, ValueId};
+use crate::ops::{Instance, Mode, PIECES, Program, Role, ValueId};
 use rayon::prelude::*;
 use smallvec::SmallVec;
-
-/// A batch is cut into so many pieces, whatever the number of threads: sums over the batch are added piece by piece.
-const PIECES: usize = 8;
 
 /// Elements of a gradient that one task adds up.
 const SUM_CHUNK: usize = 1 << 14;

@@ -2,11 +2,13 @@
 
 use super::images::{each_image, image, image_mut};
 use super::window::window;
-use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Quantizations, Reads, one_of};
+use super::{
+    Backward, Cost, Forward, Infer, Instance, Needs, OpKind, PIECES, Padding, Quantizations, Reads, one_of,
+};
 use crate::Shape;
 use frostline_kernels::{
-    Activation, Bf16, ConvShape, Epilogue, PackedConv, PackedConvGradient, QuantizedConv, scratch_floats,
-    scratch_of,
+    Activation, Bf16, ConvShape, Convolution, Epilogue, PackedConv, PackedConvGradient, QuantizedConv,
+    scratch_floats, scratch_of,
 };
 
 /// Inputs: `x [height, width, channels]`, and with `residual` a value of the output's shape. Weights: kernel
@@ -67,8 +69,9 @@ impl OpKind for Conv2d {
     fn bind(&self, inputs: &[Shape], params: &[Shape], batch: usize) -> Box<dyn Instance> {
         let shape = self.shape(&inputs[0], params).expect("the shape was checked when the op was pushed");
         let weights: Vec<f32> = vec![0.0; params[0].iter().product()];
-        let packed = PackedConv::new(shape, &weights);
-        let gradient = (batch > 0).then(|| PackedConvGradient::new(shape, &weights));
+        let images = batch.div_ceil(PIECES).max(1);
+        let packed = Convolution::new(shape, &weights, images);
+        let gradient = (batch > 0).then(|| PackedConvGradient::for_batches(shape, &weights, images));
         let scratch = packed
             .scratch_len()
             .max(gradient.as_ref().map_or(0, PackedConvGradient::scratch_len))
@@ -139,16 +142,14 @@ impl Infer<Bf16> for Halved {
 
 struct Bound {
     op: Conv2d,
-    packed: PackedConv,
+    packed: Convolution,
     gradient: Option<PackedConvGradient>,
     scratch: usize,
 }
 
-impl Bound {
-    /// A pointwise convolution takes all pixels in one product.
-    fn products(&self, images: usize) -> usize {
-        if self.packed.shape().is_pointwise() { images.min(1) } else { images }
-    }
+/// Images that are handed over one by one: those side by side count as one.
+fn calls(images: usize, at_once: bool) -> usize {
+    if at_once { images.min(1) } else { images }
 }
 
 impl Instance for Bound {
@@ -191,7 +192,8 @@ impl Instance for Bound {
         let (packed, op) = (&self.packed, &self.op);
         let epilogue =
             Epilogue { bias: op.bias.then(|| args.params[1]), residual: None, activation: op.activation };
-        let (scratch, batch) = (&mut args.scratch.floats, self.products(args.batch));
+        let scratch = &mut args.scratch.floats;
+        let batch = calls(args.batch, packed.takes_batches());
         each_image(batch, args.output, |index, y| {
             packed.forward(image(args.inputs[0], batch, index), y, epilogue, scratch);
         });
@@ -202,22 +204,30 @@ impl Instance for Bound {
             self.op.activation == Activation::Linear,
             "fused convolutions are in frozen prefixes only"
         );
-        let (batch, dy, shape) = (self.products(args.batch), args.output_grad, self.packed.shape());
+        let (dy, shape) = (args.output_grad, self.packed.shape());
+        let dx_calls =
+            self.gradient.as_ref().map_or(0, |gradient| calls(args.batch, gradient.takes_batches()));
+        let dw_calls = calls(args.batch, frostline_kernels::conv_backward_weights_takes_batches(&shape));
         let scratch = &mut args.scratch.floats;
         let [dw, others @ ..] = args.param_grads else { return };
-        for index in 0..batch {
-            // both gradients of an image while its `dy` is in the cache
-            let dy = image(dy, batch, index);
-            if let (Some(dx), Some(gradient)) = (&mut args.input_grads[0], &self.gradient) {
+        // where images go one by one, both gradients of an image while its `dy` is in the cache
+        for index in 0..dx_calls.max(dw_calls) {
+            if let (Some(dx), Some(gradient), true) =
+                (&mut args.input_grads[0], &self.gradient, index < dx_calls)
+            {
                 let (dx, accumulate) = dx.parts();
-                gradient.backward_input(dy, image_mut(dx, batch, index), accumulate, scratch);
+                let dx = image_mut(dx, dx_calls, index);
+                gradient.backward_input(image(dy, dx_calls, index), dx, accumulate, scratch);
             }
-            if let Some(dw) = dw {
-                let x = image(args.inputs[0], batch, index);
-                frostline_kernels::conv_backward_weights(&shape, x, dy, dw, scratch);
-            }
-            if let Some(Some(db)) = others.first_mut() {
-                frostline_kernels::sum_channels(shape.out_channels, dy, db);
+            if index < dw_calls {
+                let dy = image(dy, dw_calls, index);
+                if let Some(dw) = dw {
+                    let x = image(args.inputs[0], dw_calls, index);
+                    frostline_kernels::conv_backward_weights(&shape, x, dy, dw, scratch);
+                }
+                if let Some(Some(db)) = others.first_mut() {
+                    frostline_kernels::sum_channels(shape.out_channels, dy, db);
+                }
             }
         }
     }
@@ -227,6 +237,8 @@ impl Instance for Bound {
 mod tests {
     use super::*;
     use crate::ops::check::{Check, padding};
+    use crate::ops::{Gradient, Mode, Scratch};
+    use frostline_kernels::Accumulate;
     use proptest::prelude::*;
 
     proptest! {
@@ -262,6 +274,79 @@ mod tests {
                 activation: Activation::Linear, residual: false,
             };
             Check::of(op, &[&[4, 5, 3]]).weights(&[&[side, side, 3, out], &[out]]).linear().run(seed);
+        }
+    }
+
+    /// Forward and backward pass of an op that is bound for batches of 32.
+    fn passes(op: &dyn Instance, params: &[&[f32]], batch: usize, x: &[f32], dy: &[f32]) -> [Vec<f32>; 4] {
+        let mut scratch =
+            Scratch { floats: vec![f32::NAN; op.needs().floats], indices: vec![0; op.needs().indices] };
+        let (mut y, mut dx) = (vec![f32::NAN; dy.len()], vec![f32::NAN; x.len()]);
+        let (mut dw, mut db) = (vec![0.0; params[0].len()], vec![0.0; params[1].len()]);
+        let (mode, inputs) = (Mode::Training, [x]);
+        let (output, common) = (&mut y, &mut scratch);
+        op.forward(Forward {
+            batch,
+            first: 0,
+            inputs: &inputs,
+            params,
+            output,
+            mode,
+            seed: 0,
+            scratch: common,
+        });
+        op.backward(Backward {
+            batch,
+            first: 0,
+            inputs: &inputs,
+            params,
+            output: &[],
+            output_grad: dy,
+            input_grads: &mut [Some(Gradient::new(&mut dx, Accumulate::Overwrite))],
+            param_grads: &mut [Some(&mut dw), Some(&mut db)],
+            mode,
+            seed: 0,
+            scratch: &mut scratch,
+        });
+        [y, dx, dw, db]
+    }
+
+    /// With Winograd's method for all, for the gradient of the weights alone, and for none.
+    #[test]
+    fn images_side_by_side_agree_with_images_one_by_one() {
+        for (size, channels) in [(14, 32), (7, 32), (9, 8)] {
+            let op = Conv2d {
+                strides: [1, 1],
+                padding: Padding::Same,
+                dilation: [1, 1],
+                groups: 1,
+                bias: true,
+                activation: Activation::Linear,
+                residual: false,
+            };
+            let number = |i: usize| (i * 7919 % 1999) as f32 / 1000.0 - 1.0;
+            let numbers = |len: usize| (0..len).map(number).collect::<Vec<f32>>();
+            let (kernel, bias) = (vec![3, 3, channels, channels], vec![channels]);
+            let params = [numbers(9 * channels * channels), numbers(channels)];
+            let params = [params[0].as_slice(), params[1].as_slice()];
+            let mut bound = op.bind(&[vec![size, size, channels]], &[kernel, bias], 32);
+            bound.load(&params);
+            let len = size * size * channels;
+            let (x, dy) = (numbers(4 * len), numbers(4 * len));
+            let [y, dx, dw, db] = passes(&*bound, &params, 4, &x, &dy);
+            let mut sums = [vec![0.0; dw.len()], vec![0.0; db.len()]];
+            for image in 0..4 {
+                let at = image * len..(image + 1) * len;
+                let alone = passes(&*bound, &params, 1, &x[at.clone()], &dy[at.clone()]);
+                assert_eq!(y[at.clone()], alone[0]);
+                assert_eq!(dx[at], alone[1]);
+                for (sum, part) in sums.iter_mut().zip(&alone[2..]) {
+                    sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+                }
+            }
+            for (value, sum) in dw.iter().chain(&db).zip(sums.iter().flatten()) {
+                assert!((value - sum).abs() < 1e-3, "{value} {sum}");
+            }
         }
     }
 }

@@ -62,6 +62,9 @@ pub enum Mode {
     Inference,
 }
 
+/// A batch is cut into so many pieces, whatever the number of threads: sums over the batch are added piece by piece.
+pub const PIECES: usize = 8;
+
 /// Multiply-adds and bytes moved for one image.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {

@@ -1,6 +1,6 @@
 //! The gradient of a convolution for its input.
 
-use super::PackedConv;
+use super::Convolution;
 use crate::conv::Epilogue;
 use crate::dispatch::vectorized;
 use crate::element::Stored;
@@ -17,7 +17,7 @@ use crate::window::{ConvShape, Window};
 pub struct PackedConvGradient {
     shape: ConvShape,
     way: Way,
-    conv: PackedConv,
+    conv: Convolution,
     /// The weights in the layout of `conv`, before packing.
     transposed: Vec<f32>,
 }
@@ -34,19 +34,29 @@ enum Way {
 }
 
 impl PackedConvGradient {
-    /// Packs `weights`, `[kernel_h, kernel_w, channels / groups, out_channels]`.
+    /// Packs `weights`, `[kernel_h, kernel_w, channels / groups, out_channels]`, for calls with one image.
     pub fn new(shape: ConvShape, weights: &[f32]) -> Self {
-        Self::with_tiles(shape, weights, f32::tiles())
+        Self::for_batches(shape, weights, 1)
     }
 
+    /// For calls with about `images` images side by side where [`Self::takes_batches`].
+    pub fn for_batches(shape: ConvShape, weights: &[f32], images: usize) -> Self {
+        Self::with_method(shape, weights, images, f32::tiles())
+    }
+
+    #[cfg(test)]
     pub(super) fn with_tiles(shape: ConvShape, weights: &[f32], tiles: &'static Tiles) -> Self {
+        Self::with_method(shape, weights, 1, tiles)
+    }
+
+    fn with_method(shape: ConvShape, weights: &[f32], images: usize, tiles: &'static Tiles) -> Self {
         shape.check();
         let (way, gradient) = match turned(&shape) {
             Some(turned) => (Way::Turned, turned),
             None => (Way::Scattered, scattered(&shape)),
         };
         let transposed = vec![0.0; shape.weights_len()];
-        let conv = PackedConv::with_tiles(gradient, &transposed, tiles);
+        let conv = Convolution::with_tiles(gradient, &transposed, images, tiles);
         let mut packed = Self { shape, way, conv, transposed };
         packed.repack(weights);
         packed
@@ -92,13 +102,20 @@ impl PackedConvGradient {
         }
     }
 
+    /// As [`Convolution::takes_batches`].
+    pub fn takes_batches(&self) -> bool {
+        self.way == Way::Turned && self.conv.takes_batches()
+    }
+
     /// `dx = dL/dx` or `dx += dL/dx`.
     ///
     /// * `dy`: `[out_height, out_width, out_channels]`
     /// * `dx`: `[height, width, channels]`
     /// * `scratch`: at least [`Self::scratch_len`] elements of any content
     pub fn backward_input(&self, dy: &[f32], dx: &mut [f32], accumulate: Accumulate, scratch: &mut [f32]) {
-        self.shape.check_lens(dx, dy);
+        if !self.takes_batches() {
+            self.shape.check_lens(dx, dy);
+        }
         assert!(scratch.len() >= self.scratch_len(), "scratch has the needed length");
         match self.way {
             Way::Turned => self.conv.product(dy, dx, accumulate, scratch),

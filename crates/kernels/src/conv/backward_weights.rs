@@ -1,6 +1,7 @@
 //! The gradient of a convolution for its weights.
 
 use super::padded::{Runs, pad_rows, padded_len};
+use super::winograd::{self, Winograd};
 use crate::element::Stored;
 use crate::tile::{GradientTile, Tiles};
 use crate::window::ConvShape;
@@ -11,10 +12,19 @@ const BLOCK_PIXELS: usize = 256;
 
 /// Elements of scratch memory that [`conv_backward_weights`] needs.
 pub fn conv_backward_weights_scratch_len(shape: &ConvShape) -> usize {
-    if shape.window.is_padded() { padded_len(&shape.window) } else { 0 }
+    let padded = if shape.window.is_padded() { padded_len(&shape.window) } else { 0 };
+    match Winograd::applies(shape) {
+        true => padded.max(winograd::backward_weights_scratch_len(shape, f32::tiles())),
+        false => padded,
+    }
 }
 
-/// `dw += dL/dw` of one image.
+/// Whether several images may be handed over as one, side by side, which is faster.
+pub fn conv_backward_weights_takes_batches(shape: &ConvShape) -> bool {
+    shape.is_pointwise() || Winograd::applies(shape)
+}
+
+/// `dw += dL/dw` of one image, or of several where [`conv_backward_weights_takes_batches`].
 ///
 /// The rows of `dw` are the taps of [`Runs`]: element `i` of a run, times `dy`, summed over the pixels. Both operands are
 /// read in place.
@@ -24,7 +34,15 @@ pub fn conv_backward_weights_scratch_len(shape: &ConvShape) -> usize {
 /// * `dw`: `[kernel_h, kernel_w, channels / groups, out_channels]`
 /// * `scratch`: at least [`conv_backward_weights_scratch_len`] elements of any content
 pub fn conv_backward_weights(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut [f32]) {
-    with_tiles(shape, x, dy, dw, scratch, f32::tiles());
+    let images = x.len().checked_div(shape.window.input_len()).unwrap_or(0);
+    if Winograd::pays(shape, images) {
+        winograd::backward_weights(shape, x, dy, dw, scratch, f32::tiles());
+    } else if Winograd::applies(shape) {
+        let images = x.chunks_exact(shape.window.input_len()).zip(dy.chunks_exact(shape.output_len()));
+        images.for_each(|(x, dy)| with_tiles(shape, x, dy, dw, scratch, f32::tiles()));
+    } else {
+        with_tiles(shape, x, dy, dw, scratch, f32::tiles());
+    }
 }
 
 pub(super) fn with_tiles(

@@ -240,3 +240,38 @@ fn a_pointwise_convolution_takes_any_number_of_pixels() {
         assert_eq!(run(one), run(many));
     }
 }
+
+/// What a convolution whose method is chosen by its shape gives for several images, against the plain loops.
+#[test]
+fn methods_chosen_by_shape_agree_with_the_plain_loops() {
+    for (size, channels, out_channels) in [(14, 32, 48), (7, 48, 32), (15, 20, 32)] {
+        let window = square(size, channels, 3, 1, 1).with_same_padding();
+        let shape = ConvShape { window, out_channels, groups: 1 };
+        let images = if channels == 20 { 1 } else { 3 };
+        let weights = noise(shape.weights_len(), 1);
+        let (x, dy) = (noise(images * window.input_len(), 2), noise(images * shape.output_len(), 3));
+        let each = || x.chunks(window.input_len()).zip(dy.chunks(shape.output_len()));
+        let (mut y, mut dx, mut dw) = (poison(dy.len()), poison(x.len()), vec![0.0; weights.len()]);
+        let (mut y_plain, mut dx_plain) = (Vec::new(), Vec::new());
+        let mut dw_plain = vec![0.0; weights.len()];
+        for (x, dy) in each() {
+            let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
+            reference::conv(&shape, x, &weights, &mut y);
+            reference::conv_backward_input(&shape, &weights, dy, &mut dx);
+            reference::conv_backward_weights(&shape, x, dy, &mut dw_plain);
+            y_plain.extend(y);
+            dx_plain.extend(dx);
+        }
+        let packed = Convolution::new(shape, &weights, images);
+        assert_eq!(packed.takes_batches(), images > 1);
+        packed.forward(&x, &mut y, Epilogue::default(), &mut poison(packed.scratch_len()));
+        let terms = 8.0 * (9 * channels.max(out_channels)) as f32;
+        assert_close(&y, &y_plain, terms);
+        let packed = PackedConvGradient::for_batches(shape, &weights, images);
+        packed.backward_input(&dy, &mut dx, Accumulate::Overwrite, &mut poison(packed.scratch_len()));
+        assert_close(&dx, &dx_plain, terms);
+        let mut scratch = poison(conv_backward_weights_scratch_len(&shape));
+        conv_backward_weights(&shape, &x, &dy, &mut dw, &mut scratch);
+        assert_close(&dw, &dw_plain, 8.0 * (images * window.out_pixels()) as f32);
+    }
+}
