@@ -1,16 +1,19 @@
 //! From a graph and a freeze setting to a [`Plan`]: lower, cut at the boundary, fold and fuse.
 
 mod fold;
+mod frozen;
 mod fuse;
 mod lower;
 mod partition;
 
 pub use crate::engine::Statistics;
+pub use frozen::Frozen;
 pub use partition::Partition;
 
-use crate::engine::{Constants, Plan, Prefix, Suffix};
+use crate::engine::{Constants, Plan, Suffix};
 use crate::freeze::Freeze;
 use crate::graph::Model;
+use crate::ops::Program;
 use crate::{Error, Precision, Result, Shape, Tensor};
 
 /// Compiles a model for inputs of these shapes and batches of up to `batch` images. The plan owns its freeze
@@ -36,8 +39,54 @@ pub fn compile_in(
     batch: usize,
     statistics: Statistics,
 ) -> Result<Plan> {
-    let program = lower::lower(&model.graph, &freeze, inputs)?;
-    let Partition { mut prefix, mut suffix, boundary } = partition::partition(&program);
+    Ok(compile_both(precision, model, freeze, inputs, batch, statistics)?.0)
+}
+
+/// [`compile_in`], and what the plan's prefix was bound from.
+pub(crate) fn compile_both(
+    precision: Precision,
+    model: &Model,
+    freeze: Freeze,
+    inputs: &[Shape],
+    batch: usize,
+    statistics: Statistics,
+) -> Result<(Plan, Frozen)> {
+    let (frozen, mut suffix) = halves(precision, model, &freeze, inputs)?;
+    fuse::fuse_trainable(&mut suffix);
+    let weights = suffix
+        .params
+        .iter()
+        .map(|param| Ok(checked(model, &param.path, &param.shape)?.data))
+        .collect::<Result<Vec<_>>>()?;
+    let plan = Plan {
+        multiply_adds: [frozen.program().multiply_adds(), suffix.multiply_adds()],
+        prefix: frozen.bind(),
+        suffix: Suffix::new(suffix, weights, batch, statistics),
+        freeze,
+        boundary: frozen.boundary().to_vec(),
+    };
+    Ok((plan, frozen))
+}
+
+/// What lies below the boundary alone: what another stage's passes over the images will want.
+pub fn compile_frozen(
+    precision: Precision,
+    model: &Model,
+    freeze: &Freeze,
+    inputs: &[Shape],
+) -> Result<Frozen> {
+    Ok(halves(precision, model, freeze, inputs)?.0)
+}
+
+/// What lies below the boundary, folded and fused, and what lies above it.
+fn halves(
+    precision: Precision,
+    model: &Model,
+    freeze: &Freeze,
+    inputs: &[Shape],
+) -> Result<(Frozen, Program)> {
+    let program = lower::lower(&model.graph, freeze, inputs)?;
+    let Partition { mut prefix, suffix, boundary } = partition::partition(&program);
     let mut constants = prefix
         .params
         .iter()
@@ -45,26 +94,7 @@ pub fn compile_in(
         .collect::<Result<Constants>>()?;
     fold::fold(&mut prefix, &mut constants);
     fuse::fuse(&mut prefix);
-    fuse::fuse_trainable(&mut suffix);
-    let weights = suffix
-        .params
-        .iter()
-        .map(|param| Ok(checked(model, &param.path, &param.shape)?.data))
-        .collect::<Result<Vec<_>>>()?;
-    let multiply_adds = [prefix.multiply_adds(), suffix.multiply_adds()];
-    Ok(Plan {
-        multiply_adds,
-        prefix: match precision {
-            Precision::F32 => Prefix::new(prefix, constants),
-            Precision::Bf16 => {
-                let parts = partition::split_vectors(&prefix);
-                Prefix::in_bf16(prefix, parts, constants)
-            }
-        },
-        suffix: Suffix::new(suffix, weights, batch, statistics),
-        freeze,
-        boundary,
-    })
+    Ok((Frozen::new(precision, prefix, constants, boundary), suffix))
 }
 
 /// Compiles a model for prediction: everything is frozen.

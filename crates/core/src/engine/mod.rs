@@ -11,6 +11,7 @@ mod steps;
 mod suffix;
 
 pub use memory::Memory;
+pub(crate) use pool::Pool;
 pub use prefix::Prefix;
 pub use suffix::{LossInput, Squash, Suffix};
 

@@ -23,16 +23,14 @@ pub struct Prefix {
 
 impl Prefix {
     /// In f32.
-    pub(crate) fn new(program: Program, constants: Constants) -> Self {
-        let constants = Arc::new(constants);
+    pub(crate) fn new(program: Program, constants: Arc<Constants>) -> Self {
         let sections = vec![section::<f32>(program.clone(), &constants)];
         Self { program, constants, precision: Precision::F32, sections, between: 0, buffers: Pool::default() }
     }
 
     /// In bf16, but for what is done to vectors at the end: `lower` and `upper` are the parts of `program` before and
     /// behind that, whose weights have its numbers.
-    pub(crate) fn in_bf16(program: Program, [lower, upper]: [Program; 2], constants: Constants) -> Self {
-        let constants = Arc::new(constants);
+    pub(crate) fn in_bf16(program: Program, [lower, upper]: [Program; 2], constants: Arc<Constants>) -> Self {
         let between = lower.outputs.iter().map(|value| len(lower.shape(*value))).sum();
         let sections = vec![section::<Bf16>(lower, &constants), section::<f32>(upper, &constants)];
         Self { program, constants, precision: Precision::Bf16, sections, between, buffers: Pool::default() }
@@ -80,18 +78,22 @@ impl Prefix {
         if input_len == 0 || row_len == 0 {
             return;
         }
-        rows.par_chunks_mut(row_len).zip(inputs.par_chunks(input_len)).for_each(|(row, input)| {
-            match self.sections.as_slice() {
-                [lower, upper] => self.buffers.with(
-                    || vec![0.0; self.between],
-                    |between| {
-                        lower.run(input, between);
-                        upper.run(between, row);
-                    },
-                ),
-                sections => sections.iter().for_each(|section| section.run(input, row)),
-            }
-        });
+        let each = rows.par_chunks_mut(row_len).zip(inputs.par_chunks(input_len));
+        each.for_each(|(row, input)| self.run_one(input, row));
+    }
+
+    /// The boundary values of one image, on the calling thread.
+    pub fn run_one(&self, input: &[f32], row: &mut [f32]) {
+        match self.sections.as_slice() {
+            [lower, upper] => self.buffers.with(
+                || vec![0.0; self.between],
+                |between| {
+                    lower.run(input, between);
+                    upper.run(between, row);
+                },
+            ),
+            sections => sections.iter().for_each(|section| section.run(input, row)),
+        }
     }
 }
 

@@ -4,8 +4,11 @@
 //! loss from it; [`Prepared::train`] runs the stages. Each [`Stage`] compiles its own plan from its own freeze
 //! setting, computes what lies below the boundary once, and restores the best weights at its end.
 
+mod bank;
+mod boundaries;
 mod caching;
 mod certificate;
+mod choice;
 mod class_weights;
 mod evaluate;
 mod features;
@@ -14,9 +17,11 @@ mod loss;
 mod metrics;
 mod observe;
 mod optimizer;
+mod pass;
 mod plan;
 mod prepare;
 mod preprocessing;
+mod probe;
 mod recipe;
 mod schedule;
 mod scores;
@@ -28,6 +33,7 @@ mod task;
 mod text;
 mod train;
 
+pub use boundaries::BoundaryPlan;
 pub use caching::Caching;
 pub use certificate::{Certificate, Hashes, frozen_hashes};
 pub use class_weights::ClassWeights;
