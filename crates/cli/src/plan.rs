@@ -5,10 +5,10 @@ use crate::args::Plan;
 use crate::cache::bytes;
 use crate::console::{Console, table};
 use crate::train::prepared;
-use frostline::fit::{BoundaryPlan, StagePlan, TrainingPlan};
+use frostline::fit::{BoundaryPlan, Check, StagePlan, TrainingPlan};
 
 pub(crate) fn run(command: &Plan, seed: u64, console: &Console) -> Result<(), Failure> {
-    let prepared = prepared(&command.model, &command.data, &command.training, seed, console)?;
+    let prepared = prepared(Check::Decode, &command.model, &command.data, &command.training, seed, console)?;
     let plan = prepared.plan()?;
     if command.json {
         return console.print(serde_json::to_string(&plan)?);

@@ -72,7 +72,7 @@ pub(super) struct Bank {
     shelves: Vec<Shelf>,
     /// Bytes of memory that may still be used.
     left: u64,
-    costs: Option<Costs>,
+    pub(super) costs: Option<Costs>,
     passes: BTreeMap<(Vec<usize>, Option<usize>), Arc<Pass>>,
     /// The hashes of the images of each part.
     pub(super) contents: BTreeMap<String, Vec<blake3::Hash>>,

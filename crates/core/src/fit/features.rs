@@ -275,13 +275,14 @@ impl<'a> Features<'a> {
         let (_, pass) = bank.pass(targets, |_, _| false);
         let seed = self.views.map(|views| ViewSeed { seed: views.seed, view: view as u64 });
         let examples: Vec<&Example> = indices.iter().map(|index| &self.examples[*index]).collect();
-        pass.run_images(self.source, &examples, seed, &bank.pixels, rows, told)?;
+        let loaded = pass.run_images(self.source, &examples, seed, &bank.pixels, rows, told);
+        loaded.into_iter().collect::<std::result::Result<(), DataError>>()?;
         Ok(lens)
     }
 }
 
 /// The rows of one boundary, out of those of several that come one after the other.
-fn column(rows: &[f32], lens: &[usize], position: usize) -> Vec<f32> {
+pub(super) fn column(rows: &[f32], lens: &[usize], position: usize) -> Vec<f32> {
     let (width, start) = (lens.iter().sum::<usize>().max(1), lens[..position].iter().sum::<usize>());
     rows.chunks_exact(width).flat_map(|row| &row[start..start + lens[position]]).copied().collect()
 }

@@ -1,13 +1,10 @@
 //! A pass: images, or rows that are stored, go through frozen layers and become the rows of one or several boundaries.
 
 use super::Source;
-use crate::Result;
 use crate::compile::Frozen;
 use crate::data::{DataError, Example, ViewSeed};
 use crate::engine::{Pool, Prefix};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 /// The frozen layers of a pass, ready to run.
 pub(super) struct Pass {
@@ -30,9 +27,9 @@ impl Pass {
         self.prefix.run(given, rows);
     }
 
-    /// From images. Every thread decodes an image and takes it through the frozen layers at once: its pixels are still in
-    /// the cache, and no thread waits for another. `told` counts images, from any thread. The error is that of the
-    /// first image that has one.
+    /// From images: the error of each that cannot be loaded, whose row is then of no meaning. Every thread decodes an image
+    /// and takes it through the frozen layers at once: its pixels are still in the cache, and no thread waits for
+    /// another. `told` counts images, from any thread.
     pub(super) fn run_images(
         &self,
         source: Source<'_>,
@@ -41,28 +38,22 @@ impl Pass {
         pixels: &Pool<Vec<f32>>,
         rows: &mut [f32],
         told: &(dyn Fn() + Sync),
-    ) -> Result<()> {
+    ) -> Vec<Result<(), DataError>> {
         let Source { dataset, pipeline } = source;
-        let failed: Mutex<BTreeMap<usize, DataError>> = Mutex::default();
-        let each = examples.par_iter().zip(rows.par_chunks_exact_mut(self.width.max(1))).enumerate();
-        each.for_each(|(index, (example, row))| {
-            let load = |pixels: &mut Vec<f32>| {
+        let each = examples.par_iter().zip(rows.par_chunks_exact_mut(self.width.max(1)));
+        each.map(|(example, row)| {
+            let mut loaded = Ok(());
+            let work = |pixels: &mut Vec<f32>| {
                 pixels.resize(pipeline.row_len(), 0.0);
-                match pipeline.load(dataset, example, view, pixels) {
-                    Ok(()) => self.prefix.run_one(pixels, row),
-                    Err(error) => {
-                        let mut failed = failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                        failed.insert(index, error);
-                    }
+                loaded = pipeline.load(dataset, example, view, pixels);
+                if loaded.is_ok() {
+                    self.prefix.run_one(pixels, row);
                 }
             };
-            pixels.with(Vec::new, load);
+            pixels.with(Vec::new, work);
             told();
-        });
-        let failed = failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match failed.into_values().next() {
-            Some(error) => Err(error.into()),
-            None => Ok(()),
-        }
+            loaded
+        })
+        .collect()
     }
 }

@@ -1,6 +1,7 @@
 //! One stage of training: one freeze setting, one rule for the learning rate.
 
 use super::bank::{Ahead, Bank};
+use super::choice::Costs;
 use super::stage_run::StageRun;
 use super::{Certificate, Event, Observer, Scores, Setting, Source, Watch, frozen_hashes};
 use crate::compile::{Statistics, compile_both};
@@ -119,8 +120,8 @@ impl<'a> Trainer<'a> {
 
     /// Tells of all stages that are to come, so that one pass over the images makes what several of them need. Stages
     /// that come otherwise than they were told are trained as well.
-    pub(super) fn expect(&mut self, stages: Vec<Ahead>) {
-        self.all = stages;
+    pub(super) fn expect(&mut self, stages: Vec<Ahead>, costs: Option<Costs>) {
+        (self.all, self.bank.costs) = (stages, costs);
     }
 
     /// The stages from this one on, as far as they are known.

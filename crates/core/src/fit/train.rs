@@ -54,7 +54,7 @@ impl Prepared {
         let mut bank: Bank;
         {
             let mut trainer = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, observe);
-            trainer.expect(self.ahead()?);
+            trainer.expect(self.ahead()?, self.costs);
             for stage in self.stages()? {
                 let report = trainer.stage(&stage)?;
                 kept.extend(report.kept.then_some(stage.freeze));
@@ -105,6 +105,10 @@ impl Prepared {
         if self.recipe.gradual.is_some() && self.dataset.val.as_ref().is_none_or(Vec::is_empty) {
             return Err(Error::Setting(NOTHING_TO_WATCH.to_owned()));
         }
+        self.of_recipe()
+    }
+
+    fn of_recipe(&self) -> Result<Vec<Stage>> {
         let recipes = self.recipe.stage.iter().filter(|stage| stage.epochs > 0);
         recipes.enumerate().map(|(index, recipe)| self.stage(recipe, index > 0)).collect()
     }
@@ -117,7 +121,7 @@ impl Prepared {
             epochs: stage.epochs,
             chance,
         };
-        let mut all: Vec<Ahead> = self.stages()?.into_iter().map(|stage| of(stage, 1.0)).collect();
+        let mut all: Vec<Ahead> = self.of_recipe()?.into_iter().map(|stage| of(stage, 1.0)).collect();
         if let Some(gradual) = &self.recipe.gradual {
             let mut chance = 1.0;
             for block in blocks(&self.model, &self.reused) {
