@@ -7,12 +7,12 @@
 //! input, which holds a number of repetitions, it prints the seconds that they took. `profile` runs five steps and prints
 //! where the time of the suffix goes, op by op and kind by kind.
 
-use frostline::Precision;
-use frostline::compile::{Statistics, compile_in, compile_inference, compile_inference_in, quantize};
+use frostline::compile::{Statistics, compile_in, compile_inference_in};
 use frostline::engine::{LossInput, Plan};
 use frostline::fit::{Optimizer, OptimizerKind};
 use frostline::formats;
 use frostline::freeze::Freeze;
+use frostline::{Numbers, Precision};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::BufRead;
@@ -29,12 +29,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let shapes = model.graph.stand_in_shapes();
     let len: usize = shapes[0].iter().product();
     let pixels: Vec<f32> = (0..batch * len).map(|i| ((i * 7919) % 1999) as f32 / 1000.0 - 1.0).collect();
+    let numbers = match precision {
+        Precision::Int8 => Numbers::Int8(pixels.as_slice().into()),
+        other => other.try_into()?,
+    };
     match kind.as_str() {
         "forward" => {
-            let plan = match precision {
-                Precision::Int8 => quantize(compile_inference(&model, &shapes)?, &pixels)?,
-                _ => compile_inference_in(precision, &model, &shapes)?,
-            };
+            let plan = compile_inference_in(&numbers, &model, &shapes)?;
             let mut rows = vec![0.0; batch * plan.prefix().row_len()];
             serve(|| plan.prefix().run(&pixels, &mut rows))
         }
@@ -43,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let paths: Vec<&str> = layers.iter().map(|(path, _)| path.as_str()).collect();
             let frozen = &paths[..(frozen * paths.len() as f64) as usize];
             let freeze = Freeze::exactly(&model.graph, frozen)?;
-            let mut plan = compile_in(precision, &model, freeze, &shapes, batch, Statistics::Batch)?;
+            let mut plan = compile_in(&numbers, &model, freeze, &shapes, batch, Statistics::Batch)?;
             let lens: Vec<usize> = plan.suffix().trained().map(|(_, weight, _)| weight.len()).collect();
             let mut optimizer = Optimizer::new(OptimizerKind::default(), lens, 0.0);
             let mut rows = vec![0.0; batch * plan.prefix().row_len()];

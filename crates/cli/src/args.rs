@@ -217,8 +217,8 @@ pub(crate) struct Reuse {
 /// How the frozen part computes.
 #[derive(Args, Clone)]
 pub(crate) struct Storage {
-    /// What frozen layers keep images and weights in: f32, or bf16, which is faster where the processor multiplies it
-    /// (sums stay in f32) [default: f32].
+    /// What frozen layers keep images and weights in: f32; bf16, which is faster where the processor multiplies it
+    /// (sums stay in f32); or, in training, int8, which is faster still and rounds more [default: f32].
     #[arg(long, value_name = "P")]
     pub(crate) precision: Option<Precision>,
 }

@@ -44,9 +44,9 @@ pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> 
     let loss = LossSetting { loss: command.loss.unwrap_or_else(|| task.loss(width)), label_smoothing: 0.0 };
     let source = Source { dataset: &dataset, pipeline: &pipeline };
     let observe = |event: &frostline::fit::Event<'_>| console.show(event);
-    let precision = command.storage.precision.unwrap_or_default();
+    let numbers = command.storage.precision.unwrap_or_default().try_into()?;
     let found =
-        evaluate_in(precision, &model, source, examples, split.name(), &loss, &[task.metric()], &observe)?;
+        evaluate_in(&numbers, &model, source, examples, split.name(), &loss, &[task.metric()], &observe)?;
     console.clear();
     match command.json {
         true => console.print(match &found.report {

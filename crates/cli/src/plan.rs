@@ -5,10 +5,10 @@ use crate::args::Plan;
 use crate::cache::bytes;
 use crate::console::{Console, table};
 use crate::train::prepared;
-use frostline::fit::{StagePlan, TrainingPlan};
+use frostline::fit::{BoundaryPlan, Check, StagePlan, TrainingPlan};
 
 pub(crate) fn run(command: &Plan, seed: u64, console: &Console) -> Result<(), Failure> {
-    let prepared = prepared(&command.model, &command.data, &command.training, seed, console)?;
+    let prepared = prepared(Check::Decode, &command.model, &command.data, &command.training, seed, console)?;
     let plan = prepared.plan()?;
     if command.json {
         return console.print(serde_json::to_string(&plan)?);
@@ -23,6 +23,8 @@ fn show(plan: &TrainingPlan, console: &Console) -> Result<(), Failure> {
         console.print(format_args!("\nstage `{}`, up to {} epochs", stage.name, stage.epochs))?;
         console.print(table(&facts(stage), &[false]))?;
     }
+    console.print("\nfeatures of frozen layers, by the boundary that they leave")?;
+    console.print(table(&boundaries(&plan.boundaries), &[false, false, true, true, false, true, false]))?;
     console.print("")?;
     if plan.gradual_blocks > 0 {
         let blocks = plan.gradual_blocks;
@@ -33,6 +35,28 @@ fn show(plan: &TrainingPlan, console: &Console) -> Result<(), Failure> {
         console.print(format_args!("peak memory  {}", bytes(peak)))?;
     }
     console.print(format_args!("total time   {:.1} s without early stopping", plan.seconds))
+}
+
+fn boundaries(plans: &[BoundaryPlan]) -> Vec<Vec<String>> {
+    let titles = ["  boundary", "stages", "rows", "size", "made from", "by itself", "stored"];
+    let row = |plan: &BoundaryPlan| {
+        let stored = match (plan.stored, &plan.made_in) {
+            (true, None) => "yes, already".to_owned(),
+            (true, Some(stage)) => format!("yes, in the pass of `{stage}`"),
+            (false, _) => "no, computed in every epoch".to_owned(),
+        };
+        vec![
+            format!("  {}", plan.boundary.join(", ")),
+            plan.stages.join(", "),
+            plan.rows.to_string(),
+            bytes(plan.bytes),
+            plan.from.as_ref().map_or("images".to_owned(), |from| from.join(", ")),
+            format!("{:.1} s", plan.seconds),
+            stored,
+        ]
+    };
+    let titles = titles.map(str::to_owned).to_vec();
+    [titles].into_iter().chain(plans.iter().map(row)).collect()
 }
 
 fn facts(stage: &StagePlan) -> Vec<Vec<String>> {
@@ -59,7 +83,7 @@ fn facts(stage: &StagePlan) -> Vec<Vec<String>> {
         (
             "time",
             format!(
-                "{:.1} s for the missing features, {:.2} s an epoch of {} steps: {:.1} s",
+                "{:.1} s for features, {:.2} s an epoch of {} steps: {:.1} s",
                 stage.feature_seconds,
                 stage.epoch_seconds,
                 stage.steps,

@@ -90,8 +90,11 @@ fn predict_array(model: &Model, path: &Path, answers: &mut Answers<'_>) -> Resul
     {
         answers.console.warn(format_args!("`{}`: {warning}", path.display()));
     }
-    let mut plan =
-        compile_inference_in(answers.command.storage.precision.unwrap_or_default(), model, &shapes)?;
+    let mut plan = compile_inference_in(
+        &answers.command.storage.precision.unwrap_or_default().try_into()?,
+        model,
+        &shapes,
+    )?;
     let row = |image: usize| {
         inputs.iter().flat_map(move |input| {
             let len = input.data.len() / images;
@@ -118,8 +121,11 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
     }
     let pipeline = pipeline(model, &answers.command.images, None, answers.console)?;
     let shapes = [pipeline.input().to_vec()];
-    let mut plan =
-        compile_inference_in(answers.command.storage.precision.unwrap_or_default(), model, &shapes)?;
+    let mut plan = compile_inference_in(
+        &answers.command.storage.precision.unwrap_or_default().try_into()?,
+        model,
+        &shapes,
+    )?;
     let mut bad = 0;
     for chunk in paths.chunks(CHUNK) {
         let (mut names, mut rows) = (Vec::new(), Vec::new());

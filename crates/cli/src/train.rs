@@ -8,8 +8,8 @@ use crate::evaluate::print_classes;
 use crate::images::load;
 use frostline::data;
 use frostline::fit::{
-    Caching, Event, GradualRecipe, Head, Prepared, PretrainedWeights, Recipe, StageRecipe, Trained,
-    Validation, prepare,
+    Caching, Check, Event, GradualRecipe, Head, Prepared, PretrainedWeights, Recipe, StageRecipe, Trained,
+    Validation, prepare_by,
 };
 use frostline::freeze::Unfreeze;
 use frostline::report::{Provenance, RunFolder, RunRecord};
@@ -25,7 +25,8 @@ const BACKBONE_FACTOR: f32 = 0.1;
 pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), Failure> {
     let start = Instant::now();
     RunFolder::check(&command.output, &command.data)?;
-    let mut prepared = prepared(&command.model, &command.data, &command.training, seed, console)?;
+    let mut prepared =
+        prepared(Check::FirstPass, &command.model, &command.data, &command.training, seed, console)?;
     let source = Provenance::new(&command.model, &command.data, rayon::current_num_threads())?;
     let folder = RunFolder::create(&command.output, &command.data)?;
     let broken: Mutex<Option<frostline::Error>> = Mutex::new(None);
@@ -51,6 +52,7 @@ pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), F
 
 /// The model with its new head, and its data. Tells what there is to know.
 pub(crate) fn prepared(
+    check: Check,
     model: &Path,
     data: &Path,
     training: &Training,
@@ -69,7 +71,7 @@ pub(crate) fn prepared(
     };
     let validation = validation(training.val.as_deref());
     let show = |event: &Event<'_>| console.show(event);
-    let prepared = prepare(&model, dataset, recipe, &validation, seed, caching, &show)?;
+    let prepared = prepare_by(check, &model, dataset, recipe, &validation, seed, caching, &show)?;
     console.clear();
     prepared.notes.iter().for_each(|note| console.warn(note));
     Ok(prepared)
@@ -195,6 +197,9 @@ fn summary(record: &RunRecord, trained: &Trained, output: &Path, console: &Conso
     }
     if let Some(test) = &trained.test {
         console.print(format_args!("test   {}", scores_text(&test.scores)))?;
+        if let Some(exact) = &trained.test_f32 {
+            console.print(format_args!("test   {}  (the whole model in f32)", scores_text(&exact.scores)))?;
+        }
         print_classes(test, console)?;
         console.print("")?;
     }

@@ -24,5 +24,5 @@ pub mod verify;
 
 pub use atomic::write_atomically;
 pub use error::{Error, Result};
-pub use precision::Precision;
+pub use precision::{Numbers, Precision};
 pub use tensor::{Shape, Tensor};

@@ -1,8 +1,10 @@
 //! How the frozen prefix stores numbers.
 
+use crate::Error;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// What the frozen prefix keeps its weights and the images between its ops in. Sums are always taken in f32, vectors (what
 /// comes after a global pooling) are always kept in it, and the trainable suffix computes in nothing else.
@@ -40,5 +42,44 @@ impl fmt::Display for Precision {
             Self::Bf16 => "bf16",
             Self::Int8 => "int8",
         })
+    }
+}
+
+/// A [`Precision`], with what it needs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Numbers {
+    /// See [`Precision::F32`].
+    #[default]
+    F32,
+    /// See [`Precision::Bf16`].
+    Bf16,
+    /// See [`Precision::Int8`]: the images on which the ranges of bytes are measured, `[images, all inputs]`, such as will
+    /// come.
+    Int8(Arc<[f32]>),
+}
+
+impl Numbers {
+    /// Which they are.
+    pub fn precision(&self) -> Precision {
+        match self {
+            Self::F32 => Precision::F32,
+            Self::Bf16 => Precision::Bf16,
+            Self::Int8(_) => Precision::Int8,
+        }
+    }
+}
+
+/// For precisions that need nothing else.
+impl TryFrom<Precision> for Numbers {
+    type Error = Error;
+
+    fn try_from(precision: Precision) -> Result<Self, Error> {
+        match precision {
+            Precision::F32 => Ok(Self::F32),
+            Precision::Bf16 => Ok(Self::Bf16),
+            Precision::Int8 => Err(Error::Setting(
+                "int8 measures the ranges of its numbers on the images of a training, and is for training alone\nhelp: leave --precision out, or give bf16".to_owned(),
+            )),
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! The frozen prefix in bf16 beside the one in f32, on every golden model of real Keras.
 
-use frostline::compile::{compile_inference, compile_inference_in, quantize};
+use frostline::compile::{compile_inference, compile_inference_in};
 use frostline::graph::Model;
 use frostline::verify::read_reference;
-use frostline::{Precision, Shape, Tensor, formats};
+use frostline::{Numbers, Shape, Tensor, formats};
 use std::path::{Path, PathBuf};
 
 /// The largest difference as a share of the largest output. A bf16 number is within 2⁻⁹ of what it stands for. Inputs,
@@ -65,7 +65,7 @@ fn differences(
 #[test]
 fn bf16_is_within_its_rounding_of_f32_on_every_golden_model() {
     let wrong = differences(BF16, |model, shapes, rows, images| {
-        compile_inference_in(Precision::Bf16, model, shapes).expect("a plan").predict(rows, images)
+        compile_inference_in(&Numbers::Bf16, model, shapes).expect("a plan").predict(rows, images)
     });
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
 }
@@ -74,8 +74,8 @@ fn bf16_is_within_its_rounding_of_f32_on_every_golden_model() {
 #[test]
 fn int8_is_within_its_rounding_of_f32_on_every_golden_model() {
     let mut wrong = differences(INT8, |model, shapes, rows, images| {
-        let plan = compile_inference(model, shapes).expect("a plan");
-        quantize(plan, rows).expect("a plan in bytes").predict(rows, images)
+        let numbers = Numbers::Int8(rows.into());
+        compile_inference_in(&numbers, model, shapes).expect("a plan").predict(rows, images)
     });
     wrong.retain(|line| !line.contains("relu_settings"));
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
@@ -92,7 +92,7 @@ fn bf16_gives_the_same_bits_on_any_number_of_threads_and_beside_any_image() {
     let on = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         pool.install(|| {
-            let plan = compile_inference_in(Precision::Bf16, &model, &shapes).expect("a plan");
+            let plan = compile_inference_in(&Numbers::Bf16, &model, &shapes).expect("a plan");
             let mut outputs = vec![0.0; 7 * images * plan.prefix().row_len()];
             plan.prefix().run(&many, &mut outputs);
             outputs

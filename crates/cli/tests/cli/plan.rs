@@ -1,6 +1,7 @@
 //! `frostline plan`.
 
 use crate::run::{Folder, demo_data, demo_model, json, works};
+use serde_json::Value;
 
 #[test]
 fn a_plan_says_what_train_then_does() {
@@ -22,9 +23,19 @@ fn a_plan_says_what_train_then_does() {
         assert_eq!(after["stages"][index]["cached_rows"], 200, "160 to train on and 40 to validate");
         assert_eq!(after["stages"][index]["feature_seconds"], 0.0);
     }
+    // one pass makes the rows of both boundaries
+    let boundaries = |plan: &serde_json::Value| plan["boundaries"].as_array().expect("a list").clone();
+    for (found, made) in [(boundaries(&before), serde_json::json!("head")), (boundaries(&after), Value::Null)]
+    {
+        assert_eq!(found.len(), 2);
+        for boundary in found {
+            assert_eq!((&boundary["stored"], &boundary["made_in"]), (&serde_json::json!(true), &made));
+            assert_eq!(boundary["rows"], 200);
+        }
+    }
     assert_eq!(before["stages"][0]["trained"], serde_json::json!(["dense"]));
     let text = works(&[["plan", &model, &data].as_slice(), &flags].concat()).stdout;
-    for word in ["stage `fine-tune`", "boundary", "200 of them cached", "total time"] {
+    for word in ["stage `fine-tune`", "boundary", "200 of them cached", "yes, already", "total time"] {
         assert!(text.contains(word), "no {word} in:\n{text}");
     }
 }

@@ -6,8 +6,9 @@ use crate::write_atomically;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// Describes a prefix for people. Its time of change is when the prefix was last used.
 const ABOUT: &str = "about.json";
@@ -75,17 +76,39 @@ impl FeatureCache {
         dirs::cache_dir().map(|folder| folder.join("frostline"))
     }
 
-    /// The rows of a prefix. `model` and `boundary` are for people who list the cache.
+    /// The rows of a prefix, which is marked as used now. `model` and `boundary` are for people who list the cache.
     pub fn open(&self, key: PrefixKey, row_len: usize, model: &str, boundary: &[String]) -> Result<Store> {
-        let folder = self.begin(key)?;
+        self.begin(key)?;
+        let store = self.look(key, row_len, model, boundary)?;
+        store.mark_used()?;
+        Ok(store)
+    }
+
+    /// As [`FeatureCache::open`], but nothing is written until rows are.
+    pub fn look(&self, key: PrefixKey, row_len: usize, model: &str, boundary: &[String]) -> Result<Store> {
+        let folder = self.folder.join(key.folder());
         let about = About { row_len, model: model.to_owned(), boundary: boundary.to_vec() };
         let about = serde_json::to_vec(&about).map_err(|error| Error::io(&folder, error.into()))?;
-        describe(&folder, &about)?;
         Ok(Store::open(self, folder, about, row_len))
     }
 
-    /// Makes a prefix's folder and marks it as used now.
-    fn begin(&self, key: PrefixKey) -> Result<PathBuf> {
+    /// Seconds to write so many bytes through to the disk, with their checksum, and to read them again.
+    pub(crate) fn measure(&self, bytes: usize) -> Result<[f64; 2]> {
+        let failed = |source| Error::io(&self.folder, source);
+        let data: Vec<u8> = (0..bytes).map(|index| index as u8).collect();
+        let mut file = tempfile::tempfile_in(&self.folder).map_err(failed)?;
+        let clock = Instant::now();
+        std::hint::black_box(blake3::hash(&data));
+        file.write_all(&data).and_then(|()| file.sync_all()).map_err(failed)?;
+        let written = clock.elapsed().as_secs_f64();
+        let mut again = vec![1; bytes];
+        let clock = Instant::now();
+        file.seek(SeekFrom::Start(0)).and_then(|_| file.read_exact(&mut again)).map_err(failed)?;
+        Ok([written, clock.elapsed().as_secs_f64()])
+    }
+
+    /// Makes a prefix's folder.
+    fn begin(&self, key: PrefixKey) -> Result<()> {
         let folder = self.folder.join(key.folder());
         let is_foreign = |path: PathBuf| !has_key_name(&path);
         if files(&self.folder).any(is_foreign) && self.prefixes().next().is_none() {
@@ -100,26 +123,24 @@ impl FeatureCache {
                 folder.display()
             ))
         })?;
-        if let Ok(about) = fs::File::options().append(true).open(folder.join(ABOUT)) {
-            about.set_modified(SystemTime::now()).map_err(|source| Error::io(&folder, source))?;
-        }
-        Ok(folder)
+        Ok(())
     }
 
-    /// Removes the least recently used prefixes other than `keep` until `bytes` more fit. False if they do not fit even
-    /// then; nothing is removed in that case.
-    pub(super) fn make_room(&self, keep: &Path, bytes: u64) -> Result<bool> {
+    /// Removes the least recently used prefixes other than `own` and `kept` until `bytes` more fit. False if they do not
+    /// fit even then; nothing is removed in that case.
+    pub(super) fn make_room(&self, own: &Path, kept: &[PathBuf], bytes: u64) -> Result<bool> {
+        let keeps = |folder: &PathBuf| folder == own || kept.contains(folder);
         let mut prefixes: Vec<(SystemTime, u64, PathBuf)> = self
             .prefixes()
             .map(|folder| (used(&folder), files(&folder).map(|file| size(&file)).sum(), folder))
             .collect();
-        let own: u64 = prefixes.iter().filter(|(.., folder)| folder == keep).map(|(_, bytes, _)| bytes).sum();
+        let own: u64 = prefixes.iter().filter(|(.., folder)| keeps(folder)).map(|(_, bytes, _)| bytes).sum();
         if own + bytes > self.limit {
             return Ok(false);
         }
         let mut total: u64 = prefixes.iter().map(|(_, bytes, _)| bytes).sum();
         prefixes.sort();
-        for (_, freed, folder) in prefixes.iter().filter(|(.., folder)| folder != keep) {
+        for (_, freed, folder) in prefixes.iter().filter(|(.., folder)| !keeps(folder)) {
             if total + bytes <= self.limit {
                 break;
             }
@@ -229,6 +250,13 @@ fn used(folder: &Path) -> SystemTime {
 fn about(folder: &Path) -> About {
     let text = fs::read(folder.join(ABOUT)).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
+}
+
+/// Marks a prefix as used now.
+pub(super) fn mark_used(folder: &Path) -> Result<()> {
+    let failed = |source| Error::io(folder, source);
+    let about = fs::File::options().append(true).open(folder.join(ABOUT)).map_err(failed)?;
+    about.set_modified(SystemTime::now()).map_err(failed)
 }
 
 /// Makes a prefix's folder with its description, where it is not there or has been removed by another process.

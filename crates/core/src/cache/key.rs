@@ -1,30 +1,29 @@
 //! What features are found by.
 
 use crate::Precision;
+use crate::compile::Frozen;
 use crate::data::{DECODER_VERSION, Pipeline};
-use crate::engine::Prefix;
 use std::fmt;
 
 /// Changes whenever resizing, preprocessing or a kernel gives other bits than before.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Names a prefix by all that its rows depend on but the images: ops, weights, preprocessing, and the code and the
 /// instruction set that compute them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PrefixKey(blake3::Hash);
 
 impl PrefixKey {
-    /// The key of a prefix whose images come through `pipeline`.
-    pub fn new(prefix: &Prefix, pipeline: &Pipeline) -> Self {
+    /// The key of the rows at the boundary of a frozen program whose images come through `pipeline`.
+    pub fn new(frozen: &Frozen, pipeline: &Pipeline) -> Self {
         let mut hasher = blake3::Hasher::new();
-        let precision = prefix.precision();
+        let precision = frozen.precision();
         let set = match precision {
             Precision::F32 => frostline_kernels::instruction_set(),
             Precision::Bf16 => frostline_kernels::bf16_instruction_set(),
             Precision::Int8 => frostline_kernels::int8_instruction_set(),
         };
         let version = env!("CARGO_PKG_VERSION");
-        let program = prefix.program();
         let mut say = |text: String| {
             hasher.update(&(text.len() as u64).to_le_bytes());
             hasher.update(text.as_bytes());
@@ -32,16 +31,8 @@ impl PrefixKey {
         let (input, resize, preprocess) = (pipeline.input(), &pipeline.resize, &pipeline.preprocess);
         say(format!("frostline {version}, features {VERSION}, {precision} by {set}, {DECODER_VERSION}"));
         say(format!("{input:?} {resize:?} {preprocess:?}"));
-        say(format!("{:?} {:?} {:?}", program.values, program.inputs, program.outputs));
-        for node in &program.nodes {
-            say(format!("{:?} {:?} {:?} {:?}", node.op, node.inputs, node.params, node.output));
-        }
-        for quantization in prefix.quantizations() {
-            say(format!("{quantization:?}"));
-        }
-        for constant in prefix.constants() {
-            hasher.update(&(constant.len() as u64).to_le_bytes());
-            hasher.update(bytemuck::cast_slice(&constant.data));
+        for output in frozen.outputs() {
+            hasher.update(output.as_bytes());
         }
         Self(hasher.finalize())
     }

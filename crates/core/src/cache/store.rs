@@ -5,7 +5,7 @@ use super::{FeatureCache, RowKey};
 use crate::Result;
 use smallvec::SmallVec;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The rows of one prefix, open for reading and for more.
@@ -18,6 +18,8 @@ pub struct Store {
     shards: Vec<Shard>,
     rows: HashMap<RowKey, Row>,
     is_full: bool,
+    /// The folders that are not removed to make room: those of the job's other boundaries.
+    kept: Vec<PathBuf>,
 }
 
 /// Where a row is; several places where two processes computed it, or where one was found to be damaged.
@@ -32,7 +34,8 @@ impl Store {
     /// Opens what there is of a prefix.
     pub(super) fn open(cache: &FeatureCache, folder: PathBuf, about: Vec<u8>, row_len: usize) -> Self {
         let (cache, shards, rows) = (cache.clone(), Vec::new(), HashMap::new());
-        let mut store = Self { cache, folder, about, row_len, shards, rows, is_full: false };
+        let mut store =
+            Self { cache, folder, about, row_len, shards, rows, is_full: false, kept: Vec::new() };
         for path in super::folder::files(&store.folder) {
             if path.extension().is_some_and(|ending| ending == ENDING)
                 && let Some(shard) = Shard::open(&path, row_len)
@@ -49,6 +52,27 @@ impl Store {
             self.rows.entry(*key).or_default().places.push((number, index as u32));
         }
         self.shards.push(shard);
+    }
+
+    /// Its folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether the cache has turned out to be too small for more rows.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// These folders are not removed to make room for more rows here.
+    pub(crate) fn keep(&mut self, folders: &[PathBuf]) {
+        self.kept = folders.to_vec();
+    }
+
+    /// Marks the prefix as used now.
+    pub(crate) fn mark_used(&self) -> Result<()> {
+        super::folder::describe(&self.folder, &self.about)?;
+        super::folder::mark_used(&self.folder)
     }
 
     /// How many rows there are.
@@ -90,7 +114,8 @@ impl Store {
         if keys.is_empty() {
             return Ok(true);
         }
-        self.is_full = self.is_full || !self.cache.make_room(&self.folder, 4 * rows.len() as u64)?;
+        self.is_full =
+            self.is_full || !self.cache.make_room(&self.folder, &self.kept, 4 * rows.len() as u64)?;
         if self.is_full {
             return Ok(false);
         }

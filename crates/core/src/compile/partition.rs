@@ -54,13 +54,13 @@ pub(super) fn partition(program: &Program) -> Partition {
 }
 
 /// The program of the nodes that `outputs` need, with its values and weights numbered anew, and the old numbers of its
-/// weights.
+/// weights and values.
 fn extract(
     program: &Program,
     nodes: &[&Node],
     inputs: &[ValueId],
     outputs: &[ValueId],
-) -> (Program, Vec<ParamId>) {
+) -> (Program, Vec<ParamId>, Vec<ValueId>) {
     let mut needed: Vec<bool> = vec![false; program.values.len()];
     outputs.iter().for_each(|value| needed[value.0] = true);
     for node in nodes.iter().rev() {
@@ -93,22 +93,33 @@ fn extract(
         part.nodes.push(node);
     }
     part.outputs = outputs.iter().map(|value| values[value]).collect();
-    (part, old)
+    let mut old_values = vec![ValueId(0); part.values.len()];
+    values.iter().for_each(|(before, now)| old_values[now.0] = *before);
+    (part, old, old_values)
 }
 
-/// Cuts a program in two, whose weights keep their numbers: the lower makes all images, and vectors that images are made
-/// of; the upper makes nothing but vectors, of what the lower gives.
-pub(super) fn split_vectors(program: &Program) -> [Program; 2] {
+/// Of each op, whether it belongs to the vectors at the end: it makes a vector that no image is made of, however
+/// indirectly.
+pub(super) fn vectors(program: &Program) -> Vec<bool> {
     let is_image = |value: ValueId| program.shape(value).len() == 3;
-    // whether an image is made of a value, however indirectly
     let mut makes_images = vec![false; program.values.len()];
     for node in program.nodes.iter().rev() {
         if is_image(node.output) || makes_images[node.output.0] {
             node.inputs.iter().for_each(|value| makes_images[value.0] = true);
         }
     }
-    let (lower, upper): (Vec<&Node>, Vec<&Node>) =
-        program.nodes.iter().partition(|node| is_image(node.output) || makes_images[node.output.0]);
+    let is_vector = |node: &Node| !is_image(node.output) && !makes_images[node.output.0];
+    program.nodes.iter().map(is_vector).collect()
+}
+
+/// Cuts a program in two, whose weights keep their numbers: the upper has the ops that `is_upper` marks, and takes what
+/// the lower gives. Also returns the old numbers of the lower's values.
+pub(super) fn split(program: &Program, is_upper: &[bool]) -> ([Program; 2], Vec<ValueId>) {
+    let half = |wanted: bool| {
+        let of_half = program.nodes.iter().zip(is_upper).filter(move |(_, upper)| **upper == wanted);
+        of_half.map(|(node, _)| node).collect::<Vec<_>>()
+    };
+    let (lower, upper) = (half(false), half(true));
     let mut crossing: Vec<ValueId> = Vec::new();
     for value in upper.iter().flat_map(|node| &node.inputs).chain(&program.outputs) {
         let is_made_above = upper.iter().any(|node| node.output == *value);
@@ -117,11 +128,12 @@ pub(super) fn split_vectors(program: &Program) -> [Program; 2] {
         }
     }
     let part = |nodes: &[&Node], inputs: &[ValueId], outputs: &[ValueId]| {
-        let (mut part, numbers) = extract(program, nodes, inputs, outputs);
+        let (mut part, numbers, values) = extract(program, nodes, inputs, outputs);
         let params = part.nodes.iter_mut().flat_map(|node| &mut node.params);
         params.for_each(|param| *param = numbers[param.0]);
         part.params.clone_from(&program.params);
-        part
+        (part, values)
     };
-    [part(&lower, &program.inputs, &crossing), part(&upper, &crossing, &program.outputs)]
+    let (lower, values) = part(&lower, &program.inputs, &crossing);
+    ([lower, part(&upper, &crossing, &program.outputs).0], values)
 }

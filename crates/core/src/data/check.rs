@@ -1,11 +1,16 @@
 //! Finds the images that cannot be decoded before anything is trained.
 
+use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
 use super::decode::check_file;
-use super::{DataError, Dataset, Input, Split, Target};
+use super::{DataError, Dataset, Example, Input, Split, Target};
+
+/// The reason of a file that is not there.
+const ABSENT: &str = "is not found";
 
 /// One example that is left out.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -33,35 +38,58 @@ pub struct SkipReport {
 ///
 /// Error: every image of a class (or of a split) is bad.
 pub fn check_all(dataset: &Dataset, progress: &(dyn Fn(usize) + Sync)) -> Result<SkipReport, DataError> {
-    let files: Vec<_> = dataset
-        .examples()
-        .filter_map(|(split, example)| match &example.input {
-            Input::File(path) => Some((split, example, path)),
-            Input::Row { .. } => None,
-        })
-        .collect();
+    let files = files(dataset);
     let done = AtomicUsize::new(0);
-    let found: Vec<Option<Skip>> = files
-        .par_iter()
-        .map(|(split, example, path)| {
-            let skip = check_file(path).err().map(|error| {
-                let reason = match error {
-                    DataError::Image { message, .. } => message,
-                    DataError::Io { source, .. } => format!("cannot be read: {source}"),
-                    other => other.to_string(),
-                };
-                Skip { split: *split, name: example.name.clone(), reason }
-            });
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-            skip
-        })
-        .collect();
-    let report = SkipReport { checked: files.len(), skipped: found.into_iter().flatten().collect() };
-    report.require_enough(dataset)?;
-    Ok(report)
+    let check = |(_, _, path): &(Split, &Example, &Path)| {
+        let error = check_file(path).err();
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+        error
+    };
+    let found = files.par_iter().map(check).collect::<Vec<_>>();
+    SkipReport::new(dataset, &files, found)
+}
+
+/// The examples of a dataset that are image files.
+pub(crate) fn files(dataset: &Dataset) -> Vec<(Split, &Example, &Path)> {
+    let mut found = Vec::new();
+    for (split, example) in dataset.examples() {
+        if let Input::File(path) = &example.input {
+            found.push((split, example, path.as_path()));
+        }
+    }
+    found
 }
 
 impl SkipReport {
+    /// Of these files, by the error that each had, if any.
+    ///
+    /// Error: every image of a class (or of a split) is bad.
+    pub(crate) fn new(
+        dataset: &Dataset,
+        files: &[(Split, &Example, &Path)],
+        errors: Vec<Option<DataError>>,
+    ) -> Result<Self, DataError> {
+        let skip = |((split, example, _), error): (&(Split, &Example, &Path), Option<DataError>)| {
+            let reason = match error? {
+                DataError::Image { message, .. } => message,
+                DataError::Io { source, .. } if source.kind() == ErrorKind::NotFound => ABSENT.to_owned(),
+                DataError::Io { source, .. } => format!("cannot be read: {source}"),
+                other => other.to_string(),
+            };
+            Some(Skip { split: *split, name: example.name.clone(), reason })
+        };
+        let skipped = files.iter().zip(errors).filter_map(skip).collect();
+        let report = Self { checked: files.len(), skipped };
+        report.require_enough(dataset)?;
+        Ok(report)
+    }
+
+    /// How many files are damaged, and how many are not there.
+    pub fn counts(&self) -> [usize; 2] {
+        let absent = self.skipped.iter().filter(|skip| skip.reason == ABSENT).count();
+        [self.skipped.len() - absent, absent]
+    }
+
     fn require_enough(&self, dataset: &Dataset) -> Result<(), DataError> {
         let rest = dataset.without(self);
         let first = |split: Split| self.skipped.iter().find(|s| s.split == split);

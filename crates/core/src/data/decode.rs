@@ -22,7 +22,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageResult, Limits};
 use super::DataError;
 use super::image::{Image, Pixels};
 use super::jpeg::{self, Refused};
-use super::libjpeg;
+use super::libjpeg::{self, Decoded};
 
 /// What decodes images, as a part of cache keys: pixels may change when it does.
 pub const DECODER_VERSION: &str =
@@ -40,9 +40,8 @@ pub fn decode_file(path: &Path) -> Result<Image, DataError> {
     decode(&read(path)?, &path.display().to_string())
 }
 
-/// The error of a file that is damaged. It is decoded by a stricter decoder than [`decode`]'s where it is a JPEG, which
-/// goes on where data are damaged.
-pub(super) fn check_file(path: &Path) -> Result<(), DataError> {
+/// The error of a file that is damaged. A JPEG is decoded by the stricter decoder alone.
+pub(crate) fn check_file(path: &Path) -> Result<(), DataError> {
     picture(&read(path)?, &path.display().to_string(), |_| Ok(None)).map(drop)
 }
 
@@ -54,7 +53,17 @@ fn read(path: &Path) -> Result<Vec<u8>, DataError> {
 ///
 /// Errors: an empty file, another format, a damaged or cut-off file, more than [`MAX_PIXELS`].
 pub fn decode(bytes: &[u8], name: &str) -> Result<Image, DataError> {
-    picture(bytes, name, libjpeg::pixels).map(to_u8)
+    picture(bytes, name, jpeg_pixels).map(to_u8)
+}
+
+/// libjpeg's pixels. Where it warns or gives up, a stricter decoder says whether the file is damaged.
+fn jpeg_pixels(bytes: &[u8]) -> Result<Option<DynamicImage>, String> {
+    let found = libjpeg::pixels(bytes);
+    if let Ok(Decoded { pixels, warned: false }) = found {
+        return Ok(pixels);
+    }
+    JpegDecoder::new(Cursor::new(bytes)).and_then(pixels_of).map_err(|error| error.to_string())?;
+    found.map(|decoded| decoded.pixels)
 }
 
 /// The upright picture. `jpeg_pixels` decodes a JPEG; where it gives nothing, `image` does.

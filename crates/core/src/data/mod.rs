@@ -1,7 +1,8 @@
 //! From a user's photos or arrays to the f32 batches that a model takes.
 //!
 //! 1. [`open`] finds the examples and their labels: class folders, a CSV list, or an npz file. Nothing is decoded.
-//! 2. [`check_all`] decodes every file once; [`Dataset::without`] leaves out those that are damaged.
+//! 2. [`check_all`] decodes every file once (where features are stored, the first pass over the images does that instead);
+//!    [`Dataset::without`] leaves out those that are damaged.
 //! 3. [`Dataset::hold_out`] splits validation examples off, stratified by class.
 //! 4. A [`Pipeline`] loads examples: decode, [`Resize`] by a named kernel, [`Augment`] where a view is asked for,
 //!    [`Preprocess`], into `[height, width, channels]` f32.
@@ -32,8 +33,10 @@ mod split;
 
 pub use array::{Array, Values};
 pub use augment::{Augment, ViewSeed};
+pub(crate) use check::files;
 pub use check::{Skip, SkipReport, check_all};
 pub use dataset::{Dataset, Example, Input, Split, Target};
+pub(crate) use decode::check_file;
 pub use decode::{DECODER_VERSION, MAX_PIXELS, decode, decode_file};
 pub use error::DataError;
 pub use folders::pictures_in;

@@ -11,7 +11,9 @@ mod section;
 mod steps;
 mod suffix;
 
+pub(crate) use calibrate::calibrate;
 pub use memory::Memory;
+pub(crate) use pool::Pool;
 pub use prefix::Prefix;
 pub use suffix::{LossInput, Squash, Suffix};
 

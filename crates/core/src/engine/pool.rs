@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-pub(super) struct Pool<T>(Mutex<Vec<T>>);
+pub(crate) struct Pool<T>(Mutex<Vec<T>>);
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
@@ -12,7 +12,7 @@ impl<T> Default for Pool<T> {
 
 impl<T> Pool<T> {
     /// Works with one that waits, or with a new one.
-    pub(super) fn with(&self, make: impl FnOnce() -> T, work: impl FnOnce(&mut T)) {
+    pub(crate) fn with(&self, make: impl FnOnce() -> T, work: impl FnOnce(&mut T)) {
         let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut taken = waiting.unwrap_or_else(make);
         work(&mut taken);

@@ -1,7 +1,6 @@
 //! Runs a frozen prefix: every thread takes an image through all ops.
 
 use super::Constants;
-use super::calibrate::calibrate;
 use super::pool::Pool;
 use super::section::{Bound, Section, len};
 use crate::Precision;
@@ -17,7 +16,6 @@ pub struct Prefix {
     precision: Precision,
     /// Each takes what the one before it gives.
     sections: Vec<Box<dyn Section>>,
-    quantizations: Vec<Quantization>,
     /// The f32 between the two sections, where there are two.
     between: usize,
     buffers: Pool<Vec<f32>>,
@@ -25,8 +23,7 @@ pub struct Prefix {
 
 impl Prefix {
     /// In f32.
-    pub(crate) fn new(program: Program, constants: Constants) -> Self {
-        let constants = Arc::new(constants);
+    pub(crate) fn new(program: Program, constants: Arc<Constants>) -> Self {
         let section: Box<dyn Section> = Box::new(Bound::new(Floats, program.clone(), &constants));
         Self::of(program, constants, Precision::F32, vec![section], 0)
     }
@@ -38,14 +35,12 @@ impl Prefix {
         sections: Vec<Box<dyn Section>>,
         between: usize,
     ) -> Self {
-        let (quantizations, buffers) = (Vec::new(), Pool::default());
-        Self { program, constants, precision, sections, quantizations, between, buffers }
+        Self { program, constants, precision, sections, between, buffers: Pool::default() }
     }
 
     /// In bf16, but for what is done to vectors at the end: `lower` and `upper` are the parts of `program` before and
     /// behind that, whose weights have its numbers.
-    pub(crate) fn in_bf16(program: Program, [lower, upper]: [Program; 2], constants: Constants) -> Self {
-        let constants = Arc::new(constants);
+    pub(crate) fn in_bf16(program: Program, [lower, upper]: [Program; 2], constants: Arc<Constants>) -> Self {
         let between = between(&lower);
         let sections: Vec<Box<dyn Section>> = vec![
             Box::new(Bound::new(Halves, lower, &constants)),
@@ -54,16 +49,19 @@ impl Prefix {
         Self::of(program, constants, Precision::Bf16, sections, between)
     }
 
-    /// In bytes, likewise, whose ranges are measured on `images`, `[images, input_len]`, in f32.
-    pub(crate) fn in_int8(self, [lower, upper]: [Program; 2], images: &[f32]) -> Self {
-        let (between, constants) = (between(&lower), self.constants);
-        let quantizations = calibrate(&lower, &constants, images);
-        let bytes = Bytes { quantizations: quantizations.clone() };
+    /// In bytes, likewise; `quantizations` are those of the values of `lower`.
+    pub(crate) fn in_int8(
+        program: Program,
+        [lower, upper]: [Program; 2],
+        constants: Arc<Constants>,
+        quantizations: Vec<Quantization>,
+    ) -> Self {
+        let between = between(&lower);
         let sections: Vec<Box<dyn Section>> = vec![
-            Box::new(Bound::new(bytes, lower, &constants)),
+            Box::new(Bound::new(Bytes { quantizations }, lower, &constants)),
             Box::new(Bound::new(Floats, upper, &constants)),
         ];
-        Self { quantizations, ..Self::of(self.program, constants, Precision::Int8, sections, between) }
+        Self::of(program, constants, Precision::Int8, sections, between)
     }
 
     /// The program that it runs, folded and fused.
@@ -74,11 +72,6 @@ impl Prefix {
     /// The values of its weights, folded.
     pub fn constants(&self) -> &Constants {
         &self.constants
-    }
-
-    /// What its bytes stand for, value by value; empty where it stores none.
-    pub fn quantizations(&self) -> &[Quantization] {
-        &self.quantizations
     }
 
     /// How it stores numbers.
@@ -113,18 +106,22 @@ impl Prefix {
         if input_len == 0 || row_len == 0 {
             return;
         }
-        rows.par_chunks_mut(row_len).zip(inputs.par_chunks(input_len)).for_each(|(row, input)| {
-            match self.sections.as_slice() {
-                [lower, upper] => self.buffers.with(
-                    || vec![0.0; self.between],
-                    |between| {
-                        lower.run(input, between);
-                        upper.run(between, row);
-                    },
-                ),
-                sections => sections.iter().for_each(|section| section.run(input, row)),
-            }
-        });
+        let each = rows.par_chunks_mut(row_len).zip(inputs.par_chunks(input_len));
+        each.for_each(|(row, input)| self.run_one(input, row));
+    }
+
+    /// The boundary values of one image, on the calling thread.
+    pub fn run_one(&self, input: &[f32], row: &mut [f32]) {
+        match self.sections.as_slice() {
+            [lower, upper] => self.buffers.with(
+                || vec![0.0; self.between],
+                |between| {
+                    lower.run(input, between);
+                    upper.run(between, row);
+                },
+            ),
+            sections => sections.iter().for_each(|section| section.run(input, row)),
+        }
     }
 }
 

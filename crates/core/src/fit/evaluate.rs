@@ -1,15 +1,16 @@
 //! Scores of a model on examples.
 
-use super::caching::Keeper;
+use super::bank::{Bank, Begin};
 use super::features::Features;
 use super::{
     Caching, ClassReport, Event, LossSetting, Metric, Observer, Outputs, Scores, Source, TargetColumn, Task,
 };
-use crate::compile::compile_inference_in;
+use crate::compile::{Frozen, Statistics, compile_both};
 use crate::data::Example;
 use crate::engine::{Plan, Squash};
+use crate::freeze::Freeze;
 use crate::graph::{Body, Graph, Model};
-use crate::{Error, Precision, Result};
+use crate::{Error, Numbers, Result};
 
 /// Images that are predicted at a time.
 const CHUNK: usize = 64;
@@ -35,12 +36,12 @@ pub fn evaluate(
     metrics: &[Metric],
     observe: Observer<'_>,
 ) -> Result<Evaluation> {
-    evaluate_in(Precision::F32, model, source, examples, part, loss, metrics, observe)
+    evaluate_in(&Numbers::F32, model, source, examples, part, loss, metrics, observe)
 }
 
-/// [`evaluate`] in a precision.
+/// [`evaluate`] with the model in such numbers.
 pub fn evaluate_in(
-    precision: Precision,
+    numbers: &Numbers,
     model: &Model,
     source: Source<'_>,
     examples: &[Example],
@@ -56,8 +57,10 @@ pub fn evaluate_in(
     if let Some(note) = task.order_note(model, source.dataset, width) {
         observe(&Event::Note(&note));
     }
-    let plan = compile_inference_in(precision, model, &[input])?;
-    score(plan, model, &Caching::default(), source, examples, part, loss, metrics, observe)
+    let all = Freeze::everything(&model.graph);
+    let compiled = compile_both(numbers, model, all, &[input], 0, Statistics::Moving)?;
+    let mut bank = Bank::new(&Caching::default());
+    score(compiled, model, &mut bank, source, examples, part, loss, metrics, observe)
 }
 
 /// The number of the model's outputs, which must suit the labels.
@@ -77,9 +80,9 @@ fn output_width(model: &Model, task: &Task, source: Source<'_>) -> Result<usize>
 
 /// Scores the predictions of a plan, from rows that are kept where there are such.
 pub(super) fn score(
-    mut plan: Plan,
+    (mut plan, frozen): (Plan, Frozen),
     model: &Model,
-    caching: &Caching,
+    bank: &mut Bank,
     source: Source<'_>,
     examples: &[Example],
     part: &str,
@@ -87,15 +90,18 @@ pub(super) fn score(
     metrics: &[Metric],
     observe: Observer<'_>,
 ) -> Result<Evaluation> {
-    let mut keeper = Keeper::of(caching, &plan, source.pipeline, &model.graph.name)?;
-    let mut features = Features::new(source, examples, part, plan.prefix(), None, &mut keeper);
-    features.prepare(plan.prefix(), 0, &mut keeper, observe)?;
+    let mut features = Features::new(source, examples, part, None, bank.is_on_disk());
+    let parts = [features.part(bank)?];
+    // no other boundary lies ahead, which would have to be compiled
+    let numbers = &Numbers::F32;
+    bank.begin(frozen, &Begin { model, numbers, source, parts: &parts, ahead: &[] })?;
+    features.prepare(bank, 0, observe)?;
     let row_len = plan.prefix().row_len();
     let mut rows = vec![0.0; CHUNK.min(examples.len()) * row_len];
     let mut outputs = Vec::new();
     for chunk in Vec::from_iter(0..examples.len()).chunks(CHUNK) {
         let rows = &mut rows[..chunk.len() * row_len];
-        features.gather(plan.prefix(), chunk, 0, &mut keeper, rows)?;
+        features.gather(bank, chunk, 0, rows)?;
         outputs.extend(plan.predict_rows(rows, chunk.len()).swap_remove(0));
     }
     let width = outputs.len() / examples.len().max(1);

@@ -1,19 +1,19 @@
 //! The rows that a suffix trains on: what comes out of the frozen prefix, computed once and kept, or computed again
 //! where there is no room. A row depends on its image and its view alone, so both give the same bits.
 
-use super::caching::Keeper;
-use super::{Event, Observer};
+use super::bank::{At, Bank, Part};
+use super::{Event, Observer, Setting};
 use crate::Result;
-use crate::cache::{RowKey, Store};
+use crate::cache::RowKey;
 use crate::data::{DataError, Dataset, Example, Pipeline, ViewSeed};
-use crate::engine::Prefix;
 use rayon::prelude::*;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Images that are decoded and taken through the prefix at a time.
-const CHUNK: usize = 64;
-/// Bytes of rows that are written at a time.
+/// Bytes of rows that are computed and written at a time.
 pub(super) const SHARD: usize = 64 << 20;
+
+const TOO_SMALL: &str = "the feature cache is too small for these features, which are computed in every epoch; raise --cache-limit";
 
 /// Examples and how they are loaded.
 #[derive(Clone, Copy, Debug)]
@@ -31,208 +31,258 @@ pub(super) struct Views {
     pub(super) count: usize,
 }
 
+impl Views {
+    /// Of the training images, where the pipeline augments.
+    pub(super) fn of(source: Source<'_>, setting: &Setting) -> Option<Self> {
+        let augments = !source.pipeline.augment.is_identity();
+        augments.then_some(Self { seed: setting.seed, count: setting.views })
+    }
+}
+
 /// The rows of one list of examples.
 pub(super) struct Features<'a> {
     source: Source<'a>,
     examples: &'a [Example],
     part: &'a str,
-    row_len: usize,
     views: Option<Views>,
-    kept: Kept,
-    pixels: Vec<f32>,
+    /// Whether rows are found by the images' content.
+    by_content: bool,
+    /// By view; empty until it is needed.
+    keys: Vec<Vec<RowKey>>,
 }
 
-/// What is known of the rows of each view; empty until the view is needed.
-enum Kept {
-    Nothing,
-    Rows(Vec<Vec<f32>>),
-    Keys(Vec<Vec<RowKey>>),
+/// The pass that makes rows, and where they go.
+struct Work<'a> {
+    targets: &'a [usize],
+    indices: &'a [usize],
+    view: usize,
 }
 
 impl<'a> Features<'a> {
-    /// Of `examples`, in views or as they are. Memory for them is taken off the keeper's, if it is enough.
+    /// Of `examples`, in views or as they are. `by_content`: some rows are on disk.
     pub(super) fn new(
         source: Source<'a>,
         examples: &'a [Example],
         part: &'a str,
-        prefix: &Prefix,
         views: Option<Views>,
-        keeper: &mut Keeper,
+        by_content: bool,
     ) -> Self {
-        let count = views.map_or(1, |views| views.count.max(1));
-        let bytes = 4 * (prefix.row_len() * examples.len() * count) as u64;
-        let kept = match keeper {
-            Keeper::Memory(left) if bytes <= *left => {
-                *left -= bytes;
-                Kept::Rows(vec![Vec::new(); count])
-            }
-            Keeper::Memory(_) => Kept::Nothing,
-            Keeper::Disk(_) => Kept::Keys(vec![Vec::new(); count]),
-        };
-        Self { source, examples, part, row_len: prefix.row_len(), views, kept, pixels: Vec::new() }
+        let keys = vec![Vec::new(); views.map_or(1, |views| views.count.max(1))];
+        Self { source, examples, part, views, by_content, keys }
     }
 
-    /// The bytes of the rows that are kept.
-    pub(super) fn bytes(&self) -> u64 {
-        match &self.kept {
-            Kept::Nothing => 0,
-            Kept::Rows(rows) => rows.iter().map(|rows| 4 * rows.len() as u64).sum(),
-            Kept::Keys(keys) => keys.iter().map(|keys| 4 * (self.row_len * keys.len()) as u64).sum(),
-        }
+    /// What the bank has to know of it.
+    pub(super) fn part(&mut self, bank: &mut Bank) -> Result<Part<'a>> {
+        self.find_keys(bank, 0)?;
+        Ok(Part {
+            name: self.part,
+            images: self.examples.len(),
+            views: self.keys.len(),
+            keys: self.keys[0].clone(),
+        })
+    }
+
+    /// The bytes of the stage's rows that are kept.
+    pub(super) fn bytes(&self, bank: &Bank) -> u64 {
+        let rows =
+            |view: usize| (0..self.examples.len()).filter(move |index| bank.has(0, &self.at(view), *index));
+        let rows: usize = (0..self.keys.len()).map(|view| rows(view).count()).sum();
+        4 * (rows * bank.row_len(0)) as u64
     }
 
     /// How many rows there are in all views, and how many of them have to be computed.
-    pub(super) fn rows(&self, keeper: &Keeper) -> Result<(usize, usize)> {
-        let views = self.views.map_or(1, |views| views.count.max(1));
-        let rows = views * self.examples.len();
-        let Keeper::Disk(store) = keeper else { return Ok((rows, rows)) };
+    pub(super) fn rows(&mut self, bank: &mut Bank) -> Result<(usize, usize)> {
         let mut missing = 0;
-        for view in 0..views {
-            missing += self.keys(view)?.iter().filter(|key| !store.contains(key)).count();
+        for view in 0..self.keys.len() {
+            self.find_keys(bank, view)?;
+            let at = self.at(view);
+            missing += (0..self.examples.len()).filter(|index| !bank.has(0, &at, *index)).count();
         }
-        Ok((rows, missing))
+        Ok((self.keys.len() * self.examples.len(), missing))
     }
 
-    /// Computes the rows of an epoch's view that are to be kept and are not there yet.
-    pub(super) fn prepare(
-        &mut self,
-        prefix: &Prefix,
-        epoch: usize,
-        keeper: &mut Keeper,
-        observe: Observer<'_>,
-    ) -> Result<()> {
-        let (view, all) = (self.view(epoch), 0..self.examples.len());
-        if all.is_empty() {
+    /// Computes the rows of an epoch's view that are to be stored and are not there yet, at the stage's boundary and at
+    /// those of later stages: one pass makes all that an image lacks.
+    pub(super) fn prepare(&mut self, bank: &mut Bank, epoch: usize, observe: Observer<'_>) -> Result<()> {
+        let view = self.view(epoch);
+        let wanted = bank.stored(self.part);
+        if self.examples.is_empty() || wanted.is_empty() {
             return Ok(());
         }
-        match (&self.kept, keeper) {
-            (Kept::Rows(kept), _) if kept[view].is_empty() => {
-                let mut rows = vec![0.0; all.len() * self.row_len];
-                self.compute(prefix, &Vec::from_iter(all), view, &mut rows, observe)?;
-                if let Kept::Rows(kept) = &mut self.kept {
-                    kept[view] = rows;
-                }
+        self.find_keys(bank, view)?;
+        let at = self.at(view);
+        let mut seen = HashSet::new();
+        let mut groups: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+        for index in 0..self.examples.len() {
+            let lacks = |shelf: &usize| {
+                !bank.has(*shelf, &at, index)
+                    && at
+                        .keys
+                        .get(index)
+                        .is_none_or(|key| bank.is_memory(*shelf) || seen.insert((*shelf, *key)))
+            };
+            let lacking: Vec<usize> = wanted.iter().copied().filter(lacks).collect();
+            if !lacking.is_empty() {
+                groups.entry(lacking).or_default().push(index);
             }
-            (Kept::Keys(keys), Keeper::Disk(store)) if keys[view].is_empty() => {
-                let keys = self.keys(view)?;
-                let mut seen = HashSet::new();
-                let missing: Vec<usize> =
-                    all.filter(|index| !store.contains(&keys[*index]) && seen.insert(keys[*index])).collect();
-                for indices in missing.chunks((SHARD / (4 * self.row_len).max(1)).max(1)) {
-                    let mut rows = vec![0.0; indices.len() * self.row_len];
-                    self.compute(prefix, indices, view, &mut rows, observe)?;
-                    let keys: Vec<RowKey> = indices.iter().map(|index| keys[*index]).collect();
-                    if !store.append(&keys, &rows)? {
-                        observe(&Event::Note(
-                            "the feature cache is too small for these features, which are computed in every epoch; raise --cache-limit",
-                        ));
-                        break;
+        }
+        let in_memory = wanted.iter().filter(|shelf| bank.is_memory(**shelf) && !bank.has(**shelf, &at, 0));
+        let len = |shelf: usize| self.examples.len() * bank.row_len(shelf);
+        let mut all: BTreeMap<usize, Vec<f32>> =
+            in_memory.map(|shelf| (*shelf, vec![0.0; len(*shelf)])).collect();
+        for (targets, indices) in &groups {
+            self.make(bank, Work { targets, indices, view }, &mut all, observe)?;
+        }
+        all.into_iter().for_each(|(shelf, rows)| bank.put(shelf, &at, rows));
+        bank.rest(self.part);
+        Ok(())
+    }
+
+    /// Makes rows and stores them: on disk, and in `all` those that are kept in memory.
+    fn make(
+        &self,
+        bank: &mut Bank,
+        work: Work<'_>,
+        all: &mut BTreeMap<usize, Vec<f32>>,
+        observe: Observer<'_>,
+    ) -> Result<()> {
+        let Work { targets, indices, view } = work;
+        let at = self.at(view);
+        let width: usize = targets.iter().map(|target| bank.row_len(*target)).sum();
+        let done = AtomicUsize::new(0);
+        let told = || {
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            observe(&Event::Features { part: self.part, done, images: indices.len() });
+        };
+        for chunk in indices.chunks((SHARD / (4 * width).max(1)).max(1)) {
+            let mut rows = vec![0.0; chunk.len() * width];
+            let lens = self.compute(bank, targets, chunk, view, &mut rows, &told)?;
+            let mut has_room = true;
+            for (position, target) in targets.iter().enumerate() {
+                let own = column(&rows, &lens, position);
+                if let Some(all) = all.get_mut(target) {
+                    for (index, row) in chunk.iter().zip(own.chunks_exact(lens[position].max(1))) {
+                        all[index * row.len()..][..row.len()].copy_from_slice(row);
                     }
+                    continue;
                 }
-                if let Kept::Keys(kept) = &mut self.kept {
-                    kept[view] = keys;
-                }
+                let keys: Vec<RowKey> = chunk.iter().map(|index| at.keys[*index]).collect();
+                has_room &= bank.append(*target, &keys, &own)?;
             }
-            _ => {}
+            if !has_room {
+                observe(&Event::Note(TOO_SMALL));
+                // what else the pass makes is made again when it is needed
+                return Ok(());
+            }
         }
         Ok(())
     }
 
-    /// Writes the rows of these examples in an epoch's view to `rows`, `[indices, row_len]`.
+    /// Writes the stage's rows of these examples in an epoch's view to `rows`, `[indices, row_len]`.
     pub(super) fn gather(
         &mut self,
-        prefix: &Prefix,
+        bank: &mut Bank,
         indices: &[usize],
         epoch: usize,
-        keeper: &mut Keeper,
         rows: &mut [f32],
     ) -> Result<()> {
-        let view = self.view(epoch);
-        match (&self.kept, keeper) {
-            (Kept::Rows(kept), _) => {
-                for (index, row) in indices.iter().zip(rows.chunks_exact_mut(self.row_len)) {
-                    row.copy_from_slice(&kept[view][index * self.row_len..][..self.row_len]);
-                }
-                Ok(())
+        let (view, row_len) = (self.view(epoch), bank.row_len(0));
+        self.find_keys(bank, view)?;
+        let at = self.at(view);
+        let mut missing = Vec::new();
+        for (position, row) in rows.chunks_exact_mut(row_len.max(1)).enumerate() {
+            if !bank.read(0, &at, indices[position], row) {
+                missing.push(position);
             }
-            (Kept::Keys(keys), Keeper::Disk(store)) => {
-                let mut missing = Vec::new();
-                for (position, row) in rows.chunks_exact_mut(self.row_len).enumerate() {
-                    if !store.read(&keys[view][indices[position]], row) {
-                        missing.push(position);
-                    }
-                }
-                self.fill(prefix, indices, &missing, view, store, rows)
-            }
-            _ => self.compute(prefix, indices, view, rows, &super::silent),
         }
-    }
-
-    /// Computes the rows at these positions of a batch, and stores them in the place of those that were damaged.
-    fn fill(
-        &mut self,
-        prefix: &Prefix,
-        indices: &[usize],
-        missing: &[usize],
-        view: usize,
-        store: &mut Store,
-        rows: &mut [f32],
-    ) -> Result<()> {
         if missing.is_empty() {
             return Ok(());
         }
         let wanted: Vec<usize> = missing.iter().map(|position| indices[*position]).collect();
-        let mut computed = vec![0.0; wanted.len() * self.row_len];
-        self.compute(prefix, &wanted, view, &mut computed, &super::silent)?;
-        for (position, row) in missing.iter().zip(computed.chunks_exact(self.row_len)) {
-            rows[position * self.row_len..][..self.row_len].copy_from_slice(row);
+        let mut computed = vec![0.0; wanted.len() * row_len];
+        self.compute(bank, &[0], &wanted, view, &mut computed, &|| {})?;
+        for (position, row) in missing.iter().zip(computed.chunks_exact(row_len.max(1))) {
+            rows[position * row_len..][..row_len].copy_from_slice(row);
         }
-        if let Kept::Keys(keys) = &self.kept {
-            let keys: Vec<RowKey> = wanted.iter().map(|index| keys[view][*index]).collect();
-            store.append(&keys, &computed)?;
+        // in the place of those that were damaged
+        if bank.stored(self.part).first() == Some(&0) && !bank.is_memory(0) {
+            let keys: Vec<RowKey> = wanted.iter().map(|index| at.keys[*index]).collect();
+            bank.append(0, &keys, &computed)?;
         }
         Ok(())
     }
 
     fn view(&self, epoch: usize) -> usize {
-        self.views.map_or(0, |views| epoch % views.count.max(1))
+        epoch % self.keys.len()
     }
 
-    /// The keys of all rows of a view.
-    fn keys(&self, view: usize) -> Result<Vec<RowKey>> {
+    fn at(&self, view: usize) -> At<'_> {
+        At { part: self.part, view, keys: &self.keys[view] }
+    }
+
+    /// Finds the keys of all rows of a view.
+    fn find_keys(&mut self, bank: &mut Bank, view: usize) -> Result<()> {
+        if !self.by_content || self.keys[view].len() == self.examples.len() {
+            return Ok(());
+        }
         let Source { dataset, pipeline } = self.source;
-        let key = |example: &Example| {
-            let content = dataset.content_hash(example)?;
+        let contents = match bank.contents.get(self.part) {
+            Some(contents) => contents,
+            None => {
+                let contents = self.examples.par_iter().map(|example| dataset.content_hash(example));
+                let contents = contents.collect::<Result<_, DataError>>()?;
+                bank.contents.entry(self.part.to_owned()).or_insert(contents)
+            }
+        };
+        let key = |(example, content): (&Example, &blake3::Hash)| {
             // what `Pipeline::load` draws a view from
             let drawn = self.views.map(|views| {
                 let (augment, range) = (&pipeline.augment, dataset.value_range());
                 format!("{augment:?} {range:?} {} {view} {}", views.seed, example.name)
             });
-            Ok(RowKey::new(&content, drawn.as_deref()))
+            RowKey::new(content, drawn.as_deref())
         };
-        Ok(self.examples.par_iter().map(key).collect::<Result<_, DataError>>()?)
+        self.keys[view] = self.examples.iter().zip(contents).map(key).collect();
+        Ok(())
     }
 
+    /// Computes the rows of these examples at the boundaries `targets`, one after the other: `rows` is
+    /// `[indices, sum of their lengths]`. Returns their lengths.
     fn compute(
-        &mut self,
-        prefix: &Prefix,
+        &self,
+        bank: &mut Bank,
+        targets: &[usize],
         indices: &[usize],
         view: usize,
         rows: &mut [f32],
-        observe: Observer<'_>,
-    ) -> Result<()> {
-        let Source { dataset, pipeline } = self.source;
-        let seed = self.views.map(|views| ViewSeed { seed: views.seed, view: view as u64 });
-        self.pixels.resize(CHUNK.min(self.examples.len()) * pipeline.row_len(), 0.0);
-        let mut done = 0;
-        for (chunk, rows) in indices.chunks(CHUNK).zip(rows.chunks_mut(CHUNK * self.row_len)) {
-            let examples: Vec<&Example> = chunk.iter().map(|index| &self.examples[*index]).collect();
-            let pixels = &mut self.pixels[..chunk.len() * pipeline.row_len()];
-            pipeline.load_rows(dataset, &examples, seed, pixels)?;
-            prefix.run(pixels, rows);
-            done += chunk.len();
-            observe(&Event::Features { part: self.part, done, images: indices.len() });
+        told: &(dyn Fn() + Sync),
+    ) -> Result<Vec<usize>> {
+        let at = self.at(view);
+        let lens = targets.iter().map(|target| bank.row_len(*target)).collect();
+        let is_there = |bank: &Bank, shelf: usize| indices.iter().all(|index| bank.has(shelf, &at, *index));
+        let (start, pass) = bank.pass(targets, is_there);
+        if let Some(start) = start {
+            let row_len = bank.row_len(start);
+            let mut given = vec![0.0; indices.len() * row_len];
+            let mut each = indices.iter().zip(given.chunks_exact_mut(row_len.max(1)));
+            if each.all(|(index, row)| bank.read(start, &at, *index, row)) {
+                pass.run_rows(&given, rows);
+                indices.iter().for_each(|_| told());
+                return Ok(lens);
+            }
         }
-        Ok(())
+        // a row that it could start from may be damaged
+        let (_, pass) = bank.pass(targets, |_, _| false);
+        let seed = self.views.map(|views| ViewSeed { seed: views.seed, view: view as u64 });
+        let examples: Vec<&Example> = indices.iter().map(|index| &self.examples[*index]).collect();
+        let loaded = pass.run_images(self.source, &examples, seed, &bank.pixels, rows, told);
+        loaded.into_iter().collect::<std::result::Result<(), DataError>>()?;
+        Ok(lens)
     }
+}
+
+/// The rows of one boundary, out of those of several that come one after the other.
+pub(super) fn column(rows: &[f32], lens: &[usize], position: usize) -> Vec<f32> {
+    let (width, start) = (lens.iter().sum::<usize>().max(1), lens[..position].iter().sum::<usize>());
+    rows.chunks_exact(width).flat_map(|row| &row[start..start + lens[position]]).copied().collect()
 }

@@ -4,19 +4,26 @@
 //! loss from it; [`Prepared::train`] runs the stages. Each [`Stage`] compiles its own plan from its own freeze
 //! setting, computes what lies below the boundary once, and restores the best weights at its end.
 
+mod bank;
+mod boundaries;
 mod caching;
+mod calibration;
 mod certificate;
+mod choice;
 mod class_weights;
 mod evaluate;
 mod features;
+mod first_pass;
 mod gradual;
 mod loss;
 mod metrics;
 mod observe;
 mod optimizer;
+mod pass;
 mod plan;
 mod prepare;
 mod preprocessing;
+mod probe;
 mod recipe;
 mod schedule;
 mod scores;
@@ -28,18 +35,20 @@ mod task;
 mod text;
 mod train;
 
+pub use boundaries::BoundaryPlan;
 pub use caching::Caching;
 pub use certificate::{Certificate, Hashes, frozen_hashes};
 pub use class_weights::ClassWeights;
 pub use evaluate::{Evaluation, evaluate, evaluate_in, returns};
 pub use features::Source;
+pub use first_pass::Check;
 pub use gradual::blocks;
 pub use loss::{Loss, LossSetting, Outputs, Targets};
 pub use metrics::{ClassReport, ClassScore, Metric, predicted_class};
 pub use observe::{EpochRecord, Event, Observer, silent};
 pub use optimizer::{Optimizer, OptimizerKind, clip_global_norm};
 pub use plan::{StagePlan, TrainingPlan, peak_memory};
-pub use prepare::{Prepared, Validation, prepare};
+pub use prepare::{Prepared, Validation, prepare, prepare_by};
 pub use preprocessing::{input_shape, preprocess_of, resize_of};
 pub use recipe::{GradualRecipe, Head, ImageSize, PretrainedWeights, Recipe, StageRecipe};
 pub use schedule::{Best, Schedule, Watch};

@@ -1,10 +1,12 @@
 //! What a training will do, before it runs: what trains, where the boundary is, and what it will cost, from a probe on a
 //! few images.
 
+use super::bank::Bank;
+use super::boundaries::{Boundaries, BoundaryPlan};
 use super::stage_run::StageRun;
 use super::{Caching, Prepared, Setting, Stage, Trainer, silent};
 use crate::Result;
-use crate::compile::{Statistics, compile_in};
+use crate::compile::{Statistics, compile_both};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -15,6 +17,8 @@ pub struct TrainingPlan {
     pub images: [usize; 3],
     /// Each stage of the recipe.
     pub stages: Vec<StagePlan>,
+    /// Each boundary of the stages: whether its rows are stored, and what they are made from.
+    pub boundaries: Vec<BoundaryPlan>,
     /// How many blocks gradual unfreezing may add as stages of their own; they are not in `seconds`.
     pub gradual_blocks: usize,
     /// The largest memory of the process in bytes, from that of the probe and what it leaves out; where the system tells.
@@ -50,9 +54,9 @@ pub struct StagePlan {
     pub feature_bytes: u64,
     /// Bytes of the buffers of a step.
     pub buffer_bytes: u64,
-    /// Time for the rows that are missing.
+    /// Time for the rows that the stage's pass makes, of later stages' boundaries too.
     pub feature_seconds: f64,
-    /// Time of an epoch, with its validation.
+    /// Time of an epoch, with its validation and with rows that are not stored.
     pub epoch_seconds: f64,
 }
 
@@ -66,12 +70,17 @@ impl StagePlan {
 impl Prepared {
     /// Says what [`Prepared::train`] will do. A probe trains each stage on two batches of images; the model stays as it is.
     pub fn plan(&self) -> Result<TrainingPlan> {
+        let boundaries = Boundaries::of(self)?;
         let mut stages = Vec::new();
-        for stage in self.stages()? {
-            stages.push(self.probe(&stage)?);
+        for (index, stage) in self.stages()?.iter().enumerate() {
+            let mut plan = self.probe(stage)?;
+            (plan.feature_seconds, plan.epoch_seconds) =
+                boundaries.seconds(index, stage.epochs, plan.epoch_seconds);
+            stages.push(plan);
         }
         let count = |examples: &Option<Vec<crate::data::Example>>| examples.as_ref().map_or(0, Vec::len);
-        let kept = stages.iter().map(|stage| self.resident(stage)).max().unwrap_or(0);
+        let of_stage = |(index, stage)| boundaries.resident(index) + self.in_flight(stage);
+        let kept = stages.iter().enumerate().map(of_stage).max().unwrap_or(0);
         Ok(TrainingPlan {
             images: [self.dataset.train.len(), count(&self.dataset.val), count(&self.dataset.test)],
             seconds: stages.iter().map(StagePlan::seconds).sum(),
@@ -80,22 +89,20 @@ impl Prepared {
                 None => 0,
             },
             peak_bytes: peak_memory().map(|probed| probed + kept),
+            boundaries: boundaries.plans(),
             stages,
         })
     }
 
-    /// Bytes of rows that a training holds and the probe does not.
-    fn resident(&self, stage: &StagePlan) -> u64 {
+    /// Bytes of rows on their way to the disk that a training holds and the probe does not: a shard at a time, with a copy
+    /// in the file's format, before the step's buffers are touched.
+    fn in_flight(&self, stage: &StagePlan) -> u64 {
         match &self.setting.caching {
-            Caching::Memory(limit) if stage.feature_bytes <= *limit => stage.feature_bytes,
-            Caching::Nothing | Caching::Memory(_) => 0,
-            // rows are written a shard at a time, with a copy in the file's format, before the step's buffers are touched
-            // nothing is computed, so that nothing is worth a place on disk
-            Caching::Disk(_) if stage.boundary == ["input"] => stage.feature_bytes,
-            Caching::Disk(_) => {
+            Caching::Disk(_) if stage.boundary != ["input"] => {
                 let shard = stage.feature_bytes.min(super::features::SHARD as u64);
                 (2 * shard).saturating_sub(stage.buffer_bytes)
             }
+            _ => 0,
         }
     }
 
@@ -107,28 +114,26 @@ impl Prepared {
         let few = |count: usize| count.min(2 * batch);
         (trainer.train, trainer.val) = (&train[..few(train.len())], &val[..few(val.len())]);
         let shape = self.pipeline.input().to_vec();
-        let (precision, freeze) = (setting.precision, stage.freeze.clone());
-        let mut plan = compile_in(precision, &self.model, freeze, &[shape], batch, Statistics::Batch)?;
-        let mut run = StageRun::new(&trainer, stage, &mut plan, batch, setting.seed)?;
+        let (numbers, freeze) = (&setting.numbers, stage.freeze.clone());
+        let (mut plan, frozen) =
+            compile_both(numbers, &self.model, freeze, &[shape], batch, Statistics::Batch)?;
+        let mut bank = Bank::new(&setting.caching);
+        let mut run =
+            StageRun::new(&trainer, stage, (&mut plan, frozen.clone()), &mut bank, batch, setting.seed)?;
 
+        run.prepare(&mut bank)?;
+        run.epoch(&mut plan, &mut bank, 1, 1.0)?; // caches and pages warm up
         let clock = Instant::now();
-        run.prepare(&plan)?;
-        let row_seconds = clock.elapsed().as_secs_f64() / (trainer.train.len() + trainer.val.len()) as f64;
-        run.epoch(&mut plan, 1, 1.0)?; // caches and pages warm up
-        let clock = Instant::now();
-        run.epoch(&mut plan, 1, 1.0)?;
+        run.epoch(&mut plan, &mut bank, 1, 1.0)?;
         let step_seconds = clock.elapsed().as_secs_f64() / trainer.train.len() as f64;
         let clock = Instant::now();
-        run.validate(&mut plan)?;
+        run.validate(&mut plan, &mut bank)?;
         let val_seconds = clock.elapsed().as_secs_f64() / trainer.val.len().max(1) as f64;
 
         let whole = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, &silent);
-        let (rows, missing) = StageRun::new(&whole, stage, &mut plan, batch, setting.seed)?.rows()?;
-        // where nothing is kept, every epoch computes its rows again
-        let (once, each) = match self.setting.caching {
-            Caching::Nothing => (0.0, (train.len() + val.len()) as f64 * row_seconds),
-            _ => (missing as f64 * row_seconds, 0.0),
-        };
+        let mut bank = Bank::new(&self.setting.caching);
+        let mut run = StageRun::new(&whole, stage, (&mut plan, frozen), &mut bank, batch, setting.seed)?;
+        let (rows, missing) = run.rows(&mut bank)?;
         let params = plan.suffix().trained().map(|(_, weight, _)| weight.len()).sum();
         let layer = |path: &str| path.rsplit_once('/').map_or("", |(layer, _)| layer).to_owned();
         let mut trained: Vec<String> = plan.suffix().trained().map(|(path, ..)| layer(path)).collect();
@@ -146,8 +151,8 @@ impl Prepared {
             cached_rows: rows - missing,
             feature_bytes: 4 * (rows * plan.prefix().row_len()) as u64,
             buffer_bytes: plan.suffix().buffer_bytes() as u64,
-            feature_seconds: once,
-            epoch_seconds: train.len() as f64 * step_seconds + val.len() as f64 * val_seconds + each,
+            feature_seconds: 0.0,
+            epoch_seconds: train.len() as f64 * step_seconds + val.len() as f64 * val_seconds,
         })
     }
 }

@@ -1,11 +1,12 @@
 //! From a recipe to a model with its new head, its data and its loss.
 
+use super::calibration::numbers;
 use super::evaluate::returns;
 use super::{
-    Caching, Event, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Recipe, Setting, Task,
-    input_shape, preprocess_of, resize_of,
+    Caching, Check, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Recipe, Setting, Task,
+    first_pass, input_shape, preprocess_of, resize_of,
 };
-use crate::data::{Dataset, Pipeline, Preprocess, SkipReport, check_all};
+use crate::data::{Dataset, Pipeline, Preprocess, SkipReport};
 use crate::graph::{Body, Keep, Model, Transfer};
 use crate::layers::{LayerKind, parse_head};
 use crate::{Error, Result, Shape};
@@ -44,13 +45,29 @@ pub struct Prepared {
     pub skips: SkipReport,
     /// What the user should know.
     pub notes: Vec<String>,
+    /// What a first pass has measured.
+    pub(super) costs: Option<super::choice::Costs>,
+}
+
+/// [`prepare_by`] decoding each image once, and nothing else.
+pub fn prepare(
+    model: &Model,
+    dataset: Dataset,
+    recipe: Recipe,
+    validation: &Validation,
+    seed: u64,
+    caching: Caching,
+    observe: Observer<'_>,
+) -> Result<Prepared> {
+    prepare_by(Check::Decode, model, dataset, recipe, validation, seed, caching, observe)
 }
 
 /// Cuts the model, puts the head on, checks the images and splits them. `model` is left as it is: its weights are
 /// copied.
 ///
 /// Errors: a cut, a head or a setting that does not fit; data that cannot be trained on.
-pub fn prepare(
+pub fn prepare_by(
+    check: Check,
     model: &Model,
     mut dataset: Dataset,
     recipe: Recipe,
@@ -98,28 +115,7 @@ pub fn prepare(
     notes.extend(flag_note(&kept, &reused));
     notes.extend(regularizer_note(&kept));
 
-    let skips =
-        check_all(&dataset, &|done| observe(&Event::Checking { done, images: dataset.examples().count() }))?;
-    if !skips.skipped.is_empty() {
-        let shown: Vec<String> =
-            skips.skipped.iter().take(5).map(|skip| format!("`{}` {}", skip.name, skip.reason)).collect();
-        let more = match skips.skipped.len().saturating_sub(5) {
-            0 => String::new(),
-            more => format!("; and {more} more, listed in run.json"),
-        };
-        notes.push(format!(
-            "{} of {} images are damaged and left out: {}{more}",
-            skips.skipped.len(),
-            skips.checked,
-            shown.join("; ")
-        ));
-        dataset = dataset.without(&skips);
-    }
-    notes.extend(validate_by(&mut dataset, validation, seed)?);
-    notes.extend(few_note(&dataset));
-
     let (pipeline, more) = pipeline(model, &recipe, &dataset, &shape, &mut kept)?;
-    notes.extend(more);
     let metric = recipe.metric.unwrap_or_else(|| task.metric());
     if metric == Metric::Auc && outputs > 2 {
         return Err(Error::Setting(format!(
@@ -143,15 +139,42 @@ pub fn prepare(
         views: recipe.views,
         seed,
         caching,
-        precision: recipe.precision,
+        numbers: numbers(recipe.precision, &dataset, &pipeline)?,
         ..Setting::new(LossSetting { loss, label_smoothing: recipe.label_smoothing }, from, metric)
     };
     if !dataset.is_regression() {
         kept.info.classes = Some(dataset.classes.clone());
     }
-    let prepared = Prepared { model: kept, reused, dataset, pipeline, setting, recipe, skips, notes };
+    let skips = SkipReport::default();
+    let mut prepared =
+        Prepared { model: kept, reused, dataset, pipeline, setting, recipe, skips, notes, costs: None };
+    prepared.skips = first_pass::check(check, &mut prepared, observe)?;
+    prepared.notes.extend(skip_note(&prepared.skips));
+    prepared.dataset = prepared.dataset.without(&prepared.skips);
+    prepared.notes.extend(validate_by(&mut prepared.dataset, validation, seed)?);
+    prepared.notes.extend(few_note(&prepared.dataset));
+    prepared.notes.extend(more);
     prepared.stages()?; // what is wrong with a later stage is said before the first is trained
     Ok(prepared)
+}
+
+/// Names the images that are left out.
+fn skip_note(skips: &SkipReport) -> Option<String> {
+    let shown: Vec<String> =
+        skips.skipped.iter().take(5).map(|skip| format!("`{}` {}", skip.name, skip.reason)).collect();
+    let more = match skips.skipped.len().saturating_sub(5) {
+        0 => String::new(),
+        more => format!("; and {more} more, listed in run.json"),
+    };
+    let what = match skips.counts() {
+        [0, 0] => return None,
+        [damaged, 0] => format!("{damaged} of {} images are damaged", skips.checked),
+        [0, absent] => format!("{absent} of {} images are not found", skips.checked),
+        [damaged, absent] => {
+            format!("{damaged} of {} images are damaged and {absent} are not found", skips.checked)
+        }
+    };
+    Some(format!("{what} and left out: {}{more}", shown.join("; ")))
 }
 
 /// Errors where a setting says nothing about the labels.

@@ -1,7 +1,7 @@
 //! The settings that all stages of a training share.
 
 use super::{Caching, ClassWeights, LossSetting, Metric, OptimizerKind, Outputs, Schedule, Scores};
-use crate::Precision;
+use crate::Numbers;
 
 /// Everything but the stage's own freeze, epochs and rates.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +35,7 @@ pub struct Setting {
     /// Where the rows of frozen layers are kept.
     pub caching: Caching,
     /// How the frozen prefix stores numbers.
-    pub precision: Precision,
+    pub numbers: Numbers,
 }
 
 impl Setting {
@@ -56,7 +56,7 @@ impl Setting {
             views: 4,
             seed: 0,
             caching: Caching::default(),
-            precision: Precision::F32,
+            numbers: Numbers::F32,
         }
     }
 

@@ -1,8 +1,10 @@
 //! One stage of training: one freeze setting, one rule for the learning rate.
 
+use super::bank::{Ahead, Bank};
+use super::choice::Costs;
 use super::stage_run::StageRun;
 use super::{Certificate, Event, Observer, Scores, Setting, Source, Watch, frozen_hashes};
-use crate::compile::{Statistics, compile_in};
+use crate::compile::{Statistics, compile_both};
 use crate::data::Example;
 use crate::engine::Plan;
 use crate::freeze::Freeze;
@@ -85,6 +87,10 @@ pub struct Trainer<'a> {
     pub observe: Observer<'a>,
     /// How many stages have begun: each shuffles and drops out in its own way.
     begun: u64,
+    /// The rows that stages keep.
+    bank: Bank,
+    /// All stages, from the first, where they are known.
+    all: Vec<Ahead>,
 }
 
 impl<'a> Trainer<'a> {
@@ -107,7 +113,25 @@ impl<'a> Trainer<'a> {
             setting,
             observe,
             begun: 0,
+            bank: Bank::new(&setting.caching),
+            all: Vec::new(),
         }
+    }
+
+    /// Tells of all stages that are to come, so that one pass over the images makes what several of them need. Stages
+    /// that come otherwise than they were told are trained as well.
+    pub(super) fn expect(&mut self, stages: Vec<Ahead>, costs: Option<Costs>) {
+        (self.all, self.bank.costs) = (stages, costs);
+    }
+
+    /// The stages from this one on, as far as they are known.
+    pub(super) fn ahead(&self) -> &[Ahead] {
+        self.all.get((self.begun as usize).saturating_sub(1)..).unwrap_or_default()
+    }
+
+    /// The rows that its stages have kept.
+    pub(super) fn into_bank(self) -> Bank {
+        self.bank
     }
 
     /// Runs a stage: compiles, computes what lies below the boundary once, trains, keeps the best weights, and
@@ -119,9 +143,9 @@ impl<'a> Trainer<'a> {
         let before = frozen_hashes(self.model, &stage.freeze);
         let shape = self.source.pipeline.input().to_vec();
         let batch = self.setting.batch.min(self.train.len()).max(1);
-        let precision = self.setting.precision;
-        let mut plan =
-            compile_in(precision, self.model, stage.freeze.clone(), &[shape], batch, Statistics::Batch)?;
+        let numbers = &self.setting.numbers;
+        let (mut plan, frozen) =
+            compile_both(numbers, self.model, stage.freeze.clone(), &[shape], batch, Statistics::Batch)?;
         let trained = plan.suffix().trained().map(|(_, weight, _)| weight.len()).sum();
         if trained == 0 {
             return Err(Error::Setting(format!(
@@ -137,12 +161,13 @@ impl<'a> Trainer<'a> {
             trained,
             steps,
         });
-        let mut run = StageRun::new(self, stage, &mut plan, batch, seed)?;
+        let mut bank = std::mem::replace(&mut self.bank, Bank::new(&self.setting.caching));
+        let mut run = StageRun::new(self, stage, (&mut plan, frozen), &mut bank, batch, seed)?;
         let (mut watch, mut report) =
             (Watch::new(self.setting.metric.higher_is_better()), run.report(&plan, trained));
         let mut best: Option<Vec<(String, Vec<f32>)>> = None;
         if !self.val.is_empty() && stage.steps_back {
-            let val = run.validate(&mut plan)?;
+            let val = run.validate(&mut plan, &mut bank)?;
             run.tell(0, 0.0, None, Some(&val), start);
             run.watch(&mut watch, 0, &val);
             report.val = Some(val);
@@ -150,11 +175,11 @@ impl<'a> Trainer<'a> {
         }
         for epoch in 1..=stage.epochs {
             let began = Instant::now();
-            let (train, rate) = run.epoch(&mut plan, epoch, watch.plateau_factor)?;
+            let (train, rate) = run.epoch(&mut plan, &mut bank, epoch, watch.plateau_factor)?;
             report.epochs = epoch;
             let val = match self.val.is_empty() {
                 true => None,
-                false => Some(run.validate(&mut plan)?),
+                false => Some(run.validate(&mut plan, &mut bank)?),
             };
             run.tell(epoch, rate, Some(&train), val.as_ref(), began);
             // an activation may turn what is no number into one: neither the loss nor a metric need show it
@@ -186,7 +211,8 @@ impl<'a> Trainer<'a> {
                 break;
             }
         }
-        report.feature_bytes = run.bytes();
+        report.feature_bytes = run.bytes(&bank);
+        self.bank = bank;
         report.kept = report.best_epoch > 0;
         if let Some(best) = best {
             best.iter().for_each(|(path, value)| plan.suffix().set_weight(path, value));

@@ -1,6 +1,6 @@
 //! A stage at work: its epochs and steps.
 
-use super::caching::Keeper;
+use super::bank::{Bank, Begin};
 use super::features::{Features, Views};
 use super::scores::compute;
 use super::{
@@ -8,6 +8,7 @@ use super::{
     Targets, Trainer, Watch, clip_global_norm,
 };
 use crate::Result;
+use crate::compile::Frozen;
 use crate::data::shuffled;
 use crate::engine::{LossInput, Plan, Suffix};
 use std::time::Instant;
@@ -19,7 +20,6 @@ pub(super) struct StageRun<'a> {
     observe: Observer<'a>,
     train: Features<'a>,
     val: Features<'a>,
-    keeper: Keeper,
     train_targets: TargetColumn,
     val_targets: TargetColumn,
     class_weights: Option<Vec<f32>>,
@@ -39,18 +39,21 @@ impl<'a> StageRun<'a> {
     pub(super) fn new(
         trainer: &Trainer<'a>,
         stage: &'a Stage,
-        plan: &mut Plan,
+        (plan, frozen): (&mut Plan, Frozen),
+        bank: &mut Bank,
         batch: usize,
         seed: u64,
     ) -> Result<Self> {
-        let Trainer { source, train, val, setting, .. } = *trainer;
-        let views = (!source.pipeline.augment.is_identity())
-            .then_some(Views { seed: setting.seed, count: setting.views });
-        let mut keeper = Keeper::of(&setting.caching, plan, source.pipeline, &trainer.model.graph.name)?;
+        let Trainer { model, source, train, val, setting, .. } = *trainer;
+        let views = Views::of(source, setting);
         let prefix = plan.prefix();
+        let by_content = bank.is_on_disk();
+        let mut val_features = Features::new(source, val, "val", None, by_content);
+        let mut train_features = Features::new(source, train, "train", views, by_content);
         // the validation images are few and are needed in every epoch: they come first
-        let val_features = Features::new(source, val, "val", prefix, None, &mut keeper);
-        let train_features = Features::new(source, train, "train", prefix, views, &mut keeper);
+        let parts = [val_features.part(bank)?, train_features.part(bank)?];
+        let ahead = trainer.ahead();
+        bank.begin(frozen, &Begin { model, numbers: &setting.numbers, source, parts: &parts, ahead })?;
         let is_reused =
             |path: &str| path.rsplit_once('/').is_some_and(|(layer, _)| trainer.reused.contains(layer));
         let rows = vec![0.0; batch * prefix.row_len()];
@@ -71,7 +74,6 @@ impl<'a> StageRun<'a> {
             observe: trainer.observe,
             train: train_features,
             val: val_features,
-            keeper,
             batch_targets: train_targets.clone(),
             train_targets,
             val_targets: TargetColumn::of(val),
@@ -105,25 +107,31 @@ impl<'a> StageRun<'a> {
         }
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.train.bytes() + self.val.bytes()
+    pub(super) fn bytes(&self, bank: &Bank) -> u64 {
+        self.train.bytes(bank) + self.val.bytes(bank)
     }
 
     /// Computes the rows of the first epoch and of the validation images.
-    pub(super) fn prepare(&mut self, plan: &Plan) -> Result<()> {
-        self.train.prepare(plan.prefix(), 0, &mut self.keeper, self.observe)?;
-        self.val.prepare(plan.prefix(), 0, &mut self.keeper, self.observe)
+    pub(super) fn prepare(&mut self, bank: &mut Bank) -> Result<()> {
+        self.train.prepare(bank, 0, self.observe)?;
+        self.val.prepare(bank, 0, self.observe)
     }
 
     /// How many rows the stage needs, and how many of them have to be computed.
-    pub(super) fn rows(&self) -> Result<(usize, usize)> {
-        let ((train, missing), (val, more)) = (self.train.rows(&self.keeper)?, self.val.rows(&self.keeper)?);
+    pub(super) fn rows(&mut self, bank: &mut Bank) -> Result<(usize, usize)> {
+        let ((train, missing), (val, more)) = (self.train.rows(bank)?, self.val.rows(bank)?);
         Ok((train + val, missing + more))
     }
 
     /// Trains one epoch. Returns its scores and the head's rate at its end.
-    pub(super) fn epoch(&mut self, plan: &mut Plan, epoch: usize, plateau: f32) -> Result<(Scores, f32)> {
-        self.train.prepare(plan.prefix(), epoch - 1, &mut self.keeper, self.observe)?;
+    pub(super) fn epoch(
+        &mut self,
+        plan: &mut Plan,
+        bank: &mut Bank,
+        epoch: usize,
+        plateau: f32,
+    ) -> Result<(Scores, f32)> {
+        self.train.prepare(bank, epoch - 1, self.observe)?;
         let order = match self.setting.shuffle {
             true => shuffled(self.images, self.seed, epoch as u64),
             false => (0..self.images).collect(),
@@ -136,7 +144,7 @@ impl<'a> StageRun<'a> {
         for (index, chunk) in order.chunks(self.batch).enumerate() {
             let step = (epoch as u64 - 1) * steps + index as u64;
             let rows = &mut self.rows[..chunk.len() * row_len];
-            self.train.gather(plan.prefix(), chunk, epoch - 1, &mut self.keeper, rows)?;
+            self.train.gather(bank, chunk, epoch - 1, rows)?;
             self.train_targets.gather(chunk, &mut self.batch_targets);
             let images = chunk.len();
             let suffix = plan.suffix();
@@ -210,8 +218,8 @@ impl<'a> StageRun<'a> {
         suffix.reload();
     }
 
-    pub(super) fn validate(&mut self, plan: &mut Plan) -> Result<Scores> {
-        self.val.prepare(plan.prefix(), 0, &mut self.keeper, self.observe)?;
+    pub(super) fn validate(&mut self, plan: &mut Plan, bank: &mut Bank) -> Result<Scores> {
+        self.val.prepare(bank, 0, self.observe)?;
         let images = match &self.val_targets {
             TargetColumn::Classes(classes) => classes.len(),
             TargetColumn::Values { width, values } => values.len() / width.max(&1),
@@ -221,7 +229,7 @@ impl<'a> StageRun<'a> {
         let mut outputs = Vec::new();
         for chunk in indices.chunks(self.batch) {
             let rows = &mut self.rows[..chunk.len() * row_len];
-            self.val.gather(plan.prefix(), chunk, 0, &mut self.keeper, rows)?;
+            self.val.gather(bank, chunk, 0, rows)?;
             outputs.extend_from_slice(plan.suffix().predict(rows, chunk.len()));
         }
         let width = outputs.len() / images.max(1);

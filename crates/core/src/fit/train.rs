@@ -1,16 +1,20 @@
 //! Runs the stages of a prepared training, and scores what comes out.
 
+use super::bank::{Ahead, Bank};
 use super::evaluate::score;
 use super::gradual::{blocks, improvement, standard_error};
 use super::{
-    Certificate, Evaluation, Event, GradualRecipe, Observer, Prepared, Scores, Source, Stage, StageRecipe,
-    StageReport, Trainer, frozen_hashes,
+    Caching, Certificate, Evaluation, Event, GradualRecipe, Observer, Prepared, Scores, Source, Stage,
+    StageRecipe, StageReport, Trainer, frozen_hashes,
 };
-use crate::compile::{Statistics, compile_in};
+use crate::compile::{Statistics, compile_both};
 use crate::freeze::{Freeze, Unfreeze};
-use crate::{Error, Result, Tensor};
+use crate::{Error, Numbers, Result, Tensor};
 
 const NOTHING_TO_WATCH: &str = "gradual unfreezing watches the validation score, and there is none\nhelp: give --val 0.2 and at least one epoch for the head";
+
+/// How likely another block is unfrozen after one was.
+const GOES_ON: f64 = 0.5;
 
 /// What came out of a training. The model's weights are in [`Prepared::model`].
 #[derive(Clone, Debug)]
@@ -27,6 +31,8 @@ pub struct Trained {
     pub val: Option<Scores>,
     /// The test scores of the model, where the data have a test part.
     pub test: Option<Evaluation>,
+    /// The same with the whole model in f32, as Keras runs it, where the frozen part was in other numbers.
+    pub test_f32: Option<Evaluation>,
 }
 
 impl Trained {
@@ -47,8 +53,10 @@ impl Prepared {
         let before = frozen_hashes(&self.model, &Freeze::everything(&self.model.graph));
         let mut kept: Vec<Freeze> = Vec::new();
         let mut stages = Vec::new();
+        let mut bank: Bank;
         {
             let mut trainer = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, observe);
+            trainer.expect(self.ahead()?, self.costs);
             for stage in self.stages()? {
                 let report = trainer.stage(&stage)?;
                 kept.extend(report.kept.then_some(stage.freeze));
@@ -57,6 +65,7 @@ impl Prepared {
             if let Some(gradual) = &self.recipe.gradual {
                 self.unfreeze_gradually(gradual, &mut trainer, &mut stages, &mut kept)?;
             }
+            bank = trainer.into_bank();
         }
         let Some(freeze) = kept.iter().cloned().reduce(|all, other| all.and(&other)) else {
             return Err(Error::Setting(
@@ -69,24 +78,38 @@ impl Prepared {
         let after = frozen_hashes(&self.model, &freeze);
         let before = before.into_iter().filter(|(path, _)| after.contains_key(path)).collect();
         let certificate = Certificate::new(before, after);
-        let test = match self.dataset.test.as_deref() {
-            None | Some([]) => None,
-            Some(test) => {
-                let (setting, shape) = (&self.setting, self.pipeline.input().to_vec());
-                let last = kept.last().cloned().unwrap_or_default();
-                let precision = setting.precision;
-                let plan =
-                    compile_in(precision, &self.model, last, &[shape], setting.batch, Statistics::Moving)?;
-                let (loss, metrics) = (&setting.loss, setting.metrics());
-                let (model, caching) = (&self.model, &setting.caching);
-                Some(score(plan, model, caching, self.source(), test, "test", loss, &metrics, observe)?)
+        let last = kept.last().cloned().unwrap_or_default();
+        let test = self.score_test(&self.setting.numbers, &last, &mut bank, observe)?;
+        let test_f32 = match self.setting.numbers {
+            Numbers::F32 => None,
+            _ => {
+                let mut bank = Bank::new(&Caching::default());
+                self.score_test(&Numbers::F32, &last, &mut bank, observe)?
             }
         };
         let newest = |of: fn(&StageReport) -> Option<&Scores>| {
             stages.iter().rev().filter(|stage| stage.kept).find_map(of).cloned()
         };
         let (train, val) = (newest(|stage| stage.train.as_ref()), newest(|stage| stage.val.as_ref()));
-        Ok(Trained { freeze, certificate, train, val, test, stages })
+        Ok(Trained { freeze, certificate, train, val, test, test_f32, stages })
+    }
+
+    /// The scores on the test images, if there are any.
+    fn score_test(
+        &self,
+        numbers: &Numbers,
+        freeze: &Freeze,
+        bank: &mut Bank,
+        observe: Observer<'_>,
+    ) -> Result<Option<Evaluation>> {
+        let Some(test) = self.dataset.test.as_deref().filter(|test| !test.is_empty()) else {
+            return Ok(None);
+        };
+        let (model, setting, shape) = (&self.model, &self.setting, self.pipeline.input().to_vec());
+        let (batch, moving) = (setting.batch, Statistics::Moving);
+        let compiled = compile_both(numbers, model, freeze.clone(), &[shape], batch, moving)?;
+        let (loss, metrics) = (&setting.loss, setting.metrics());
+        Ok(Some(score(compiled, model, bank, self.source(), test, "test", loss, &metrics, observe)?))
     }
 
     /// Where the examples come from.
@@ -99,8 +122,44 @@ impl Prepared {
         if self.recipe.gradual.is_some() && self.dataset.val.as_ref().is_none_or(Vec::is_empty) {
             return Err(Error::Setting(NOTHING_TO_WATCH.to_owned()));
         }
+        self.of_recipe()
+    }
+
+    fn of_recipe(&self) -> Result<Vec<Stage>> {
         let recipes = self.recipe.stage.iter().filter(|stage| stage.epochs > 0);
         recipes.enumerate().map(|(index, recipe)| self.stage(recipe, index > 0)).collect()
+    }
+
+    /// All stages that may come, and how likely each is: unfreezing block by block goes on about every second time.
+    pub(super) fn ahead(&self) -> Result<Vec<Ahead>> {
+        let of = |stage: Stage, chance: f64| Ahead {
+            name: stage.name,
+            freeze: stage.freeze,
+            epochs: stage.epochs,
+            chance,
+        };
+        let mut all: Vec<Ahead> = self.of_recipe()?.into_iter().map(|stage| of(stage, 1.0)).collect();
+        if let Some(gradual) = &self.recipe.gradual {
+            let mut chance = 1.0;
+            for block in blocks(&self.model, &self.reused) {
+                all.push(of(self.block(gradual, block)?, chance));
+                chance *= GOES_ON;
+            }
+        }
+        Ok(all)
+    }
+
+    /// The stage that unfreezes a block.
+    fn block(&self, recipe: &GradualRecipe, block: String) -> Result<Stage> {
+        Ok(Stage {
+            name: format!("from {block}"),
+            freeze: Freeze::reused(&self.reused, &Unfreeze::From(block))?,
+            epochs: recipe.epochs,
+            learning_rate: recipe.lr,
+            reused_factor: recipe.backbone_lr_factor,
+            warm_up: true,
+            steps_back: true,
+        })
     }
 
     fn stage(&self, recipe: &StageRecipe, steps_back: bool) -> Result<Stage> {
@@ -135,15 +194,7 @@ impl Prepared {
             return Err(Error::Setting(NOTHING_TO_WATCH.to_owned()));
         };
         for (index, block) in blocks(&self.model, &self.reused).into_iter().enumerate() {
-            let stage = Stage {
-                name: format!("from {block}"),
-                freeze: Freeze::reused(&self.reused, &Unfreeze::From(block))?,
-                epochs: recipe.epochs,
-                learning_rate: recipe.lr,
-                reused_factor: recipe.backbone_lr_factor,
-                warm_up: true,
-                steps_back: true,
-            };
+            let stage = self.block(recipe, block)?;
             let before: Vec<(String, Tensor)> =
                 self.model.weights.iter().map(|(path, handle)| (path.to_owned(), handle.get())).collect();
             let mut report = trainer.stage(&stage)?;

@@ -91,8 +91,12 @@ impl Program {
 
     /// The multiply-adds of one image.
     pub fn multiply_adds(&self) -> u64 {
-        let cost = |node: &Node| Op::kind(&node.op).cost(&self.input_shapes(node), &self.param_shapes(node));
-        self.nodes.iter().map(|node| cost(node).multiply_adds).sum()
+        self.nodes.iter().map(|node| self.node_multiply_adds(node)).sum()
+    }
+
+    /// Those of one of its ops.
+    pub fn node_multiply_adds(&self, node: &Node) -> u64 {
+        Op::kind(&node.op).cost(&self.input_shapes(node), &self.param_shapes(node)).multiply_adds
     }
 
     /// The shapes of a node's weights.

@@ -63,6 +63,9 @@ pub struct RunRecord {
     pub val: Option<Scores>,
     /// The test scores.
     pub test: Option<TestRecord>,
+    /// The same with the whole model in f32, where the frozen part was in other numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_f32: Option<Scores>,
     /// The layers whose outputs leave the frozen prefix.
     pub boundary: Vec<String>,
     /// The layers that were frozen from beginning to end.
@@ -185,6 +188,7 @@ impl RunFolder {
             train: trained.train.clone(),
             val: trained.val.clone(),
             test,
+            test_f32: trained.test_f32.as_ref().map(|test| test.scores.clone()),
             boundary: trained.boundary().to_vec(),
             frozen: trained.freeze.paths().map(str::to_owned).collect(),
             certificate: trained.certificate.clone(),

@@ -1,7 +1,8 @@
 //! One seed, one result: with or without a cache, whatever the number of threads.
 
 use crate::task::{Run, backbone, recipe, run_with, stage};
-use frostline::fit::{Caching, Recipe, Validation};
+use frostline::Precision;
+use frostline::fit::{Caching, GradualRecipe, Recipe, StageRecipe, Validation};
 use frostline::freeze::Unfreeze;
 
 fn augmented() -> Recipe {
@@ -88,4 +89,38 @@ fn the_order_of_the_images_changes_with_the_epoch_unless_it_is_told_not_to() {
     let shuffled = with(plain(), 1, Caching::default());
     let fixed = with(Recipe { shuffle: false, ..plain() }, 1, Caching::default());
     assert!(shuffled.weights() != fixed.weights());
+}
+
+/// The head, then more and more: each boundary is lower than the one before.
+fn three_stages() -> Vec<StageRecipe> {
+    [Unfreeze::Nothing, Unfreeze::Highest(3), Unfreeze::Highest(5)].map(|part| stage(part, 2, 0.02)).into()
+}
+
+#[test]
+fn rows_of_one_pass_and_of_several_are_the_same_to_the_last_bit() {
+    for precision in [Precision::F32, Precision::Bf16] {
+        let recipe = || Recipe { precision, ..recipe(three_stages()) };
+        let computed = with(recipe(), 3, Caching::Nothing);
+        let all = with(recipe(), 3, Caching::default());
+        is_the_same(&computed, &all);
+        let bytes: u64 = all.trained().stages.iter().map(|stage| stage.feature_bytes).sum();
+        // with less and less room, fewer boundaries share a pass, and some are computed in each epoch
+        for room in [bytes - 1, bytes / 2, bytes / 4, bytes / 10] {
+            is_the_same(&computed, &with(recipe(), 3, Caching::Memory(room)));
+        }
+    }
+}
+
+#[test]
+fn a_boundary_above_what_has_been_trained_is_computed_anew() {
+    // the head's boundary changes when the layers below it have trained
+    let stages = [Unfreeze::Nothing, Unfreeze::Highest(4), Unfreeze::Nothing];
+    let recipe = || recipe(stages.clone().map(|part| stage(part, 2, 0.02)).into());
+    is_the_same(&with(recipe(), 3, Caching::Nothing), &with(recipe(), 3, Caching::default()));
+}
+
+#[test]
+fn gradual_unfreezing_is_the_same_to_the_last_bit() {
+    let recipe = || Recipe { gradual: Some(GradualRecipe { epochs: 2, ..Default::default() }), ..plain() };
+    is_the_same(&with(recipe(), 3, Caching::Nothing), &with(recipe(), 3, Caching::default()));
 }

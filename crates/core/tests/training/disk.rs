@@ -178,3 +178,26 @@ fn what_is_not_the_caches_own_is_never_touched() {
     assert!(cache.list().is_empty() && foreign.iter().all(|file| file.exists()));
     assert!(own.path().join("photos").exists());
 }
+
+#[test]
+fn one_pass_stores_the_rows_of_every_stage() {
+    let stages = || vec![stage(Unfreeze::Nothing, 2, 0.02), stage(Unfreeze::Highest(3), 2, 0.01)];
+    let computed = with(recipe(stages()), Caching::Nothing);
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = in_folder(folder.path());
+    let run = with(recipe(stages()), Caching::Disk(cache.clone()));
+    is_the_same(&computed, &run);
+    assert_eq!(cache.list().len(), 2);
+    // 18 images to train on and 6 to validate, whichever stage's pass made them: each image once
+    assert_eq!(run.passed, 24);
+    // each boundary is found by itself: other recipes at it compute nothing
+    for part in [Unfreeze::Nothing, Unfreeze::Highest(3)] {
+        assert_eq!(with(recipe(vec![stage(part, 1, 0.02)]), Caching::Disk(cache.clone())).passed, 0);
+    }
+    // where the rows of one have gone, the other's still serve
+    for gone in cache.list() {
+        fs::remove_dir_all(folder.path().join(&gone.name)).expect("removed");
+        is_the_same(&computed, &with(recipe(stages()), Caching::Disk(cache.clone())));
+        assert_eq!(cache.list().len(), 2);
+    }
+}

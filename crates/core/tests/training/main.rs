@@ -3,6 +3,7 @@
 mod best;
 mod determinism;
 mod disk;
+mod first_pass;
 mod frozen;
 mod labels;
 mod settings;

@@ -11,6 +11,7 @@ use serde_json::json;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The shape of an image.
 pub(crate) const IMAGE: [usize; 3] = [6, 6, 3];
@@ -139,6 +140,8 @@ pub(crate) struct Run {
     /// Each epoch's stage, number, and validation loss.
     pub(crate) epochs: Vec<(String, usize, Option<f64>)>,
     pub(crate) notes: Vec<String>,
+    /// How often an image, or a row of it, went through frozen layers to be stored.
+    pub(crate) passed: usize,
 }
 
 impl Run {
@@ -186,17 +189,19 @@ pub(crate) fn run_with(
     let silent = |_: &Event<'_>| {};
     let mut prepared = prepare(model, dataset, recipe, validation, seed, cache, &silent).expect("a recipe");
     let (epochs, notes) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    let passed = AtomicUsize::new(0);
     let observe = |event: &Event<'_>| match event {
         Event::Epoch(record) => {
             let loss = record.val.as_ref().map(|val| val.loss);
             epochs.lock().expect("epochs").push((record.stage.clone(), record.epoch, loss));
         }
+        Event::Features { .. } => drop(passed.fetch_add(1, Ordering::Relaxed)),
         Event::Note(note) => notes.lock().expect("notes").push((*note).to_owned()),
         _ => {}
     };
     let trained = prepared.train(&observe);
     let (epochs, notes) = (epochs.into_inner().expect("epochs"), notes.into_inner().expect("notes"));
-    Run { prepared, trained, epochs, notes }
+    Run { prepared, trained, epochs, notes, passed: passed.into_inner() }
 }
 
 /// A plan of the backbone with exactly these layers frozen.

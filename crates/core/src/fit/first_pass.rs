@@ -1,0 +1,141 @@
+//! The first pass over image files finds the damaged ones: decoding them for that alone would be to decode each twice.
+
+use super::bank::{At, Bank, Begin, Part};
+use super::features::{SHARD, Views, column};
+use super::{Caching, Event, Observer, Prepared};
+use crate::Result;
+use crate::cache::RowKey;
+use crate::compile::compile_frozen;
+use crate::data::{DataError, Example, SkipReport, check_all, check_file, files};
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How image files are checked before a training is prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Each is decoded, and nothing else.
+    Decode,
+    /// What is decoded goes through the frozen layers of the first stage at once, and the rows are stored, so that no
+    /// image is decoded twice; one whose rows are stored already was decoded before, and is not decoded at all. Where
+    /// features are not on disk, or images are augmented (what is validated on is not known yet), as
+    /// [`Check::Decode`].
+    FirstPass,
+}
+
+/// Finds the damaged files of a dataset that is not split yet.
+pub(super) fn check(check: Check, prepared: &mut Prepared, observe: Observer<'_>) -> Result<SkipReport> {
+    let files = files(&prepared.dataset);
+    let done = AtomicUsize::new(0);
+    let told = || {
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        observe(&Event::Checking { done, images: files.len() });
+    };
+    let augments = Views::of(prepared.source(), &prepared.setting).is_some();
+    let is_on_disk = matches!(prepared.setting.caching, Caching::Disk(_));
+    let errors = match check == Check::FirstPass && is_on_disk && !augments && !files.is_empty() {
+        true => {
+            let examples: Vec<(&Example, &Path)> = files.iter().map(|(_, one, path)| (*one, *path)).collect();
+            first_pass(prepared, &examples, &told)?
+        }
+        false => None,
+    };
+    match errors {
+        Some((errors, costs)) => {
+            let report = SkipReport::new(&prepared.dataset, &files, errors)?;
+            prepared.costs = costs;
+            Ok(report)
+        }
+        None => Ok(check_all(&prepared.dataset, &|_| told())?),
+    }
+}
+
+type Errors = Vec<Option<DataError>>;
+
+/// The error of each file, if any, found while rows are made; none where no rows would be stored.
+fn first_pass(
+    prepared: &Prepared,
+    examples: &[(&Example, &Path)],
+    told: &(dyn Fn() + Sync),
+) -> Result<Option<(Errors, Option<super::choice::Costs>)>> {
+    let Prepared { model, setting, dataset, .. } = prepared;
+    let (source, ahead) = (prepared.source(), prepared.ahead()?);
+    let Some(first) = ahead.first() else { return Ok(None) };
+    let own = compile_frozen(&setting.numbers, model, &first.freeze, &[source.pipeline.input().to_vec()])?;
+    if own.is_identity() {
+        return Ok(None);
+    }
+    let hashes: Vec<_> = examples.par_iter().map(|(example, _)| dataset.content_hash(example)).collect();
+    let mut errors: Errors = Vec::new();
+    let mut by_content: HashMap<RowKey, Vec<usize>> = HashMap::new();
+    for (index, hash) in hashes.into_iter().enumerate() {
+        match &hash {
+            Ok(hash) => by_content.entry(RowKey::new(hash, None)).or_default().push(index),
+            Err(_) => told(),
+        }
+        errors.push(hash.err());
+    }
+    // in the order of the files, so that the cache's files are the same in every run
+    let mut unique: Vec<(usize, RowKey)> =
+        by_content.iter().map(|(key, indices)| (indices[0], *key)).collect();
+    unique.sort();
+    let keys: Vec<RowKey> = unique.iter().map(|(_, key)| *key).collect();
+    let mut bank = Bank::new(&setting.caching);
+    let parts = [Part { name: "all", images: keys.len(), views: 1, keys: keys.clone() }];
+    let begin = Begin { model, numbers: &setting.numbers, source, parts: &parts, ahead: &ahead };
+    bank.begin(own, &begin)?;
+    let mut targets = bank.stored("all");
+    targets.retain(|target| !bank.is_memory(*target));
+    if targets.is_empty() {
+        return Ok(None);
+    }
+    let at = At { part: "all", view: 0, keys: &keys };
+    let is_known = |index: usize| targets.iter().any(|target| bank.has(*target, &at, index));
+    let (known, new): (Vec<usize>, Vec<usize>) = (0..keys.len()).partition(|index| is_known(*index));
+    known.iter().for_each(|_| told());
+    let (_, pass) = bank.pass(&targets, |_, _| false);
+    let lens: Vec<usize> = targets.iter().map(|target| bank.row_len(*target)).collect();
+    let width: usize = lens.iter().sum();
+    let mut has_room = true;
+    for chunk in new.chunks((SHARD / (4 * width).max(1)).max(1)) {
+        let of = |index: &usize| examples[unique[*index].0];
+        let paths: Vec<&Path> = chunk.iter().map(|index| of(index).1).collect();
+        if !has_room {
+            let found: Errors = paths.par_iter().map(|path| check_file(path).err()).collect();
+            found.into_iter().zip(chunk).for_each(|(error, index)| errors[unique[*index].0] = error);
+            chunk.iter().for_each(|_| told());
+            continue;
+        }
+        let chunk_examples: Vec<&Example> = chunk.iter().map(|index| of(index).0).collect();
+        let mut rows = vec![0.0; chunk.len() * width];
+        let loaded = pass.run_images(source, &chunk_examples, None, &bank.pixels, &mut rows, told);
+        let mut sound = Vec::new();
+        for ((position, error), path) in loaded.into_iter().enumerate().zip(&paths) {
+            match error {
+                Ok(()) => sound.push(position),
+                // a file that is not damaged is at odds with the model: that is no reason to leave it out
+                Err(error) => match check_file(path) {
+                    Ok(()) => return Err(error.into()),
+                    Err(error) => errors[unique[chunk[position]].0] = Some(error),
+                },
+            }
+        }
+        let sound_keys: Vec<RowKey> = sound.iter().map(|position| keys[chunk[*position]]).collect();
+        for (position, target) in targets.iter().enumerate() {
+            let all = column(&rows, &lens, position);
+            let row = |index: &usize| &all[index * lens[position]..][..lens[position]];
+            let own: Vec<f32> = sound.iter().flat_map(row).copied().collect();
+            has_room &= bank.append(*target, &sound_keys, &own)?;
+        }
+    }
+    for indices in by_content.values().filter(|indices| indices.len() > 1) {
+        for other in &indices[1..] {
+            told();
+            if errors[indices[0]].is_some() {
+                errors[*other] = check_file(examples[*other].1).err();
+            }
+        }
+    }
+    Ok(Some((errors, bank.costs)))
+}
