@@ -54,7 +54,7 @@ impl Window {
     }
 
     /// Input rows that the dilated window spans.
-    pub(crate) fn extent_h(&self) -> usize {
+    pub fn extent_h(&self) -> usize {
         (self.kernel_h - 1) * self.dilation_h + 1
     }
 

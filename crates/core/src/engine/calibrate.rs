@@ -42,7 +42,7 @@ impl Ranges {
 
 /// The quantisation of every value of a program, from its values in f32 on `images`, `[images, all inputs]`.
 pub(crate) fn calibrate(program: &Program, constants: &Arc<Constants>, images: &[f32]) -> Vec<Quantization> {
-    let section = Bound::new(Floats, program.clone(), constants);
+    let section = Bound::without_bands(Floats, program.clone(), constants);
     let total = |values: &[ValueId]| values.iter().map(|value| len(program.shape(*value))).sum::<usize>();
     let (input_len, output_len) = (total(&program.inputs), total(&program.outputs));
     let of_image = |image: &[f32]| {

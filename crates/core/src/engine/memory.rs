@@ -1,6 +1,7 @@
 //! Memory planning: which values can lie in the same buffer, one after the other.
 
 use crate::ops::{Op, Program, ValueId};
+use std::ops::Range;
 
 /// The buffers of a program's run for one image.
 #[derive(Clone, Debug)]
@@ -16,8 +17,9 @@ pub struct Memory {
 impl Memory {
     /// Plans by liveness: a buffer is taken again once the last reader of its value has run; the smallest free
     /// buffer that is long enough is preferred, else the longest is enlarged. Outputs are never overwritten.
-    /// `reshapes_in_place`: a reshaped value may lie where it lay before.
-    pub fn plan(program: &Program, reshapes_in_place: bool) -> Self {
+    /// `reshapes_in_place`: a reshaped value may lie where it lay before. `chains`: nodes that are run as one, whose values
+    /// but the last have no buffer here.
+    pub fn plan(program: &Program, reshapes_in_place: bool, chains: &[Range<usize>]) -> Self {
         let length = |value: ValueId| program.shape(value).iter().product::<usize>();
         // a reshape is a view of its input's buffer, unless that is the caller's
         let mut root: Vec<usize> = (0..program.values.len()).collect();
@@ -32,15 +34,21 @@ impl Memory {
             }
             is_view.push(view);
         }
+        let mut together: Vec<Range<usize>> =
+            (0..program.nodes.len()).map(|index| index..index + 1).collect();
+        chains.iter().for_each(|chain| together[chain.clone()].fill(chain.clone()));
         let mut last_use = vec![0; program.values.len()];
         for (index, node) in program.nodes.iter().enumerate() {
-            node.inputs.iter().for_each(|value| last_use[root[value.0]] = index);
+            node.inputs.iter().for_each(|value| last_use[root[value.0]] = together[index].end - 1);
         }
         program.outputs.iter().for_each(|value| last_use[root[value.0]] = usize::MAX);
         let mut slot_of: Vec<Option<usize>> = vec![None; program.values.len()];
         let mut slots: Vec<usize> = Vec::new();
         let mut free: Vec<usize> = Vec::new();
         for (index, node) in program.nodes.iter().enumerate() {
+            if index + 1 < together[index].end {
+                continue;
+            }
             if is_view[index] {
                 slot_of[node.output.0] = slot_of[root[node.output.0]];
             } else {
@@ -60,7 +68,8 @@ impl Memory {
                 slots[slot] = slots[slot].max(wanted);
                 slot_of[node.output.0] = Some(slot);
             }
-            let mut done: Vec<usize> = node.inputs.iter().map(|value| root[value.0]).collect();
+            let read = program.nodes[together[index].clone()].iter().flat_map(|node| &node.inputs);
+            let mut done: Vec<usize> = read.map(|value| root[value.0]).collect();
             done.push(root[node.output.0]);
             done.sort_unstable();
             done.dedup();

@@ -1,5 +1,6 @@
 //! Runs a [`Plan`] on the processor's cores.
 
+mod bands;
 mod calibrate;
 mod memory;
 mod piece;

@@ -8,7 +8,7 @@ use super::{
 use crate::Shape;
 use frostline_kernels::{
     Activation, Bf16, ConvShape, Convolution, Epilogue, PackedConv, PackedConvGradient, QuantizedConv,
-    scratch_floats, scratch_of,
+    Window, scratch_floats, scratch_of,
 };
 
 /// Inputs: `x [height, width, channels]`, and with `residual` a value of the output's shape. Weights: kernel
@@ -119,6 +119,10 @@ impl Infer<u8> for Quantized {
     fn infer(&self, inputs: &[&[u8]], _: &[&[f32]], output: &mut [u8], scratch: &mut [f32]) {
         self.conv.forward(inputs[0], inputs.get(1).copied(), output, bytemuck::cast_slice_mut(scratch));
     }
+
+    fn window(&self) -> Option<Window> {
+        pointwise(&self.conv.shape())
+    }
 }
 
 /// In bf16.
@@ -138,6 +142,15 @@ impl Infer<Bf16> for Halved {
         let epilogue = Epilogue { bias, residual, activation: self.op.activation };
         self.packed.forward(inputs[0], output, epilogue, scratch_of(scratch));
     }
+
+    fn window(&self) -> Option<Window> {
+        pointwise(&self.packed.shape())
+    }
+}
+
+/// The window of a convolution that takes any number of pixels.
+fn pointwise(shape: &ConvShape) -> Option<Window> {
+    shape.is_pointwise().then_some(shape.window)
 }
 
 struct Bound {
@@ -173,6 +186,10 @@ impl Instance for Bound {
             Epilogue { bias, residual, activation: self.op.activation },
             scratch,
         );
+    }
+
+    fn window(&self) -> Option<Window> {
+        pointwise(&self.packed.shape())
     }
 
     fn needs(&self) -> Needs {

@@ -4,7 +4,9 @@ use super::images::{each_image, image, image_mut};
 use super::window::window;
 use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Quantizations, Reads, one_of};
 use crate::Shape;
-use frostline_kernels::{Activation, Bf16, DepthwiseShape, Epilogue, PackedDepthwise, QuantizedDepthwise};
+use frostline_kernels::{
+    Activation, Bf16, DepthwiseShape, Epilogue, PackedDepthwise, QuantizedDepthwise, Window,
+};
 
 /// Input: `x [height, width, channels]`; output channel `c · multiplier + m`. Weights: kernel, and with `bias`
 /// `[channels · multiplier]`.
@@ -93,6 +95,14 @@ impl Infer<u8> for QuantizedDepthwise {
     fn infer(&self, inputs: &[&[u8]], _: &[&[f32]], output: &mut [u8], _: &mut [f32]) {
         self.forward(inputs[0], output);
     }
+
+    fn window(&self) -> Option<Window> {
+        Some(self.shape().window)
+    }
+
+    fn infer_rows(&self, window: &Window, inputs: &[&[u8]], _: &[&[f32]], output: &mut [u8], _: &mut [f32]) {
+        self.forward_rows(window, inputs[0], output);
+    }
 }
 
 /// In bf16.
@@ -109,6 +119,21 @@ impl Infer<Bf16> for Halved {
     fn infer(&self, inputs: &[&[Bf16]], _: &[&[f32]], output: &mut [Bf16], _: &mut [f32]) {
         self.packed.forward(inputs[0], output, self.activation);
     }
+
+    fn window(&self) -> Option<Window> {
+        Some(self.packed.shape().window)
+    }
+
+    fn infer_rows(
+        &self,
+        window: &Window,
+        inputs: &[&[Bf16]],
+        _: &[&[f32]],
+        output: &mut [Bf16],
+        _: &mut [f32],
+    ) {
+        self.packed.forward_rows(window, inputs[0], output, self.activation);
+    }
 }
 
 struct Bound {
@@ -123,9 +148,25 @@ impl Instance for Bound {
     }
 
     fn infer(&self, inputs: &[&[f32]], params: &[&[f32]], output: &mut [f32], scratch: &mut [f32]) {
+        self.infer_rows(&self.shape.window, inputs, params, output, scratch);
+    }
+
+    fn window(&self) -> Option<Window> {
+        Some(self.shape.window)
+    }
+
+    fn infer_rows(
+        &self,
+        window: &Window,
+        inputs: &[&[f32]],
+        params: &[&[f32]],
+        output: &mut [f32],
+        scratch: &mut [f32],
+    ) {
         let bias = self.op.bias.then(|| params[1]);
         let epilogue = Epilogue { bias, residual: None, activation: self.op.activation };
-        frostline_kernels::depthwise(&self.shape, inputs[0], params[0], output, epilogue, scratch);
+        let shape = DepthwiseShape { window: *window, ..self.shape };
+        frostline_kernels::depthwise(&shape, inputs[0], params[0], output, epilogue, scratch);
     }
 
     fn needs(&self) -> Needs {

@@ -2,7 +2,7 @@
 
 use super::{Instance, Node, OpKind, Program, ValueId};
 use crate::Shape;
-use frostline_kernels::{Bf16, Quantization, decode, encode};
+use frostline_kernels::{Bf16, Quantization, Window, decode, encode};
 use smallvec::SmallVec;
 
 /// An op bound to shapes and weights, that predicts single images.
@@ -12,6 +12,23 @@ pub trait Infer<E>: Send + Sync {
 
     /// Prediction for one image, on the calling thread alone. `params` are the weights it was bound with.
     fn infer(&self, inputs: &[&[E]], params: &[&[f32]], output: &mut [E], scratch: &mut [f32]);
+
+    /// See [`Instance::window`].
+    fn window(&self) -> Option<Window> {
+        None
+    }
+
+    /// See [`Instance::infer_rows`].
+    fn infer_rows(
+        &self,
+        _window: &Window,
+        inputs: &[&[E]],
+        params: &[&[f32]],
+        output: &mut [E],
+        scratch: &mut [f32],
+    ) {
+        self.infer(inputs, params, output, scratch);
+    }
 }
 
 /// The quantisations of an op's inputs and of its output.
@@ -150,6 +167,21 @@ impl Infer<f32> for Box<dyn Instance> {
 
     fn infer(&self, inputs: &[&[f32]], params: &[&[f32]], output: &mut [f32], scratch: &mut [f32]) {
         (**self).infer(inputs, params, output, scratch);
+    }
+
+    fn window(&self) -> Option<Window> {
+        (**self).window()
+    }
+
+    fn infer_rows(
+        &self,
+        window: &Window,
+        inputs: &[&[f32]],
+        params: &[&[f32]],
+        output: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        (**self).infer_rows(window, inputs, params, output, scratch);
     }
 }
 

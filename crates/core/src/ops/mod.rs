@@ -50,7 +50,7 @@ pub(crate) use window::window;
 pub use program::{LayerInfo, Lowering, Node, Param, ParamId, Program, Role, ValueId};
 
 use crate::Shape;
-use frostline_kernels::{Accumulate, Bf16, Quantization};
+use frostline_kernels::{Accumulate, Bf16, Quantization, Window};
 use std::fmt::Debug;
 
 /// Whether an op runs as in training (batch statistics, dropout) or as in prediction.
@@ -246,6 +246,25 @@ pub trait Instance: Send + Sync {
 
     /// Prediction for one image (no batch dimension), on the calling thread alone. `params` as in `load`.
     fn infer(&self, inputs: &[&[f32]], params: &[&[f32]], output: &mut [f32], scratch: &mut [f32]);
+
+    /// The window over the first input, where rows of the output can be made one by one; other inputs have the output's
+    /// shape.
+    fn window(&self) -> Option<Window> {
+        None
+    }
+
+    /// As [`Instance::infer`] for some rows of the output, where the op has a window: `window` is that one with the rows
+    /// of the input that are at hand, and the rows of padding above and below them.
+    fn infer_rows(
+        &self,
+        _window: &Window,
+        inputs: &[&[f32]],
+        params: &[&[f32]],
+        output: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        self.infer(inputs, params, output, scratch);
+    }
 
     /// Scratch memory of the passes below.
     fn needs(&self) -> Needs {

@@ -7,6 +7,7 @@ use super::{DepthwiseShape, depthwise};
 use crate::activation::Activation;
 use crate::conv::Epilogue;
 use crate::element::{Bf16, activate_in_place};
+use crate::window::Window;
 
 /// Weights and bias, packed once more in bf16 where the processor multiplies pairs of it and the window is 3x3.
 #[derive(Debug)]
@@ -45,17 +46,27 @@ impl PackedDepthwise {
         Self { shape, weights: weights.to_vec(), bias: bias.map(<[f32]>::to_vec), pairs }
     }
 
+    /// The shape that the weights were packed for.
+    pub fn shape(&self) -> DepthwiseShape {
+        self.shape
+    }
+
     /// `y = activation(conv(x) + bias)`.
     ///
     /// * `x`: `[height, width, channels]`
     /// * `y`: `[out_height, out_width, channels * multiplier]`
     pub fn forward(&self, x: &[Bf16], y: &mut [Bf16], activation: Activation) {
+        self.forward_rows(&self.shape.window, x, y, activation);
+    }
+
+    /// [`Self::forward`] on some rows: `window` has another height and other rows of padding than that of the shape.
+    pub fn forward_rows(&self, window: &Window, x: &[Bf16], y: &mut [Bf16], activation: Activation) {
+        let shape = DepthwiseShape { window: *window, ..self.shape };
         let Some(pairs) = &self.pairs else {
             let epilogue = Epilogue { bias: self.bias.as_deref(), residual: None, activation };
-            return depthwise(&self.shape, x, &self.weights, y, epilogue, &mut []);
+            return depthwise(&shape, x, &self.weights, y, epilogue, &mut []);
         };
-        self.shape.check(x, &self.weights, y);
-        let window = &self.shape.window;
+        shape.check(x, &self.weights, y);
         let row = window.out_width() * window.channels;
         let (bounds, second_pass) = match activation.bounds() {
             Some(bounds) => (bounds, Activation::Linear),

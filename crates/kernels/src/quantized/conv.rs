@@ -102,6 +102,11 @@ impl QuantizedConv {
         packed
     }
 
+    /// The shape that the weights were packed for.
+    pub fn shape(&self) -> ConvShape {
+        self.shape
+    }
+
     /// Bytes of scratch memory that [`Self::forward`] needs.
     pub fn scratch_len(&self) -> usize {
         let window = &self.shape.window;

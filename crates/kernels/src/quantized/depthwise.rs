@@ -6,6 +6,7 @@ use super::depthwise_tile::Tiles;
 use super::{Quantization, round_weights};
 use crate::depthwise::DepthwiseShape;
 use crate::dispatch::vectorized;
+use crate::window::Window;
 
 /// A depthwise convolution whose weights do not change, between images of known quantisations.
 #[derive(Debug)]
@@ -62,23 +63,34 @@ impl QuantizedDepthwise {
         }
     }
 
+    /// The shape that the weights were packed for.
+    pub fn shape(&self) -> DepthwiseShape {
+        self.shape
+    }
+
     /// `y = conv(x) + bias`, rounded to the output's bytes.
     ///
     /// * `x`: `[height, width, channels]`
     /// * `y`: `[out_height, out_width, channels * multiplier]`
     pub fn forward(&self, x: &[u8], y: &mut [u8]) {
-        assert_eq!(x.len(), self.shape.window.input_len(), "x has the shape's input length");
-        assert_eq!(y.len(), self.shape.output_len(), "y has the shape's output length");
+        self.forward_rows(&self.shape.window, x, y);
+    }
+
+    /// [`Self::forward`] on some rows: `window` has another height and other rows of padding than that of the shape.
+    pub fn forward_rows(&self, window: &Window, x: &[u8], y: &mut [u8]) {
+        let shape = DepthwiseShape { window: *window, ..self.shape };
+        assert_eq!(x.len(), window.input_len(), "x has the window's input length");
+        assert_eq!(y.len(), shape.output_len(), "y has the window's output length");
         #[cfg(target_arch = "x86_64")]
         if let Some(tiles) = &self.tiles {
-            return tiles.forward(&self.shape.window, x, y);
+            return tiles.forward(window, x, y);
         }
-        self.plain(x, y);
+        self.plain(&shape, x, y);
     }
 
     /// Any window, on any processor.
-    pub(super) fn plain(&self, x: &[u8], y: &mut [u8]) {
-        plain(&self.shape, self.zero, &self.weights, &self.scales, &self.offsets, x, y);
+    pub(super) fn plain(&self, shape: &DepthwiseShape, x: &[u8], y: &mut [u8]) {
+        plain(shape, self.zero, &self.weights, &self.scales, &self.offsets, x, y);
     }
 }
 

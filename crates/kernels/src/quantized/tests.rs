@@ -105,7 +105,7 @@ fn depthwise_agrees(shape: DepthwiseShape, signed: bool, seed: u64) {
     let conv = QuantizedDepthwise::new(shape, &weights, Some(&bias), [&input, &output]);
     let (mut y, mut plain) = (vec![7; exact.len()], vec![9; exact.len()]);
     conv.forward(&bytes, &mut y);
-    conv.plain(&bytes, &mut plain);
+    conv.plain(&shape, &bytes, &mut plain);
     assert_eq!(y, plain, "{shape:?}");
     assert_bytes(&y, &exact, &output, |index| slack[index % channels]);
 }

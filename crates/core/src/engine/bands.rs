@@ -1,0 +1,167 @@
+//! Ops that follow one another are run on bands of rows: a value between two of them that is larger than the second-level
+//! cache is never in memory as a whole.
+//!
+//! From the last op of a chain down, it is known which rows the next band of the result needs; from the first op up, each
+//! makes those that are not there yet. A buffer holds the rows of one value that are still to be read. No row is made
+//! twice, and a row's numbers are those that the op makes of the whole image.
+
+use super::section::len;
+use crate::ops::{Infer, Program};
+use frostline_kernels::Window;
+use std::ops::Range;
+
+/// Bytes of a value that are worth a band: smaller ones stay in the second-level cache as they are. MobileNetV2's forward
+/// pass: 1.13 times as fast in f32.
+const WORTH: usize = 256 << 10;
+/// Bytes of all of a chain's buffers, beside which weights and the op's own lines fit into the second-level cache.
+const BUFFERS: usize = 320 << 10;
+
+/// Nodes that are run together.
+pub(super) struct Chain {
+    pub(super) nodes: Range<usize>,
+    /// The window of each over the value before it.
+    windows: Vec<Window>,
+    /// Rows of the result that are made at a time.
+    rows: usize,
+    /// Elements of one row of each value, and of the buffer of each but the last.
+    row_lens: Vec<usize>,
+    pub(super) buffer_lens: Vec<usize>,
+}
+
+/// The chains of a program whose ops are bound.
+pub(super) fn chains<E>(program: &Program, bound: &[Box<dyn Infer<E>>]) -> Vec<Chain> {
+    let mut reads = vec![0; program.values.len()];
+    let read = program.nodes.iter().flat_map(|node| &node.inputs).chain(&program.outputs);
+    read.for_each(|value| reads[value.0] += 1);
+    let is_linked = |index: usize| {
+        let (node, value) = (&program.nodes[index], program.nodes[index - 1].output);
+        let bytes = size_of::<E>() * len(program.shape(value));
+        node.inputs.first() == Some(&value)
+            && reads[value.0] == 1
+            && bytes > WORTH
+            && bound[index - 1].window().is_some()
+            && bound[index].window().is_some()
+    };
+    let mut chains = Vec::new();
+    let mut start = 0;
+    for index in 1..=program.nodes.len() {
+        if index < program.nodes.len() && index - start < MAX && is_linked(index) {
+            continue;
+        }
+        if index - start > 1 {
+            chains.push(Chain::new::<E>(program, start..index, bound));
+        }
+        start = index;
+    }
+    chains
+}
+
+impl Chain {
+    fn new<E>(program: &Program, nodes: Range<usize>, bound: &[Box<dyn Infer<E>>]) -> Self {
+        let windows: Vec<Window> = bound[nodes.clone()].iter().filter_map(|op| op.window()).collect();
+        let row_len = |node: usize| {
+            let shape = program.shape(program.nodes[node].output);
+            len(&shape[1..])
+        };
+        let row_lens: Vec<usize> = nodes.clone().map(row_len).collect();
+        let buffers = |rows: usize| {
+            let (mut lens, mut held) = (vec![0; windows.len() - 1], rows);
+            for index in (1..windows.len()).rev() {
+                let window = &windows[index];
+                held = ((held - 1) * window.stride_h + window.extent_h()).min(window.height);
+                lens[index - 1] = held * row_lens[index - 1];
+            }
+            lens
+        };
+        let height = windows.last().map_or(1, Window::out_height).max(1);
+        let fits = |rows: &usize| size_of::<E>() * buffers(*rows).iter().sum::<usize>() <= BUFFERS;
+        let rows = (1..=height).take_while(fits).last().unwrap_or(1);
+        // bands of nearly equal heights
+        let rows = height.div_ceil(height.div_ceil(rows));
+        Self { buffer_lens: buffers(rows), nodes, windows, rows, row_lens }
+    }
+
+    /// Runs the chain on one image. `make` runs node `index` for rows `rows` of its output, whose input has the window
+    /// `window`: from `input` or, for the first node, from rows `needed` of its input, to `output` or, for the last node,
+    /// to those rows of the result.
+    pub(super) fn run<E: Copy>(&self, buffers: &mut [Vec<E>], mut make: impl FnMut(Band<'_, E>)) {
+        let count = self.windows.len();
+        let height = self.windows[count - 1].out_height();
+        // the rows of each value that are made, the first that its buffer holds, and those that the band needs
+        let (mut made, mut first, mut wanted) = ([0; MAX], [0; MAX], [0; MAX]);
+        while made[count - 1] < height {
+            wanted[count - 1] = (made[count - 1] + self.rows).min(height);
+            for index in (1..count).rev() {
+                wanted[index - 1] =
+                    needed(&self.windows[index], made[index]..wanted[index]).end.max(made[index - 1]);
+            }
+            for index in 0..count {
+                let (window, rows) = (&self.windows[index], made[index]..wanted[index]);
+                if rows.is_empty() {
+                    continue;
+                }
+                let input = needed(window, rows.clone());
+                let (below, above) = buffers.split_at_mut(index);
+                let source = index.checked_sub(1).map(|before| {
+                    let len = self.row_lens[before];
+                    &below[before][(input.start - first[before]) * len..(input.end - first[before]) * len]
+                });
+                let target = (index + 1 < count).then(|| {
+                    let (buffer, len) = (&mut above[0], self.row_lens[index]);
+                    // rows that nobody needs any more make room
+                    let next = &self.windows[index + 1];
+                    let from = (made[index + 1] * next.stride_h).saturating_sub(next.pad_top).min(rows.start);
+                    buffer.copy_within((from - first[index]) * len..(rows.start - first[index]) * len, 0);
+                    first[index] = from;
+                    &mut buffer[(rows.start - from) * len..(rows.end - from) * len]
+                });
+                let band = Band {
+                    node: self.nodes.start + index,
+                    window: windowed(window, &rows, &input),
+                    input,
+                    rows: rows.clone(),
+                    source,
+                    target,
+                };
+                make(band);
+                made[index] = rows.end;
+            }
+        }
+    }
+}
+
+/// The most nodes of a chain.
+const MAX: usize = 16;
+
+/// Some rows of one node's output.
+pub(super) struct Band<'a, E> {
+    pub(super) node: usize,
+    /// Over the input's rows at hand.
+    pub(super) window: Window,
+    /// Those rows.
+    pub(super) input: Range<usize>,
+    /// The rows of the output.
+    pub(super) rows: Range<usize>,
+    /// The rows of the input, unless it is the chain's.
+    pub(super) source: Option<&'a [E]>,
+    /// Where the rows of the output go, unless it is the chain's.
+    pub(super) target: Option<&'a mut [E]>,
+}
+
+/// The rows of the input that rows of the output are made from.
+fn needed(window: &Window, rows: Range<usize>) -> Range<usize> {
+    if rows.is_empty() {
+        return 0..0;
+    }
+    let start = (rows.start * window.stride_h).saturating_sub(window.pad_top).min(window.height);
+    let end = ((rows.end - 1) * window.stride_h + window.extent_h()).saturating_sub(window.pad_top);
+    start..end.clamp(start, window.height)
+}
+
+/// The window over those rows alone.
+fn windowed(window: &Window, rows: &Range<usize>, input: &Range<usize>) -> Window {
+    let pad_top = window.pad_top.saturating_sub(rows.start * window.stride_h);
+    let under = (rows.len() - 1) * window.stride_h + window.extent_h();
+    let pad_bottom = under.saturating_sub(pad_top + input.len());
+    Window { height: input.len(), pad_top, pad_bottom, ..*window }
+}
