@@ -9,6 +9,7 @@
 //! convolution, over a block of tiles whose points stay in the second-level cache while the weights stream past.
 
 mod backward_weights;
+mod grid;
 mod line;
 mod transform;
 
@@ -16,11 +17,12 @@ pub(super) use backward_weights::{backward_weights, backward_weights_scratch_len
 
 use super::Residual;
 use crate::activation::Activation;
-use crate::element::{Stored, activate_in_place};
+use crate::element::{MAX_CHANNELS, activate_in_place};
 use crate::tile::{ForwardTile, Tiles};
-use crate::window::{ConvShape, Window};
+use crate::window::ConvShape;
+use grid::{Grid, Place, transform_input};
 use std::ops::Range;
-use transform::{OutputTile, PixelTile, Transforms, WeightTile};
+use transform::{OutputTile, Transforms, WeightTile};
 
 const OUTPUT_SIDE: usize = 4;
 const INPUT_SIDE: usize = 6;
@@ -59,7 +61,7 @@ impl Winograd {
         [w.kernel_h, w.kernel_w] == [3, 3]
             && steps == [1; 5]
             && w.channels.is_multiple_of(CHANNELS)
-            && w.channels <= crate::element::MAX_CHANNELS
+            && w.channels <= MAX_CHANNELS
             && shape.out_channels.is_multiple_of(CHANNELS)
             && w.out_pixels() * w.channels * shape.out_channels > 0
     }
@@ -264,86 +266,6 @@ impl Winograd {
             // one number an output channel, as the caller has checked.
             unsafe { (transforms.output)(&tile) };
         }
-    }
-}
-
-/// Transforms the input of the tiles `tiles`, counted through all images.
-///
-/// * `points`: `[points, tiles, channels]`, points lie `point_step` elements apart
-fn transform_input(
-    transforms: &Transforms,
-    window: &Window,
-    grid: &Grid,
-    x: &[f32],
-    tiles: Range<usize>,
-    points: &mut [f32],
-    point_step: usize,
-) {
-    assert!(points.len() >= POINTS * point_step, "the points lie inside the scratch memory");
-    assert!(point_step >= tiles.len() * window.channels, "so do the tiles of a point");
-    for (index, tile) in tiles.enumerate() {
-        let Place { image, row, column } = grid.place(tile);
-        let x = &x[image * window.input_len()..][..window.input_len()];
-        let size = [window.height, window.width, window.channels];
-        let pixel = |at: usize| {
-            let y = (row + at / INPUT_SIDE).checked_sub(window.pad_top);
-            let x_at = (column + at % INPUT_SIDE).checked_sub(window.pad_left);
-            pixel(x, size, y, x_at)
-        };
-        let tile = PixelTile {
-            pixels: std::array::from_fn(pixel),
-            channels: window.channels,
-            points: points[index * window.channels..].as_mut_ptr(),
-            point_step,
-        };
-        // SAFETY: each pixel is one of the image's or zeros, of which there are enough for the channels that `applies`
-        // allows; the assertions above bound the points.
-        unsafe { (transforms.input)(&tile) };
-    }
-}
-
-/// The channels of a pixel of an image `[height, width, channels]`, or zeros where there is none.
-fn pixel(
-    image: &[f32],
-    [height, width, channels]: [usize; 3],
-    y: Option<usize>,
-    x: Option<usize>,
-) -> *const f32 {
-    match (y.filter(|y| *y < height), x.filter(|x| *x < width)) {
-        (Some(y), Some(x)) => image[(y * width + x) * channels..][..channels].as_ptr(),
-        _ => f32::zeros()[..channels].as_ptr(),
-    }
-}
-
-/// The tiles of an output image.
-struct Grid {
-    height: usize,
-    width: usize,
-    rows: usize,
-    columns: usize,
-}
-
-/// Where a tile's first output pixel lies.
-struct Place {
-    image: usize,
-    row: usize,
-    column: usize,
-}
-
-impl Grid {
-    fn of(window: &Window) -> Self {
-        let (height, width) = (window.out_height(), window.out_width());
-        Self { height, width, rows: height.div_ceil(OUTPUT_SIDE), columns: width.div_ceil(OUTPUT_SIDE) }
-    }
-
-    fn tiles(&self) -> usize {
-        self.rows * self.columns
-    }
-
-    fn place(&self, tile: usize) -> Place {
-        let (image, tile) = (tile / self.tiles(), tile % self.tiles());
-        let (row, column) = (tile / self.columns * OUTPUT_SIDE, tile % self.columns * OUTPUT_SIDE);
-        Place { image, row, column }
     }
 }
 
