@@ -29,7 +29,7 @@ const INPUT_SIDE: usize = 6;
 const OUTPUT_PIXELS: usize = OUTPUT_SIDE * OUTPUT_SIDE;
 const POINTS: usize = INPUT_SIDE * INPUT_SIDE;
 
-/// Bytes of a block's transformed input, which every panel of weights reads, if that are not too few tiles. Half to twice
+/// Bytes of a block's transformed input, which every panel of weights reads, unless that is too few tiles. Half to twice
 /// as much is as fast.
 const BLOCK_BYTES: usize = 600 << 10;
 
@@ -68,6 +68,7 @@ impl Winograd {
 
     /// Whether it is faster than the direct convolution, forward or in either gradient, with so many images at a time. Each
     /// of the 36 products reads its weights for the tiles at hand alone: below 12 of them that costs more than it saves.
+    /// Of the channels, 32 are the fewest that were measured: 0.51 and 0.20 ms at 56², 0.032 and 0.016 ms at 14².
     /// Forward, an image at a time, with weights in no cache; and the gradient of the weights; on one thread:
     ///
     /// | pixels, channels | tiles | direct | Winograd | gradient | Winograd |
