@@ -9,6 +9,7 @@
 //! convolution, over a block of tiles whose points stay in the second-level cache while the weights stream past.
 
 mod backward_weights;
+mod grid;
 mod line;
 mod transform;
 
@@ -16,19 +17,25 @@ pub(super) use backward_weights::{backward_weights, backward_weights_scratch_len
 
 use super::Residual;
 use crate::activation::Activation;
-use crate::element::{Stored, activate_in_place};
+use crate::element::{MAX_CHANNELS, activate_in_place};
 use crate::tile::{ForwardTile, Tiles};
-use crate::window::{ConvShape, Window};
+use crate::window::ConvShape;
+use grid::{Grid, Place, transform_input};
 use std::ops::Range;
-use transform::{OutputTile, PixelTile, Transforms, WeightTile};
+use transform::{OutputTile, Transforms, WeightTile};
 
 const OUTPUT_SIDE: usize = 4;
 const INPUT_SIDE: usize = 6;
 const OUTPUT_PIXELS: usize = OUTPUT_SIDE * OUTPUT_SIDE;
 const POINTS: usize = INPUT_SIDE * INPUT_SIDE;
 
-/// Bytes of a block's transformed input, which every panel of weights reads.
+/// Bytes of a block's transformed input, which every panel of weights reads, unless that is too few tiles. Half to twice
+/// as much is as fast.
 const BLOCK_BYTES: usize = 600 << 10;
+
+/// The tiles that read a weight before it is read again from afar. With 8 of 512 channels, which fit in
+/// [`BLOCK_BYTES`], 7² pixels of 4 images take 1.06 ms an image, with 16 of them 0.88.
+const FEWEST_TILES: usize = 16;
 
 /// Channels come in whole vectors of every instruction set.
 const CHANNELS: usize = 16;
@@ -54,13 +61,14 @@ impl Winograd {
         [w.kernel_h, w.kernel_w] == [3, 3]
             && steps == [1; 5]
             && w.channels.is_multiple_of(CHANNELS)
-            && w.channels <= crate::element::MAX_CHANNELS
+            && w.channels <= MAX_CHANNELS
             && shape.out_channels.is_multiple_of(CHANNELS)
             && w.out_pixels() * w.channels * shape.out_channels > 0
     }
 
     /// Whether it is faster than the direct convolution, forward or in either gradient, with so many images at a time. Each
     /// of the 36 products reads its weights for the tiles at hand alone: below 12 of them that costs more than it saves.
+    /// Of the channels, 32 are the fewest that were measured: 0.51 and 0.20 ms at 56², 0.032 and 0.016 ms at 14².
     /// Forward, an image at a time, with weights in no cache; and the gradient of the weights; on one thread:
     ///
     /// | pixels, channels | tiles | direct | Winograd | gradient | Winograd |
@@ -69,7 +77,7 @@ impl Winograd {
     /// | 28², 128 → 128 | 49 | 2.07 ms | 0.59 ms | 2.00 ms | 0.71 ms |
     /// | 14², 256 → 256 | 16 | 2.06 ms | 0.97 ms | 2.13 ms | 1.31 ms |
     /// | 7², 512 → 512 | 4 | 2.34 ms | 2.12 ms | 2.61 ms | – |
-    /// | the same, 4 images | 16 | 2.19 ms | 1.19 ms | 2.61 ms | 1.39 ms |
+    /// | the same, 4 images | 16 | 2.19 ms | 0.88 ms | 2.61 ms | 1.39 ms |
     pub(super) fn pays(shape: &ConvShape, images: usize) -> bool {
         Self::applies(shape)
             && shape.window.channels >= 32
@@ -122,7 +130,7 @@ impl Winograd {
     }
 
     fn tiles_a_block(&self) -> usize {
-        (BLOCK_BYTES / (4 * POINTS * self.shape.window.channels)).max(4)
+        (BLOCK_BYTES / (4 * POINTS * self.shape.window.channels)).max(FEWEST_TILES)
     }
 
     /// `y = activation(conv(x) + bias + residual)` of any number of images.
@@ -259,86 +267,6 @@ impl Winograd {
             // one number an output channel, as the caller has checked.
             unsafe { (transforms.output)(&tile) };
         }
-    }
-}
-
-/// Transforms the input of the tiles `tiles`, counted through all images.
-///
-/// * `points`: `[points, tiles, channels]`, points lie `point_step` elements apart
-fn transform_input(
-    transforms: &Transforms,
-    window: &Window,
-    grid: &Grid,
-    x: &[f32],
-    tiles: Range<usize>,
-    points: &mut [f32],
-    point_step: usize,
-) {
-    assert!(points.len() >= POINTS * point_step, "the points lie inside the scratch memory");
-    assert!(point_step >= tiles.len() * window.channels, "so do the tiles of a point");
-    for (index, tile) in tiles.enumerate() {
-        let Place { image, row, column } = grid.place(tile);
-        let x = &x[image * window.input_len()..][..window.input_len()];
-        let size = [window.height, window.width, window.channels];
-        let pixel = |at: usize| {
-            let y = (row + at / INPUT_SIDE).checked_sub(window.pad_top);
-            let x_at = (column + at % INPUT_SIDE).checked_sub(window.pad_left);
-            pixel(x, size, y, x_at)
-        };
-        let tile = PixelTile {
-            pixels: std::array::from_fn(pixel),
-            channels: window.channels,
-            points: points[index * window.channels..].as_mut_ptr(),
-            point_step,
-        };
-        // SAFETY: each pixel is one of the image's or zeros, of which there are enough for the channels that `applies`
-        // allows; the assertions above bound the points.
-        unsafe { (transforms.input)(&tile) };
-    }
-}
-
-/// The channels of a pixel of an image `[height, width, channels]`, or zeros where there is none.
-fn pixel(
-    image: &[f32],
-    [height, width, channels]: [usize; 3],
-    y: Option<usize>,
-    x: Option<usize>,
-) -> *const f32 {
-    match (y.filter(|y| *y < height), x.filter(|x| *x < width)) {
-        (Some(y), Some(x)) => image[(y * width + x) * channels..][..channels].as_ptr(),
-        _ => f32::zeros()[..channels].as_ptr(),
-    }
-}
-
-/// The tiles of an output image.
-struct Grid {
-    height: usize,
-    width: usize,
-    rows: usize,
-    columns: usize,
-}
-
-/// Where a tile's first output pixel lies.
-struct Place {
-    image: usize,
-    row: usize,
-    column: usize,
-}
-
-impl Grid {
-    fn of(window: &Window) -> Self {
-        let (height, width) = (window.out_height(), window.out_width());
-        Self { height, width, rows: height.div_ceil(OUTPUT_SIDE), columns: width.div_ceil(OUTPUT_SIDE) }
-    }
-
-    fn tiles(&self) -> usize {
-        self.rows * self.columns
-    }
-
-    fn place(&self, tile: usize) -> Place {
-        let (image, tile) = (tile / self.tiles(), tile % self.tiles());
-        let (row, column) = (tile / self.columns * OUTPUT_SIDE, tile % self.columns * OUTPUT_SIDE);
-        Place { image, row, column }
     }
 }
 

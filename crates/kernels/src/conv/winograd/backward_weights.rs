@@ -1,10 +1,9 @@
 //! The gradient of a 3x3 convolution for its weights, by the transpose of F(4x4, 3x3): with `y = Aᵀ((GgGᵀ) ⊙ (BᵀdB))A`,
 //! `dg = Gᵀ((BᵀdB) ⊙ (A·dy·Aᵀ))G`, summed over the tiles before the last transform.
 
+use super::grid::{Grid, Place, pixel, transform_input};
 use super::transform::{PixelTile, Transforms, WeightGradientTile};
-use super::{
-    ALIGNMENT, GAP, Grid, OUTPUT_SIDE, POINTS, Place, Winograd, aligned, even_ranges, pixel, transform_input,
-};
+use super::{ALIGNMENT, GAP, OUTPUT_SIDE, POINTS, Winograd, aligned, even_ranges};
 use crate::tile::{GradientTile, Tiles};
 use crate::window::ConvShape;
 use std::ops::Range;
