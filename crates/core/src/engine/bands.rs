@@ -10,8 +10,8 @@ use crate::ops::{Infer, Program};
 use frostline_kernels::Window;
 use std::ops::Range;
 
-/// Bytes of a value that are worth a band: smaller ones stay in the second-level cache as they are. MobileNetV2's forward
-/// pass: 1.13 times as fast in f32.
+/// Bytes of a value that are worth a band: smaller ones stay in the second-level cache as they are. MobileNetV2 takes 1.09
+/// times as many images a second with bands in f32, 1.05 in bf16, and as many as without in int8.
 const WORTH: usize = 256 << 10;
 /// Bytes of all of a chain's buffers, beside which weights and the op's own lines fit into the second-level cache.
 const BUFFERS: usize = 320 << 10;
