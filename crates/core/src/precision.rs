@@ -17,6 +17,16 @@ pub enum Precision {
     Bf16,
 }
 
+impl Precision {
+    /// Bytes of a number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 => 2,
+        }
+    }
+}
+
 impl FromStr for Precision {
     type Err = String;
 

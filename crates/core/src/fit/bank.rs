@@ -3,11 +3,11 @@
 
 use super::caching::Caching;
 use super::choice::{Candidate, Choice, Costs, Need, choose};
-use super::pass::Pass;
+use super::pass::{Pass, element, is_exact};
 use super::{Source, probe};
 use crate::Precision;
 use crate::Result;
-use crate::cache::{PrefixKey, RowKey, Store};
+use crate::cache::{Form, PrefixKey, RowKey, Store};
 use crate::compile::{Frozen, compile_frozen};
 use crate::engine::Pool;
 use crate::freeze::Freeze;
@@ -48,7 +48,7 @@ impl Part<'_> {
 pub(super) struct Shelf {
     pub(super) frozen: Arc<Frozen>,
     key: PrefixKey,
-    row_len: usize,
+    form: Form,
     /// Whether rows are stored.
     wanted: bool,
     /// Bytes of memory that its parts may use.
@@ -60,14 +60,42 @@ enum Rows {
     /// Those of a part in a view; only parts for which there is room are named.
     Memory {
         parts: Vec<String>,
-        rows: BTreeMap<(String, usize), Vec<f32>>,
+        rows: BTreeMap<(String, usize), Block>,
     },
     Disk(Box<Store>),
+}
+
+/// Rows in memory.
+enum Block {
+    F32(Vec<f32>),
+    /// The upper halves.
+    Bf16(Vec<u16>),
+}
+
+impl Block {
+    fn new(rows: Vec<f32>, element: Precision) -> Self {
+        match element {
+            Precision::F32 => Self::F32(rows),
+            Precision::Bf16 => Self::Bf16(rows.iter().map(|value| (value.to_bits() >> 16) as u16).collect()),
+        }
+    }
+
+    fn read(&self, start: usize, row: &mut [f32]) {
+        match self {
+            Self::F32(rows) => row.copy_from_slice(&rows[start..][..row.len()]),
+            Self::Bf16(rows) => {
+                let upper = rows[start..].iter().map(|half| f32::from_bits(u32::from(*half) << 16));
+                row.iter_mut().zip(upper).for_each(|(value, stored)| *value = stored);
+            }
+        }
+    }
 }
 
 /// All rows that a job keeps.
 pub(super) struct Bank {
     caching: Caching,
+    /// What rows are stored in; by default f32, and bf16 where that holds the same numbers.
+    features: Option<Precision>,
     /// The first is that of the stage that trains now.
     shelves: Vec<Shelf>,
     /// Bytes of memory that may still be used.
@@ -90,7 +118,7 @@ pub(super) struct Begin<'a> {
 }
 
 impl Bank {
-    pub(super) fn new(caching: &Caching) -> Self {
+    pub(super) fn new(caching: &Caching, features: Option<Precision>) -> Self {
         let left = match caching {
             Caching::Nothing => 0,
             Caching::Memory(limit) => *limit,
@@ -98,6 +126,7 @@ impl Bank {
         };
         Self {
             caching: caching.clone(),
+            features,
             shelves: Vec::new(),
             left,
             costs: None,
@@ -147,12 +176,13 @@ impl Bank {
 
     /// The shelf of a boundary, as it was if it is known.
     fn add(&mut self, frozen: Arc<Frozen>, begin: &Begin<'_>, old: &mut Vec<Shelf>) -> Result<usize> {
-        let key = PrefixKey::new(&frozen, begin.source.pipeline);
+        let element = element(&frozen, self.features);
+        let key = PrefixKey::new(&frozen, element, begin.source.pipeline);
         if let Some(found) = self.shelves.iter().position(|shelf| shelf.key == key) {
             return Ok(found);
         }
         let is_own = self.shelves.is_empty();
-        let (row_len, name) = (frozen.row_len(), &begin.model.graph.name);
+        let (form, name) = (Form { row_len: frozen.row_len(), element }, &begin.model.graph.name);
         let shelf = match old.iter().position(|shelf| shelf.key == key) {
             Some(found) => {
                 let shelf = old.swap_remove(found);
@@ -165,14 +195,14 @@ impl Bank {
                 let rows = match &self.caching {
                     Caching::Disk(cache) if !frozen.is_identity() => {
                         let store = match is_own {
-                            true => cache.open(key, row_len, name, frozen.boundary())?,
-                            false => cache.look(key, row_len, name, frozen.boundary())?,
+                            true => cache.open(key, form, name, frozen.boundary())?,
+                            false => cache.look(key, form, name, frozen.boundary())?,
                         };
                         Rows::Disk(Box::new(store))
                     }
                     _ => Rows::Memory { parts: Vec::new(), rows: BTreeMap::new() },
                 };
-                Shelf { frozen, key, row_len, wanted: false, reserved: 0, rows }
+                Shelf { frozen, key, form, wanted: false, reserved: 0, rows }
             }
         };
         self.shelves.push(shelf);
@@ -219,7 +249,7 @@ impl Bank {
         self.costs = Some(costs);
         let frozen: Vec<&Frozen> = self.shelves.iter().map(|shelf| &*shelf.frozen).collect();
         let rows: usize = begin.parts.iter().map(Part::rows).sum();
-        let mut candidates = candidates(&frozen, rows);
+        let mut candidates = candidates(&frozen, rows, self.features);
         for (index, candidate) in candidates.iter_mut().enumerate() {
             let missing = begin.parts.iter().map(|part| self.missing(index, part) * part.views);
             candidate.missing = missing.sum::<usize>() as f64;
@@ -249,7 +279,7 @@ impl Bank {
         for shelf in self.shelves.iter_mut().filter(|shelf| shelf.wanted) {
             let Rows::Memory { parts: kept, .. } = &mut shelf.rows else { continue };
             for part in parts {
-                let bytes = 4 * (shelf.row_len * part.rows()) as u64;
+                let bytes = (shelf.form.bytes() * part.rows()) as u64;
                 if !kept.iter().any(|name| name == part.name) && bytes <= self.left {
                     self.left -= bytes;
                     shelf.reserved += bytes;
@@ -273,7 +303,12 @@ impl Bank {
 
     /// The length of a row of a boundary.
     pub(super) fn row_len(&self, shelf: usize) -> usize {
-        self.shelves[shelf].row_len
+        self.shelves[shelf].form.row_len
+    }
+
+    /// The bytes of a row of a boundary, as it is stored.
+    pub(super) fn row_bytes(&self, shelf: usize) -> usize {
+        self.shelves[shelf].form.bytes()
     }
 
     /// Rows of a part that are not there, by its first view.
@@ -295,7 +330,7 @@ impl Bank {
         match &self.shelves[shelf].rows {
             Rows::Memory { rows, .. } => match rows.get(&(at.part.to_owned(), at.view)) {
                 Some(rows) => {
-                    row.copy_from_slice(&rows[index * row.len()..][..row.len()]);
+                    rows.read(index * row.len(), row);
                     true
                 }
                 None => false,
@@ -311,8 +346,9 @@ impl Bank {
 
     /// Keeps all rows of a part in a view.
     pub(super) fn put(&mut self, shelf: usize, at: &At<'_>, all: Vec<f32>) {
+        let element = self.shelves[shelf].form.element;
         if let Rows::Memory { rows, .. } = &mut self.shelves[shelf].rows {
-            rows.insert((at.part.to_owned(), at.view), all);
+            rows.insert((at.part.to_owned(), at.view), Block::new(all, element));
         }
     }
 
@@ -343,7 +379,8 @@ impl Bank {
             };
             targets.iter().map(cost).try_fold(0, |most: u64, one| Some(most.max(one?)))
         };
-        let starts = (0..self.shelves.len()).filter(|start| !targets.contains(start));
+        let is_exact = |start: &usize| is_exact(&self.shelves[*start].frozen, self.features);
+        let starts = (0..self.shelves.len()).filter(|start| !targets.contains(start)).filter(is_exact);
         let start = starts
             .filter(|start| is_there(self, *start))
             .filter_map(|start| Some((above(start)?, start)))
@@ -355,7 +392,7 @@ impl Bank {
         }
         let of = |index: &usize| &*self.shelves[*index].frozen;
         let programs: Vec<&Frozen> = targets.iter().map(of).collect();
-        let pass = Arc::new(Pass::new(&programs, start.as_ref().map(of)));
+        let pass = Arc::new(Pass::new(&programs, start.as_ref().map(of), self.features));
         self.passes.insert(key, pass.clone());
         (start, pass)
     }
@@ -376,14 +413,20 @@ pub(super) fn first_stage(frozen: &Frozen, ahead: &[Ahead], index: usize) -> usi
 }
 
 /// Boundaries with so many rows each, none of them stored, as the choice sees them.
-pub(super) fn candidates(frozen: &[&Frozen], rows: usize) -> Vec<Candidate> {
+pub(super) fn candidates(frozen: &[&Frozen], rows: usize, features: Option<Precision>) -> Vec<Candidate> {
     let candidate = |one: &&Frozen| Candidate {
-        row: 4.0 * one.row_len() as f64,
+        row: (element(one, features).bytes() * one.row_len()) as f64,
         rows: rows as f64,
         missing: rows as f64,
         from: 0,
         multiply_adds: one.program().multiply_adds() as f64,
-        above: frozen.iter().map(|other| Some(one.multiply_adds_above(other)? as f64)).collect(),
+        above: frozen
+            .iter()
+            .map(|other| {
+                let above = one.multiply_adds_above(other).filter(|_| is_exact(other, features));
+                Some(above? as f64)
+            })
+            .collect(),
     };
     frozen.iter().map(candidate).collect()
 }

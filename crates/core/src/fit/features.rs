@@ -87,7 +87,7 @@ impl<'a> Features<'a> {
         let rows =
             |view: usize| (0..self.examples.len()).filter(move |index| bank.has(0, &self.at(view), *index));
         let rows: usize = (0..self.keys.len()).map(|view| rows(view).count()).sum();
-        4 * (rows * bank.row_len(0)) as u64
+        (rows * bank.row_bytes(0)) as u64
     }
 
     /// How many rows there are in all views, and how many of them have to be computed.

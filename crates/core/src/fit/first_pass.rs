@@ -81,7 +81,7 @@ fn first_pass(
         by_content.iter().map(|(key, indices)| (indices[0], *key)).collect();
     unique.sort();
     let keys: Vec<RowKey> = unique.iter().map(|(_, key)| *key).collect();
-    let mut bank = Bank::new(&setting.caching);
+    let mut bank = Bank::new(&setting.caching, setting.features);
     let parts = [Part { name: "all", images: keys.len(), views: 1, keys: keys.clone() }];
     let begin = Begin { model, precision: setting.precision, source, parts: &parts, ahead: &ahead };
     bank.begin(own, &begin)?;

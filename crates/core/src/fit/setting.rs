@@ -36,6 +36,9 @@ pub struct Setting {
     pub caching: Caching,
     /// How the frozen prefix stores numbers.
     pub precision: Precision,
+    /// What rows of frozen layers are rounded to. None: f32, but bf16 where the prefix has kept them in it, so that no bit
+    /// changes.
+    pub features: Option<Precision>,
 }
 
 impl Setting {
@@ -57,6 +60,7 @@ impl Setting {
             seed: 0,
             caching: Caching::default(),
             precision: Precision::F32,
+            features: None,
         }
     }
 

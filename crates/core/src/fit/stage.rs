@@ -113,7 +113,7 @@ impl<'a> Trainer<'a> {
             setting,
             observe,
             begun: 0,
-            bank: Bank::new(&setting.caching),
+            bank: Bank::new(&setting.caching, setting.features),
             all: Vec::new(),
         }
     }
@@ -161,7 +161,8 @@ impl<'a> Trainer<'a> {
             trained,
             steps,
         });
-        let mut bank = std::mem::replace(&mut self.bank, Bank::new(&self.setting.caching));
+        let mut bank =
+            std::mem::replace(&mut self.bank, Bank::new(&self.setting.caching, self.setting.features));
         let mut run = StageRun::new(self, stage, (&mut plan, frozen), &mut bank, batch, seed)?;
         let (mut watch, mut report) =
             (Watch::new(self.setting.metric.higher_is_better()), run.report(&plan, trained));
