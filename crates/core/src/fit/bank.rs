@@ -1,95 +1,19 @@
 //! The rows of a job: those of the boundary that trains now, and of later stages' boundaries that one pass over the images
 //! makes with them.
 
+use super::ahead::{Ahead, UNLIKELY, candidates, first_stage};
 use super::caching::Caching;
-use super::choice::{Candidate, Choice, Costs, Need, choose};
+use super::choice::{Choice, Costs, Need, choose};
 use super::pass::{Pass, element, is_exact};
+use super::shelf::{At, Part, Rows, Shelf};
 use super::{Source, probe};
-use crate::Precision;
-use crate::Result;
 use crate::cache::{Form, PrefixKey, RowKey, Store};
 use crate::compile::{Frozen, compile_frozen};
 use crate::engine::Pool;
-use crate::freeze::Freeze;
 use crate::graph::Model;
+use crate::{Precision, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// A stage that is to come.
-#[derive(Clone, Debug)]
-pub(super) struct Ahead {
-    pub(super) name: String,
-    pub(super) freeze: Freeze,
-    pub(super) epochs: usize,
-    /// How likely it is reached.
-    pub(super) chance: f64,
-}
-
-/// Boundaries of stages that are less likely reached are not thought of: each costs a copy of its weights.
-pub(super) const UNLIKELY: f64 = 0.1;
-
-/// A list of examples, as far as it matters here.
-#[derive(Clone, Debug)]
-pub(super) struct Part<'a> {
-    pub(super) name: &'a str,
-    pub(super) images: usize,
-    pub(super) views: usize,
-    /// Of the first view; empty where nothing is on disk.
-    pub(super) keys: Vec<RowKey>,
-}
-
-impl Part<'_> {
-    pub(super) fn rows(&self) -> usize {
-        self.images * self.views
-    }
-}
-
-/// The rows of one boundary.
-pub(super) struct Shelf {
-    pub(super) frozen: Arc<Frozen>,
-    key: PrefixKey,
-    form: Form,
-    /// Whether rows are stored.
-    wanted: bool,
-    /// Bytes of memory that its parts may use.
-    reserved: u64,
-    rows: Rows,
-}
-
-enum Rows {
-    /// Those of a part in a view; only parts for which there is room are named.
-    Memory {
-        parts: Vec<String>,
-        rows: BTreeMap<(String, usize), Block>,
-    },
-    Disk(Box<Store>),
-}
-
-/// Rows in memory.
-enum Block {
-    F32(Vec<f32>),
-    /// The upper halves.
-    Bf16(Vec<u16>),
-}
-
-impl Block {
-    fn new(rows: Vec<f32>, element: Precision) -> Self {
-        match element {
-            Precision::F32 => Self::F32(rows),
-            Precision::Bf16 => Self::Bf16(rows.iter().map(|value| (value.to_bits() >> 16) as u16).collect()),
-        }
-    }
-
-    fn read(&self, start: usize, row: &mut [f32]) {
-        match self {
-            Self::F32(rows) => row.copy_from_slice(&rows[start..][..row.len()]),
-            Self::Bf16(rows) => {
-                let upper = rows[start..].iter().map(|half| f32::from_bits(u32::from(*half) << 16));
-                row.iter_mut().zip(upper).for_each(|(value, stored)| *value = stored);
-            }
-        }
-    }
-}
 
 /// All rows that a job keeps.
 pub(super) struct Bank {
@@ -200,7 +124,7 @@ impl Bank {
                         };
                         Rows::Disk(Box::new(store))
                     }
-                    _ => Rows::Memory { parts: Vec::new(), rows: BTreeMap::new() },
+                    _ => Rows::Memory(BTreeMap::new()),
                 };
                 Shelf { frozen, key, form, wanted: false, reserved: 0, rows }
             }
@@ -235,10 +159,7 @@ impl Bank {
     }
 
     fn stores(&self) -> impl Iterator<Item = &Store> {
-        self.shelves.iter().filter_map(|shelf| match &shelf.rows {
-            Rows::Disk(store) => Some(&**store),
-            Rows::Memory { .. } => None,
-        })
+        self.shelves.iter().filter_map(Shelf::store)
     }
 
     fn choose(&mut self, needs: &[Need], begin: &Begin<'_>) -> Result<Choice> {
@@ -277,13 +198,13 @@ impl Bank {
     /// and are needed in every epoch.
     fn reserve(&mut self, parts: &[Part<'_>]) {
         for shelf in self.shelves.iter_mut().filter(|shelf| shelf.wanted) {
-            let Rows::Memory { parts: kept, .. } = &mut shelf.rows else { continue };
+            let Rows::Memory(kept) = &mut shelf.rows else { continue };
             for part in parts {
                 let bytes = (shelf.form.bytes() * part.rows()) as u64;
-                if !kept.iter().any(|name| name == part.name) && bytes <= self.left {
+                if !kept.contains_key(part.name) && bytes <= self.left {
                     self.left -= bytes;
                     shelf.reserved += bytes;
-                    kept.push(part.name.to_owned());
+                    kept.insert(part.name.to_owned(), BTreeMap::new());
                 }
             }
         }
@@ -291,14 +212,7 @@ impl Bank {
 
     /// The boundaries whose rows of a part are stored; the first is that of the stage.
     pub(super) fn stored(&self, part: &str) -> Vec<usize> {
-        let is_stored = |shelf: &Shelf| {
-            shelf.wanted
-                && match &shelf.rows {
-                    Rows::Memory { parts, .. } => parts.iter().any(|name| name == part),
-                    Rows::Disk(store) => !store.is_full(),
-                }
-        };
-        (0..self.shelves.len()).filter(|index| is_stored(&self.shelves[*index])).collect()
+        (0..self.shelves.len()).filter(|index| self.shelves[*index].takes(part)).collect()
     }
 
     /// The length of a row of a boundary.
@@ -317,47 +231,29 @@ impl Bank {
         (0..part.images).filter(|index| !self.has(shelf, &at, *index)).count()
     }
 
-    /// Whether a row is there. One on disk may turn out to be damaged.
+    /// See [`Shelf::has`].
     pub(super) fn has(&self, shelf: usize, at: &At<'_>, index: usize) -> bool {
-        match &self.shelves[shelf].rows {
-            Rows::Memory { rows, .. } => rows.contains_key(&(at.part.to_owned(), at.view)),
-            Rows::Disk(store) => at.keys.get(index).is_some_and(|key| store.contains(key)),
-        }
+        self.shelves[shelf].has(at, index)
     }
 
-    /// Reads a row. False if it is missing or damaged.
+    /// See [`Shelf::read`].
     pub(super) fn read(&self, shelf: usize, at: &At<'_>, index: usize, row: &mut [f32]) -> bool {
-        match &self.shelves[shelf].rows {
-            Rows::Memory { rows, .. } => match rows.get(&(at.part.to_owned(), at.view)) {
-                Some(rows) => {
-                    rows.read(index * row.len(), row);
-                    true
-                }
-                None => false,
-            },
-            Rows::Disk(store) => at.keys.get(index).is_some_and(|key| store.read(key, row)),
-        }
+        self.shelves[shelf].read(at, index, row)
     }
 
     /// Whether a boundary's rows are kept in memory, where all of a part come at once.
     pub(super) fn is_memory(&self, shelf: usize) -> bool {
-        matches!(self.shelves[shelf].rows, Rows::Memory { .. })
+        self.shelves[shelf].store().is_none()
     }
 
-    /// Keeps all rows of a part in a view.
+    /// See [`Shelf::put`].
     pub(super) fn put(&mut self, shelf: usize, at: &At<'_>, all: Vec<f32>) {
-        let element = self.shelves[shelf].form.element;
-        if let Rows::Memory { rows, .. } = &mut self.shelves[shelf].rows {
-            rows.insert((at.part.to_owned(), at.view), Block::new(all, element));
-        }
+        self.shelves[shelf].put(at, all);
     }
 
-    /// Stores rows on disk. False if the cache is too small for them.
+    /// See [`Shelf::append`].
     pub(super) fn append(&mut self, shelf: usize, keys: &[RowKey], rows: &[f32]) -> Result<bool> {
-        match &mut self.shelves[shelf].rows {
-            Rows::Disk(store) => store.append(keys, rows),
-            Rows::Memory { .. } => Ok(true),
-        }
+        self.shelves[shelf].append(keys, rows)
     }
 
     /// Gives up the passes' memory, if no step will want them: where all of a part is stored.
@@ -396,37 +292,4 @@ impl Bank {
         self.passes.insert(key, pass.clone());
         (start, pass)
     }
-}
-
-/// Where rows of a part in a view are found.
-pub(super) struct At<'a> {
-    pub(super) part: &'a str,
-    pub(super) view: usize,
-    /// By image; empty where nothing is on disk.
-    pub(super) keys: &'a [RowKey],
-}
-
-/// The first of the stages from which on nothing below the boundary of stage `index` trains before it.
-pub(super) fn first_stage(frozen: &Frozen, ahead: &[Ahead], index: usize) -> usize {
-    let trains = |stage: &Ahead| frozen.layers().any(|layer| !stage.freeze.is_frozen(layer));
-    (0..index).rev().find(|earlier| trains(&ahead[*earlier])).map_or(0, |last| last + 1)
-}
-
-/// Boundaries with so many rows each, none of them stored, as the choice sees them.
-pub(super) fn candidates(frozen: &[&Frozen], rows: usize, features: Option<Precision>) -> Vec<Candidate> {
-    let candidate = |one: &&Frozen| Candidate {
-        row: (element(one, features).bytes() * one.row_len()) as f64,
-        rows: rows as f64,
-        missing: rows as f64,
-        from: 0,
-        multiply_adds: one.program().multiply_adds() as f64,
-        above: frozen
-            .iter()
-            .map(|other| {
-                let above = one.multiply_adds_above(other).filter(|_| is_exact(other, features));
-                Some(above? as f64)
-            })
-            .collect(),
-    };
-    frozen.iter().map(candidate).collect()
 }

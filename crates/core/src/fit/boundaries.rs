@@ -1,9 +1,11 @@
 //! The boundaries of all stages of a recipe: what their rows cost, and which are worth storing.
 
-use super::bank::{Ahead, Bank, Begin, Part, UNLIKELY, candidates, first_stage};
+use super::ahead::{Ahead, UNLIKELY, candidates, first_stage};
+use super::bank::{Bank, Begin};
 use super::choice::{Candidate, Choice, Need, choose};
 use super::features::{Features, Views};
 use super::pass::element;
+use super::shelf::Part;
 use super::{Prepared, probe};
 use crate::Result;
 use crate::cache::PrefixKey;

@@ -1,7 +1,8 @@
 //! The rows that a suffix trains on: what comes out of the frozen prefix, computed once and kept, or computed again
 //! where there is no room. A row depends on its image and its view alone, so both give the same bits.
 
-use super::bank::{At, Bank, Part};
+use super::bank::Bank;
+use super::shelf::{At, Part};
 use super::{Event, Observer, Setting};
 use crate::Result;
 use crate::cache::RowKey;

@@ -1,7 +1,8 @@
 //! The first pass over image files finds the damaged ones: decoding them for that alone would be to decode each twice.
 
-use super::bank::{At, Bank, Begin, Part};
+use super::bank::{Bank, Begin};
 use super::features::{SHARD, Views, column};
+use super::shelf::{At, Part};
 use super::{Caching, Event, Observer, Prepared};
 use crate::Result;
 use crate::cache::RowKey;

@@ -1,6 +1,7 @@
 //! One stage of training: one freeze setting, one rule for the learning rate.
 
-use super::bank::{Ahead, Bank};
+use super::ahead::Ahead;
+use super::bank::Bank;
 use super::choice::Costs;
 use super::stage_run::StageRun;
 use super::{Certificate, Event, Observer, Scores, Setting, Source, Watch, frozen_hashes};

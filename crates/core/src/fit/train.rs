@@ -1,6 +1,7 @@
 //! Runs the stages of a prepared training, and scores what comes out.
 
-use super::bank::{Ahead, Bank};
+use super::ahead::Ahead;
+use super::bank::Bank;
 use super::evaluate::score;
 use super::gradual::{blocks, improvement, standard_error};
 use super::{
