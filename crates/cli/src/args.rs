@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use frostline::Precision;
+use frostline::cache::RowElement;
 use frostline::data::{Augment, Preprocess, Resize};
 use frostline::fit::{ClassWeights, Head, ImageSize, Loss, Metric, OptimizerKind, Schedule};
 use frostline::freeze::Unfreeze;
@@ -117,6 +118,10 @@ pub(crate) struct Training {
     /// Validation: a share of the training images, stratified; 0 for none; or a folder [default: val/, else 0.2].
     #[arg(long, value_name = "V", value_parser = validation)]
     pub(crate) val: Option<String>,
+    /// Round the features of frozen layers to f32 or bf16, which halves their bytes; the same with the cache and without
+    /// [default: f32; bf16 where --precision bf16 has made them so already].
+    #[arg(long, value_name = "F")]
+    pub(crate) features: Option<RowElement>,
     /// Compute the frozen layers again in every epoch; the result is the same bit for bit.
     #[arg(long)]
     pub(crate) no_cache: bool,

@@ -87,6 +87,7 @@ fn recipe(training: &Training) -> Result<Recipe, Failure> {
     recipe.image_size = images.image_size.or(recipe.image_size);
     recipe.resize = images.resize.or(recipe.resize);
     recipe.precision = training.storage.precision.unwrap_or(recipe.precision);
+    recipe.features = training.features.or(recipe.features);
     if images.preprocess != "auto" {
         recipe.preprocess.clone_from(&images.preprocess);
     }

@@ -155,3 +155,28 @@ fn an_array_that_is_missing_is_told_with_those_that_are_there() {
     pack(&folder.path("data.npz"), &arrays);
     nothing_trains(&folder, &folder.text("data.npz"), &["`y_train`", "(it has: x_train)"]);
 }
+
+#[test]
+fn a_file_that_a_list_names_in_vain_is_not_called_damaged() {
+    let folder = Folder::new();
+    pictures(&folder.path("data"), "dark", 5, 20);
+    pictures(&folder.path("data"), "light", 5, 180);
+    let mut rows = "path,label\n".to_owned();
+    for index in 0..5 {
+        rows += &format!("data/dark/{index}.png,dark\ndata/light/{index}.png,light\n");
+    }
+    std::fs::write(folder.path("list.csv"), rows + "data/dark/gone.png,dark\n").expect("written");
+    let (list, run) = (folder.text("list.csv"), folder.text("run"));
+    let flags = ["--epochs", "1", "--val", "0", "--patience", "2", "--views", "3"];
+    let ran = works(&[&["train", &demo_model(), &list, "-o", &run], &flags[..]].concat());
+    for words in [
+        "1 of 11 images are not found and left out: `data/dark/gone.png` is not found",
+        "--patience is ignored",
+        "--views is ignored",
+    ] {
+        assert!(ran.stderr.contains(words), "no `{words}` in:\n{}", ran.stderr);
+    }
+    let record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.path("run/run.json")).expect("a record")).expect("JSON");
+    assert_eq!(record["validation"], serde_json::json!({"fraction": 0.0}));
+}

@@ -1,6 +1,6 @@
 //! The folder that holds all prefixes: its bound, what is in it, and its upkeep.
 
-use super::shard::{ENDING, Shard};
+use super::shard::{ENDING, Form, Shard};
 use super::{PrefixKey, Store};
 use crate::write_atomically;
 use crate::{Error, Result};
@@ -26,7 +26,8 @@ pub struct FeatureCache {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct About {
-    row_len: usize,
+    #[serde(flatten)]
+    form: Form,
     model: String,
     boundary: Vec<String>,
 }
@@ -77,28 +78,27 @@ impl FeatureCache {
     }
 
     /// The rows of a prefix, which is marked as used now. `model` and `boundary` are for people who list the cache.
-    pub fn open(&self, key: PrefixKey, row_len: usize, model: &str, boundary: &[String]) -> Result<Store> {
+    pub fn open(&self, key: PrefixKey, form: Form, model: &str, boundary: &[String]) -> Result<Store> {
         self.begin(key)?;
-        let store = self.look(key, row_len, model, boundary)?;
+        let store = self.look(key, form, model, boundary)?;
         store.mark_used()?;
         Ok(store)
     }
 
     /// As [`FeatureCache::open`], but nothing is written until rows are.
-    pub fn look(&self, key: PrefixKey, row_len: usize, model: &str, boundary: &[String]) -> Result<Store> {
+    pub fn look(&self, key: PrefixKey, form: Form, model: &str, boundary: &[String]) -> Result<Store> {
         let folder = self.folder.join(key.folder());
-        let about = About { row_len, model: model.to_owned(), boundary: boundary.to_vec() };
+        let about = About { form, model: model.to_owned(), boundary: boundary.to_vec() };
         let about = serde_json::to_vec(&about).map_err(|error| Error::io(&folder, error.into()))?;
-        Ok(Store::open(self, folder, about, row_len))
+        Ok(Store::open(self, folder, about, form))
     }
 
-    /// Seconds to write so many bytes through to the disk, with their checksum, and to read them again.
+    /// Seconds to write so many bytes through to the disk, and to read them again.
     pub(crate) fn measure(&self, bytes: usize) -> Result<[f64; 2]> {
         let failed = |source| Error::io(&self.folder, source);
         let data: Vec<u8> = (0..bytes).map(|index| index as u8).collect();
         let mut file = tempfile::tempfile_in(&self.folder).map_err(failed)?;
         let clock = Instant::now();
-        std::hint::black_box(blake3::hash(&data));
         file.write_all(&data).and_then(|()| file.sync_all()).map_err(failed)?;
         let written = clock.elapsed().as_secs_f64();
         let mut again = vec![1; bytes];
@@ -160,7 +160,7 @@ impl FeatureCache {
         let entry = |folder: PathBuf| {
             let about = about(&folder);
             let shards = || files(&folder).filter(|file| is_shard(file));
-            let rows = shards().filter_map(|file| Some(Shard::open(&file, about.row_len)?.keys.len())).sum();
+            let rows = shards().filter_map(|file| Some(Shard::open(&file, about.form)?.keys.len())).sum();
             PrefixEntry {
                 name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
                 bytes: shards().map(|file| size(&file)).sum(),
@@ -180,10 +180,10 @@ impl FeatureCache {
     pub fn verify(&self) -> Result<Health> {
         let mut health = Health::default();
         for folder in self.prefixes() {
-            let row_len = about(&folder).row_len;
-            let mut row = vec![0.0; row_len];
+            let form = about(&folder).form;
+            let mut row = vec![0.0; form.row_len];
             for file in files(&folder).filter(|file| is_shard(file)) {
-                let damaged = match Shard::open(&file, row_len) {
+                let damaged = match Shard::open(&file, form) {
                     None => {
                         health.unreadable += 1;
                         true

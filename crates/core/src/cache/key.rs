@@ -1,5 +1,6 @@
 //! What features are found by.
 
+use super::RowElement;
 use crate::Precision;
 use crate::compile::Frozen;
 use crate::data::{DECODER_VERSION, Pipeline};
@@ -14,8 +15,9 @@ const VERSION: u32 = 2;
 pub struct PrefixKey(blake3::Hash);
 
 impl PrefixKey {
-    /// The key of the rows at the boundary of a frozen program whose images come through `pipeline`.
-    pub fn new(frozen: &Frozen, pipeline: &Pipeline) -> Self {
+    /// The key of the rows at the boundary of a frozen program whose images come through `pipeline`, whose numbers are
+    /// stored as `element`.
+    pub fn new(frozen: &Frozen, element: RowElement, pipeline: &Pipeline) -> Self {
         let mut hasher = blake3::Hasher::new();
         let precision = frozen.precision();
         let set = match precision {
@@ -29,7 +31,9 @@ impl PrefixKey {
             hasher.update(text.as_bytes());
         };
         let (input, resize, preprocess) = (pipeline.input(), &pipeline.resize, &pipeline.preprocess);
-        say(format!("frostline {version}, features {VERSION}, {precision} by {set}, {DECODER_VERSION}"));
+        say(format!(
+            "frostline {version}, features {VERSION}, {precision} by {set}, in {element}, {DECODER_VERSION}"
+        ));
         say(format!("{input:?} {resize:?} {preprocess:?}"));
         for output in frozen.outputs() {
             hasher.update(output.as_bytes());

@@ -5,14 +5,17 @@
 //! several processes may use one cache. Each row has a checksum, which is compared when the row is first read: a row that
 //! is missing or damaged is computed again, never trusted. The least recently used prefixes go when the cache is full.
 //!
-//! Rows are read from the page cache into the batch that they are needed in: one copy, as from a memory map, without
-//! its `unsafe`.
+//! Rows are read by their place in the file, from the page cache into the batch that they are needed in: one copy, as from
+//! a memory map, without its `unsafe`, and a file that is cut off by another process is an error and no crash.
 
+mod element;
 mod folder;
 mod key;
 mod shard;
 mod store;
 
+pub use element::RowElement;
 pub use folder::{FeatureCache, Health, PrefixEntry};
 pub use key::{PrefixKey, RowKey};
+pub use shard::Form;
 pub use store::Store;

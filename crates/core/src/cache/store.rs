@@ -1,6 +1,6 @@
 //! The rows of one prefix.
 
-use super::shard::{self, ENDING, Shard};
+use super::shard::{self, ENDING, Form, Shard};
 use super::{FeatureCache, RowKey};
 use crate::Result;
 use smallvec::SmallVec;
@@ -14,7 +14,7 @@ pub struct Store {
     cache: FeatureCache,
     folder: PathBuf,
     about: Vec<u8>,
-    row_len: usize,
+    form: Form,
     shards: Vec<Shard>,
     rows: HashMap<RowKey, Row>,
     is_full: bool,
@@ -32,13 +32,12 @@ struct Row {
 
 impl Store {
     /// Opens what there is of a prefix.
-    pub(super) fn open(cache: &FeatureCache, folder: PathBuf, about: Vec<u8>, row_len: usize) -> Self {
+    pub(super) fn open(cache: &FeatureCache, folder: PathBuf, about: Vec<u8>, form: Form) -> Self {
         let (cache, shards, rows) = (cache.clone(), Vec::new(), HashMap::new());
-        let mut store =
-            Self { cache, folder, about, row_len, shards, rows, is_full: false, kept: Vec::new() };
+        let mut store = Self { cache, folder, about, form, shards, rows, is_full: false, kept: Vec::new() };
         for path in super::folder::files(&store.folder) {
             if path.extension().is_some_and(|ending| ending == ENDING)
-                && let Some(shard) = Shard::open(&path, row_len)
+                && let Some(shard) = Shard::open(&path, form)
             {
                 store.add(shard);
             }
@@ -108,20 +107,20 @@ impl Store {
         false
     }
 
-    /// Stores rows, `[keys, row_len]`. They are not stored where the cache is too small for them, even when all other
+    /// Stores rows, `[keys, row_len]`, of numbers that the form of the rows can hold. They are not stored where the cache is too small for them, even when all other
     /// prefixes have gone; returns whether they are.
     pub fn append(&mut self, keys: &[RowKey], rows: &[f32]) -> Result<bool> {
         if keys.is_empty() {
             return Ok(true);
         }
-        self.is_full =
-            self.is_full || !self.cache.make_room(&self.folder, &self.kept, 4 * rows.len() as u64)?;
+        self.is_full = self.is_full
+            || !self.cache.make_room(&self.folder, &self.kept, (keys.len() * self.form.bytes()) as u64)?;
         if self.is_full {
             return Ok(false);
         }
         super::folder::describe(&self.folder, &self.about)?;
-        let path = shard::write(&self.folder, keys, rows, self.row_len)?;
-        if let Some(shard) = Shard::open(&path, self.row_len) {
+        let path = shard::write(&self.folder, keys, rows, self.form)?;
+        if let Some(shard) = Shard::open(&path, self.form) {
             self.add(shard);
         }
         Ok(true)

@@ -125,6 +125,15 @@ impl Frozen {
         self.program.outputs.iter().map(len).sum()
     }
 
+    /// Whether bf16 holds every boundary value as it is: images are kept in it already.
+    pub fn is_bf16(&self) -> bool {
+        let of_images = |value: &ValueId| {
+            let maker = self.program.nodes.iter().position(|node| node.output == *value);
+            maker.is_some_and(|node| !self.is_vector[node])
+        };
+        self.precision == Precision::Bf16 && self.program.outputs.iter().all(of_images)
+    }
+
     /// True if there is nothing to compute: the boundary is the input itself.
     pub fn is_identity(&self) -> bool {
         self.program.nodes.is_empty()

@@ -1,72 +1,25 @@
 //! The rows of a job: those of the boundary that trains now, and of later stages' boundaries that one pass over the images
 //! makes with them.
 
+use super::ahead::{Ahead, UNLIKELY, candidates, first_stage};
 use super::caching::Caching;
-use super::choice::{Candidate, Choice, Costs, Need, choose};
-use super::pass::Pass;
+use super::choice::{Choice, Costs, Need, choose};
+use super::pass::{Pass, element, is_exact};
+use super::shelf::{At, Part, Rows, Shelf};
 use super::{Source, probe};
-use crate::cache::{PrefixKey, RowKey, Store};
+use crate::cache::{Form, PrefixKey, RowElement, RowKey, Store};
 use crate::compile::{Frozen, compile_frozen};
 use crate::engine::Pool;
-use crate::freeze::Freeze;
 use crate::graph::Model;
 use crate::{Numbers, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A stage that is to come.
-#[derive(Clone, Debug)]
-pub(super) struct Ahead {
-    pub(super) name: String,
-    pub(super) freeze: Freeze,
-    pub(super) epochs: usize,
-    /// How likely it is reached.
-    pub(super) chance: f64,
-}
-
-/// Boundaries of stages that are less likely reached are not thought of: each costs a copy of its weights.
-pub(super) const UNLIKELY: f64 = 0.1;
-
-/// A list of examples, as far as it matters here.
-#[derive(Clone, Debug)]
-pub(super) struct Part<'a> {
-    pub(super) name: &'a str,
-    pub(super) images: usize,
-    pub(super) views: usize,
-    /// Of the first view; empty where nothing is on disk.
-    pub(super) keys: Vec<RowKey>,
-}
-
-impl Part<'_> {
-    pub(super) fn rows(&self) -> usize {
-        self.images * self.views
-    }
-}
-
-/// The rows of one boundary.
-pub(super) struct Shelf {
-    pub(super) frozen: Arc<Frozen>,
-    key: PrefixKey,
-    row_len: usize,
-    /// Whether rows are stored.
-    wanted: bool,
-    /// Bytes of memory that its parts may use.
-    reserved: u64,
-    rows: Rows,
-}
-
-enum Rows {
-    /// Those of a part in a view; only parts for which there is room are named.
-    Memory {
-        parts: Vec<String>,
-        rows: BTreeMap<(String, usize), Vec<f32>>,
-    },
-    Disk(Box<Store>),
-}
-
 /// All rows that a job keeps.
 pub(super) struct Bank {
     caching: Caching,
+    /// What rows are stored in; by default f32, and bf16 where that holds the same numbers.
+    features: Option<RowElement>,
     /// The first is that of the stage that trains now.
     shelves: Vec<Shelf>,
     /// Bytes of memory that may still be used.
@@ -89,7 +42,7 @@ pub(super) struct Begin<'a> {
 }
 
 impl Bank {
-    pub(super) fn new(caching: &Caching) -> Self {
+    pub(super) fn new(caching: &Caching, features: Option<RowElement>) -> Self {
         let left = match caching {
             Caching::Nothing => 0,
             Caching::Memory(limit) => *limit,
@@ -97,6 +50,7 @@ impl Bank {
         };
         Self {
             caching: caching.clone(),
+            features,
             shelves: Vec::new(),
             left,
             costs: None,
@@ -146,12 +100,13 @@ impl Bank {
 
     /// The shelf of a boundary, as it was if it is known.
     fn add(&mut self, frozen: Arc<Frozen>, begin: &Begin<'_>, old: &mut Vec<Shelf>) -> Result<usize> {
-        let key = PrefixKey::new(&frozen, begin.source.pipeline);
+        let element = element(&frozen, self.features);
+        let key = PrefixKey::new(&frozen, element, begin.source.pipeline);
         if let Some(found) = self.shelves.iter().position(|shelf| shelf.key == key) {
             return Ok(found);
         }
         let is_own = self.shelves.is_empty();
-        let (row_len, name) = (frozen.row_len(), &begin.model.graph.name);
+        let (form, name) = (Form { row_len: frozen.row_len(), element }, &begin.model.graph.name);
         let shelf = match old.iter().position(|shelf| shelf.key == key) {
             Some(found) => {
                 let shelf = old.swap_remove(found);
@@ -164,14 +119,14 @@ impl Bank {
                 let rows = match &self.caching {
                     Caching::Disk(cache) if !frozen.is_identity() => {
                         let store = match is_own {
-                            true => cache.open(key, row_len, name, frozen.boundary())?,
-                            false => cache.look(key, row_len, name, frozen.boundary())?,
+                            true => cache.open(key, form, name, frozen.boundary())?,
+                            false => cache.look(key, form, name, frozen.boundary())?,
                         };
                         Rows::Disk(Box::new(store))
                     }
-                    _ => Rows::Memory { parts: Vec::new(), rows: BTreeMap::new() },
+                    _ => Rows::Memory(BTreeMap::new()),
                 };
-                Shelf { frozen, key, row_len, wanted: false, reserved: 0, rows }
+                Shelf { frozen, key, form, wanted: false, reserved: 0, rows }
             }
         };
         self.shelves.push(shelf);
@@ -204,10 +159,7 @@ impl Bank {
     }
 
     fn stores(&self) -> impl Iterator<Item = &Store> {
-        self.shelves.iter().filter_map(|shelf| match &shelf.rows {
-            Rows::Disk(store) => Some(&**store),
-            Rows::Memory { .. } => None,
-        })
+        self.shelves.iter().filter_map(Shelf::store)
     }
 
     fn choose(&mut self, needs: &[Need], begin: &Begin<'_>) -> Result<Choice> {
@@ -218,7 +170,7 @@ impl Bank {
         self.costs = Some(costs);
         let frozen: Vec<&Frozen> = self.shelves.iter().map(|shelf| &*shelf.frozen).collect();
         let rows: usize = begin.parts.iter().map(Part::rows).sum();
-        let mut candidates = candidates(&frozen, rows);
+        let mut candidates = candidates(&frozen, rows, self.features);
         for (index, candidate) in candidates.iter_mut().enumerate() {
             let missing = begin.parts.iter().map(|part| self.missing(index, part) * part.views);
             candidate.missing = missing.sum::<usize>() as f64;
@@ -246,13 +198,13 @@ impl Bank {
     /// and are needed in every epoch.
     fn reserve(&mut self, parts: &[Part<'_>]) {
         for shelf in self.shelves.iter_mut().filter(|shelf| shelf.wanted) {
-            let Rows::Memory { parts: kept, .. } = &mut shelf.rows else { continue };
+            let Rows::Memory(kept) = &mut shelf.rows else { continue };
             for part in parts {
-                let bytes = 4 * (shelf.row_len * part.rows()) as u64;
-                if !kept.iter().any(|name| name == part.name) && bytes <= self.left {
+                let bytes = (shelf.form.bytes() * part.rows()) as u64;
+                if !kept.contains_key(part.name) && bytes <= self.left {
                     self.left -= bytes;
                     shelf.reserved += bytes;
-                    kept.push(part.name.to_owned());
+                    kept.insert(part.name.to_owned(), BTreeMap::new());
                 }
             }
         }
@@ -260,19 +212,17 @@ impl Bank {
 
     /// The boundaries whose rows of a part are stored; the first is that of the stage.
     pub(super) fn stored(&self, part: &str) -> Vec<usize> {
-        let is_stored = |shelf: &Shelf| {
-            shelf.wanted
-                && match &shelf.rows {
-                    Rows::Memory { parts, .. } => parts.iter().any(|name| name == part),
-                    Rows::Disk(store) => !store.is_full(),
-                }
-        };
-        (0..self.shelves.len()).filter(|index| is_stored(&self.shelves[*index])).collect()
+        (0..self.shelves.len()).filter(|index| self.shelves[*index].takes(part)).collect()
     }
 
     /// The length of a row of a boundary.
     pub(super) fn row_len(&self, shelf: usize) -> usize {
-        self.shelves[shelf].row_len
+        self.shelves[shelf].form.row_len
+    }
+
+    /// The bytes of a row of a boundary, as it is stored.
+    pub(super) fn row_bytes(&self, shelf: usize) -> usize {
+        self.shelves[shelf].form.bytes()
     }
 
     /// Rows of a part that are not there, by its first view.
@@ -281,46 +231,29 @@ impl Bank {
         (0..part.images).filter(|index| !self.has(shelf, &at, *index)).count()
     }
 
-    /// Whether a row is there. One on disk may turn out to be damaged.
+    /// See [`Shelf::has`].
     pub(super) fn has(&self, shelf: usize, at: &At<'_>, index: usize) -> bool {
-        match &self.shelves[shelf].rows {
-            Rows::Memory { rows, .. } => rows.contains_key(&(at.part.to_owned(), at.view)),
-            Rows::Disk(store) => at.keys.get(index).is_some_and(|key| store.contains(key)),
-        }
+        self.shelves[shelf].has(at, index)
     }
 
-    /// Reads a row. False if it is missing or damaged.
+    /// See [`Shelf::read`].
     pub(super) fn read(&self, shelf: usize, at: &At<'_>, index: usize, row: &mut [f32]) -> bool {
-        match &self.shelves[shelf].rows {
-            Rows::Memory { rows, .. } => match rows.get(&(at.part.to_owned(), at.view)) {
-                Some(rows) => {
-                    row.copy_from_slice(&rows[index * row.len()..][..row.len()]);
-                    true
-                }
-                None => false,
-            },
-            Rows::Disk(store) => at.keys.get(index).is_some_and(|key| store.read(key, row)),
-        }
+        self.shelves[shelf].read(at, index, row)
     }
 
     /// Whether a boundary's rows are kept in memory, where all of a part come at once.
     pub(super) fn is_memory(&self, shelf: usize) -> bool {
-        matches!(self.shelves[shelf].rows, Rows::Memory { .. })
+        self.shelves[shelf].store().is_none()
     }
 
-    /// Keeps all rows of a part in a view.
+    /// See [`Shelf::put`].
     pub(super) fn put(&mut self, shelf: usize, at: &At<'_>, all: Vec<f32>) {
-        if let Rows::Memory { rows, .. } = &mut self.shelves[shelf].rows {
-            rows.insert((at.part.to_owned(), at.view), all);
-        }
+        self.shelves[shelf].put(at, all);
     }
 
-    /// Stores rows on disk. False if the cache is too small for them.
+    /// See [`Shelf::append`].
     pub(super) fn append(&mut self, shelf: usize, keys: &[RowKey], rows: &[f32]) -> Result<bool> {
-        match &mut self.shelves[shelf].rows {
-            Rows::Disk(store) => store.append(keys, rows),
-            Rows::Memory { .. } => Ok(true),
-        }
+        self.shelves[shelf].append(keys, rows)
     }
 
     /// Gives up the passes' memory, if no step will want them: where all of a part is stored.
@@ -342,7 +275,8 @@ impl Bank {
             };
             targets.iter().map(cost).try_fold(0, |most: u64, one| Some(most.max(one?)))
         };
-        let starts = (0..self.shelves.len()).filter(|start| !targets.contains(start));
+        let is_exact = |start: &usize| is_exact(&self.shelves[*start].frozen, self.features);
+        let starts = (0..self.shelves.len()).filter(|start| !targets.contains(start)).filter(is_exact);
         let start = starts
             .filter(|start| is_there(self, *start))
             .filter_map(|start| Some((above(start)?, start)))
@@ -354,35 +288,8 @@ impl Bank {
         }
         let of = |index: &usize| &*self.shelves[*index].frozen;
         let programs: Vec<&Frozen> = targets.iter().map(of).collect();
-        let pass = Arc::new(Pass::new(&programs, start.as_ref().map(of)));
+        let pass = Arc::new(Pass::new(&programs, start.as_ref().map(of), self.features));
         self.passes.insert(key, pass.clone());
         (start, pass)
     }
-}
-
-/// Where rows of a part in a view are found.
-pub(super) struct At<'a> {
-    pub(super) part: &'a str,
-    pub(super) view: usize,
-    /// By image; empty where nothing is on disk.
-    pub(super) keys: &'a [RowKey],
-}
-
-/// The first of the stages from which on nothing below the boundary of stage `index` trains before it.
-pub(super) fn first_stage(frozen: &Frozen, ahead: &[Ahead], index: usize) -> usize {
-    let trains = |stage: &Ahead| frozen.layers().any(|layer| !stage.freeze.is_frozen(layer));
-    (0..index).rev().find(|earlier| trains(&ahead[*earlier])).map_or(0, |last| last + 1)
-}
-
-/// Boundaries with so many rows each, none of them stored, as the choice sees them.
-pub(super) fn candidates(frozen: &[&Frozen], rows: usize) -> Vec<Candidate> {
-    let candidate = |one: &&Frozen| Candidate {
-        row: 4.0 * one.row_len() as f64,
-        rows: rows as f64,
-        missing: rows as f64,
-        from: 0,
-        multiply_adds: one.program().multiply_adds() as f64,
-        above: frozen.iter().map(|other| Some(one.multiply_adds_above(other)? as f64)).collect(),
-    };
-    frozen.iter().map(candidate).collect()
 }

@@ -1,8 +1,11 @@
 //! The boundaries of all stages of a recipe: what their rows cost, and which are worth storing.
 
-use super::bank::{Ahead, Bank, Begin, Part, UNLIKELY, candidates, first_stage};
+use super::ahead::{Ahead, UNLIKELY, candidates, first_stage};
+use super::bank::{Bank, Begin};
 use super::choice::{Candidate, Choice, Need, choose};
 use super::features::{Features, Views};
+use super::pass::element;
+use super::shelf::Part;
 use super::{Prepared, probe};
 use crate::Result;
 use crate::cache::PrefixKey;
@@ -54,7 +57,10 @@ impl Boundaries {
         for (index, stage) in ahead.iter().enumerate().take_while(|(_, stage)| stage.chance >= UNLIKELY) {
             let frozen =
                 compile_frozen(&setting.numbers, model, &stage.freeze, std::slice::from_ref(&shape))?;
-            let (key, from) = (PrefixKey::new(&frozen, source.pipeline), first_stage(&frozen, &ahead, index));
+            let (key, from) = (
+                PrefixKey::new(&frozen, element(&frozen, setting.features), source.pipeline),
+                first_stage(&frozen, &ahead, index),
+            );
             // what trains before it is needed changes its rows: it is another boundary than one before that
             let known = boundaries.iter().position(|(other, ..)| *other == key).filter(|_| from == 0);
             let boundary = known.unwrap_or(boundaries.len());
@@ -63,12 +69,12 @@ impl Boundaries {
                 boundaries.push((key, from, frozen));
             }
         }
-        let mut bank = Bank::new(&setting.caching);
+        let mut bank = Bank::new(&setting.caching, setting.features);
         let parts = prepared.parts(&mut bank)?;
         let begin = Begin { model, numbers: &setting.numbers, source, parts: &parts, ahead: &[] };
         let rows = parts.iter().map(Part::rows).sum();
         let of: Vec<&Frozen> = boundaries.iter().map(|(.., frozen)| frozen).collect();
-        let mut candidates = candidates(&of, rows);
+        let mut candidates = candidates(&of, rows, setting.features);
         let mut in_memory = Vec::new();
         for (candidate, (_, from, frozen)) in candidates.iter_mut().zip(&boundaries) {
             candidate.from = *from;

@@ -59,7 +59,7 @@ pub fn evaluate_in(
     }
     let all = Freeze::everything(&model.graph);
     let compiled = compile_both(numbers, model, all, &[input], 0, Statistics::Moving)?;
-    let mut bank = Bank::new(&Caching::default());
+    let mut bank = Bank::new(&Caching::default(), None);
     score(compiled, model, &mut bank, source, examples, part, loss, metrics, observe)
 }
 

@@ -1,7 +1,8 @@
 //! The rows that a suffix trains on: what comes out of the frozen prefix, computed once and kept, or computed again
 //! where there is no room. A row depends on its image and its view alone, so both give the same bits.
 
-use super::bank::{At, Bank, Part};
+use super::bank::Bank;
+use super::shelf::{At, Part};
 use super::{Event, Observer, Setting};
 use crate::Result;
 use crate::cache::RowKey;
@@ -87,7 +88,7 @@ impl<'a> Features<'a> {
         let rows =
             |view: usize| (0..self.examples.len()).filter(move |index| bank.has(0, &self.at(view), *index));
         let rows: usize = (0..self.keys.len()).map(|view| rows(view).count()).sum();
-        4 * (rows * bank.row_len(0)) as u64
+        (rows * bank.row_bytes(0)) as u64
     }
 
     /// How many rows there are in all views, and how many of them have to be computed.

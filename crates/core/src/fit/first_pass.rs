@@ -1,7 +1,8 @@
 //! The first pass over image files finds the damaged ones: decoding them for that alone would be to decode each twice.
 
-use super::bank::{At, Bank, Begin, Part};
+use super::bank::{Bank, Begin};
 use super::features::{SHARD, Views, column};
+use super::shelf::{At, Part};
 use super::{Caching, Event, Observer, Prepared};
 use crate::Result;
 use crate::cache::RowKey;
@@ -81,7 +82,7 @@ fn first_pass(
         by_content.iter().map(|(key, indices)| (indices[0], *key)).collect();
     unique.sort();
     let keys: Vec<RowKey> = unique.iter().map(|(_, key)| *key).collect();
-    let mut bank = Bank::new(&setting.caching);
+    let mut bank = Bank::new(&setting.caching, setting.features);
     let parts = [Part { name: "all", images: keys.len(), views: 1, keys: keys.clone() }];
     let begin = Begin { model, numbers: &setting.numbers, source, parts: &parts, ahead: &ahead };
     bank.begin(own, &begin)?;

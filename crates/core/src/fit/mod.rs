@@ -4,6 +4,7 @@
 //! loss from it; [`Prepared::train`] runs the stages. Each [`Stage`] compiles its own plan from its own freeze
 //! setting, computes what lies below the boundary once, and restores the best weights at its end.
 
+mod ahead;
 mod bank;
 mod boundaries;
 mod caching;
@@ -28,6 +29,7 @@ mod recipe;
 mod schedule;
 mod scores;
 mod setting;
+mod shelf;
 mod stage;
 mod stage_run;
 mod targets;

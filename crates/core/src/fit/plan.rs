@@ -117,7 +117,7 @@ impl Prepared {
         let (numbers, freeze) = (&setting.numbers, stage.freeze.clone());
         let (mut plan, frozen) =
             compile_both(numbers, &self.model, freeze, &[shape], batch, Statistics::Batch)?;
-        let mut bank = Bank::new(&setting.caching);
+        let mut bank = Bank::new(&setting.caching, setting.features);
         let mut run =
             StageRun::new(&trainer, stage, (&mut plan, frozen.clone()), &mut bank, batch, setting.seed)?;
 
@@ -131,7 +131,7 @@ impl Prepared {
         let val_seconds = clock.elapsed().as_secs_f64() / trainer.val.len().max(1) as f64;
 
         let whole = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, &silent);
-        let mut bank = Bank::new(&self.setting.caching);
+        let mut bank = Bank::new(&self.setting.caching, self.setting.features);
         let mut run = StageRun::new(&whole, stage, (&mut plan, frozen), &mut bank, batch, setting.seed)?;
         let (rows, missing) = run.rows(&mut bank)?;
         let params = plan.suffix().trained().map(|(_, weight, _)| weight.len()).sum();
@@ -149,7 +149,7 @@ impl Prepared {
             multiply_adds: plan.multiply_adds(),
             rows,
             cached_rows: rows - missing,
-            feature_bytes: 4 * (rows * plan.prefix().row_len()) as u64,
+            feature_bytes: (rows * bank.row_bytes(0)) as u64,
             buffer_bytes: plan.suffix().buffer_bytes() as u64,
             feature_seconds: 0.0,
             epoch_seconds: train.len() as f64 * step_seconds + val.len() as f64 * val_seconds,

@@ -10,13 +10,15 @@ use crate::data::{Dataset, Pipeline, Preprocess, SkipReport};
 use crate::graph::{Body, Keep, Model, Transfer};
 use crate::layers::{LayerKind, parse_head};
 use crate::{Error, Result, Shape};
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// With fewer validation images, the standard error of an accuracy is above 9 points.
 const FEW: usize = 30;
 
 /// Where the validation images come from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Validation {
     /// The data's own, else a fifth of the training images, stratified.
     Auto,
@@ -41,6 +43,8 @@ pub struct Prepared {
     pub setting: Setting,
     /// The recipe that it was made from.
     pub recipe: Recipe,
+    /// Where the validation images came from.
+    pub validation: Validation,
     /// The images that were left out.
     pub skips: SkipReport,
     /// What the user should know.
@@ -140,20 +144,32 @@ pub fn prepare_by(
         seed,
         caching,
         numbers: numbers(recipe.precision, &dataset, &pipeline)?,
+        features: recipe.features,
         ..Setting::new(LossSetting { loss, label_smoothing: recipe.label_smoothing }, from, metric)
     };
     if !dataset.is_regression() {
         kept.info.classes = Some(dataset.classes.clone());
     }
     let skips = SkipReport::default();
-    let mut prepared =
-        Prepared { model: kept, reused, dataset, pipeline, setting, recipe, skips, notes, costs: None };
+    let mut prepared = Prepared {
+        model: kept,
+        reused,
+        dataset,
+        pipeline,
+        setting,
+        recipe,
+        validation: validation.clone(),
+        skips,
+        notes,
+        costs: None,
+    };
     prepared.skips = first_pass::check(check, &mut prepared, observe)?;
     prepared.notes.extend(skip_note(&prepared.skips));
     prepared.dataset = prepared.dataset.without(&prepared.skips);
     prepared.notes.extend(validate_by(&mut prepared.dataset, validation, seed)?);
     prepared.notes.extend(few_note(&prepared.dataset));
     prepared.notes.extend(more);
+    prepared.notes.extend(idle_notes(&prepared));
     prepared.stages()?; // what is wrong with a later stage is said before the first is trained
     Ok(prepared)
 }
@@ -277,6 +293,21 @@ fn few_note(dataset: &Dataset) -> Option<String> {
     (images > 0 && images < FEW && !dataset.is_regression()).then(|| {
         format!("{images} validation images tell epochs apart only by chance (the standard error of an accuracy is up to {error:.0} points); --val 0 --epochs 60 trains on all images and keeps the last weights")
     })
+}
+
+/// Names settings that decide nothing here.
+fn idle_notes(prepared: &Prepared) -> Vec<String> {
+    let Prepared { recipe, dataset, .. } = prepared;
+    let unwatched = dataset.val.as_ref().is_none_or(Vec::is_empty);
+    let idle = [
+        (unwatched && recipe.patience.is_some(), "--patience is ignored: there are no validation images"),
+        (unwatched && recipe.metric.is_some(), "--metric chooses no epoch: there are no validation images"),
+        (
+            recipe.augment.is_identity() && recipe.views != Recipe::default().views,
+            "--views is ignored: without --augment all views of an image are the same",
+        ),
+    ];
+    idle.iter().filter(|(is_idle, _)| *is_idle).map(|(_, note)| (*note).to_owned()).collect()
 }
 
 fn validate_by(dataset: &mut Dataset, validation: &Validation, seed: u64) -> Result<Option<String>> {

@@ -54,7 +54,7 @@ fn copy_speed() -> f64 {
 }
 
 impl FeatureCache {
-    /// Bytes a second that are written, and read again, with their checksums.
+    /// Bytes a second that are written, and read again.
     fn speed(&self) -> Result<[f64; 2]> {
         let bytes = COPIED as f64;
         Ok(self.measure(COPIED)?.map(|seconds| bytes / seconds.max(1e-9)))

@@ -2,6 +2,7 @@
 
 use super::text;
 use super::{ClassWeights, Loss, Metric, OptimizerKind, Schedule};
+use crate::cache::RowElement;
 use crate::data::{Augment, Resize};
 use crate::freeze::Unfreeze;
 use crate::graph::Keep;
@@ -70,6 +71,9 @@ pub struct Recipe {
     pub preprocess: String,
     /// How the frozen part stores numbers.
     pub precision: Precision,
+    /// What their features are rounded to, stored or not; by default nothing is rounded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features: Option<RowElement>,
     /// The stages, in their order.
     pub stage: Vec<StageRecipe>,
     /// Unfreezing block by block after the stages.
@@ -100,6 +104,7 @@ impl Default for Recipe {
             resize: None,
             preprocess: "auto".to_owned(),
             precision: Precision::F32,
+            features: None,
             stage: Vec::new(),
             gradual: None,
         }
@@ -372,6 +377,7 @@ mod tests {
             class-weights = "balanced"
             image-size = 160
             precision = "bf16"
+            features = "bf16"
             [[stage]]
             name = "head"
             epochs = 10

@@ -2,6 +2,7 @@
 
 use super::{Caching, ClassWeights, LossSetting, Metric, OptimizerKind, Outputs, Schedule, Scores};
 use crate::Numbers;
+use crate::cache::RowElement;
 
 /// Everything but the stage's own freeze, epochs and rates.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +37,9 @@ pub struct Setting {
     pub caching: Caching,
     /// How the frozen prefix stores numbers.
     pub numbers: Numbers,
+    /// What rows of frozen layers are rounded to. None: f32, but bf16 where the prefix has kept them in it, so that no bit
+    /// changes.
+    pub features: Option<RowElement>,
 }
 
 impl Setting {
@@ -57,6 +61,7 @@ impl Setting {
             seed: 0,
             caching: Caching::default(),
             numbers: Numbers::F32,
+            features: None,
         }
     }
 

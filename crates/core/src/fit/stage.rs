@@ -1,6 +1,7 @@
 //! One stage of training: one freeze setting, one rule for the learning rate.
 
-use super::bank::{Ahead, Bank};
+use super::ahead::Ahead;
+use super::bank::Bank;
 use super::choice::Costs;
 use super::stage_run::StageRun;
 use super::{Certificate, Event, Observer, Scores, Setting, Source, Watch, frozen_hashes};
@@ -113,7 +114,7 @@ impl<'a> Trainer<'a> {
             setting,
             observe,
             begun: 0,
-            bank: Bank::new(&setting.caching),
+            bank: Bank::new(&setting.caching, setting.features),
             all: Vec::new(),
         }
     }
@@ -161,7 +162,8 @@ impl<'a> Trainer<'a> {
             trained,
             steps,
         });
-        let mut bank = std::mem::replace(&mut self.bank, Bank::new(&self.setting.caching));
+        let mut bank =
+            std::mem::replace(&mut self.bank, Bank::new(&self.setting.caching, self.setting.features));
         let mut run = StageRun::new(self, stage, (&mut plan, frozen), &mut bank, batch, seed)?;
         let (mut watch, mut report) =
             (Watch::new(self.setting.metric.higher_is_better()), run.report(&plan, trained));

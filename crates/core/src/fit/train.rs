@@ -1,6 +1,7 @@
 //! Runs the stages of a prepared training, and scores what comes out.
 
-use super::bank::{Ahead, Bank};
+use super::ahead::Ahead;
+use super::bank::Bank;
 use super::evaluate::score;
 use super::gradual::{blocks, improvement, standard_error};
 use super::{
@@ -83,7 +84,7 @@ impl Prepared {
         let test_f32 = match self.setting.numbers {
             Numbers::F32 => None,
             _ => {
-                let mut bank = Bank::new(&Caching::default());
+                let mut bank = Bank::new(&Caching::default(), None);
                 self.score_test(&Numbers::F32, &last, &mut bank, observe)?
             }
         };

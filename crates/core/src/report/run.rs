@@ -3,7 +3,8 @@
 use crate::atomic::TEMPORARY;
 use crate::data::Skip;
 use crate::fit::{
-    Certificate, ClassScore, EpochRecord, Prepared, Recipe, Scores, StageReport, Trained, peak_memory,
+    Certificate, ClassScore, EpochRecord, Prepared, Recipe, Scores, StageReport, Trained, Validation,
+    peak_memory,
 };
 use crate::formats;
 use crate::{Error, Result, write_atomically};
@@ -47,6 +48,8 @@ pub struct RunRecord {
     pub seed: u64,
     /// What was asked for.
     pub recipe: Recipe,
+    /// Where validation images came from: `auto` (the data's own, else a fifth), a fraction, or a folder.
+    pub validation: Validation,
     /// The classes in the order of the outputs; empty where numbers are learned.
     pub classes: Vec<String>,
     /// Images that were trained on, validated on, tested on.
@@ -180,6 +183,7 @@ impl RunFolder {
             source,
             seed: prepared.setting.seed,
             recipe: prepared.recipe.clone(),
+            validation: prepared.validation.clone(),
             classes: dataset.classes.clone(),
             images: [dataset.train.len(), count(&dataset.val), count(&dataset.test)],
             skipped: prepared.skips.skipped.clone(),

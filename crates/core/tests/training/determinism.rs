@@ -2,6 +2,7 @@
 
 use crate::task::{Run, backbone, recipe, run_with, stage};
 use frostline::Precision;
+use frostline::cache::{FeatureCache, RowElement};
 use frostline::fit::{Caching, GradualRecipe, Recipe, StageRecipe, Validation};
 use frostline::freeze::Unfreeze;
 
@@ -98,7 +99,7 @@ fn three_stages() -> Vec<StageRecipe> {
 
 #[test]
 fn rows_of_one_pass_and_of_several_are_the_same_to_the_last_bit() {
-    for precision in [Precision::F32, Precision::Bf16] {
+    for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
         let recipe = || Recipe { precision, ..recipe(three_stages()) };
         let computed = with(recipe(), 3, Caching::Nothing);
         let all = with(recipe(), 3, Caching::default());
@@ -123,4 +124,25 @@ fn a_boundary_above_what_has_been_trained_is_computed_anew() {
 fn gradual_unfreezing_is_the_same_to_the_last_bit() {
     let recipe = || Recipe { gradual: Some(GradualRecipe { epochs: 2, ..Default::default() }), ..plain() };
     is_the_same(&with(recipe(), 3, Caching::Nothing), &with(recipe(), 3, Caching::default()));
+}
+
+#[test]
+fn rounded_features_are_the_same_stored_or_not_and_take_half_the_room() {
+    for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+        let recipe = |features| Recipe { precision, features, ..recipe(three_stages()) };
+        let rounded = || recipe(Some(RowElement::Bf16));
+        let computed = with(rounded(), 3, Caching::Nothing);
+        let folder = tempfile::tempdir().expect("a folder");
+        let disk = FeatureCache { folder: folder.path().to_owned(), limit: 1 << 30 };
+        let whole = with(recipe(Some(RowElement::F32)), 3, Caching::default());
+        let bytes = |run: &Run| run.trained().stages[0].feature_bytes;
+        for caching in [Caching::default(), Caching::Disk(disk.clone()), Caching::Disk(disk)] {
+            let run = with(rounded(), 3, caching);
+            is_the_same(&computed, &run);
+            assert_eq!(2 * bytes(&run), bytes(&whole));
+        }
+        for room in [bytes(&whole), 2 * bytes(&whole)] {
+            is_the_same(&computed, &with(rounded(), 3, Caching::Memory(room)));
+        }
+    }
 }

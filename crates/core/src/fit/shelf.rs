@@ -1,0 +1,133 @@
+//! The rows of one boundary, in memory or on disk.
+
+use crate::Result;
+use crate::cache::RowElement;
+use crate::cache::{Form, PrefixKey, RowKey, Store};
+use crate::compile::Frozen;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A list of examples, as far as it matters here.
+#[derive(Clone, Debug)]
+pub(super) struct Part<'a> {
+    pub(super) name: &'a str,
+    pub(super) images: usize,
+    pub(super) views: usize,
+    /// Of the first view; empty where nothing is on disk.
+    pub(super) keys: Vec<RowKey>,
+}
+
+impl Part<'_> {
+    pub(super) fn rows(&self) -> usize {
+        self.images * self.views
+    }
+}
+
+/// Where rows of a part in a view are found.
+pub(super) struct At<'a> {
+    pub(super) part: &'a str,
+    pub(super) view: usize,
+    /// By image; empty where nothing is on disk.
+    pub(super) keys: &'a [RowKey],
+}
+
+/// The rows of one boundary.
+pub(super) struct Shelf {
+    pub(super) frozen: Arc<Frozen>,
+    pub(super) key: PrefixKey,
+    pub(super) form: Form,
+    /// Whether rows are stored.
+    pub(super) wanted: bool,
+    /// Bytes of memory that its parts may use.
+    pub(super) reserved: u64,
+    pub(super) rows: Rows,
+}
+
+pub(super) enum Rows {
+    /// By part and view; only parts for which there is room are in it.
+    Memory(BTreeMap<String, BTreeMap<usize, Block>>),
+    Disk(Box<Store>),
+}
+
+impl Shelf {
+    pub(super) fn store(&self) -> Option<&Store> {
+        match &self.rows {
+            Rows::Disk(store) => Some(store),
+            Rows::Memory(_) => None,
+        }
+    }
+
+    /// Whether there is room for a part.
+    pub(super) fn takes(&self, part: &str) -> bool {
+        self.wanted
+            && match &self.rows {
+                Rows::Memory(parts) => parts.contains_key(part),
+                Rows::Disk(store) => !store.is_full(),
+            }
+    }
+
+    /// Whether a row is there. One on disk may turn out to be damaged.
+    pub(super) fn has(&self, at: &At<'_>, index: usize) -> bool {
+        match &self.rows {
+            Rows::Memory(parts) => parts.get(at.part).is_some_and(|views| views.contains_key(&at.view)),
+            Rows::Disk(store) => at.keys.get(index).is_some_and(|key| store.contains(key)),
+        }
+    }
+
+    /// Reads a row. False if it is missing or damaged.
+    pub(super) fn read(&self, at: &At<'_>, index: usize, row: &mut [f32]) -> bool {
+        match &self.rows {
+            Rows::Memory(parts) => {
+                let found = parts.get(at.part).and_then(|views| views.get(&at.view));
+                found.is_some_and(|rows| {
+                    rows.read(index * row.len(), row);
+                    true
+                })
+            }
+            Rows::Disk(store) => at.keys.get(index).is_some_and(|key| store.read(key, row)),
+        }
+    }
+
+    /// Keeps all rows of a part in a view in memory.
+    pub(super) fn put(&mut self, at: &At<'_>, all: Vec<f32>) {
+        if let Rows::Memory(parts) = &mut self.rows
+            && let Some(views) = parts.get_mut(at.part)
+        {
+            views.insert(at.view, Block::new(all, self.form.element));
+        }
+    }
+
+    /// Stores rows on disk. False if the cache is too small for them.
+    pub(super) fn append(&mut self, keys: &[RowKey], rows: &[f32]) -> Result<bool> {
+        match &mut self.rows {
+            Rows::Disk(store) => store.append(keys, rows),
+            Rows::Memory(_) => Ok(true),
+        }
+    }
+}
+
+/// Rows in memory.
+pub(super) enum Block {
+    F32(Vec<f32>),
+    /// The upper halves.
+    Bf16(Vec<u16>),
+}
+
+impl Block {
+    fn new(rows: Vec<f32>, element: RowElement) -> Self {
+        match element {
+            RowElement::F32 => Self::F32(rows),
+            RowElement::Bf16 => Self::Bf16(rows.iter().map(|value| (value.to_bits() >> 16) as u16).collect()),
+        }
+    }
+
+    fn read(&self, start: usize, row: &mut [f32]) {
+        match self {
+            Self::F32(rows) => row.copy_from_slice(&rows[start..][..row.len()]),
+            Self::Bf16(rows) => {
+                let upper = rows[start..].iter().map(|half| f32::from_bits(u32::from(*half) << 16));
+                row.iter_mut().zip(upper).for_each(|(value, stored)| *value = stored);
+            }
+        }
+    }
+}
