@@ -32,6 +32,8 @@ ROWS = [
     ("MobileNetV2 frozen forward, f32", "keras", "mobilenet_v2", "forward", 1.0, None),
     ("MobileNetV2 frozen forward, bf16", "onnxruntime", "mobilenet_v2", "forward", 1.0, 1.7),
     ("MobileNetV2 frozen forward, bf16", "openvino-bf16", "mobilenet_v2", "forward", 1.0, 1.5),
+    ("MobileNetV2 frozen forward, int8", "onnxruntime", "mobilenet_v2", "forward", 1.0, 2.5),
+    ("ResNet50 frozen forward, int8", "onnxruntime", "resnet50", "forward", 1.0, None),
     ("ResNet50 frozen forward, bf16", "onnxruntime", "resnet50", "forward", 1.0, None),
     ("ResNet50 frozen forward, bf16", "openvino-bf16", "resnet50", "forward", 1.0, None),
     ("ResNet50 frozen forward, f32", "onnxruntime", "resnet50", "forward", 1.0, 1.1),
@@ -39,6 +41,7 @@ ROWS = [
     ("ResNet50 frozen forward, f32", "keras", "resnet50", "forward", 1.0, None),
     ("MobileNetV2 step, all trainable", "keras", "mobilenet_v2", "step", 0.0, 2.5),
     ("MobileNetV2 step, half frozen", "keras", "mobilenet_v2", "step", 0.5, 2.0),
+    ("MobileNetV2 step, half frozen, from cached features", "keras", "mobilenet_v2", "cached-step", 0.5, None),
     ("MobileNetV2 step, lower 80 % frozen", "keras", "mobilenet_v2", "step", 0.8, None),
     ("ResNet50 step, all trainable", "keras", "resnet50", "step", 0.0, 1.5),
     ("ResNet50 step, half frozen", "keras", "resnet50", "step", 0.5, None),
@@ -76,7 +79,9 @@ def workers_row(models, what, peer, model, kind, frozen, rounds):
     precision = what.rsplit(", ", 1)[1] if kind == "forward" else "f32"
     own_command = [RELEASE / "examples" / "bench_worker", models / f"{model}.keras", kind, BATCH, frozen, precision]
     ending = "keras" if peer == "keras" else "onnx"
-    peer_command = [sys.executable, BENCH / "peer.py", peer, models / f"{model}.{ending}", kind, BATCH, frozen]
+    # a peer has no features: its step is the same
+    peer_kind = kind.removeprefix("cached-")
+    peer_command = [sys.executable, BENCH / "peer.py", peer, models / f"{model}.{ending}", peer_kind, BATCH, frozen]
     with contextlib.closing(Worker(own_command)) as own, contextlib.closing(Worker(peer_command)) as other:
         found = turns(own, other, rounds)
     return [(BATCH / own, BATCH / other, other / own) for own, other in found]

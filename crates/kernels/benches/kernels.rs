@@ -1,9 +1,10 @@
-//! Convolutions of MobileNetV2 and ResNet50 on one thread, as GF/s and as a share of the peak that a loop of
-//! nothing but fused multiply-adds reaches on this processor. The operations of a 3x3 convolution are those of the direct
+//! Convolutions of MobileNetV2 and ResNet50 and what is bounded by memory, on one thread: GF/s, as a share of the peak that a
+//! loop of nothing but fused multiply-adds of f32 reaches on this processor, and GB/s of images read and written, as a
+//! share of what a sum over an array in memory reaches. The operations of a 3x3 convolution are those of the direct
 //! method: more than the peak is what Winograd's saves.
 //!
 //! `cargo bench -p frostline-kernels -- 'pointwise'` runs a part. The table at the end gives the best of many short runs, which
-//! a busy machine disturbs least.
+//! a busy machine disturbs least; `KERNELS_TABLE=FILE` writes it to a file.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use frostline_kernels::*;
@@ -70,6 +71,8 @@ fn numbers(len: usize) -> Vec<f32> {
 struct Work {
     name: String,
     operations: f64,
+    /// Bytes of images that are read and written.
+    bytes: f64,
     run: Box<dyn FnMut()>,
 }
 
@@ -84,8 +87,10 @@ fn all_work() -> Vec<Work> {
         let packed = Convolution::new(shape, &weights, 1);
         let (mut y, mut scratch) = (vec![0.0; shape.output_len()], vec![0.0; packed.scratch_len()]);
         let image = x.clone();
+        let values = (x.len() + y.len()) as f64;
         let mut work = |kind: &str, run: Box<dyn FnMut()>| {
-            all.push(Work { name: format!("{name} {kind}"), operations, run });
+            let bytes = values * width(kind);
+            all.push(Work { name: format!("{name} {kind}"), operations, bytes, run });
         };
         work(
             "forward",
@@ -107,6 +112,11 @@ fn all_work() -> Vec<Work> {
                 packed.forward(&image, &mut y, epilogue, &mut scratch);
             }),
         );
+        let ends = [&bytes_of(channels), &bytes_of(out_channels)];
+        let packed = QuantizedConv::new(shape, &weights, None, ends, None);
+        let (image, mut y) = (vec![3; x.len()], vec![0; shape.output_len()]);
+        let mut scratch = vec![0; packed.scratch_len()];
+        work("int8", Box::new(move || packed.forward(&image, None, &mut y, &mut scratch)));
         let packed = PackedConvGradient::new(shape, &weights);
         let dy = numbers(shape.output_len());
         let (mut dx, mut scratch) = (vec![0.0; x.len()], vec![0.0; packed.scratch_len()]);
@@ -128,8 +138,10 @@ fn all_work() -> Vec<Work> {
         let dy = numbers(shape.output_len());
         let mut y = vec![0.0; shape.output_len()];
         let mut scratch = vec![0.0; depthwise_scratch_len(&shape)];
+        let values = (x.len() + y.len()) as f64;
         let mut work = |kind: &str, run: Box<dyn FnMut()>| {
-            all.push(Work { name: format!("{name} {kind}"), operations, run });
+            let bytes = values * width(kind);
+            all.push(Work { name: format!("{name} {kind}"), operations, bytes, run });
         };
         let (image, filters, gradient) = (x.clone(), weights.clone(), dy.clone());
         work(
@@ -144,6 +156,10 @@ fn all_work() -> Vec<Work> {
         encode(&x, &mut image);
         let packed = PackedDepthwise::new(shape, &weights, Some(&numbers(channels)));
         work("bf16", Box::new(move || packed.forward(&image, &mut y, Activation::relu6())));
+        let quantization = bytes_of(channels);
+        let packed = QuantizedDepthwise::new(shape, &weights, None, [&quantization; 2]);
+        let (image, mut y) = (vec![3; x.len()], vec![0; shape.output_len()]);
+        work("int8", Box::new(move || packed.forward(&image, &mut y)));
         let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; weights.len()]);
         work(
             "dx",
@@ -153,7 +169,67 @@ fn all_work() -> Vec<Work> {
         );
         work("dw", Box::new(move || depthwise_backward_weights(&shape, &x, &dy, &mut dw)));
     }
+    all.extend(normalizations());
     all
+}
+
+/// Bytes of a number of an image.
+fn width(kind: &str) -> f64 {
+    match kind {
+        "int8" => 1.0,
+        "bf16" => 2.0,
+        _ => 4.0,
+    }
+}
+
+fn bytes_of(channels: usize) -> Quantization {
+    Quantization { scales: vec![0.05; channels], zero: 0 }
+}
+
+/// Bytes of an array that is in no cache.
+const IN_MEMORY: usize = 256 << 20;
+
+/// BatchNormalization of values that are in no cache.
+fn normalizations() -> Vec<Work> {
+    const CHANNELS: usize = 144;
+    // a piece of the result stays in the cache, where the next op reads it
+    const PIECE: usize = 56 * CHANNELS;
+    let len = IN_MEMORY / 4 / PIECE * PIECE;
+    let (x, ones) = (numbers(len), vec![1.0; CHANNELS]);
+    let (image, scale) = (x.clone(), ones.clone());
+    let mut y = vec![0.0; PIECE];
+    let (mut sum, mut squares) = (vec![0.0; CHANNELS], vec![0.0; CHANNELS]);
+    let named = |name: &str, operations: usize, run: Box<dyn FnMut()>| Work {
+        name: name.to_owned(),
+        operations: (operations * len) as f64,
+        bytes: (4 * len) as f64,
+        run,
+    };
+    vec![
+        named(
+            "normalisation, from memory",
+            2,
+            Box::new(move || {
+                for x in image.chunks_exact(PIECE) {
+                    scale_shift(CHANNELS, x, &scale, &scale, Activation::relu6(), &mut y);
+                }
+            }),
+        ),
+        named(
+            "batch statistics, from memory",
+            3,
+            Box::new(move || channel_sums(CHANNELS, &x, &ones, &mut sum, &mut squares)),
+        ),
+    ]
+}
+
+/// Bytes a second that one thread sums up from memory.
+fn memory_peak() -> f64 {
+    let values: Vec<u64> = vec![1; IN_MEMORY / 8];
+    let mut run = || {
+        black_box(values.iter().copied().fold(0u64, u64::wrapping_add));
+    };
+    IN_MEMORY as f64 / best(Duration::from_millis(500), &mut run)
 }
 
 /// The fastest of short runs over `time`, in seconds a call.
@@ -235,7 +311,7 @@ fn main() {
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let mut all = all_work();
     all.retain(|work| work.name.contains(&filter));
-    let peak = peak();
+    let (peak, memory) = (peak(), memory_peak());
     let mut table = Vec::new();
     let mut group = criterion.benchmark_group(instruction_set());
     group.sample_size(10);
@@ -243,11 +319,32 @@ fn main() {
         group.throughput(Throughput::Elements(work.operations as u64));
         group.bench_function(BenchmarkId::from_parameter(&work.name), |bench| bench.iter(&mut work.run));
         let speed = work.operations / best(Duration::from_millis(150), &mut work.run);
-        table.push((work.name.clone(), speed));
+        let bandwidth = speed / work.operations * work.bytes;
+        table.push((work.name.clone(), speed, bandwidth));
     }
     group.finish();
-    println!("{}: peak {:.1} GF/s", instruction_set(), peak / 1e9);
-    for (name, speed) in table {
-        println!("{name:40} {:7.1} GF/s {:5.1} % of the peak", speed / 1e9, 100.0 * speed / peak);
+    let sets = [instruction_set(), bf16_instruction_set(), int8_instruction_set()].join(", ");
+    let mut text = format!(
+        "One thread; f32, bf16 and int8 by {sets}. Peaks: {:.1} GF/s of f32, {:.1} GB/s from memory.\n\n\
+         | kernel | GF/s | % of the f32 peak | GB/s of images | % of the memory peak |\n|---|---|---|---|---|\n",
+        peak / 1e9,
+        memory / 1e9
+    );
+    for (name, speed, bandwidth) in table {
+        text += &format!(
+            "| {name} | {:.1} | {:.0} | {:.1} | {:.0} |\n",
+            speed / 1e9,
+            100.0 * speed / peak,
+            bandwidth / 1e9,
+            100.0 * bandwidth / memory
+        );
+    }
+    println!("{text}");
+    if let Some(path) = std::env::var_os("KERNELS_TABLE") {
+        let head = "# Kernels beside the machine's peaks\n\nWritten by `KERNELS_TABLE=$PWD/bench/KERNELS.md cargo bench -p frostline-kernels`.\n\n\
+                    3x3 convolutions in f32 by Winograd's method count the operations of the direct one, so that they can pass the peak; \
+                    bf16 and int8 have peaks of twice and four times that of f32. Images that fit into a cache come from there, faster \
+                    than from memory.\n\n";
+        std::fs::write(&path, format!("{head}{text}")).expect("the table's file is written");
     }
 }
