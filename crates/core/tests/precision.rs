@@ -82,24 +82,26 @@ fn int8_is_within_its_rounding_of_f32_on_every_golden_model() {
 }
 
 #[test]
-fn bf16_gives_the_same_bits_on_any_number_of_threads_and_beside_any_image() {
+fn fewer_bits_are_the_same_on_any_number_of_threads_and_beside_any_image() {
     let (path, shapes, rows, images) = goldens()
         .into_iter()
         .max_by_key(|(path, ..)| std::fs::metadata(path).map(|file| file.len()).unwrap_or_default())
         .expect("a golden");
     let model = formats::load(&path).expect("a model").model;
     let many: Vec<f32> = rows.iter().copied().cycle().take(7 * rows.len()).collect();
-    let on = |threads: usize| {
+    let on = |numbers: &Numbers, threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         pool.install(|| {
-            let plan = compile_inference_in(&Numbers::Bf16, &model, &shapes).expect("a plan");
+            let plan = compile_inference_in(numbers, &model, &shapes).expect("a plan");
             let mut outputs = vec![0.0; 7 * images * plan.prefix().row_len()];
             plan.prefix().run(&many, &mut outputs);
             outputs
         })
     };
-    let one = on(1);
-    assert_eq!(one, on(3));
-    let len = one.len() / 7;
-    assert!(one.chunks(len).all(|part| part == &one[..len]));
+    for numbers in [Numbers::Bf16, Numbers::Int8(rows.as_slice().into())] {
+        let one = on(&numbers, 1);
+        assert_eq!(one, on(&numbers, 3));
+        let len = one.len() / 7;
+        assert!(one.chunks(len).all(|part| part == &one[..len]));
+    }
 }

@@ -279,7 +279,7 @@ pub(crate) fn blocks<E>(count: usize, elements: usize, step: usize) -> impl Iter
     (0..count).step_by(size).map(move |start| start..(start + size).min(count))
 }
 
-fn fitting<E>(elements: usize) -> usize {
+pub(crate) fn fitting<E>(elements: usize) -> usize {
     (BLOCK_BYTES / (size_of::<E>() * elements.max(1))).max(1)
 }
 

@@ -1,6 +1,6 @@
 //! What `train` is told is what it does.
 
-use crate::run::{Folder, demo_data, demo_model, golden, json, works};
+use crate::run::{Folder, demo_data, demo_model, fails, golden, json, works};
 use serde_json::{Value, json as value};
 
 fn train(folder: &Folder, run: &str, flags: &[&str]) -> Value {
@@ -240,4 +240,26 @@ fn the_recipe_of_the_readme_and_that_of_a_run_can_be_used() {
     assert_eq!(first["recipe"]["stage"][1]["unfreeze"], value!("2"));
     let again = train("again", "first/run.json");
     assert_eq!((&first["recipe"], &first["val"]), (&again["recipe"], &again["val"]));
+}
+
+#[test]
+fn fewer_bits_are_scored_as_they_are_and_in_f32() {
+    let folder = Folder::new();
+    let record = train(&folder, "f32", &[]);
+    assert_eq!(record["recipe"]["precision"], value!("f32"));
+    assert_eq!(record["test_f32"], Value::Null);
+    for precision in ["bf16", "int8"] {
+        let record = train(&folder, precision, &["--precision", precision]);
+        assert_eq!(record["recipe"]["precision"], value!(precision));
+        let (rounded, exact) = (&record["test"]["loss"], &record["test_f32"]["loss"]);
+        assert_ne!(rounded, exact);
+        let evaluated = json(&["evaluate", &folder.text(precision), &demo_data()]);
+        assert_eq!(&evaluated["loss"], exact, "the saved model is in f32");
+    }
+}
+
+#[test]
+fn int8_is_for_training_alone() {
+    let (model, data) = (demo_model(), demo_data());
+    fails(&["evaluate", &model, &data, "--precision", "int8"], &["training alone"]);
 }

@@ -165,3 +165,125 @@ fn windowed(window: &Window, rows: &Range<usize>, input: &Range<usize>) -> Windo
     let pad_bottom = under.saturating_sub(pad_top + input.len());
     Window { height: input.len(), pad_top, pad_bottom, ..*window }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tensor;
+    use crate::engine::calibrate;
+    use crate::engine::section::{Bound, Section};
+    use crate::ops::{
+        Bytes, Conv2d, Depthwise, Floats, Halves, LayerInfo, Lowering, Padding, Role, Storage, ValueId,
+    };
+    use frostline_kernels::Activation;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    fn number(i: usize) -> f32 {
+        (i * 7919 % 1999) as f32 / 1000.0 - 1.0
+    }
+
+    /// A network under construction, with its weights.
+    struct Net {
+        program: Program,
+        constants: Vec<Tensor>,
+    }
+
+    impl Net {
+        fn weight(&mut self, shape: &[usize]) -> crate::ops::ParamId {
+            let name = format!("w{}", self.constants.len());
+            let data = (0..shape.iter().product()).map(|i| number(i + self.constants.len()) / 4.0).collect();
+            self.constants.push(Tensor { shape: shape.to_vec(), data });
+            Lowering::new(&mut self.program, 0).weight(&name, shape, Role::State)
+        }
+
+        fn pointwise(&mut self, x: ValueId, channels: usize, residual: Option<ValueId>) -> ValueId {
+            let from = self.program.shape(x)[2];
+            let params = [self.weight(&[1, 1, from, channels]), self.weight(&[channels])];
+            let op = Conv2d {
+                strides: [1, 1],
+                padding: Padding::Valid,
+                dilation: [1, 1],
+                groups: 1,
+                bias: true,
+                activation: if residual.is_none() { Activation::relu6() } else { Activation::Linear },
+                residual: false,
+            };
+            let y = Lowering::new(&mut self.program, 0).push(op, &[x], &params).expect("a shape that fits");
+            // as fusion does
+            if let (Some(residual), Some(node)) = (residual, self.program.nodes.last_mut()) {
+                node.inputs.push(residual);
+                if let crate::ops::Op::Conv2d(op) = &mut node.op {
+                    op.residual = true;
+                }
+            }
+            y
+        }
+
+        fn depthwise(&mut self, x: ValueId, kernel: usize, stride: usize, padding: Padding) -> ValueId {
+            let channels = self.program.shape(x)[2];
+            let params = [self.weight(&[kernel, kernel, channels, 1]), self.weight(&[channels])];
+            let op = Depthwise {
+                strides: [stride, stride],
+                padding,
+                dilation: [1, 1],
+                bias: true,
+                activation: Activation::relu6(),
+            };
+            Lowering::new(&mut self.program, 0).push(op, &[x], &params).expect("a shape that fits")
+        }
+    }
+
+    /// Two blocks: one with a residual, one with another window, and an expansion that is large enough.
+    fn net(size: [usize; 2], kernel: usize, stride: usize, padding: Padding) -> Net {
+        let mut program = Program::default();
+        program.layers.push(LayerInfo { path: "net".to_owned(), frozen: true });
+        let input = program.value(vec![size[0], size[1], 8]);
+        program.inputs.push(input);
+        let mut net = Net { program, constants: Vec::new() };
+        let expanded = net.pointwise(input, 144, None);
+        let filtered = net.depthwise(expanded, 3, 1, Padding::Same);
+        let sum = net.pointwise(filtered, 8, Some(input));
+        let expanded = net.pointwise(sum, 130, None);
+        let filtered = net.depthwise(expanded, kernel, stride, padding);
+        let output = net.pointwise(filtered, 20, None);
+        net.program.outputs = vec![output];
+        net
+    }
+
+    fn is_the_same<S: Storage>(net: &Net, image: &[f32], storage: impl Fn() -> S) {
+        let constants = Arc::new(net.constants.clone());
+        let in_bands = Bound::new(storage(), net.program.clone(), &constants);
+        let whole = Bound::without_bands(storage(), net.program.clone(), &constants);
+        assert!(in_bands.chains() > 0, "the values are large enough");
+        let len = len(net.program.shape(net.program.outputs[0]));
+        let mut results = [vec![f32::NAN; len], vec![f32::NAN; len]];
+        in_bands.run(image, &mut results[0]);
+        whole.run(image, &mut results[1]);
+        assert!(results[0].iter().any(|value| *value != 0.0));
+        assert_eq!(results[0], results[1]);
+        assert!(in_bands.arena_bytes() < whole.arena_bytes());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+        #[test]
+        fn bands_change_no_bit(
+            height in 45usize..70,
+            width in 45usize..70,
+            kernel in prop::sample::select(vec![2usize, 3, 5]),
+            stride in 1usize..3,
+            choice in 0usize..3,
+        ) {
+            let explicit = Padding::Explicit { top: 1, bottom: 0, left: 0, right: 1 };
+            let padding = [Padding::Valid, Padding::Same, explicit][choice];
+            let net = net([height, width], kernel, stride, padding);
+            let image: Vec<f32> = (0..height * width * 8).map(number).collect();
+            is_the_same(&net, &image, || Floats);
+            is_the_same(&net, &image, || Halves);
+            let constants = Arc::new(net.constants.clone());
+            let quantizations = calibrate(&net.program, &constants, &image);
+            is_the_same(&net, &image, || Bytes { quantizations: quantizations.clone() });
+        }
+    }
+}

@@ -72,6 +72,11 @@ impl<S: Storage> Bound<S> {
         Self { program, constants, storage, bound, memory, chains, scratch, arenas: Pool::default() }
     }
 
+    #[cfg(test)]
+    pub(super) fn chains(&self) -> usize {
+        self.chains.len()
+    }
+
     /// The lengths of the inputs.
     fn input_lens(&self) -> impl Iterator<Item = usize> {
         self.program.inputs.iter().map(|value| len(self.program.shape(*value)))

@@ -5,8 +5,8 @@ use super::bank::Bank;
 use super::evaluate::score;
 use super::gradual::{blocks, improvement, standard_error};
 use super::{
-    Caching, Certificate, Evaluation, Event, GradualRecipe, Observer, Prepared, Scores, Source, Stage,
-    StageRecipe, StageReport, Trainer, frozen_hashes,
+    Caching, Certificate, Evaluation, Event, GradualRecipe, Metric, Observer, Prepared, Scores, Source,
+    Stage, StageRecipe, StageReport, Trainer, frozen_hashes,
 };
 use crate::compile::{Statistics, compile_both};
 use crate::freeze::{Freeze, Unfreeze};
@@ -40,6 +40,16 @@ impl Trained {
     /// The boundary of the last stage whose result was kept.
     pub fn boundary(&self) -> &[String] {
         self.kept().last().map_or(&[], |stage| &stage.boundary)
+    }
+
+    /// How much accuracy the model loses on the test images when it runs in f32 instead of the numbers that it was trained
+    /// on, where that is more than the standard error of the accuracy.
+    pub fn loss_in_f32(&self) -> Option<f64> {
+        let accuracy = |test: &Option<Evaluation>| test.as_ref()?.scores.get(Metric::Accuracy);
+        let (rounded, exact) = (accuracy(&self.test)?, accuracy(&self.test_f32)?);
+        let images: usize = self.test.as_ref()?.report.as_ref()?.confusion.iter().flatten().sum();
+        let error = standard_error(Metric::Accuracy, rounded, images);
+        (rounded - exact > error).then_some(rounded - exact)
     }
 
     fn kept(&self) -> impl DoubleEndedIterator<Item = &StageReport> {

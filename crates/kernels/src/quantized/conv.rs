@@ -2,8 +2,8 @@
 
 use super::tile::{ByteTile, ByteTiles, GROUP, LANES, MAX_VECTORS, channel};
 use super::{Quantization, lane as lane_of, round_weights};
-use crate::conv::blocks;
 use crate::conv::padded::{Runs, gather_pixels, gathered_gap, pad_rows, padded_len};
+use crate::conv::{blocks, fitting};
 use crate::window::ConvShape;
 use std::ops::Range;
 
@@ -112,7 +112,8 @@ impl QuantizedConv {
         let window = &self.shape.window;
         match self.is_pointwise() {
             true if self.is_gathered() => {
-                let block = self.blocks(window.out_pixels()).next().map_or(0, |block| block.len());
+                // of any number of pixels
+                let block = fitting::<u8>(window.channels).next_multiple_of(self.tiles.longest_piece());
                 block * (window.channels + gathered_gap::<u8>())
             }
             true => 0,
