@@ -30,6 +30,7 @@ ROWS = [
     ("MobileNetV2 frozen forward, f32", "onnxruntime", "mobilenet_v2", "forward", 1.0, 1.15),
     ("MobileNetV2 frozen forward, f32", "openvino", "mobilenet_v2", "forward", 1.0, None),
     ("MobileNetV2 frozen forward, f32", "keras", "mobilenet_v2", "forward", 1.0, None),
+    ("MobileNetV2 frozen forward, f32", "pytorch", "mobilenet_v2", "forward", 1.0, None),
     ("MobileNetV2 frozen forward, bf16", "onnxruntime", "mobilenet_v2", "forward", 1.0, 1.7),
     ("MobileNetV2 frozen forward, bf16", "openvino-bf16", "mobilenet_v2", "forward", 1.0, 1.5),
     ("MobileNetV2 frozen forward, int8", "onnxruntime", "mobilenet_v2", "forward", 1.0, 2.5),
@@ -39,13 +40,25 @@ ROWS = [
     ("ResNet50 frozen forward, f32", "onnxruntime", "resnet50", "forward", 1.0, 1.1),
     ("ResNet50 frozen forward, f32", "openvino", "resnet50", "forward", 1.0, None),
     ("ResNet50 frozen forward, f32", "keras", "resnet50", "forward", 1.0, None),
+    ("ResNet50 frozen forward, f32", "pytorch", "resnet50", "forward", 1.0, None),
     ("MobileNetV2 step, all trainable", "keras", "mobilenet_v2", "step", 0.0, 2.5),
+    ("MobileNetV2 step, all trainable", "pytorch", "mobilenet_v2", "step", 0.0, None),
     ("MobileNetV2 step, half frozen", "keras", "mobilenet_v2", "step", 0.5, 2.0),
     ("MobileNetV2 step, half frozen, from cached features", "keras", "mobilenet_v2", "cached-step", 0.5, None),
+    ("MobileNetV2 step, half frozen", "pytorch", "mobilenet_v2", "step", 0.5, None),
     ("MobileNetV2 step, lower 80 % frozen", "keras", "mobilenet_v2", "step", 0.8, None),
+    ("MobileNetV2 step, lower 80 % frozen", "pytorch", "mobilenet_v2", "step", 0.8, None),
     ("ResNet50 step, all trainable", "keras", "resnet50", "step", 0.0, 1.5),
+    ("ResNet50 step, all trainable", "pytorch", "resnet50", "step", 0.0, None),
     ("ResNet50 step, half frozen", "keras", "resnet50", "step", 0.5, None),
+    ("ResNet50 step, half frozen", "pytorch", "resnet50", "step", 0.5, None),
 ]
+
+PYTORCH_NOTE = """\
+PyTorch computes torchvision's models of the same names: the same architectures up to details such as padding, the place of
+a stride and biases; its lower share of layers ends in the same block, give or take a layer. Its channels are last in memory.
+Its forward pass is TorchScript, frozen and optimized for inference; its step is eager, with frozen batch normalization in
+evaluation mode."""
 
 
 class Worker:
@@ -107,6 +120,11 @@ def make_models(folder):
     subprocess.run([sys.executable, script, folder], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def has_pytorch():
+    """Whether PyTorch can be imported here. It is the one peer that may be missing."""
+    return subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True).returncode == 0
+
+
 def machine():
     with open("/proc/cpuinfo") as cpu:
         lines = cpu.read()
@@ -131,6 +149,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=BENCH / "RESULTS.md")
     arguments = parser.parse_args()
     lines = []
+    pytorch = has_pytorch()
 
     def add(*row):
         lines.append(line(*row))
@@ -140,7 +159,7 @@ def main():
         folder = pathlib.Path(folder)
         make_models(folder)
         for what, peer, model, kind, frozen, goal in ROWS:
-            if arguments.only in f"{what} {peer}":
+            if arguments.only in f"{what} {peer}" and (pytorch or peer != "pytorch"):
                 found = workers_row(folder, what, peer, model, kind, frozen, arguments.rounds)
                 add(what, peer, found, goal, "images/s")
         from jobs import JOBS
@@ -152,16 +171,17 @@ def main():
                 found = commands_row(own, peer, rounds, tempfile.TemporaryDirectory)
                 add(job.what, job.peer, found, job.goal, "s")
 
-    versions = ", ".join(
-        f"{name} {importlib.metadata.version(name)}"
-        for name in ("keras", "tensorflow_cpu", "onnxruntime", "openvino")
-    )
+    peers = ["keras", "tensorflow_cpu", "onnxruntime", "openvino", *(["torch", "torchvision"] if pytorch else [])]
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in peers)
+    note = PYTORCH_NOTE if pytorch else "PyTorch could not be imported: the rows beside it are missing."
     arguments.out.write_text(
         f"""# frostline beside its peers
 
 Written by `bench/run` on {datetime.date.today()}: {machine()}; {versions}. Batches of {BATCH} images of 224², random
 weights and pixels, all cores. A ratio is the median over {arguments.rounds} turns (fewer for whole jobs) of the peer's
 time divided by frostline's; beside it the smallest and the largest. More than 1 means that frostline is faster.
+
+{note}
 
 | work | peer | frostline | peer's figure | ratio | range | goal |
 |---|---|---|---|---|---|---|

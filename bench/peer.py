@@ -1,9 +1,12 @@
 """A peer's side of `bench/measure.py`: a process that computes when it is told to, as `worker.rs` does.
 
-usage: peer.py keras|onnxruntime|openvino|openvino-bf16 MODEL forward|step BATCH FROZEN
+usage: peer.py keras|onnxruntime|openvino|openvino-bf16|pytorch MODEL forward|step BATCH FROZEN
+
+PyTorch computes torchvision's architecture of the model file's name, with random weights, and reads no file.
 """
 
 import os
+import pathlib
 import sys
 import time
 
@@ -58,12 +61,51 @@ def openvino_work(path, batch, precision):
     return lambda: request.infer({0: images})
 
 
+def pytorch_work(path, kind, batch, frozen):
+    import torch
+    import torchvision
+
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    model = torchvision.models.get_model(pathlib.Path(path).stem, weights=None, num_classes=10)
+    model = model.to(memory_format=torch.channels_last)
+    images = torch.from_numpy(pixels((batch, 224, 224, 3))).permute(0, 3, 1, 2)  # so the memory is channels last
+    if kind == "forward":
+        with torch.inference_mode():
+            model = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model.eval(), images)))
+
+        @torch.inference_mode()
+        def forward():
+            return model(images).numpy()
+
+        for _ in range(3):  # TorchScript profiles and rewrites in its first runs
+            forward()
+        return forward
+    model.train()
+    layers = [module for module in model.modules() if not list(module.children())]
+    for layer in layers[: int(frozen * len(layers))]:
+        layer.requires_grad_(False).eval()  # so frozen batch normalization uses its moving statistics, as in Keras
+    optimizer = torch.optim.Adam([weight for weight in model.parameters() if weight.requires_grad], 1e-3)
+    labels = torch.zeros(batch, dtype=torch.int64)
+
+    def step():
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
 def main(peer, path, kind, batch, frozen):
     batch = int(batch)
     if peer == "keras":
         work = keras_work(path, kind, batch, float(frozen))
     elif peer == "onnxruntime":
         work = onnxruntime_work(path, batch)
+    elif peer == "pytorch":
+        work = pytorch_work(path, kind, batch, float(frozen))
     else:
         work = openvino_work(path, batch, "bf16" if peer.endswith("bf16") else "f32")
     work()
