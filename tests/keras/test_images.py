@@ -116,6 +116,78 @@ def test_jpegs_give_the_pixels_of_libjpeg(pixels_of, tmp_path):
     print(f"{len(JPEGS)} kinds of JPEG: largest difference {worst:.0f} of 255")
 
 
+LARGE = [
+    *(
+        {"size": size, "subsampling": subsampling, "progressive": progressive}
+        for size, subsampling, progressive in itertools.product(
+            [(192, 256), (131, 203)], ["4:4:4", "4:2:2", "4:2:0"], [False, True]
+        )
+    ),
+    {"size": (131, 203), "channels": 1},
+    {"size": (192, 256), "restart_marker_blocks": 3},
+    {"size": (192, 256), "keep_rgb": True},
+]
+
+
+SMALL = [(16, 25), (24, 32), (40, 61), (96, 128)]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("target", SMALL, ids=lambda target: "x".join(map(str, target)))
+def test_jpegs_decoded_small_give_the_pixels_of_draft(target, times, pixels_of, tmp_path):
+    shrunk = set()
+    for index, settings in enumerate(LARGE):
+        settings = {"channels": 3, **settings}
+        file = tmp_path / f"{index}.jpg"
+        size, channels = settings.pop("size"), settings.pop("channels")
+        picture(index, *size, channels).save(file, **settings)
+        drafted = Image.open(file)
+        drafted.draft(None, (times * target[1], times * target[0]))
+        shrunk.add(round(size[0] / drafted.height))
+        for kernel in ["pil-nearest", "pil-bilinear"]:
+            flags = ["--resize", kernel, f"--scaled-decode={times}"]
+            (own,) = pixels_of([file], (*target, channels), *flags)
+            expected = np.asarray(drafted.resize(target[::-1], PIL[kernel])).reshape(own.shape)
+            assert np.array_equal(own, expected), f"{size} {settings} {kernel}"
+    print(f"to {target}, {times} times: shrunk by {sorted(shrunk)}, the pixels of Pillow's draft")
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_photo_on_its_side_is_measured_upright(orientation, pixels_of, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = tmp_path / "photo.jpg"
+    picture(2, 128, 256).save(file, exif=exif)
+    target = (32, 64) if orientation < 5 else (64, 32)
+    drafted = Image.open(file)
+    drafted.draft(None, (64, 32))
+    assert drafted.size == (64, 32)
+    (own,) = pixels_of([file], (*target, 3), "--scaled-decode=1")
+    assert np.array_equal(own, np.asarray(ImageOps.exif_transpose(drafted)))
+
+
+@pytest.mark.parametrize("progressive", [False, True], ids=["baseline", "progressive"])
+def test_the_same_files_are_damaged_when_they_are_decoded_small(progressive, frostline, tmp_path):
+    random = np.random.default_rng(1)
+    stream = io.BytesIO()
+    picture(3, 128, 128).save(stream, "jpeg", progressive=progressive)
+    for index in range(60):
+        damaged = bytearray(stream.getvalue())
+        start, length = random.integers(20, len(damaged) - 20), random.integers(1, 12)
+        damaged[start : start + length] = random.integers(0, 256, len(damaged[start : start + length])).tobytes()
+        (tmp_path / f"{index:02}.jpg").write_bytes(damaged)
+    model = tmp_path / "model.keras"
+    head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Activation("softmax")]
+    keras.Sequential([keras.Input((16, 16, 3)), *head]).save(model)
+    found = []
+    for times in range(3):
+        ran = frostline.run("predict", model, tmp_path, "--preprocess", "none", f"--scaled-decode={times}")
+        found.append([line for line in ran.stderr.splitlines() if ".jpg" in line])
+    print(f"{len(found[0])} of 60 are damaged, decoded whole and small")
+    assert found[0] == found[1] == found[2]
+    assert 0 < len(found[0]) < 60
+
+
 PNGS = {
     "rgb": lambda image: image,
     "grey": lambda image: image.convert("L"),

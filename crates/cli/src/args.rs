@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use frostline::Precision;
 use frostline::cache::RowElement;
-use frostline::data::{Augment, Preprocess, Resize};
+use frostline::data::{Augment, Preprocess, Resize, ScaledDecode};
 use frostline::fit::{ClassWeights, Head, ImageSize, Loss, Metric, OptimizerKind, Schedule};
 use frostline::freeze::Unfreeze;
 use frostline::graph::Keep;
@@ -237,6 +237,10 @@ pub(crate) struct Images {
     /// tf-bilinear, tf-nearest, tf-bicubic, tf-area, pil-bilinear, … [default: the model's, else tf-bilinear].
     #[arg(long, value_name = "NAME")]
     pub(crate) resize: Option<Resize>,
+    /// Decode large JPEGs at a half, a quarter or an eighth of their size, as long as they stay N times the input's (2
+    /// without a number; 0: whole). Faster, and other pixels; saved with the model [default: the model's, else 0].
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
+    pub(crate) scaled_decode: Option<ScaledDecode>,
     /// tf (x/127.5-1), caffe, torch, unit (x/255), none; `auto` reads it from the model.
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = preprocess)]
     pub(crate) preprocess: String,

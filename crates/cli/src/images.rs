@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::args::Images;
 use crate::console::Console;
 use frostline::data::{Augment, Dataset, Pipeline, Preprocess, Resize};
-use frostline::fit::{input_shape, preprocess_of, resize_of};
+use frostline::fit::{input_shape, preprocess_of, resize_of, scaled_decode_of};
 use frostline::formats::{self, LoadReport};
 use frostline::graph::Model;
 use std::path::Path;
@@ -34,6 +34,7 @@ pub(crate) fn pipeline(
 ) -> Result<Pipeline, Failure> {
     let shape = input_shape(model, images.image_size, dataset)?;
     let resize: Resize = images.resize.unwrap_or_else(|| resize_of(model));
+    let scaled = images.scaled_decode.unwrap_or_else(|| scaled_decode_of(model));
     let floats = dataset
         .and_then(|dataset| dataset.array(frostline::data::Split::Train))
         .is_some_and(|array| array.holds_floats());
@@ -48,5 +49,5 @@ pub(crate) fn pipeline(
         },
         name => name.parse()?,
     };
-    Ok(Pipeline::new(&shape, resize, Augment::default(), preprocess)?)
+    Ok(Pipeline::new(&shape, resize, Augment::default(), preprocess)?.scaled(scaled))
 }

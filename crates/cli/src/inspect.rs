@@ -45,6 +45,9 @@ pub(crate) fn run(command: &Inspect, console: &Console) -> Result<(), Failure> {
             "layers": layers,
             "params": params,
             "classes": model.info.classes,
+            "image_size": model.info.image_size,
+            "resize": model.info.resize,
+            "scaled_decode": model.info.scaled_decode,
             "preprocess": preprocess.as_ref().map(|(preprocess, _)| preprocess),
             "load": {
                 "tensors": report.tensors, "loaded": report.loaded, "unused": report.unused,
@@ -79,6 +82,16 @@ pub(crate) fn run(command: &Inspect, console: &Console) -> Result<(), Failure> {
     match &preprocess {
         Some((preprocess, why)) => console.print(format_args!("preprocessing: {preprocess} ({why})"))?,
         None => console.print("preprocessing: unknown; --preprocess says what the model was trained with")?,
+    }
+    if let Some(resize) = &model.info.resize {
+        console.print(format_args!(
+            "images: resized by {resize}{}",
+            match model.info.scaled_decode {
+                Some(times) =>
+                    format!(", JPEGs decoded at {times} times the input's size at least (--scaled-decode)"),
+                None => String::new(),
+            }
+        ))?;
     }
     if let Some(classes) = &model.info.classes {
         console.print(format_args!("classes: {}", classes.join(", ")))?;

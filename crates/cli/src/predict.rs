@@ -5,7 +5,7 @@ use crate::args::Predict;
 use crate::console::Console;
 use crate::images::{load, pipeline};
 use frostline::compile::compile_inference_in;
-use frostline::data::{ValueRange, decode_file, npy, pictures_in};
+use frostline::data::{ValueRange, npy, pictures_in};
 use frostline::engine::Plan;
 use frostline::fit::{Outputs, predicted_class, preprocess_of, returns};
 use frostline::graph::Model;
@@ -132,9 +132,7 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
         for path in chunk {
             let name = path.display().to_string();
             let mut row = vec![0.0; pipeline.row_len()];
-            let loaded = decode_file(path)
-                .and_then(|image| pipeline.load_image(image, &name, ValueRange::BYTES, None, &mut row));
-            match loaded {
+            match pipeline.load_file(path, &name, &mut row) {
                 Ok(()) => {
                     names.push(name);
                     rows.extend(row);

@@ -86,6 +86,7 @@ fn recipe(training: &Training) -> Result<Recipe, Failure> {
     let images = &training.images;
     recipe.image_size = images.image_size.or(recipe.image_size);
     recipe.resize = images.resize.or(recipe.resize);
+    recipe.scaled_decode = images.scaled_decode.or(recipe.scaled_decode);
     recipe.precision = training.storage.precision.unwrap_or(recipe.precision);
     recipe.features = training.features.or(recipe.features);
     if images.preprocess != "auto" {

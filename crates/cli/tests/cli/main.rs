@@ -8,5 +8,6 @@ mod models;
 mod plan;
 mod run;
 mod run_folder;
+mod scaled;
 mod train;
 mod workflow;

@@ -35,6 +35,9 @@ impl PrefixKey {
             "frostline {version}, features {VERSION}, {precision} by {set}, in {element}, {DECODER_VERSION}"
         ));
         say(format!("{input:?} {resize:?} {preprocess:?}"));
+        if !pipeline.scaled.is_off() {
+            say(format!("{:?}", pipeline.scaled));
+        }
         for output in frozen.outputs() {
             hasher.update(output.as_bytes());
         }

@@ -8,8 +8,9 @@
 //! * Alpha is dropped, never blended. Palettes are expanded. 16 bits keep the high byte.
 //! * ICC profiles and gamma chunks are ignored.
 //! * CMYK and YCCK JPEGs become RGB, as Adobe stores them (inverted).
-//! * JPEG pixels are those of libjpeg, bit for bit. `tf.io.decode_image` takes libjpeg's faster, less accurate
-//!   transform: it differs from Pillow by up to about 7 levels of 255.
+//! * JPEG pixels are those of libjpeg, bit for bit; all of them, unless a [`ScaledDecode`] says that fewer are enough.
+//!   `tf.io.decode_image` takes libjpeg's faster, less accurate transform: it differs from Pillow by up to about 7 levels
+//!   of 255.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -23,6 +24,7 @@ use super::DataError;
 use super::image::{Image, Pixels};
 use super::jpeg::{self, Refused};
 use super::libjpeg::{self, Decoded};
+use super::scaled::{Enough, ScaledDecode};
 
 /// What decodes images, as a part of cache keys: pixels may change when it does.
 pub const DECODER_VERSION: &str =
@@ -40,9 +42,14 @@ pub fn decode_file(path: &Path) -> Result<Image, DataError> {
     decode(&read(path)?, &path.display().to_string())
 }
 
+/// Decodes a file for a `[height, width]` that it will be resized to; see [`decode_for`].
+pub fn decode_file_for(path: &Path, scaled: ScaledDecode, target: [usize; 2]) -> Result<Image, DataError> {
+    decode_for(&read(path)?, &path.display().to_string(), scaled, target)
+}
+
 /// The error of a file that is damaged. A JPEG is decoded by the stricter decoder alone.
 pub(crate) fn check_file(path: &Path) -> Result<(), DataError> {
-    picture(&read(path)?, &path.display().to_string(), |_| Ok(None)).map(drop)
+    picture(&read(path)?, &path.display().to_string(), |_, _| Ok(None)).map(drop)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, DataError> {
@@ -53,12 +60,24 @@ fn read(path: &Path) -> Result<Vec<u8>, DataError> {
 ///
 /// Errors: an empty file, another format, a damaged or cut-off file, more than [`MAX_PIXELS`].
 pub fn decode(bytes: &[u8], name: &str) -> Result<Image, DataError> {
-    picture(bytes, name, jpeg_pixels).map(to_u8)
+    picture(bytes, name, |bytes, _| jpeg_pixels(bytes, None)).map(to_u8)
+}
+
+/// Decodes as [`decode`] does, but a grey or coloured JPEG at the fewest pixels that `scaled` allows for a
+/// `[height, width]`, which is that of the upright picture. The same files are damaged.
+pub fn decode_for(
+    bytes: &[u8],
+    name: &str,
+    scaled: ScaledDecode,
+    target: [usize; 2],
+) -> Result<Image, DataError> {
+    let enough = |orientation| scaled.enough(target).map(|enough| enough.before(orientation));
+    picture(bytes, name, |bytes, orientation| jpeg_pixels(bytes, enough(orientation))).map(to_u8)
 }
 
 /// libjpeg's pixels. Where it warns or gives up, a stricter decoder says whether the file is damaged.
-fn jpeg_pixels(bytes: &[u8]) -> Result<Option<DynamicImage>, String> {
-    let found = libjpeg::pixels(bytes);
+fn jpeg_pixels(bytes: &[u8], enough: Option<Enough>) -> Result<Option<DynamicImage>, String> {
+    let found = libjpeg::pixels(bytes, enough);
     if let Ok(Decoded { pixels, warned: false }) = found {
         return Ok(pixels);
     }
@@ -66,11 +85,11 @@ fn jpeg_pixels(bytes: &[u8]) -> Result<Option<DynamicImage>, String> {
     found.map(|decoded| decoded.pixels)
 }
 
-/// The upright picture. `jpeg_pixels` decodes a JPEG; where it gives nothing, `image` does.
+/// The upright picture. `jpeg_pixels` decodes a JPEG, told how it will be turned; where it gives nothing, `image` does.
 fn picture(
     bytes: &[u8],
     name: &str,
-    jpeg_pixels: impl FnOnce(&[u8]) -> Result<Option<DynamicImage>, String>,
+    jpeg_pixels: impl FnOnce(&[u8], Orientation) -> Result<Option<DynamicImage>, String>,
 ) -> Result<DynamicImage, DataError> {
     if bytes.is_empty() {
         return Err(DataError::image(name, "is empty", HELP_DAMAGED));
@@ -85,10 +104,11 @@ fn picture(
                     "convert it to RGB",
                 ),
             })?;
-            JpegDecoder::new(Cursor::new(bytes)).map(upright(name, || jpeg_pixels(bytes)))
+            JpegDecoder::new(Cursor::new(bytes))
+                .map(upright(name, |orientation| jpeg_pixels(bytes, orientation)))
         }
         Ok(ImageFormat::Png) => {
-            PngDecoder::with_limits(Cursor::new(bytes), limits()).map(upright(name, || Ok(None)))
+            PngDecoder::with_limits(Cursor::new(bytes), limits()).map(upright(name, |_| Ok(None)))
         }
         Ok(other) => {
             let kind = format!("{other:?}").to_uppercase();
@@ -112,7 +132,7 @@ fn damaged(name: &str, error: &dyn std::fmt::Display) -> DataError {
 /// Decodes, and turns the picture the right way up. `own` may decode in `decoder`'s stead.
 fn upright<D: ImageDecoder>(
     name: &str,
-    own: impl FnOnce() -> Result<Option<DynamicImage>, String>,
+    own: impl FnOnce(Orientation) -> Result<Option<DynamicImage>, String>,
 ) -> impl FnOnce(D) -> Result<DynamicImage, DataError> {
     move |mut decoder| {
         let (width, height) = decoder.dimensions();
@@ -126,7 +146,7 @@ fn upright<D: ImageDecoder>(
         }
         // A damaged EXIF block is no reason to lose the picture.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let mut picture = match own().map_err(|error| damaged(name, &error))? {
+        let mut picture = match own(orientation).map_err(|error| damaged(name, &error))? {
             Some(picture) => picture,
             None => pixels_of(decoder).map_err(|error| damaged(name, &error))?,
         };

@@ -1,15 +1,20 @@
 //! From an example to the f32 values that a model takes.
 
+use std::path::Path;
+
 use rayon::prelude::*;
 
 use super::{
-    Augment, DataError, Dataset, Example, Image, Input, Preprocess, Resize, ValueRange, ViewSeed, decode_file,
+    Augment, DataError, Dataset, Example, Image, Input, Preprocess, Resize, ScaledDecode, ValueRange,
+    ViewSeed, decode_file, decode_file_for,
 };
 
 /// Decode, resize, augment, preprocess, for one input shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pipeline {
     input: Vec<usize>,
+    /// How far JPEGs are scaled down while they are decoded; not at all by default.
+    pub scaled: ScaledDecode,
     /// How pictures of another size become the input's size.
     pub resize: Resize,
     /// What views may change.
@@ -33,11 +38,17 @@ impl Pipeline {
                 "give the size of its images: `--image-size 224`",
             ));
         }
-        let pipeline = Self { input: input.to_vec(), resize, augment, preprocess };
+        let scaled = ScaledDecode::OFF;
+        let pipeline = Self { input: input.to_vec(), scaled, resize, augment, preprocess };
         pipeline
             .preprocess
             .check_channels(pipeline.picture().map_or(input[input.len() - 1], |[_, _, c]| c))?;
         Ok(pipeline)
+    }
+
+    /// The same with large JPEGs decoded small.
+    pub fn scaled(self, scaled: ScaledDecode) -> Self {
+        Self { scaled, ..self }
     }
 
     /// The shape it loads into.
@@ -68,13 +79,25 @@ impl Pipeline {
         out: &mut [f32],
     ) -> Result<(), DataError> {
         let image = match &example.input {
-            Input::File(path) => decode_file(path)?,
+            Input::File(path) => self.decode(path)?,
             Input::Row { split, row } => match dataset.array(*split) {
                 Some(array) if *row < array.rows() => array.image(*row),
                 _ => return Err(dataset.foreign(example)),
             },
         };
         self.load_image(image, &example.name, dataset.value_range(), view, out)
+    }
+
+    /// Loads a picture file as it is; see [`Pipeline::load`]. `name` is for messages.
+    pub fn load_file(&self, path: &Path, name: &str, out: &mut [f32]) -> Result<(), DataError> {
+        self.load_image(self.decode(path)?, name, ValueRange::BYTES, None, out)
+    }
+
+    fn decode(&self, path: &Path) -> Result<Image, DataError> {
+        match self.picture() {
+            Some([height, width, _]) => decode_file_for(path, self.scaled, [height, width]),
+            None => decode_file(path),
+        }
     }
 
     /// Loads a decoded picture; see [`Pipeline::load`]. `range`: the scale of its values.

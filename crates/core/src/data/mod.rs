@@ -29,6 +29,7 @@ mod preprocess;
 mod random;
 mod range;
 mod resize;
+mod scaled;
 mod split;
 
 pub use array::{Array, Values};
@@ -37,7 +38,7 @@ pub(crate) use check::files;
 pub use check::{Skip, SkipReport, check_all};
 pub use dataset::{Dataset, Example, Input, Split, Target};
 pub(crate) use decode::check_file;
-pub use decode::{DECODER_VERSION, MAX_PIXELS, decode, decode_file};
+pub use decode::{DECODER_VERSION, MAX_PIXELS, decode, decode_file, decode_file_for, decode_for};
 pub use error::DataError;
 pub use folders::pictures_in;
 pub use image::{Image, Pixels};
@@ -45,6 +46,7 @@ pub use loader::Pipeline;
 pub use preprocess::Preprocess;
 pub use range::ValueRange;
 pub use resize::Resize;
+pub use scaled::ScaledDecode;
 pub use split::{holdout, shuffled};
 
 use std::path::Path;

@@ -51,7 +51,7 @@ pub use observe::{EpochRecord, Event, Observer, silent};
 pub use optimizer::{Optimizer, OptimizerKind, clip_global_norm};
 pub use plan::{StagePlan, TrainingPlan, peak_memory};
 pub use prepare::{Prepared, Validation, prepare, prepare_by};
-pub use preprocessing::{input_shape, preprocess_of, resize_of};
+pub use preprocessing::{input_shape, preprocess_of, resize_of, scaled_decode_of};
 pub use recipe::{GradualRecipe, Head, ImageSize, PretrainedWeights, Recipe, StageRecipe};
 pub use schedule::{Best, Schedule, Watch};
 pub use scores::Scores;

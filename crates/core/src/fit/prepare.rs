@@ -4,9 +4,9 @@ use super::calibration::numbers;
 use super::evaluate::returns;
 use super::{
     Caching, Check, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Recipe, Setting, Task,
-    first_pass, input_shape, preprocess_of, resize_of,
+    first_pass, input_shape, preprocess_of, resize_of, scaled_decode_of,
 };
-use crate::data::{Dataset, Pipeline, Preprocess, SkipReport};
+use crate::data::{Dataset, Pipeline, Preprocess, SkipReport, files};
 use crate::graph::{Body, Keep, Model, Transfer};
 use crate::layers::{LayerKind, parse_head};
 use crate::{Error, Result, Shape};
@@ -298,6 +298,7 @@ fn few_note(dataset: &Dataset) -> Option<String> {
 /// Names settings that decide nothing here.
 fn idle_notes(prepared: &Prepared) -> Vec<String> {
     let Prepared { recipe, dataset, .. } = prepared;
+    let scales = recipe.scaled_decode.is_some_and(|scaled| !scaled.is_off());
     let unwatched = dataset.val.as_ref().is_none_or(Vec::is_empty);
     let idle = [
         (unwatched && recipe.patience.is_some(), "--patience is ignored: there are no validation images"),
@@ -305,6 +306,10 @@ fn idle_notes(prepared: &Prepared) -> Vec<String> {
         (
             recipe.augment.is_identity() && recipe.views != Recipe::default().views,
             "--views is ignored: without --augment all views of an image are the same",
+        ),
+        (
+            scales && files(dataset).is_empty(),
+            "--scaled-decode is ignored: the data are arrays, there is nothing to decode",
         ),
     ];
     idle.iter().filter(|(is_idle, _)| *is_idle).map(|(_, note)| (*note).to_owned()).collect()
@@ -346,6 +351,7 @@ fn pipeline(
 ) -> Result<(Pipeline, Vec<String>)> {
     let mut notes = Vec::new();
     let resize = recipe.resize.unwrap_or_else(|| resize_of(model));
+    let scaled = recipe.scaled_decode.unwrap_or_else(|| scaled_decode_of(model));
     let floats = dataset.array(crate::data::Split::Train).is_some_and(crate::data::Array::holds_floats);
     let (own, applied) = match recipe.preprocess.as_str() {
         "auto" => {
@@ -376,6 +382,7 @@ fn pipeline(
     };
     kept.info.preprocess = serde_json::to_value(&own).ok();
     kept.info.resize = Some(resize.name().to_owned());
+    kept.info.scaled_decode = (!scaled.is_off()).then(|| scaled.times());
     kept.info.image_size = match shape.as_slice() {
         [height, width] | [height, width, _] => Some([*height, *width]),
         _ => None,
@@ -390,5 +397,5 @@ fn pipeline(
     if !random.is_empty() {
         notes.push(format!("the augmentation layers {} do nothing here; use --augment", random.join(", ")));
     }
-    Ok((Pipeline::new(shape, resize, recipe.augment, applied)?, notes))
+    Ok((Pipeline::new(shape, resize, recipe.augment, applied)?.scaled(scaled), notes))
 }

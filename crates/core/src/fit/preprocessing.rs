@@ -1,7 +1,8 @@
-//! What a model expects of its images: their size, their resize kernel, their preprocessing.
+//! What a model expects of its images: their size, their resize kernel, how their JPEGs are decoded, their
+//! preprocessing.
 
 use super::ImageSize;
-use crate::data::{Dataset, Preprocess, Resize};
+use crate::data::{Dataset, Preprocess, Resize, ScaledDecode};
 use crate::graph::{Body, Graph, Layer, Model};
 use crate::{Error, Result, Shape};
 
@@ -65,6 +66,12 @@ fn known_architecture(graph: &Graph) -> Option<(String, Preprocess)> {
 /// The resize kernel that was saved with a model, else `tf-bilinear`.
 pub fn resize_of(model: &Model) -> Resize {
     model.info.resize.as_deref().and_then(|name| name.parse().ok()).unwrap_or_default()
+}
+
+/// How far the JPEGs that a model was trained on were scaled down while they were decoded; not at all where it does not
+/// say so.
+pub fn scaled_decode_of(model: &Model) -> ScaledDecode {
+    model.info.scaled_decode.and_then(|times| times.try_into().ok()).unwrap_or_default()
 }
 
 /// The shape of a model's one input, without the batch. Extents that the file leaves open are filled from `size`, from

@@ -3,7 +3,7 @@
 use super::text;
 use super::{ClassWeights, Loss, Metric, OptimizerKind, Schedule};
 use crate::cache::RowElement;
-use crate::data::{Augment, Resize};
+use crate::data::{Augment, Resize, ScaledDecode};
 use crate::freeze::Unfreeze;
 use crate::graph::Keep;
 use crate::{Error, Precision, Result};
@@ -67,6 +67,10 @@ pub struct Recipe {
     /// By default the model's, else `tf-bilinear`.
     #[serde(with = "text::optional", skip_serializing_if = "Option::is_none")]
     pub resize: Option<Resize>,
+    /// How many times their target JPEGs must still be that are scaled down while they are decoded, 0 to decode them whole;
+    /// by default the model's, else 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaled_decode: Option<ScaledDecode>,
     /// `auto`, or the name of a preprocessing.
     pub preprocess: String,
     /// How the frozen part stores numbers.
@@ -102,6 +106,7 @@ impl Default for Recipe {
             views: 4,
             image_size: None,
             resize: None,
+            scaled_decode: None,
             preprocess: "auto".to_owned(),
             precision: Precision::F32,
             features: None,
@@ -376,6 +381,7 @@ mod tests {
             augment = "flip rotate(10)"
             class-weights = "balanced"
             image-size = 160
+            scaled-decode = 2
             precision = "bf16"
             features = "bf16"
             [[stage]]

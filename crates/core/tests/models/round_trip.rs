@@ -85,6 +85,7 @@ fn class_names_and_preprocessing_ride_along_in_both_whole_model_formats() {
         preprocess: Some(serde_json::json!("caffe")),
         image_size: Some([160, 224]),
         resize: Some("pil-bilinear".to_owned()),
+        scaled_decode: Some(2),
     };
     for ending in [".keras", ".h5"] {
         let (_folder, path) = saved(&model, "dense", ending);
