@@ -1,4 +1,4 @@
-"""Lets PyPI's PyTorch, which is linked against CUDA, be imported and used on the CPU without gigabytes of CUDA libraries.
+"""Lets the packaged PyTorch, which is linked against CUDA, be imported and used on the CPU without gigabytes of CUDA libraries.
 
 usage: cuda_stubs.py       (with the environment's own Python, after torch was installed without its dependencies)
 
