@@ -5,7 +5,7 @@
 //! makes those that are not there yet. A buffer holds the rows of one value that are still to be read. No row is made
 //! twice, and a row's numbers are those that the op makes of the whole image.
 
-use super::section::len;
+use super::len;
 use crate::ops::{Infer, Program};
 use frostline_kernels::Window;
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! The ranges of a program's values, measured on images, and the bytes that cover them.
 
-use super::Constants;
-use super::section::{Bound, len};
+use super::section::Bound;
+use super::{Constants, len};
 use crate::ops::{Floats, Program, ValueId};
 use frostline_kernels::Quantization;
 use rayon::prelude::*;

@@ -118,3 +118,8 @@ impl Plan {
         program.outputs.iter().map(output).collect()
     }
 }
+
+/// The numbers of a value.
+fn len(shape: &[usize]) -> usize {
+    shape.iter().product()
+}

@@ -1,8 +1,8 @@
 //! Runs a frozen prefix: every thread takes an image through all ops.
 
-use super::Constants;
 use super::pool::Pool;
-use super::section::{Bound, Section, len};
+use super::section::{Bound, Section};
+use super::{Constants, len};
 use crate::Precision;
 use crate::ops::{Bytes, Floats, Halves, Program};
 use frostline_kernels::Quantization;

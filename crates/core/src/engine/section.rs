@@ -3,7 +3,7 @@
 
 use super::bands::{self, Band, Chain};
 use super::pool::Pool;
-use super::{Constants, Memory};
+use super::{Constants, Memory, len};
 use crate::ops::{Infer, Program, Storage, ValueId};
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -223,8 +223,4 @@ impl<S: Storage> Section for Bound<S> {
         let bands: usize = self.band_lens().iter().sum();
         size_of::<S::Element>() * (self.memory.len() + given + bands) + 4 * self.scratch
     }
-}
-
-pub(super) fn len(shape: &[usize]) -> usize {
-    shape.iter().product()
 }

@@ -4,7 +4,7 @@
 //! three rows: one instruction adds up a column of the window for 16 channels. Packing the results puts the channels back
 //! where they were.
 
-use super::tile::{LANES, MAX_VECTORS, channel};
+use super::tile::{LANES, MAX_VECTORS, channel, quarters};
 use crate::depthwise::{DepthwiseShape, MAX_COLUMNS, unrolled_columns};
 use crate::dispatch::InstructionSet;
 use crate::window::Window;
@@ -131,26 +131,6 @@ struct Tile {
 }
 
 type Run = unsafe fn(&Tile);
-
-/// Four registers of bytes, interleaved: quarter `q` of the result holds, in lane `l`, channel `channel(4, q, l)` of all
-/// four.
-///
-/// # Safety
-/// The processor has AVX-512.
-#[inline(always)]
-pub(super) unsafe fn quarters(a: __m512i, b: __m512i, c: __m512i, d: __m512i) -> [__m512i; MAX_VECTORS] {
-    // SAFETY: the caller vouches for the instruction set.
-    unsafe {
-        let (ab, cd) = (_mm512_unpacklo_epi8(a, b), _mm512_unpacklo_epi8(c, d));
-        let (high_ab, high_cd) = (_mm512_unpackhi_epi8(a, b), _mm512_unpackhi_epi8(c, d));
-        [
-            _mm512_unpacklo_epi16(ab, cd),
-            _mm512_unpackhi_epi16(ab, cd),
-            _mm512_unpacklo_epi16(high_ab, high_cd),
-            _mm512_unpackhi_epi16(high_ab, high_cd),
-        ]
-    }
-}
 
 /// # Safety
 /// The processor has AVX-512 and its VNNI extension, and all that the fields of `t` address is valid.

@@ -6,6 +6,8 @@
 
 #[cfg(target_arch = "x86_64")]
 use crate::dispatch::InstructionSet;
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
 
 /// Bytes of a run that one step takes.
 pub(super) const GROUP: usize = 4;
@@ -96,6 +98,27 @@ impl ByteTiles {
 /// The channel of a panel that lane `lane` of vector `vector` computes.
 pub(super) const fn channel(vectors: usize, vector: usize, lane: usize) -> usize {
     (lane / 4 * vectors + vector) * 4 + lane % 4
+}
+
+/// Four registers of bytes, interleaved: quarter `q` of the result holds, in lane `l`, channel `channel(4, q, l)` of all
+/// four.
+///
+/// # Safety
+/// The processor has AVX-512.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) unsafe fn quarters(a: __m512i, b: __m512i, c: __m512i, d: __m512i) -> [__m512i; MAX_VECTORS] {
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe {
+        let (ab, cd) = (_mm512_unpacklo_epi8(a, b), _mm512_unpacklo_epi8(c, d));
+        let (high_ab, high_cd) = (_mm512_unpackhi_epi8(a, b), _mm512_unpackhi_epi8(c, d));
+        [
+            _mm512_unpacklo_epi16(ab, cd),
+            _mm512_unpackhi_epi16(ab, cd),
+            _mm512_unpacklo_epi16(high_ab, high_cd),
+            _mm512_unpackhi_epi16(high_ab, high_cd),
+        ]
+    }
 }
 
 pub(super) static PORTABLE: ByteTiles = ByteTiles {
@@ -253,7 +276,7 @@ mod vnni {
                 }
                 _ => {
                     let bytes = _mm512_maskz_loadu_epi8(mask(channels), from);
-                    super::super::depthwise_tile::quarters(bytes, nothing, nothing, nothing)
+                    super::quarters(bytes, nothing, nothing, nothing)
                 }
             };
             let mut each = [nothing; VECTORS];
