@@ -39,3 +39,11 @@ fn a_plan_says_what_train_then_does() {
         assert!(text.contains(word), "no {word} in:\n{text}");
     }
 }
+
+#[test]
+fn a_plan_needs_no_validation_images() {
+    let (model, data) = (demo_model(), demo_data());
+    let plan = json(&["plan", &model, &data, "--val", "0", "--epochs", "2", "--no-cache"]);
+    assert_eq!(plan["images"], serde_json::json!([200, 0, 900]));
+    assert!(plan["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
+}

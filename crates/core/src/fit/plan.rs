@@ -127,7 +127,9 @@ impl Prepared {
         run.epoch(&mut plan, &mut bank, 1, 1.0)?;
         let step_seconds = clock.elapsed().as_secs_f64() / trainer.train.len() as f64;
         let clock = Instant::now();
-        run.validate(&mut plan, &mut bank)?;
+        if !trainer.val.is_empty() {
+            run.validate(&mut plan, &mut bank)?;
+        }
         let val_seconds = clock.elapsed().as_secs_f64() / trainer.val.len().max(1) as f64;
 
         let whole = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, &silent);

@@ -93,9 +93,11 @@ impl Prepared {
         let test = self.score_test(&self.setting.numbers, &last, &mut bank, observe)?;
         let test_f32 = match self.setting.numbers {
             Numbers::F32 => None,
+            // as `evaluate` would: with no features but the outputs
             _ => {
-                let mut bank = Bank::new(&Caching::default(), None);
-                self.score_test(&Numbers::F32, &last, &mut bank, observe)?
+                let (all, mut bank) =
+                    (Freeze::everything(&self.model.graph), Bank::new(&Caching::default(), None));
+                self.score_test(&Numbers::F32, &all, &mut bank, observe)?
             }
         };
         let newest = |of: fn(&StageReport) -> Option<&Scores>| {
