@@ -9,6 +9,7 @@ mod backward_input;
 mod backward_weights;
 mod method;
 pub(crate) mod padded;
+pub(crate) mod walk;
 mod winograd;
 
 pub use backward_input::PackedConvGradient;
@@ -22,12 +23,9 @@ use crate::element::{Stored, activate_in_place};
 use crate::matmul::Accumulate;
 use crate::tile::{ForwardTile, Tiles};
 use crate::window::ConvShape;
-use padded::{Runs, gather_pixels, gathered_gap, pad_rows, padded_len};
+use padded::Runs;
 use std::ops::Range;
-
-/// Bytes of input that one block of the output reads. The block stays in the second-level cache, beside one panel of
-/// weights, while all panels pass over it.
-const BLOCK_BYTES: usize = 192 * 1024;
+use walk::{Panel, Taps, Visitor, Walk};
 
 /// What is done to the output before it is stored: `activation(conv + bias + residual)`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,30 +55,6 @@ pub struct PackedConv<E: 'static = f32> {
     panels: Vec<Panel>,
     weights: Vec<E>,
 }
-
-/// Output channels that are computed side by side.
-#[derive(Clone, Copy, Debug)]
-struct Panel {
-    group: usize,
-    /// The first of its output channels.
-    first: usize,
-    channels: usize,
-    vectors: usize,
-    /// Where its weights begin.
-    offset: usize,
-}
-
-/// How a 1x1 convolution reads its pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pointwise {
-    InPlace,
-    /// Copied side by side first, a block at a time.
-    Gathered,
-}
-
-/// Pixels that lie this many bytes apart, or a multiple of that, are all in the same set of the first-level cache, which
-/// then holds fewer of them than a tile has rows: 75 % of the peak instead of 97 %.
-const COLLIDING_BYTES: usize = 4096;
 
 /// What the products are added to.
 #[derive(Clone, Copy)]
@@ -143,45 +117,12 @@ impl<E: Stored> PackedConv<E> {
 
     /// Elements of scratch memory that [`Self::forward`] needs.
     pub fn scratch_len(&self) -> usize {
-        match self.pointwise() {
-            Some(Pointwise::InPlace) => 0,
-            Some(Pointwise::Gathered) => {
-                let block = match self.shape.is_pointwise() {
-                    true => {
-                        fitting::<E>(self.shape.window.channels).next_multiple_of(self.tiles.longest_piece())
-                    }
-                    false => {
-                        self.pointwise_blocks(self.shape.window.out_pixels()).next().map_or(0, |b| b.len())
-                    }
-                };
-                block * (self.shape.window.channels + gathered_gap::<E>())
-            }
-            None if self.is_copied() => padded_len(&self.shape.window) + self.tiles.group - 1,
-            None => 0,
-        }
+        self.walk().scratch_len::<E>()
     }
 
-    /// Whether the tiles read a copy of the input with zeros around: where the window leaves the image, or where the last
-    /// group of a run does.
-    fn is_copied(&self) -> bool {
-        self.shape.window.is_padded() || !Runs::of(&self.shape, 1).run.is_multiple_of(self.tiles.group)
-    }
-
-    /// How the pixels of a convolution that is one product are read; none where it is not one.
-    fn pointwise(&self) -> Option<Pointwise> {
-        let window = &self.shape.window;
-        if window.kernel_h != 1 || window.kernel_w != 1 || window.is_padded() || self.shape.groups != 1 {
-            return None;
-        }
-        let is_strided = window.stride_h != 1 || window.stride_w != 1;
-        let collides =
-            window.channels > 0 && (window.channels * size_of::<E>()).is_multiple_of(COLLIDING_BYTES);
-        let is_odd = !window.channels.is_multiple_of(self.tiles.group);
-        Some(if is_strided || collides || is_odd { Pointwise::Gathered } else { Pointwise::InPlace })
-    }
-
-    fn pointwise_blocks(&self, pixels: usize) -> impl Iterator<Item = Range<usize>> + use<E> {
-        blocks::<E>(pixels, self.shape.window.channels, self.tiles.longest_piece())
+    fn walk(&self) -> Walk {
+        let (group, longest_piece) = (self.tiles.group, self.tiles.longest_piece());
+        Walk { shape: self.shape, group, longest_piece }
     }
 
     /// `y = activation(conv(x) + bias + residual)`.
@@ -213,74 +154,15 @@ impl<E: Stored> PackedConv<E> {
         activation: Activation,
         scratch: &mut [E],
     ) {
-        let window = &self.shape.window;
         let pixels = self.shape.check_lens(x, y);
-        assert!(scratch.len() >= self.scratch_len(), "scratch has the needed length");
-        let out_channels = self.shape.out_channels;
         // What the tile cannot apply before it stores is a second pass over each block, while it is in the cache.
         let (bounds, second_pass) = match activation.bounds() {
             Some(bounds) => (bounds, Activation::Linear),
             None => ((f32::NEG_INFINITY, f32::INFINITY), activation),
         };
-        let mut lines = Lines { conv: self, bias, residual, bounds, y };
-
-        if let Some(way) = self.pointwise() {
-            let gap = if way == Pointwise::Gathered { gathered_gap::<E>() } else { 0 };
-            let runs = Runs::pointwise(window, gap, self.tiles.group);
-            for block in self.pointwise_blocks(pixels) {
-                let (source, first) = if way == Pointwise::Gathered {
-                    gather_pixels(window, x, scratch, block.clone());
-                    (&*scratch, 0)
-                } else {
-                    (x, block.start * window.channels)
-                };
-                for panel in &self.panels {
-                    lines.compute(panel, source, first, runs, block.clone());
-                }
-                lines.finish(second_pass, block.start * out_channels..block.end * out_channels);
-            }
-            return;
-        }
-
-        let (out_height, out_width) = (window.out_height(), window.out_width());
-        let runs = Runs::of(&self.shape, self.tiles.group);
-        let is_copied = self.is_copied();
-        let mut padded_rows = 0;
-        for block in blocks::<E>(out_height, window.stride_h * runs.line, 1) {
-            let source = if is_copied {
-                let needed = (block.end - 1) * window.stride_h + window.extent_h();
-                pad_rows(window, E::default(), x, scratch, padded_rows..needed);
-                padded_rows = padded_rows.max(needed);
-                // What the last group reads beyond its run has no weight, but must be a number.
-                let slack = padded_rows * runs.line;
-                scratch[slack..slack + self.tiles.group - 1].fill(E::default());
-                &*scratch
-            } else {
-                x
-            };
-            for panel in &self.panels {
-                for oy in block.clone() {
-                    let first =
-                        oy * window.stride_h * runs.line + panel.group * self.shape.channels_per_group();
-                    lines.compute(panel, source, first, runs, oy * out_width..(oy + 1) * out_width);
-                }
-            }
-            let row = out_width * out_channels;
-            lines.finish(second_pass, block.start * row..block.end * row);
-        }
+        let mut lines = Lines { conv: self, bias, residual, bounds, second_pass, y };
+        self.walk().run(pixels, &self.panels, x, E::default(), scratch, &mut lines);
     }
-}
-
-/// Cuts `count` items, each of `elements` numbers of input, into nearly equal blocks of about [`BLOCK_BYTES`], whole
-/// multiples of `step` where there are several.
-pub(crate) fn blocks<E>(count: usize, elements: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
-    let pieces = count.div_ceil(fitting::<E>(elements)).max(1);
-    let size = count.div_ceil(pieces).max(1).next_multiple_of(step);
-    (0..count).step_by(size).map(move |start| start..(start + size).min(count))
-}
-
-pub(crate) fn fitting<E>(elements: usize) -> usize {
-    (BLOCK_BYTES / (size_of::<E>() * elements.max(1))).max(1)
 }
 
 /// The output of one call, and what is done to it.
@@ -289,20 +171,15 @@ struct Lines<'a, E: 'static> {
     bias: Option<&'a [f32]>,
     residual: Residual<'a, E>,
     bounds: (f32, f32),
+    second_pass: Activation,
     y: &'a mut [E],
 }
 
-impl<E: Stored> Lines<'_, E> {
-    /// Computes one panel's channels of the output pixels `pixels`, which lie on one line: the taps of the first begin
-    /// at `source[first]`, those of each next one `runs.pixel_step` further.
-    fn compute(&mut self, panel: &Panel, source: &[E], first: usize, runs: Runs, pixels: Range<usize>) {
+impl<E: Stored> Visitor<E> for Lines<'_, E> {
+    fn compute(&mut self, panel: &Panel, taps: Taps<'_, E>) {
         let out_channels = self.conv.shape.out_channels;
-        let Some(last) = pixels.len().checked_sub(1) else { return };
-        assert!(
-            first + last * runs.pixel_step + runs.reach() <= source.len(),
-            "the taps lie inside the source"
-        );
-        assert!(pixels.end * out_channels <= self.y.len(), "the pixels lie inside the output");
+        let Some(count) = taps.checked(out_channels, self.y.len()) else { return };
+        let Taps { source, first, runs, pixels } = taps;
         let at = pixels.start * out_channels + panel.first;
         let y = self.y[at..].as_mut_ptr();
         let tile = ForwardTile {
@@ -327,14 +204,16 @@ impl<E: Stored> Lines<'_, E> {
             high: self.bounds.1,
             count: 0,
         };
-        // SAFETY: the two assertions above bound every tap and every output pixel; the panel's weights were packed for these
+        // SAFETY: `Taps::checked` bounds every tap and every output pixel; the panel's weights were packed for these
         // runs; bias and residual have the lengths that `Epilogue::check` found, those of one pixel and of `y`.
-        unsafe { self.conv.tiles.run_forward(panel.vectors, pixels.len(), tile) };
+        unsafe { self.conv.tiles.run_forward(panel.vectors, count, tile) };
     }
 
-    fn finish(&mut self, activation: Activation, elements: Range<usize>) {
-        if activation != Activation::Linear {
-            activate_in_place(activation, &mut self.y[elements]);
+    fn finish(&mut self, pixels: Range<usize>) {
+        if self.second_pass != Activation::Linear {
+            let out_channels = self.conv.shape.out_channels;
+            let elements = pixels.start * out_channels..pixels.end * out_channels;
+            activate_in_place(self.second_pass, &mut self.y[elements]);
         }
     }
 }

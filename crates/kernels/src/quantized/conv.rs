@@ -2,10 +2,9 @@
 
 use super::tile::{ByteTile, ByteTiles, GROUP, LANES, MAX_VECTORS, channel};
 use super::{Quantization, lane as lane_of, round_weights};
-use crate::conv::padded::{Runs, gather_pixels, gathered_gap, pad_rows, padded_len};
-use crate::conv::{blocks, fitting};
+use crate::conv::padded::Runs;
+use crate::conv::walk::{Panel, Taps, Visitor, Walk};
 use crate::window::ConvShape;
-use std::ops::Range;
 
 /// A convolution whose weights do not change, between images of known quantisations.
 #[derive(Debug)]
@@ -15,23 +14,13 @@ pub struct QuantizedConv {
     zero: u8,
     pub(super) tiles: &'static ByteTiles,
     panels: Vec<Panel>,
+    /// Bytes of weights of one lane.
+    depth: usize,
     weights: Vec<i8>,
     /// Of each lane of the panels: see [`ByteTile`].
     scales: Vec<f32>,
     offsets: Vec<f32>,
     residual_scales: Vec<f32>,
-}
-
-/// Output channels that are computed side by side.
-#[derive(Clone, Copy, Debug)]
-struct Panel {
-    group: usize,
-    first: usize,
-    channels: usize,
-    vectors: usize,
-    /// Where its weights and its lanes begin.
-    offset: usize,
-    lane: usize,
 }
 
 impl QuantizedConv {
@@ -61,6 +50,7 @@ impl QuantizedConv {
             zero: input.zero,
             tiles: ByteTiles::detected(),
             panels: panels(&shape, depth),
+            depth: depth.max(1),
             weights: Vec::new(),
             scales: Vec::new(),
             offsets: Vec::new(),
@@ -109,39 +99,11 @@ impl QuantizedConv {
 
     /// Bytes of scratch memory that [`Self::forward`] needs.
     pub fn scratch_len(&self) -> usize {
-        let window = &self.shape.window;
-        match self.is_pointwise() {
-            true if self.is_gathered() => {
-                // of any number of pixels
-                let block = fitting::<u8>(window.channels).next_multiple_of(self.tiles.longest_piece());
-                block * (window.channels + gathered_gap::<u8>())
-            }
-            true => 0,
-            false if self.is_copied() => padded_len(window) + GROUP - 1,
-            false => 0,
-        }
+        self.walk().scratch_len::<u8>()
     }
 
-    /// A window of one pixel: one product over all of them.
-    fn is_pointwise(&self) -> bool {
-        let window = &self.shape.window;
-        window.kernel_h == 1 && window.kernel_w == 1 && !window.is_padded() && self.shape.groups == 1
-    }
-
-    /// Whether the pixels of such a window are copied side by side first.
-    fn is_gathered(&self) -> bool {
-        let window = &self.shape.window;
-        let is_strided = window.stride_h != 1 || window.stride_w != 1;
-        is_strided || !window.channels.is_multiple_of(GROUP)
-    }
-
-    /// Whether the tiles read a copy of the input with zeros around.
-    fn is_copied(&self) -> bool {
-        self.shape.window.is_padded() || !Runs::of(&self.shape, 1).run.is_multiple_of(GROUP)
-    }
-
-    fn blocks(&self, pixels: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-        blocks::<u8>(pixels, self.shape.window.channels, self.tiles.longest_piece())
+    fn walk(&self) -> Walk {
+        Walk { shape: self.shape, group: GROUP, longest_piece: self.tiles.longest_piece() }
     }
 
     /// `y = conv(x) + bias + residual`, rounded to the output's bytes.
@@ -150,56 +112,17 @@ impl QuantizedConv {
     /// * `y`, `residual`: `[out_height, out_width, out_channels]`
     /// * `scratch`: at least [`Self::scratch_len`] bytes of any content
     pub fn forward(&self, x: &[u8], residual: Option<&[u8]>, y: &mut [u8], scratch: &mut [u8]) {
-        let window = &self.shape.window;
         let pixels = self.shape.check_lens(x, y);
         assert!(residual.is_none_or(|residual| residual.len() == y.len()), "residual has the output's shape");
-        assert!(scratch.len() >= self.scratch_len(), "scratch has the needed length");
         let mut lines = Lines { conv: self, residual, y };
-        if self.is_pointwise() {
-            let is_gathered = self.is_gathered();
-            let gap = if is_gathered { gathered_gap::<u8>() } else { 0 };
-            let runs = Runs::pointwise(window, gap, GROUP);
-            for block in self.blocks(pixels) {
-                let (source, first) = if is_gathered {
-                    gather_pixels(window, x, scratch, block.clone());
-                    (&*scratch, 0)
-                } else {
-                    (x, block.start * window.channels)
-                };
-                for panel in &self.panels {
-                    lines.compute(panel, source, first, runs, block.clone());
-                }
-            }
-            return;
-        }
-        let (out_height, out_width) = (window.out_height(), window.out_width());
-        let runs = Runs::of(&self.shape, GROUP);
-        let is_copied = self.is_copied();
-        let mut padded_rows = 0;
-        for block in blocks::<u8>(out_height, window.stride_h * runs.line, 1) {
-            let source = if is_copied {
-                let needed = (block.end - 1) * window.stride_h + window.extent_h();
-                pad_rows(window, self.zero, x, scratch, padded_rows..needed);
-                padded_rows = padded_rows.max(needed);
-                &*scratch
-            } else {
-                x
-            };
-            for panel in &self.panels {
-                for oy in block.clone() {
-                    let first =
-                        oy * window.stride_h * runs.line + panel.group * self.shape.channels_per_group();
-                    lines.compute(panel, source, first, runs, oy * out_width..(oy + 1) * out_width);
-                }
-            }
-        }
+        self.walk().run(pixels, &self.panels, x, self.zero, scratch, &mut lines);
     }
 }
 
 /// Panels of as many vectors as are filled: 4, 2 or 1.
 fn panels(shape: &ConvShape, depth: usize) -> Vec<Panel> {
     let per_group = shape.out_channels / shape.groups.max(1);
-    let (mut panels, mut offset, mut lane) = (Vec::new(), 0, 0);
+    let (mut panels, mut offset) = (Vec::new(), 0);
     for group in 0..shape.groups {
         let mut first = 0;
         while first < per_group {
@@ -211,9 +134,8 @@ fn panels(shape: &ConvShape, depth: usize) -> Vec<Panel> {
                 _ => MAX_VECTORS,
             };
             let channels = rest.min(vectors * LANES);
-            panels.push(Panel { group, first: group * per_group + first, channels, vectors, offset, lane });
+            panels.push(Panel { group, first: group * per_group + first, channels, vectors, offset });
             offset += depth * vectors * LANES;
-            lane += vectors * LANES;
             first += channels;
         }
     }
@@ -227,18 +149,14 @@ struct Lines<'a> {
     y: &'a mut [u8],
 }
 
-impl Lines<'_> {
-    /// As the method of the same name in [`crate::conv`].
-    fn compute(&mut self, panel: &Panel, source: &[u8], first: usize, runs: Runs, pixels: Range<usize>) {
+impl Visitor<u8> for Lines<'_> {
+    fn compute(&mut self, panel: &Panel, taps: Taps<'_, u8>) {
         let out_channels = self.conv.shape.out_channels;
-        let Some(last) = pixels.len().checked_sub(1) else { return };
-        assert!(
-            first + last * runs.pixel_step + runs.reach() <= source.len(),
-            "the taps lie inside the source"
-        );
-        assert!(pixels.end * out_channels <= self.y.len(), "the pixels lie inside the output");
+        let Some(count) = taps.checked(out_channels, self.y.len()) else { return };
+        let Taps { source, first, runs, pixels } = taps;
         let at = pixels.start * out_channels + panel.first;
-        let lanes = panel.lane..panel.lane + panel.vectors * LANES;
+        let lane = panel.offset / self.conv.depth;
+        let lanes = lane..lane + panel.vectors * LANES;
         let tile = ByteTile {
             x: source[first..].as_ptr(),
             pixel_step: runs.pixel_step,
@@ -257,8 +175,8 @@ impl Lines<'_> {
             channels: panel.channels,
             count: 0,
         };
-        // SAFETY: the two assertions above bound every tap and every output pixel; the panel's weights were packed for these
+        // SAFETY: `Taps::checked` bounds every tap and every output pixel; the panel's weights were packed for these
         // runs, and its lanes have scales and offsets; the residual has the output's length, as `forward` found.
-        unsafe { self.conv.tiles.run(panel.vectors, pixels.len(), tile) };
+        unsafe { self.conv.tiles.run(panel.vectors, count, tile) };
     }
 }
