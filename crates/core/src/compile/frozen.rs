@@ -8,7 +8,7 @@
 
 use super::partition;
 use crate::engine::{Constants, Prefix, calibrate};
-use crate::ops::{Node, Param, ParamId, Program, ValueId};
+use crate::ops::{Bytes, Halves, Node, Param, ParamId, Program, ValueId};
 use crate::{Numbers, Precision, Tensor};
 use blake3::Hash;
 use frostline_kernels::Quantization;
@@ -84,17 +84,19 @@ impl Frozen {
 
     /// Ready to run.
     pub fn bind(&self) -> Prefix {
-        let (program, constants) = (self.program.clone(), self.constants.clone());
+        let (program, constants) = (self.program.clone(), &self.constants);
+        let split = || partition::split(&program, &self.is_vector);
         match self.precision {
             Precision::F32 => Prefix::new(program, constants),
             Precision::Bf16 => {
-                let (parts, _) = partition::split(&program, &self.is_vector);
-                Prefix::in_bf16(program, parts, constants)
+                let (parts, _) = split();
+                Prefix::in_parts(Halves, program, parts, constants)
             }
             Precision::Int8 => {
-                let (parts, values) = partition::split(&program, &self.is_vector);
-                let of_lower = values.iter().map(|value| self.quantizations[value.0].clone()).collect();
-                Prefix::in_int8(program, parts, constants, of_lower)
+                let (parts, values) = split();
+                let of = |value: &ValueId| self.quantizations[value.0].clone();
+                let quantizations = values.iter().map(of).collect();
+                Prefix::in_parts(Bytes { quantizations }, program, parts, constants)
             }
         }
     }

@@ -27,7 +27,7 @@ pub struct Quantization {
     pub zero: u8,
 }
 
-/// The scale that lets `f32::EPSILON` and less be 0, and the weights of a channel that has none.
+/// The least range, of an image or of weights that are all 0: no scale is 0.
 const SMALLEST: f32 = 1e-30;
 
 impl Quantization {
