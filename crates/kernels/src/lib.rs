@@ -12,6 +12,7 @@ mod dispatch;
 mod element;
 mod elementwise;
 mod exponential;
+mod mapped;
 mod matmul;
 mod norm;
 mod pad;
@@ -38,6 +39,7 @@ pub use depthwise::{
 pub use dispatch::{bf16_instruction_set, instruction_set, int8_instruction_set};
 pub use element::{Bf16, Element, decode, encode, scratch_floats, scratch_of};
 pub use elementwise::*;
+pub use mapped::MappedFile;
 pub use matmul::{Accumulate, matmul, matmul_at, matmul_bt};
 pub use norm::*;
 pub use pad::{Margins, crop, crop_backward, pad, pad_backward};

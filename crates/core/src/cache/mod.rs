@@ -5,8 +5,8 @@
 //! several processes may use one cache. Each row has a checksum, which is compared when the row is first read: a row that
 //! is missing or damaged is computed again, never trusted. The least recently used prefixes go when the cache is full.
 //!
-//! Rows are read by their place in the file, from the page cache into the batch that they are needed in: one copy, as from
-//! a memory map, without its `unsafe`, and a file that is cut off by another process is an error and no crash.
+//! Shards are mapped into memory, so a row is copied once, from the system's page cache into the batch that needs it. A
+//! shard that is removed while it is mapped stays readable; one that another program cuts off ends the process.
 
 mod element;
 mod folder;
@@ -18,4 +18,5 @@ pub use element::RowElement;
 pub use folder::{FeatureCache, Health, PrefixEntry};
 pub use key::{PrefixKey, RowKey};
 pub use shard::Form;
+pub(crate) use store::Located;
 pub use store::Store;

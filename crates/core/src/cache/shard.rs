@@ -10,20 +10,20 @@ use super::RowElement;
 use super::RowKey;
 use crate::write_atomically;
 use crate::{Error, Result};
-use safetensors::tensor::{Dtype, Metadata, TensorView};
+use frostline_kernels::MappedFile;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
 use twox_hash::XxHash3_128;
 
 /// The ending of a shard's file.
 pub(super) const ENDING: &str = "safetensors";
 const SUM: usize = 16;
-/// A header is far shorter than this.
-const LONGEST_HEADER: u64 = 1 << 20;
 
 /// How rows lie in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,20 +60,22 @@ impl Form {
     }
 }
 
-thread_local! {
-    /// The bytes of a row that is not stored as it is read.
-    static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// A shard that has been opened: its keys are in memory, its rows are read when they are asked for.
+/// A shard that has been opened: its keys are in memory, its rows are mapped.
 #[derive(Debug)]
 pub(super) struct Shard {
-    file: Positioned,
-    rows_at: u64,
+    file: MappedFile,
+    rows_at: usize,
     form: Form,
     pub(super) keys: Vec<RowKey>,
     sums: Vec<u8>,
+    /// What is known of each row.
+    states: Vec<AtomicU8>,
 }
+
+/// Not compared with its checksum yet.
+const UNREAD: u8 = 0;
+const SOUND: u8 = 1;
+const DAMAGED: u8 = 2;
 
 /// Writes rows as a shard into `folder`, under the hash of its keys and checksums. Returns its path.
 pub(super) fn write(folder: &Path, keys: &[RowKey], rows: &[f32], form: Form) -> Result<PathBuf> {
@@ -103,98 +105,65 @@ fn sum(key: &RowKey, row: &[u8]) -> [u8; SUM] {
 impl Shard {
     /// Opens a shard of rows of this form; `None` for a file that is cut off, damaged in its header, or something else.
     pub(super) fn open(path: &Path, form: Form) -> Option<Self> {
-        let mut file = File::open(path).ok()?;
-        let mut length = [0; 8];
-        file.read_exact(&mut length).ok()?;
-        let length = u64::from_le_bytes(length);
-        if length > LONGEST_HEADER {
-            return None;
-        }
-        let mut header = vec![0; length as usize];
-        file.read_exact(&mut header).ok()?;
-        let header: Metadata = serde_json::from_slice(&header).ok()?;
-        let data_at = 8 + length;
-        if file.metadata().ok()?.len() != data_at + header.data_len() as u64 {
-            return None;
-        }
+        let file = MappedFile::new(&File::open(path).ok()?).ok()?;
+        let (length, header) = SafeTensors::read_metadata(&file).ok()?;
+        let data_at = size_of::<u64>() + length;
         let tensor = |name: &str, dtype: Dtype, width: usize| {
             let info = header.info(name)?;
             let [rows, found] = info.shape[..] else { return None };
-            let (start, end) = info.data_offsets;
-            (info.dtype == dtype && found == width).then_some((rows, start as u64, end - start))
+            (info.dtype == dtype && found == width).then_some((rows, info.data_offsets))
         };
-        let (count, rows_at, _) = tensor("rows", form.dtype(), form.row_len)?;
-        let mut read = |name: &str, width: usize| {
-            let (rows, start, bytes) = tensor(name, Dtype::U8, width).filter(|(rows, ..)| *rows == count)?;
-            let mut all = vec![0; bytes];
-            debug_assert_eq!(bytes, rows * width);
-            file.seek(SeekFrom::Start(data_at + start)).ok()?;
-            file.read_exact(&mut all).ok()?;
-            Some(all)
+        let (count, (rows_at, _)) = tensor("rows", form.dtype(), form.row_len)?;
+        let of_each = |name: &str, width: usize| {
+            let (_, (start, end)) = tensor(name, Dtype::U8, width).filter(|(rows, _)| *rows == count)?;
+            file.get(data_at + start..data_at + end)
         };
-        let (keys, sums) = (read("keys", RowKey::LEN)?, read("sums", SUM)?);
-        let keys = keys.as_chunks().0.iter().map(|key| RowKey(*key)).collect();
-        Some(Self { file: Positioned::new(file), rows_at: data_at + rows_at, form, keys, sums })
+        let keys = of_each("keys", RowKey::LEN)?.as_chunks().0.iter().map(|key| RowKey(*key)).collect();
+        let sums = of_each("sums", SUM)?.to_vec();
+        let states = (0..count).map(|_| AtomicU8::new(UNREAD)).collect();
+        Some(Self { rows_at: data_at + rows_at, file, form, keys, sums, states })
     }
 
-    /// Reads a row. False if it cannot be read.
-    pub(super) fn read(&self, index: usize, row: &mut [f32]) -> bool {
-        self.read_if(index, row, |_| true)
+    fn place(&self, index: usize) -> Range<usize> {
+        let at = self.rows_at + index * self.form.bytes();
+        at..at + self.form.bytes()
     }
 
-    /// Reads a row, and compares it with its checksum. False if it is damaged.
-    pub(super) fn read_checked(&self, index: usize, row: &mut [f32]) -> bool {
-        self.read_if(index, row, |bytes| self.sums[index * SUM..][..SUM] == sum(&self.keys[index], bytes))
-    }
-
-    fn read_if(&self, index: usize, row: &mut [f32], is_sound: impl FnOnce(&[u8]) -> bool) -> bool {
-        let at = self.rows_at + (index * self.form.bytes()) as u64;
-        match self.form.element {
-            RowElement::F32 => {
-                let bytes: &mut [u8] = bytemuck::cast_slice_mut(row);
-                self.file.read(at, bytes).is_ok() && is_sound(bytes)
+    /// Whether a row is as it was written. Its bytes are compared with its checksum the first time.
+    pub(super) fn is_sound(&self, index: usize) -> bool {
+        let state = match self.states[index].load(Ordering::Relaxed) {
+            UNREAD => {
+                let found = sum(&self.keys[index], &self.file[self.place(index)]);
+                let state = if self.sums[index * SUM..][..SUM] == found { SOUND } else { DAMAGED };
+                self.states[index].store(state, Ordering::Relaxed);
+                state
             }
-            RowElement::Bf16 => BYTES.with_borrow_mut(|bytes| {
-                bytes.resize(self.form.bytes(), 0);
-                let found = self.file.read(at, bytes).is_ok() && is_sound(bytes);
+            known => known,
+        };
+        state == SOUND
+    }
+
+    /// Reads a row. False if it is damaged.
+    pub(super) fn read(&self, index: usize, row: &mut [f32]) -> bool {
+        if !self.is_sound(index) {
+            return false;
+        }
+        let bytes = &self.file[self.place(index)];
+        match self.form.element {
+            RowElement::F32 => bytemuck::cast_slice_mut(row).copy_from_slice(bytes),
+            RowElement::Bf16 => {
                 for (value, bytes) in row.iter_mut().zip(bytes.as_chunks().0) {
                     *value = f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16);
                 }
-                found
-            }),
+            }
         }
-    }
-}
-
-/// A file that is read at any place by several threads.
-#[cfg(unix)]
-#[derive(Debug)]
-struct Positioned(File);
-
-#[cfg(unix)]
-impl Positioned {
-    fn new(file: File) -> Self {
-        Self(file)
+        true
     }
 
-    fn read(&self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
-        std::os::unix::fs::FileExt::read_exact_at(&self.0, bytes, at)
-    }
-}
-
-#[cfg(not(unix))]
-#[derive(Debug)]
-struct Positioned(std::sync::Mutex<File>);
-
-#[cfg(not(unix))]
-impl Positioned {
-    fn new(file: File) -> Self {
-        Self(std::sync::Mutex::new(file))
-    }
-
-    fn read(&self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
-        let mut file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        file.seek(SeekFrom::Start(at))?;
-        file.read_exact(bytes)
+    /// A row will be read soon: the first time, the disk is asked for it.
+    pub(super) fn expect(&self, index: usize) {
+        if self.states[index].load(Ordering::Relaxed) == UNREAD {
+            self.file.will_need(self.place(index));
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::Result;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 /// The rows of one prefix, open for reading and for more.
 #[derive(Debug)]
@@ -15,20 +15,15 @@ pub struct Store {
     folder: PathBuf,
     about: Vec<u8>,
     form: Form,
-    shards: Vec<Shard>,
-    rows: HashMap<RowKey, Row>,
+    shards: Vec<Arc<Shard>>,
+    rows: HashMap<RowKey, Places>,
     is_full: bool,
     /// The folders that are not removed to make room: those of the job's other boundaries.
     kept: Vec<PathBuf>,
 }
 
-/// Where a row is; several places where two processes computed it, or where one was found to be damaged.
-#[derive(Debug, Default)]
-struct Row {
-    places: SmallVec<[(u32, u32); 1]>,
-    /// Whether the first place has been compared with its checksum.
-    is_checked: AtomicBool,
-}
+/// Where a row is; in several places where two processes computed it, or where one was found to be damaged.
+type Places = SmallVec<[(u32, u32); 1]>;
 
 impl Store {
     /// Opens what there is of a prefix.
@@ -48,9 +43,9 @@ impl Store {
     fn add(&mut self, shard: Shard) {
         let number = self.shards.len() as u32;
         for (index, key) in shard.keys.iter().enumerate() {
-            self.rows.entry(*key).or_default().places.push((number, index as u32));
+            self.rows.entry(*key).or_default().push((number, index as u32));
         }
-        self.shards.push(shard);
+        self.shards.push(Arc::new(shard));
     }
 
     /// Its folder.
@@ -91,20 +86,18 @@ impl Store {
 
     /// Reads a row of `row_len` values. False if it is missing or damaged: it has to be computed.
     pub fn read(&self, key: &RowKey, row: &mut [f32]) -> bool {
-        let Some(found) = self.rows.get(key) else { return false };
-        let place = |(shard, index): (u32, u32)| (&self.shards[shard as usize], index as usize);
-        if found.is_checked.load(Ordering::Relaxed) {
-            let (shard, index) = place(found.places[0]);
-            return shard.read(index, row);
-        }
-        for (position, at) in found.places.iter().enumerate() {
-            let (shard, index) = place(*at);
-            if shard.read_checked(index, row) {
-                found.is_checked.store(position == 0, Ordering::Relaxed);
-                return true;
-            }
-        }
-        false
+        self.places(key).any(|(shard, index)| shard.read(index, row))
+    }
+
+    fn places(&self, key: &RowKey) -> impl Iterator<Item = (&Arc<Shard>, usize)> {
+        let places = self.rows.get(key).into_iter().flatten();
+        places.map(|(shard, index)| (&self.shards[*shard as usize], *index as usize))
+    }
+
+    /// Where these rows are, one after the other, to be read on another thread while more rows are stored here.
+    pub(crate) fn located(&self, keys: &[RowKey]) -> Located {
+        let last = |key| self.places(key).last().map(|(shard, index)| (shard.clone(), index));
+        Located(keys.iter().map(last).collect())
     }
 
     /// Stores rows, `[keys, row_len]`, of numbers that the form of the rows can hold. They are not stored where the cache is too small for them, even when all other
@@ -124,5 +117,22 @@ impl Store {
             self.add(shard);
         }
         Ok(true)
+    }
+}
+
+/// Rows of a [`Store`], by position.
+pub(crate) struct Located(Vec<Option<(Arc<Shard>, usize)>>);
+
+impl Located {
+    /// A row will be read soon.
+    pub(crate) fn expect(&self, position: usize) {
+        if let Some((shard, index)) = &self.0[position] {
+            shard.expect(*index);
+        }
+    }
+
+    /// Reads a row. False if it is missing or damaged.
+    pub(crate) fn read(&self, position: usize, row: &mut [f32]) -> bool {
+        self.0[position].as_ref().is_some_and(|(shard, index)| shard.read(*index, row))
     }
 }

@@ -5,7 +5,7 @@ use super::ahead::{Ahead, UNLIKELY, candidates, first_stage};
 use super::caching::Caching;
 use super::choice::{Choice, Costs, Need, choose};
 use super::pass::{Pass, element, is_exact};
-use super::shelf::{At, Part, Rows, Shelf};
+use super::shelf::{At, Located, Part, Rows, Shelf};
 use super::{Source, probe};
 use crate::cache::{Form, PrefixKey, RowElement, RowKey, Store};
 use crate::compile::{Frozen, compile_frozen};
@@ -239,6 +239,11 @@ impl Bank {
     /// See [`Shelf::read`].
     pub(super) fn read(&self, shelf: usize, at: &At<'_>, index: usize, row: &mut [f32]) -> bool {
         self.shelves[shelf].read(at, index, row)
+    }
+
+    /// See [`Shelf::located`].
+    pub(super) fn located(&self, shelf: usize, at: &At<'_>) -> Located {
+        self.shelves[shelf].located(at)
     }
 
     /// Whether a boundary's rows are kept in memory, where all of a part come at once.

@@ -1,6 +1,7 @@
 //! Scores of a model on examples.
 
 use super::bank::{Bank, Begin};
+use super::batches::Batches;
 use super::features::Features;
 use super::{
     Caching, ClassReport, Event, LossSetting, Metric, Observer, Outputs, Scores, Source, TargetColumn, Task,
@@ -96,13 +97,10 @@ pub(super) fn score(
     let numbers = &Numbers::F32;
     bank.begin(frozen, &Begin { model, numbers, source, parts: &parts, ahead: &[] })?;
     features.prepare(bank, 0, observe)?;
-    let row_len = plan.prefix().row_len();
-    let mut rows = vec![0.0; CHUNK.min(examples.len()) * row_len];
+    let mut batches = Batches::new(&mut features, bank, (0..examples.len()).collect(), CHUNK, 0)?;
     let mut outputs = Vec::new();
-    for chunk in Vec::from_iter(0..examples.len()).chunks(CHUNK) {
-        let rows = &mut rows[..chunk.len() * row_len];
-        features.gather(bank, chunk, 0, rows)?;
-        outputs.extend(plan.predict_rows(rows, chunk.len()).swap_remove(0));
+    while let Some((images, rows)) = batches.next(&mut features, bank)? {
+        outputs.extend(plan.predict_rows(rows, images.len()).swap_remove(0));
     }
     let width = outputs.len() / examples.len().max(1);
     let targets = TargetColumn::of(examples);

@@ -2,7 +2,7 @@
 //! where there is no room. A row depends on its image and its view alone, so both give the same bits.
 
 use super::bank::Bank;
-use super::shelf::{At, Part};
+use super::shelf::{At, Located, Part};
 use super::{Event, Observer, Setting};
 use crate::Result;
 use crate::cache::RowKey;
@@ -179,26 +179,26 @@ impl<'a> Features<'a> {
         Ok(())
     }
 
-    /// Writes the stage's rows of these examples in an epoch's view to `rows`, `[indices, row_len]`.
-    pub(super) fn gather(
+    /// Where the stage's rows in an epoch's view are.
+    pub(super) fn located(&mut self, bank: &mut Bank, epoch: usize) -> Result<Located> {
+        let view = self.view(epoch);
+        self.find_keys(bank, view)?;
+        Ok(bank.located(0, &self.at(view)))
+    }
+
+    /// Computes those of the stage's rows of these examples in an epoch's view, `[indices, row_len]`, that are missing.
+    pub(super) fn complete(
         &mut self,
         bank: &mut Bank,
         indices: &[usize],
         epoch: usize,
+        missing: &[usize],
         rows: &mut [f32],
     ) -> Result<()> {
-        let (view, row_len) = (self.view(epoch), bank.row_len(0));
-        self.find_keys(bank, view)?;
-        let at = self.at(view);
-        let mut missing = Vec::new();
-        for (position, row) in rows.chunks_exact_mut(row_len.max(1)).enumerate() {
-            if !bank.read(0, &at, indices[position], row) {
-                missing.push(position);
-            }
-        }
         if missing.is_empty() {
             return Ok(());
         }
+        let (view, row_len) = (self.view(epoch), bank.row_len(0));
         let wanted: Vec<usize> = missing.iter().map(|position| indices[*position]).collect();
         let mut computed = vec![0.0; wanted.len() * row_len];
         self.compute(bank, &[0], &wanted, view, &mut computed, &|| {})?;
@@ -207,7 +207,7 @@ impl<'a> Features<'a> {
         }
         // in the place of those that were damaged
         if bank.stored(self.part).first() == Some(&0) && !bank.is_memory(0) {
-            let keys: Vec<RowKey> = wanted.iter().map(|index| at.keys[*index]).collect();
+            let keys: Vec<RowKey> = wanted.iter().map(|index| self.keys[view][*index]).collect();
             bank.append(0, &keys, &computed)?;
         }
         Ok(())

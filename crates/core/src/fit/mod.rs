@@ -6,6 +6,7 @@
 
 mod ahead;
 mod bank;
+mod batches;
 mod boundaries;
 mod caching;
 mod calibration;

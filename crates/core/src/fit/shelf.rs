@@ -1,8 +1,7 @@
 //! The rows of one boundary, in memory or on disk.
 
 use crate::Result;
-use crate::cache::RowElement;
-use crate::cache::{Form, PrefixKey, RowKey, Store};
+use crate::cache::{self, Form, PrefixKey, RowElement, RowKey, Store};
 use crate::compile::Frozen;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,7 +44,7 @@ pub(super) struct Shelf {
 
 pub(super) enum Rows {
     /// By part and view; only parts for which there is room are in it.
-    Memory(BTreeMap<String, BTreeMap<usize, Block>>),
+    Memory(BTreeMap<String, BTreeMap<usize, Arc<Block>>>),
     Disk(Box<Store>),
 }
 
@@ -88,12 +87,22 @@ impl Shelf {
         }
     }
 
+    /// Where the rows of a part in a view are, to be read on another thread.
+    pub(super) fn located(&self, at: &At<'_>) -> Located {
+        match &self.rows {
+            Rows::Memory(parts) => {
+                Located::Memory(parts.get(at.part).and_then(|views| views.get(&at.view)).cloned())
+            }
+            Rows::Disk(store) => Located::Disk(store.located(at.keys)),
+        }
+    }
+
     /// Keeps all rows of a part in a view in memory.
     pub(super) fn put(&mut self, at: &At<'_>, all: Vec<f32>) {
         if let Rows::Memory(parts) = &mut self.rows
             && let Some(views) = parts.get_mut(at.part)
         {
-            views.insert(at.view, Block::new(all, self.form.element));
+            views.insert(at.view, Arc::new(Block::new(all, self.form.element)));
         }
     }
 
@@ -102,6 +111,34 @@ impl Shelf {
         match &mut self.rows {
             Rows::Disk(store) => store.append(keys, rows),
             Rows::Memory(_) => Ok(true),
+        }
+    }
+}
+
+/// Rows of a part in a view, by image.
+pub(super) enum Located {
+    /// None of them, or all.
+    Memory(Option<Arc<Block>>),
+    Disk(cache::Located),
+}
+
+impl Located {
+    /// A row will be read soon.
+    pub(super) fn expect(&self, index: usize) {
+        if let Self::Disk(rows) = self {
+            rows.expect(index);
+        }
+    }
+
+    /// Reads a row. False if it is missing or damaged.
+    pub(super) fn read(&self, index: usize, row: &mut [f32]) -> bool {
+        match self {
+            Self::Memory(None) => false,
+            Self::Memory(Some(rows)) => {
+                rows.read(index * row.len(), row);
+                true
+            }
+            Self::Disk(rows) => rows.read(index, row),
         }
     }
 }

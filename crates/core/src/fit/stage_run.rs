@@ -1,6 +1,7 @@
 //! A stage at work: its epochs and steps.
 
 use super::bank::{Bank, Begin};
+use super::batches::Batches;
 use super::features::{Features, Views};
 use super::scores::compute;
 use super::{
@@ -29,7 +30,6 @@ pub(super) struct StageRun<'a> {
     batch: usize,
     seed: u64,
     images: usize,
-    rows: Vec<f32>,
     batch_targets: TargetColumn,
     sample_weights: Vec<f32>,
     gradient: Vec<f32>,
@@ -46,7 +46,6 @@ impl<'a> StageRun<'a> {
     ) -> Result<Self> {
         let Trainer { model, source, train, val, setting, .. } = *trainer;
         let views = Views::of(source, setting);
-        let prefix = plan.prefix();
         let by_content = bank.is_on_disk();
         let mut val_features = Features::new(source, val, "val", None, by_content);
         let mut train_features = Features::new(source, train, "train", views, by_content);
@@ -56,7 +55,6 @@ impl<'a> StageRun<'a> {
         bank.begin(frozen, &Begin { model, numbers: &setting.numbers, source, parts: &parts, ahead })?;
         let is_reused =
             |path: &str| path.rsplit_once('/').is_some_and(|(layer, _)| trainer.reused.contains(layer));
-        let rows = vec![0.0; batch * prefix.row_len()];
         let (mut factors, mut lens) = (Vec::new(), Vec::new());
         for (path, weight, _) in plan.suffix().trained() {
             factors.push(if is_reused(path) { stage.reused_factor } else { 1.0 });
@@ -83,7 +81,6 @@ impl<'a> StageRun<'a> {
             batch,
             seed,
             images: train.len(),
-            rows,
             sample_weights: Vec::new(),
             gradient: Vec::new(),
         })
@@ -136,15 +133,15 @@ impl<'a> StageRun<'a> {
             true => shuffled(self.images, self.seed, epoch as u64),
             false => (0..self.images).collect(),
         };
-        let (mut metrics, row_len) = (self.setting.metrics(), plan.prefix().row_len());
+        let mut metrics = self.setting.metrics();
         // the mean of a batch's AUC or F1 says nothing
         metrics.retain(|metric| metric.is_mean_over_images());
         let steps = self.images.div_ceil(self.batch) as u64;
         let (mut loss, mut names, mut sums, mut rate) = (0.0, Vec::new(), Vec::new(), 0.0);
-        for (index, chunk) in order.chunks(self.batch).enumerate() {
+        let mut batches = Batches::new(&mut self.train, bank, order, self.batch, epoch - 1)?;
+        for index in 0.. {
+            let Some((chunk, rows)) = batches.next(&mut self.train, bank)? else { break };
             let step = (epoch as u64 - 1) * steps + index as u64;
-            let rows = &mut self.rows[..chunk.len() * row_len];
-            self.train.gather(bank, chunk, epoch - 1, rows)?;
             self.train_targets.gather(chunk, &mut self.batch_targets);
             let images = chunk.len();
             let suffix = plan.suffix();
@@ -224,12 +221,9 @@ impl<'a> StageRun<'a> {
             TargetColumn::Classes(classes) => classes.len(),
             TargetColumn::Values { width, values } => values.len() / width.max(&1),
         };
-        let row_len = plan.prefix().row_len();
-        let indices: Vec<usize> = (0..images).collect();
+        let mut batches = Batches::new(&mut self.val, bank, (0..images).collect(), self.batch, 0)?;
         let mut outputs = Vec::new();
-        for chunk in indices.chunks(self.batch) {
-            let rows = &mut self.rows[..chunk.len() * row_len];
-            self.val.gather(bank, chunk, 0, rows)?;
+        while let Some((chunk, rows)) = batches.next(&mut self.val, bank)? {
             outputs.extend_from_slice(plan.suffix().predict(rows, chunk.len()));
         }
         let width = outputs.len() / images.max(1);
