@@ -5,6 +5,7 @@
 //! are added to what is there (`+=`). Lengths that do not fit the shape are errors of the caller and panic.
 
 mod activation;
+mod buffer;
 mod concat;
 mod conv;
 mod depthwise;
@@ -26,6 +27,7 @@ mod tile;
 mod window;
 
 pub use activation::{Activation, activate, activate_backward};
+pub use buffer::Buffer;
 pub use concat::{add_columns_back, copy_columns};
 pub use conv::{
     Convolution, Epilogue, PackedConv, PackedConvGradient, conv_backward_weights,

@@ -5,8 +5,9 @@ use super::steps::Step;
 use crate::ops::{
     Backward, Forward, Gradient, Instance, Mode, Needs, Observed, ParamId, Program, Scratch, ValueId,
 };
-use frostline_kernels::Accumulate;
+use frostline_kernels::{Accumulate, Buffer};
 use smallvec::SmallVec;
+use std::ops::DerefMut;
 use std::time::Instant;
 
 /// Some consecutive images of a batch.
@@ -17,13 +18,13 @@ pub(super) struct Piece {
     /// How many of its images the running batch has.
     pub(super) images: usize,
     /// Values that are kept, `[images, …]`.
-    pub(super) values: Vec<Vec<f32>>,
+    pub(super) values: Vec<Buffer>,
     /// Gradients that are kept.
-    pub(super) grads: Vec<Vec<f32>>,
+    pub(super) grads: Vec<Buffer>,
     /// Values and gradients of the images at hand.
-    passing: Vec<Vec<f32>>,
+    passing: Vec<Buffer>,
     /// Sums over the piece's images of weights' gradients, and of what ops need of the whole batch.
-    pub(super) weight_grads: Vec<Vec<f32>>,
+    pub(super) weight_grads: Vec<Buffer>,
     pub(super) sums: Vec<f64>,
     scratch: Scratch,
     /// Seconds of each op's forward and backward passes.
@@ -58,19 +59,19 @@ impl Piece {
         images: usize,
     ) -> Self {
         let len = |value: usize| program.values[value].iter().product::<usize>();
-        let zeros = |lens: &[usize], times: usize| lens.iter().map(|len| vec![0.0; times * len]).collect();
+        let zeros = |lens: &[usize], times: usize| lens.iter().map(|len| Buffer::zeros(times * len)).collect();
         let needs = instances.iter().map(|instance| instance.needs()).fold(Needs::default(), |a, b| Needs {
             floats: a.floats.max(b.floats),
             indices: a.indices.max(b.indices),
         });
-        let value = |value: usize| vec![0.0; if schedule.kept[value] { images * len(value) } else { 0 }];
+        let value = |value: usize| Buffer::zeros(if schedule.kept[value] { images * len(value) } else { 0 });
         Self {
             values: (0..program.values.len()).map(value).collect(),
             grads: zeros(&schedule.grad_lens, images),
             passing: zeros(&schedule.passing_lens, 1),
             weight_grads: zeros(&schedule.weight_lens, 1),
             sums: vec![0.0; schedule.sums_len],
-            scratch: Scratch { floats: vec![0.0; needs.floats], indices: vec![0; needs.indices] },
+            scratch: Scratch::new(needs),
             seconds: vec![[0.0; 2]; program.nodes.len()],
             ..Self::default()
         }
@@ -79,7 +80,7 @@ impl Piece {
     /// The f32 of all buffers.
     pub(super) fn floats(&self) -> usize {
         let all = [&self.values, &self.grads, &self.passing, &self.weight_grads];
-        all.into_iter().flatten().map(Vec::len).sum::<usize>()
+        all.into_iter().flatten().map(|buffer| buffer.len()).sum::<usize>()
             + self.scratch.floats.len()
             + 2 * self.sums.len()
     }
@@ -160,7 +161,7 @@ impl Piece {
         let writes = &shared.schedule.writes[index];
         let mut scratch = std::mem::take(&mut self.scratch);
         let place = |value: ValueId, write: &Option<Accumulate>| write.and_then(|_| at.grad(value));
-        let mut taken: SmallVec<[Vec<f32>; 8]> = SmallVec::new();
+        let mut taken: SmallVec<[Buffer; 8]> = SmallVec::new();
         for (value, write) in node.inputs.iter().zip(writes) {
             taken.push(
                 place(*value, write).map(|place| std::mem::take(self.grad_buffer(place))).unwrap_or_default(),
@@ -227,14 +228,14 @@ impl Piece {
         }
     }
 
-    fn value_buffer(&mut self, place: Place) -> &mut Vec<f32> {
+    fn value_buffer(&mut self, place: Place) -> &mut Buffer {
         match place {
             Place::Kept(index) => &mut self.values[index],
             Place::Passing(slot) => &mut self.passing[slot],
         }
     }
 
-    fn grad_buffer(&mut self, place: Place) -> &mut Vec<f32> {
+    fn grad_buffer(&mut self, place: Place) -> &mut Buffer {
         match place {
             Place::Kept(slot) => &mut self.grads[slot],
             Place::Passing(slot) => &mut self.passing[slot],
@@ -246,7 +247,7 @@ impl Piece {
 fn sums_of<'a>(
     params: &[ParamId],
     segment: &Segment,
-    buffers: &'a mut [Vec<f32>],
+    buffers: &'a mut [impl DerefMut<Target = [f32]>],
     by_param: bool,
     shared: &Shared<'_>,
 ) -> SmallVec<[Option<&'a mut [f32]>; 6]> {

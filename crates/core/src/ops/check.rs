@@ -215,7 +215,7 @@ impl<'a> Bench<'a> {
             param_grads: &mut param_grads,
             mode,
             seed: SEED,
-            scratch: &mut scratch(instance),
+            scratch: &mut Scratch::of_noise(instance.needs()),
         });
         let first = if of_inputs { 0 } else { count };
         let last = if of_weights { count + trainable } else { count };
@@ -269,11 +269,6 @@ impl<'a> Bench<'a> {
 
 const SEED: u64 = 7;
 
-fn scratch(instance: &dyn Instance) -> Scratch {
-    let needs = instance.needs();
-    Scratch { floats: vec![f32::NAN; needs.floats], indices: vec![u32::MAX; needs.indices] }
-}
-
 fn forward(
     instance: &mut dyn Instance,
     check: &Check,
@@ -287,7 +282,7 @@ fn forward(
         instance.observe(Observed { batch, input: inputs[0], output_grad: &[], params }, &mut sums);
     }
     instance.begin_forward(&sums, batch, params, mode);
-    let scratch = &mut scratch(instance);
+    let scratch = &mut Scratch::of_noise(instance.needs());
     instance.forward(Forward { batch, first: 0, inputs, params, output, mode, seed: SEED, scratch });
 }
 
