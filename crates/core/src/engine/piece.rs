@@ -1,4 +1,5 @@
-//! A piece of the batch: some of its images, with all the memory that a thread needs to take them through a segment.
+//! A piece of the batch: some of its images, with what is kept of them, and the memory that a thread needs to take them
+//! through a segment.
 
 use super::schedule::{Schedule, Segment};
 use super::steps::Step;
@@ -21,14 +22,37 @@ pub(super) struct Piece {
     pub(super) values: Vec<Buffer>,
     /// Gradients that are kept.
     pub(super) grads: Vec<Buffer>,
-    /// Values and gradients of the images at hand.
-    passing: Vec<Buffer>,
     /// Sums over the piece's images of weights' gradients, and of what ops need of the whole batch.
     pub(super) weight_grads: Vec<Buffer>,
     pub(super) sums: Vec<f64>,
-    scratch: Scratch,
+    /// The running thread's.
+    workspace: Workspace,
     /// Seconds of each op's forward and backward passes.
     pub(super) seconds: Vec<[f64; 2]>,
+}
+
+/// Memory that holds nothing between two segments. Pieces take it in turns, so that it stays in the cache of its thread.
+#[derive(Debug, Default)]
+pub(super) struct Workspace {
+    /// Values and gradients of the images at hand.
+    passing: Vec<Buffer>,
+    scratch: Scratch,
+}
+
+impl Workspace {
+    pub(super) fn new(schedule: &Schedule, instances: &[Box<dyn Instance>]) -> Self {
+        let needs = instances.iter().map(|instance| instance.needs()).fold(Needs::default(), |a, b| Needs {
+            floats: a.floats.max(b.floats),
+            indices: a.indices.max(b.indices),
+        });
+        let passing = schedule.passing_lens.iter().map(|len| Buffer::zeros(*len)).collect();
+        Self { passing, scratch: Scratch::new(needs) }
+    }
+
+    /// The f32 of all buffers.
+    pub(super) fn floats(&self) -> usize {
+        self.passing.iter().map(|buffer| buffer.len()).sum::<usize>() + self.scratch.floats.len()
+    }
 }
 
 /// What all pieces share while they run.
@@ -55,23 +79,16 @@ impl Piece {
     pub(super) fn new(
         program: &Program,
         schedule: &Schedule,
-        instances: &[Box<dyn Instance>],
         images: usize,
     ) -> Self {
         let len = |value: usize| program.values[value].iter().product::<usize>();
         let zeros = |lens: &[usize], times: usize| lens.iter().map(|len| Buffer::zeros(times * len)).collect();
-        let needs = instances.iter().map(|instance| instance.needs()).fold(Needs::default(), |a, b| Needs {
-            floats: a.floats.max(b.floats),
-            indices: a.indices.max(b.indices),
-        });
         let value = |value: usize| Buffer::zeros(if schedule.kept[value] { images * len(value) } else { 0 });
         Self {
             values: (0..program.values.len()).map(value).collect(),
             grads: zeros(&schedule.grad_lens, images),
-            passing: zeros(&schedule.passing_lens, 1),
             weight_grads: zeros(&schedule.weight_lens, 1),
             sums: vec![0.0; schedule.sums_len],
-            scratch: Scratch::new(needs),
             seconds: vec![[0.0; 2]; program.nodes.len()],
             ..Self::default()
         }
@@ -79,15 +96,25 @@ impl Piece {
 
     /// The f32 of all buffers.
     pub(super) fn floats(&self) -> usize {
-        let all = [&self.values, &self.grads, &self.passing, &self.weight_grads];
-        all.into_iter().flatten().map(|buffer| buffer.len()).sum::<usize>()
-            + self.scratch.floats.len()
-            + 2 * self.sums.len()
+        let all = [&self.values, &self.grads, &self.weight_grads];
+        all.into_iter().flatten().map(|buffer| buffer.len()).sum::<usize>() + 2 * self.sums.len()
     }
 
     /// Takes all images through a segment. `gradients`: where those of the weights are added instead of this piece's
     /// own sums.
     pub(super) fn run(
+        &mut self,
+        shared: &Shared<'_>,
+        segment: &Segment,
+        workspace: &mut Workspace,
+        gradients: Option<&mut [Vec<f32>]>,
+    ) {
+        std::mem::swap(&mut self.workspace, workspace);
+        self.run_in_own(shared, segment, gradients);
+        std::mem::swap(&mut self.workspace, workspace);
+    }
+
+    fn run_in_own(
         &mut self,
         shared: &Shared<'_>,
         segment: &Segment,
@@ -121,7 +148,7 @@ impl Piece {
         let node = &at.shared.program.nodes[index];
         let place = at.value(node.output);
         let mut output = std::mem::take(self.value_buffer(place));
-        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut scratch = std::mem::take(&mut self.workspace.scratch);
         let inputs: SmallVec<[&[f32]; 8]> = node.inputs.iter().map(|value| self.value(at, *value)).collect();
         at.shared.instances[index].forward(Forward {
             batch: at.count,
@@ -134,7 +161,7 @@ impl Piece {
             scratch: &mut scratch,
         });
         drop(inputs);
-        self.scratch = scratch;
+        self.workspace.scratch = scratch;
         *self.value_buffer(place) = output;
     }
 
@@ -159,7 +186,7 @@ impl Piece {
         let shared = at.shared;
         let (node, instance) = (&shared.program.nodes[index], &shared.instances[index]);
         let writes = &shared.schedule.writes[index];
-        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut scratch = std::mem::take(&mut self.workspace.scratch);
         let place = |value: ValueId, write: &Option<Accumulate>| write.and_then(|_| at.grad(value));
         let mut taken: SmallVec<[Buffer; 8]> = SmallVec::new();
         for (value, write) in node.inputs.iter().zip(writes) {
@@ -210,20 +237,20 @@ impl Piece {
             }
         }
         self.weight_grads = own;
-        self.scratch = scratch;
+        self.workspace.scratch = scratch;
     }
 
     fn value(&self, at: &At<'_>, value: ValueId) -> &[f32] {
         match at.value(value) {
             Place::Kept(index) => at.part(Place::Kept(index), value, &self.values[index]),
-            Place::Passing(slot) => at.part(Place::Passing(slot), value, &self.passing[slot]),
+            Place::Passing(slot) => at.part(Place::Passing(slot), value, &self.workspace.passing[slot]),
         }
     }
 
     fn grad(&self, at: &At<'_>, value: ValueId) -> &[f32] {
         match at.grad(value) {
             Some(Place::Kept(slot)) => at.part(Place::Kept(slot), value, &self.grads[slot]),
-            Some(Place::Passing(slot)) => at.part(Place::Passing(slot), value, &self.passing[slot]),
+            Some(Place::Passing(slot)) => at.part(Place::Passing(slot), value, &self.workspace.passing[slot]),
             None => &[],
         }
     }
@@ -231,14 +258,14 @@ impl Piece {
     fn value_buffer(&mut self, place: Place) -> &mut Buffer {
         match place {
             Place::Kept(index) => &mut self.values[index],
-            Place::Passing(slot) => &mut self.passing[slot],
+            Place::Passing(slot) => &mut self.workspace.passing[slot],
         }
     }
 
     fn grad_buffer(&mut self, place: Place) -> &mut Buffer {
         match place {
             Place::Kept(slot) => &mut self.grads[slot],
-            Place::Passing(slot) => &mut self.passing[slot],
+            Place::Passing(slot) => &mut self.workspace.passing[slot],
         }
     }
 }
