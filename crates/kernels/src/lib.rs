@@ -23,6 +23,7 @@ mod reference;
 mod resize;
 mod simd;
 mod softmax;
+mod stream;
 mod tile;
 mod window;
 
@@ -47,4 +48,5 @@ pub use pool::*;
 pub use quantized::{Quantization, QuantizedConv, QuantizedDepthwise};
 pub use resize::{resize_bilinear, resize_bilinear_backward, resize_nearest, resize_nearest_backward};
 pub use softmax::{softmax, softmax_backward};
+pub use stream::stream;
 pub use window::{ConvShape, Window};

@@ -134,9 +134,8 @@ impl Piece {
                     Step::Forward(node) => self.forward(&at, node),
                     Step::Backward(node) if shared.skipped == Some(node) => {}
                     Step::Backward(node) => self.backward(&at, node, gradients.as_deref_mut()),
-                    Step::Observe(node) if shared.training.is_some() => self.observe(&at, node, false),
-                    Step::Observe(_) => {}
-                    Step::ObserveBackward(node) => self.observe(&at, node, true),
+                    Step::Observe(node) => self.observe(&at, node),
+                    Step::ObserveBackward(node) => self.observe_backward(&at, node),
                 }
                 let (node, pass) = step.account();
                 self.seconds[node][pass] += start.elapsed().as_secs_f64();
@@ -165,21 +164,47 @@ impl Piece {
         *self.value_buffer(place) = output;
     }
 
-    fn observe(&mut self, at: &At<'_>, index: usize, backward: bool) {
+    fn observe(&mut self, at: &At<'_>, index: usize) {
         let (node, instance) = (&at.shared.program.nodes[index], &at.shared.instances[index]);
+        let value = node.inputs[0];
+        let mut buffer = at.streamed_value(value).map(|index| std::mem::take(&mut self.values[index]));
+        let stored = buffer.as_mut().map(|buffer| at.part_mut(Place::Kept(value.0), value, buffer));
+        if at.shared.training.is_some() {
+            let mut sums = std::mem::take(&mut self.sums);
+            let seen = Observed {
+                batch: at.count,
+                input: self.value(at, value),
+                output_grad: &[],
+                params: &at.shared.params(index),
+                stored,
+            };
+            instance.observe(seen, at.sums_of(index, &mut sums));
+            self.sums = sums;
+        } else if let Some(stored) = stored {
+            stored.copy_from_slice(self.value(at, value));
+        }
+        if let Some(buffer) = buffer {
+            self.values[value.0] = buffer;
+        }
+    }
+
+    fn observe_backward(&mut self, at: &At<'_>, index: usize) {
+        let (node, instance) = (&at.shared.program.nodes[index], &at.shared.instances[index]);
+        let slot = at.streamed_grad(node.output);
+        let mut buffer = slot.map(|slot| (slot, std::mem::take(&mut self.grads[slot])));
         let mut sums = std::mem::take(&mut self.sums);
         let seen = Observed {
             batch: at.count,
             input: self.value(at, node.inputs[0]),
-            output_grad: if backward { self.grad(at, node.output) } else { &[] },
+            output_grad: self.grad(at, node.output),
             params: &at.shared.params(index),
+            stored: buffer.as_mut().map(|(slot, buffer)| at.part_mut(Place::Kept(*slot), node.output, buffer)),
         };
-        let own = &mut sums[at.shared.schedule.sums_at[index]..][..instance.sums_len()];
-        match backward {
-            false => instance.observe(seen, own),
-            true => instance.observe_backward(seen, own),
-        }
+        instance.observe_backward(seen, at.sums_of(index, &mut sums));
         self.sums = sums;
+        if let Some((slot, buffer)) = buffer {
+            self.grads[slot] = buffer;
+        }
     }
 
     fn backward(&mut self, at: &At<'_>, index: usize, gradients: Option<&mut [Vec<f32>]>) {
@@ -305,8 +330,24 @@ impl At<'_> {
     }
 
     fn grad(&self, value: ValueId) -> Option<Place> {
-        let kept = self.shared.schedule.grad_slots[value.0].map(Place::Kept);
-        kept.or(self.segment.grads[value.0].map(Place::Passing))
+        let passing = self.segment.grads[value.0].map(Place::Passing);
+        passing.or(self.shared.schedule.grad_slots[value.0].map(Place::Kept))
+    }
+
+    /// Where a value is kept that is copied there when its sums are taken.
+    fn streamed_value(&self, value: ValueId) -> Option<usize> {
+        let schedule = self.shared.schedule;
+        (self.segment.values[value.0].is_some() && schedule.kept[value.0]).then_some(value.0)
+    }
+
+    /// Likewise of a gradient.
+    fn streamed_grad(&self, value: ValueId) -> Option<usize> {
+        self.segment.grads[value.0].and(self.shared.schedule.grad_slots[value.0])
+    }
+
+    /// An op's own among all sums.
+    fn sums_of<'b>(&self, node: usize, sums: &'b mut [f64]) -> &'b mut [f64] {
+        &mut sums[self.shared.schedule.sums_at[node]..][..self.shared.instances[node].sums_len()]
     }
 
     fn range(&self, place: Place, value: ValueId) -> std::ops::Range<usize> {

@@ -211,6 +211,9 @@ pub struct Observed<'a> {
     pub output_grad: &'a [f32],
     /// The weights.
     pub params: &'a [&'a [f32]],
+    /// Where the input, or in the backward pass `output_grad`, is to be copied, past the caches: what is that large is
+    /// in none of them when it is read again.
+    pub stored: Option<&'a mut [f32]>,
 }
 
 /// The attributes of an op and what follows from them alone.
