@@ -8,7 +8,8 @@ use std::ops::Range;
 /// traffic. Streaming stores write whole lines to memory, at 69 GB/s where plain ones reach 25.
 pub fn stream(from: &[f32], to: &mut [f32], block: usize, mut work: impl FnMut(Range<usize>)) {
     assert_eq!(from.len(), to.len(), "both have one length");
-    for start in (0..from.len()).step_by(block.max(1)) {
+    let block = block.max(1);
+    for start in (0..from.len()).step_by(block) {
         let range = start..(start + block).min(from.len());
         work(range.clone());
         stream_block(&from[range.clone()], &mut to[range]);
@@ -17,8 +18,8 @@ pub fn stream(from: &[f32], to: &mut [f32], block: usize, mut work: impl FnMut(R
     // SAFETY: every x86-64 has SSE. Streaming stores are not ordered with those by which this thread tells others that it
     // is done.
     unsafe {
-        std::arch::x86_64::_mm_sfence()
-    };
+        std::arch::x86_64::_mm_sfence();
+    }
 }
 
 #[cfg(target_arch = "x86_64")]

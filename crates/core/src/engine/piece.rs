@@ -76,13 +76,10 @@ enum Place {
 }
 
 impl Piece {
-    pub(super) fn new(
-        program: &Program,
-        schedule: &Schedule,
-        images: usize,
-    ) -> Self {
+    pub(super) fn new(program: &Program, schedule: &Schedule, images: usize) -> Self {
         let len = |value: usize| program.values[value].iter().product::<usize>();
-        let zeros = |lens: &[usize], times: usize| lens.iter().map(|len| Buffer::zeros(times * len)).collect();
+        let zeros =
+            |lens: &[usize], times: usize| lens.iter().map(|len| Buffer::zeros(times * len)).collect();
         let value = |value: usize| Buffer::zeros(if schedule.kept[value] { images * len(value) } else { 0 });
         Self {
             values: (0..program.values.len()).map(value).collect(),
@@ -114,12 +111,7 @@ impl Piece {
         std::mem::swap(&mut self.workspace, workspace);
     }
 
-    fn run_in_own(
-        &mut self,
-        shared: &Shared<'_>,
-        segment: &Segment,
-        mut gradients: Option<&mut [Vec<f32>]>,
-    ) {
+    fn run_in_own(&mut self, shared: &Shared<'_>, segment: &Segment, mut gradients: Option<&mut [Vec<f32>]>) {
         if gradients.is_none() {
             for (param, sums) in segment.weights.iter().zip(&mut self.weight_grads) {
                 sums[..shared.weights[param.0].len()].fill(0.0);
@@ -198,7 +190,9 @@ impl Piece {
             input: self.value(at, node.inputs[0]),
             output_grad: self.grad(at, node.output),
             params: &at.shared.params(index),
-            stored: buffer.as_mut().map(|(slot, buffer)| at.part_mut(Place::Kept(*slot), node.output, buffer)),
+            stored: buffer
+                .as_mut()
+                .map(|(slot, buffer)| at.part_mut(Place::Kept(*slot), node.output, buffer)),
         };
         instance.observe_backward(seen, at.sums_of(index, &mut sums));
         self.sums = sums;

@@ -7,8 +7,8 @@
 use super::{Affine, Backward, Cost, Forward, Instance, Mode, Observed, OpKind, one_of};
 use crate::Shape;
 use frostline_kernels::{
-    Activation, Normalization, SUMMED_ROWS, batch_norm_backward_input, batch_norm_backward_sums, channel_sums,
-    scale_shift, stream,
+    Activation, Normalization, SUMMED_ROWS, batch_norm_backward_input, batch_norm_backward_sums,
+    channel_sums, scale_shift, stream,
 };
 
 /// Weights: `gamma` with `scale`, `beta` with `center`, then the moving mean and variance; all `[channels]`.
@@ -267,7 +267,10 @@ mod tests {
         let (mut mean, mut variance) = ([1.0], [2.0]);
         let (x, mut sums) = ([1.0, 2.0, 3.0, 6.0], [0.0; 2]);
         let params: [&[f32]; 2] = [&mean, &variance];
-        instance.observe(Observed { batch: 2, input: &x, output_grad: &[], params: &params, stored: None }, &mut sums);
+        instance.observe(
+            Observed { batch: 2, input: &x, output_grad: &[], params: &params, stored: None },
+            &mut sums,
+        );
         instance.begin_forward(&sums, 2, &params, Mode::Training);
         instance.update_state(0, &mut mean);
         instance.update_state(1, &mut variance);

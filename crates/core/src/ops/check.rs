@@ -198,7 +198,10 @@ impl<'a> Bench<'a> {
         if instance.sums_backward(mode, of_weights) {
             sums.resize(instance.sums_len(), 0.0);
             let (input, output_grad) = (inputs[0], self.weights.as_slice());
-            instance.observe_backward(Observed { batch, input, output_grad, params: &params, stored: None }, &mut sums);
+            instance.observe_backward(
+                Observed { batch, input, output_grad, params: &params, stored: None },
+                &mut sums,
+            );
         }
         instance.begin_backward(&sums, batch, &params, &mut param_grads, mode);
         // what it says that it does not read it is not given
@@ -279,7 +282,8 @@ fn forward(
 ) {
     let (batch, mut sums) = (check.batch, vec![0.0; instance.sums_len()]);
     if mode == Mode::Training && !sums.is_empty() {
-        instance.observe(Observed { batch, input: inputs[0], output_grad: &[], params, stored: None }, &mut sums);
+        instance
+            .observe(Observed { batch, input: inputs[0], output_grad: &[], params, stored: None }, &mut sums);
     }
     instance.begin_forward(&sums, batch, params, mode);
     let scratch = &mut Scratch::of_noise(instance.needs());
