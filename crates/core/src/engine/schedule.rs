@@ -18,7 +18,7 @@ const CHUNK_BYTES: usize = 4 << 20;
 const BAND_BYTES: usize = 768 << 10;
 
 /// Bytes from which on a value or gradient of the whole batch is in no cache any more when the next segment reads it.
-const STREAMED_BYTES: usize = 8 << 20;
+pub(super) const STREAMED_BYTES: usize = 8 << 20;
 
 /// A row of steps that each piece runs with no barrier.
 #[derive(Debug, Default)]
@@ -80,6 +80,8 @@ pub(super) struct Given<'a> {
     pub(super) public: &'a [ValueId],
     /// Images of a piece, at most.
     pub(super) images: usize,
+    /// [`STREAMED_BYTES`], but in tests.
+    pub(super) streamed_bytes: usize,
 }
 
 impl Given<'_> {
@@ -257,7 +259,7 @@ impl Schedule {
     /// it were not kept, and is copied past the caches when its sums are taken.
     fn streamed(&self, given: &Given<'_>, segment: &Segment) -> Vec<Touched> {
         let is_own = |node: usize| segment.nodes.contains(&node);
-        let is_large = |value: ValueId| 4 * PIECES * given.images * given.len(value) >= STREAMED_BYTES;
+        let is_large = |value: ValueId| 4 * PIECES * given.images * given.len(value) >= given.streamed_bytes;
         let of = |step: &Step| match *step {
             Step::Observe(node) => {
                 let value = given.program.nodes[node].inputs[0];

@@ -4,7 +4,7 @@ use super::Statistics;
 use super::piece::{Piece, Shared, Workspace};
 use super::pool::Pool;
 use super::prepare::{Wanted, logits_value, separate_repeated_inputs};
-use super::schedule::{Given, Schedule};
+use super::schedule::{Given, STREAMED_BYTES, Schedule};
 use crate::ops::{Instance, Mode, PIECES, Program, Role, ValueId};
 use rayon::prelude::*;
 use smallvec::SmallVec;
@@ -55,6 +55,16 @@ pub enum Squash {
 
 impl Suffix {
     pub(crate) fn new(
+        program: Program,
+        weights: Vec<Vec<f32>>,
+        batch: usize,
+        statistics: Statistics,
+    ) -> Self {
+        Self::streaming_from(STREAMED_BYTES, program, weights, batch, statistics)
+    }
+
+    pub(super) fn streaming_from(
+        streamed_bytes: usize,
         mut program: Program,
         weights: Vec<Vec<f32>>,
         batch: usize,
@@ -95,6 +105,7 @@ impl Suffix {
             needs_grad: &needs_grad,
             public: &public,
             images,
+            streamed_bytes,
         });
         let piece = |_| Piece::new(&program, &schedule, images);
         let workspaces = Pool::default();
