@@ -4,6 +4,8 @@ use super::Statistics;
 use super::piece::{Piece, Shared, Workspace};
 use super::pool::Pool;
 use super::prepare::{Wanted, logits_value, separate_repeated_inputs};
+#[cfg(test)]
+use super::schedule::Segment;
 use super::schedule::{Given, STREAMED_BYTES, Schedule};
 use crate::ops::{Instance, Mode, PIECES, Program, Role, ValueId};
 use rayon::prelude::*;
@@ -316,6 +318,22 @@ impl Suffix {
         let len = images * self.program.shape(value).iter().product::<usize>();
         let found = self.gathered.iter().find(|(other, _)| *other == value);
         found.map_or(&[], |(_, gathered)| &gathered[..len])
+    }
+
+    /// Values and gradients that are written past the caches.
+    #[cfg(test)]
+    pub(super) fn streamed(&self) -> [usize; 2] {
+        let schedule = &self.schedule;
+        let values = (0..schedule.kept.len()).map(|value| {
+            let is_passing = |segment: &&Segment| segment.values[value].is_some() && schedule.kept[value];
+            let is_grad =
+                |segment: &&Segment| segment.grads[value].is_some() && schedule.grad_slots[value].is_some();
+            [
+                schedule.forward.iter().filter(is_passing).count(),
+                schedule.backward.iter().filter(is_grad).count(),
+            ]
+        });
+        values.fold([0, 0], |sum, of| [sum[0] + of[0], sum[1] + of[1]])
     }
 
     /// Seconds that all threads together have spent in each op's forward and backward passes.
