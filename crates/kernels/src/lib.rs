@@ -5,6 +5,7 @@
 //! are added to what is there (`+=`). Lengths that do not fit the shape are errors of the caller and panic.
 
 mod activation;
+mod buffer;
 mod concat;
 mod conv;
 mod depthwise;
@@ -23,10 +24,12 @@ mod reference;
 mod resize;
 mod simd;
 mod softmax;
+mod stream;
 mod tile;
 mod window;
 
 pub use activation::{Activation, activate, activate_backward};
+pub use buffer::Buffer;
 pub use concat::{add_columns_back, copy_columns};
 pub use conv::{
     Convolution, Epilogue, PackedConv, PackedConvGradient, conv_backward_weights,
@@ -47,4 +50,5 @@ pub use pool::*;
 pub use quantized::{Quantization, QuantizedConv, QuantizedDepthwise};
 pub use resize::{resize_bilinear, resize_bilinear_backward, resize_nearest, resize_nearest_backward};
 pub use softmax::{softmax, softmax_backward};
+pub use stream::stream;
 pub use window::{ConvShape, Window};

@@ -9,8 +9,9 @@ use crate::dispatch::vectorized;
 use crate::elementwise::add_scaled_channels;
 use crate::matmul::Accumulate;
 
-/// Rows that are summed in registers: one piece of a sum.
-const ROWS: usize = 32;
+/// Rows that are summed in registers: one piece of a sum. Whoever hands `x` over in several parts gets the sums of the
+/// whole, bit by bit, if all parts but the last have a multiple of so many rows.
+pub const SUMMED_ROWS: usize = 32;
 
 /// `L` numbers from `at` on.
 #[inline(always)]
@@ -54,7 +55,7 @@ vectorized! {
     /// * `shift`, `sum`, `sum_squares`: `[channels]`
     pub fn channel_sums(channels: usize, x: &[f32], shift: &[f32], sum: &mut [f64], sum_squares: &mut [f64]) {
         check(channels, x, &[shift.len(), sum.len(), sum_squares.len()]);
-        for x in x.chunks(channels * ROWS) {
+        for x in x.chunks(channels * SUMMED_ROWS) {
             in_columns!(channels, sums_of(channels, x, shift, sum, sum_squares));
         }
     }
@@ -161,7 +162,7 @@ vectorized! {
         norm.check(channels, x, &[sum.len(), sum_products.len()]);
         assert_eq!(x.len(), dy.len(), "x and dy have one length");
         for_known_variant!(norm.activation, f => {
-            for (x, dy) in x.chunks(channels * ROWS).zip(dy.chunks(channels * ROWS)) {
+            for (x, dy) in x.chunks(channels * SUMMED_ROWS).zip(dy.chunks(channels * SUMMED_ROWS)) {
                 in_columns!(channels, gradient_sums(channels, x, dy, norm, f, sum, sum_products));
             }
         });

@@ -10,6 +10,8 @@ mod prepare;
 mod schedule;
 mod section;
 mod steps;
+#[cfg(test)]
+mod streamed_tests;
 mod suffix;
 
 pub(crate) use calibrate::calibrate;

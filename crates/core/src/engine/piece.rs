@@ -1,12 +1,14 @@
-//! A piece of the batch: some of its images, with all the memory that a thread needs to take them through a segment.
+//! A piece of the batch: some of its images, with what is kept of them, and the memory that a thread needs to take them
+//! through a segment.
 
 use super::schedule::{Schedule, Segment};
 use super::steps::Step;
 use crate::ops::{
     Backward, Forward, Gradient, Instance, Mode, Needs, Observed, ParamId, Program, Scratch, ValueId,
 };
-use frostline_kernels::Accumulate;
+use frostline_kernels::{Accumulate, Buffer};
 use smallvec::SmallVec;
+use std::ops::DerefMut;
 use std::time::Instant;
 
 /// Some consecutive images of a batch.
@@ -17,17 +19,40 @@ pub(super) struct Piece {
     /// How many of its images the running batch has.
     pub(super) images: usize,
     /// Values that are kept, `[images, …]`.
-    pub(super) values: Vec<Vec<f32>>,
+    pub(super) values: Vec<Buffer>,
     /// Gradients that are kept.
-    pub(super) grads: Vec<Vec<f32>>,
-    /// Values and gradients of the images at hand.
-    passing: Vec<Vec<f32>>,
+    pub(super) grads: Vec<Buffer>,
     /// Sums over the piece's images of weights' gradients, and of what ops need of the whole batch.
-    pub(super) weight_grads: Vec<Vec<f32>>,
+    pub(super) weight_grads: Vec<Buffer>,
     pub(super) sums: Vec<f64>,
-    scratch: Scratch,
+    /// The running thread's.
+    workspace: Workspace,
     /// Seconds of each op's forward and backward passes.
     pub(super) seconds: Vec<[f64; 2]>,
+}
+
+/// Memory that holds nothing between two segments. Pieces take it in turns, so that it stays in the cache of its thread.
+#[derive(Debug, Default)]
+pub(super) struct Workspace {
+    /// Values and gradients of the images at hand.
+    passing: Vec<Buffer>,
+    scratch: Scratch,
+}
+
+impl Workspace {
+    pub(super) fn new(schedule: &Schedule, instances: &[Box<dyn Instance>]) -> Self {
+        let needs = instances.iter().map(|instance| instance.needs()).fold(Needs::default(), |a, b| Needs {
+            floats: a.floats.max(b.floats),
+            indices: a.indices.max(b.indices),
+        });
+        let passing = schedule.passing_lens.iter().map(|len| Buffer::zeros(*len)).collect();
+        Self { passing, scratch: Scratch::new(needs) }
+    }
+
+    /// The f32 of all buffers.
+    pub(super) fn floats(&self) -> usize {
+        self.passing.iter().map(|buffer| buffer.len()).sum::<usize>() + self.scratch.floats.len()
+    }
 }
 
 /// What all pieces share while they run.
@@ -51,26 +76,16 @@ enum Place {
 }
 
 impl Piece {
-    pub(super) fn new(
-        program: &Program,
-        schedule: &Schedule,
-        instances: &[Box<dyn Instance>],
-        images: usize,
-    ) -> Self {
+    pub(super) fn new(program: &Program, schedule: &Schedule, images: usize) -> Self {
         let len = |value: usize| program.values[value].iter().product::<usize>();
-        let zeros = |lens: &[usize], times: usize| lens.iter().map(|len| vec![0.0; times * len]).collect();
-        let needs = instances.iter().map(|instance| instance.needs()).fold(Needs::default(), |a, b| Needs {
-            floats: a.floats.max(b.floats),
-            indices: a.indices.max(b.indices),
-        });
-        let value = |value: usize| vec![0.0; if schedule.kept[value] { images * len(value) } else { 0 }];
+        let zeros =
+            |lens: &[usize], times: usize| lens.iter().map(|len| Buffer::zeros(times * len)).collect();
+        let value = |value: usize| Buffer::zeros(if schedule.kept[value] { images * len(value) } else { 0 });
         Self {
             values: (0..program.values.len()).map(value).collect(),
             grads: zeros(&schedule.grad_lens, images),
-            passing: zeros(&schedule.passing_lens, 1),
             weight_grads: zeros(&schedule.weight_lens, 1),
             sums: vec![0.0; schedule.sums_len],
-            scratch: Scratch { floats: vec![0.0; needs.floats], indices: vec![0; needs.indices] },
             seconds: vec![[0.0; 2]; program.nodes.len()],
             ..Self::default()
         }
@@ -78,10 +93,8 @@ impl Piece {
 
     /// The f32 of all buffers.
     pub(super) fn floats(&self) -> usize {
-        let all = [&self.values, &self.grads, &self.passing, &self.weight_grads];
-        all.into_iter().flatten().map(Vec::len).sum::<usize>()
-            + self.scratch.floats.len()
-            + 2 * self.sums.len()
+        let all = [&self.values, &self.grads, &self.weight_grads];
+        all.into_iter().flatten().map(|buffer| buffer.len()).sum::<usize>() + 2 * self.sums.len()
     }
 
     /// Takes all images through a segment. `gradients`: where those of the weights are added instead of this piece's
@@ -90,8 +103,15 @@ impl Piece {
         &mut self,
         shared: &Shared<'_>,
         segment: &Segment,
-        mut gradients: Option<&mut [Vec<f32>]>,
+        workspace: &mut Workspace,
+        gradients: Option<&mut [Vec<f32>]>,
     ) {
+        std::mem::swap(&mut self.workspace, workspace);
+        self.run_in_own(shared, segment, gradients);
+        std::mem::swap(&mut self.workspace, workspace);
+    }
+
+    fn run_in_own(&mut self, shared: &Shared<'_>, segment: &Segment, mut gradients: Option<&mut [Vec<f32>]>) {
         if gradients.is_none() {
             for (param, sums) in segment.weights.iter().zip(&mut self.weight_grads) {
                 sums[..shared.weights[param.0].len()].fill(0.0);
@@ -106,9 +126,8 @@ impl Piece {
                     Step::Forward(node) => self.forward(&at, node),
                     Step::Backward(node) if shared.skipped == Some(node) => {}
                     Step::Backward(node) => self.backward(&at, node, gradients.as_deref_mut()),
-                    Step::Observe(node) if shared.training.is_some() => self.observe(&at, node, false),
-                    Step::Observe(_) => {}
-                    Step::ObserveBackward(node) => self.observe(&at, node, true),
+                    Step::Observe(node) => self.observe(&at, node),
+                    Step::ObserveBackward(node) => self.observe_backward(&at, node),
                 }
                 let (node, pass) = step.account();
                 self.seconds[node][pass] += start.elapsed().as_secs_f64();
@@ -120,7 +139,7 @@ impl Piece {
         let node = &at.shared.program.nodes[index];
         let place = at.value(node.output);
         let mut output = std::mem::take(self.value_buffer(place));
-        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut scratch = std::mem::take(&mut self.workspace.scratch);
         let inputs: SmallVec<[&[f32]; 8]> = node.inputs.iter().map(|value| self.value(at, *value)).collect();
         at.shared.instances[index].forward(Forward {
             batch: at.count,
@@ -133,34 +152,62 @@ impl Piece {
             scratch: &mut scratch,
         });
         drop(inputs);
-        self.scratch = scratch;
+        self.workspace.scratch = scratch;
         *self.value_buffer(place) = output;
     }
 
-    fn observe(&mut self, at: &At<'_>, index: usize, backward: bool) {
+    fn observe(&mut self, at: &At<'_>, index: usize) {
         let (node, instance) = (&at.shared.program.nodes[index], &at.shared.instances[index]);
+        let value = node.inputs[0];
+        let mut buffer = at.streamed_value(value).map(|index| std::mem::take(&mut self.values[index]));
+        let stored = buffer.as_mut().map(|buffer| at.part_mut(Place::Kept(value.0), value, buffer));
+        if at.shared.training.is_some() {
+            let mut sums = std::mem::take(&mut self.sums);
+            let seen = Observed {
+                batch: at.count,
+                input: self.value(at, value),
+                output_grad: &[],
+                params: &at.shared.params(index),
+                stored,
+            };
+            instance.observe(seen, at.sums_of(index, &mut sums));
+            self.sums = sums;
+        } else if let Some(stored) = stored {
+            stored.copy_from_slice(self.value(at, value));
+        }
+        if let Some(buffer) = buffer {
+            self.values[value.0] = buffer;
+        }
+    }
+
+    fn observe_backward(&mut self, at: &At<'_>, index: usize) {
+        let (node, instance) = (&at.shared.program.nodes[index], &at.shared.instances[index]);
+        let slot = at.streamed_grad(node.output);
+        let mut buffer = slot.map(|slot| (slot, std::mem::take(&mut self.grads[slot])));
         let mut sums = std::mem::take(&mut self.sums);
         let seen = Observed {
             batch: at.count,
             input: self.value(at, node.inputs[0]),
-            output_grad: if backward { self.grad(at, node.output) } else { &[] },
+            output_grad: self.grad(at, node.output),
             params: &at.shared.params(index),
+            stored: buffer
+                .as_mut()
+                .map(|(slot, buffer)| at.part_mut(Place::Kept(*slot), node.output, buffer)),
         };
-        let own = &mut sums[at.shared.schedule.sums_at[index]..][..instance.sums_len()];
-        match backward {
-            false => instance.observe(seen, own),
-            true => instance.observe_backward(seen, own),
-        }
+        instance.observe_backward(seen, at.sums_of(index, &mut sums));
         self.sums = sums;
+        if let Some((slot, buffer)) = buffer {
+            self.grads[slot] = buffer;
+        }
     }
 
     fn backward(&mut self, at: &At<'_>, index: usize, gradients: Option<&mut [Vec<f32>]>) {
         let shared = at.shared;
         let (node, instance) = (&shared.program.nodes[index], &shared.instances[index]);
         let writes = &shared.schedule.writes[index];
-        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut scratch = std::mem::take(&mut self.workspace.scratch);
         let place = |value: ValueId, write: &Option<Accumulate>| write.and_then(|_| at.grad(value));
-        let mut taken: SmallVec<[Vec<f32>; 8]> = SmallVec::new();
+        let mut taken: SmallVec<[Buffer; 8]> = SmallVec::new();
         for (value, write) in node.inputs.iter().zip(writes) {
             taken.push(
                 place(*value, write).map(|place| std::mem::take(self.grad_buffer(place))).unwrap_or_default(),
@@ -209,35 +256,35 @@ impl Piece {
             }
         }
         self.weight_grads = own;
-        self.scratch = scratch;
+        self.workspace.scratch = scratch;
     }
 
     fn value(&self, at: &At<'_>, value: ValueId) -> &[f32] {
         match at.value(value) {
             Place::Kept(index) => at.part(Place::Kept(index), value, &self.values[index]),
-            Place::Passing(slot) => at.part(Place::Passing(slot), value, &self.passing[slot]),
+            Place::Passing(slot) => at.part(Place::Passing(slot), value, &self.workspace.passing[slot]),
         }
     }
 
     fn grad(&self, at: &At<'_>, value: ValueId) -> &[f32] {
         match at.grad(value) {
             Some(Place::Kept(slot)) => at.part(Place::Kept(slot), value, &self.grads[slot]),
-            Some(Place::Passing(slot)) => at.part(Place::Passing(slot), value, &self.passing[slot]),
+            Some(Place::Passing(slot)) => at.part(Place::Passing(slot), value, &self.workspace.passing[slot]),
             None => &[],
         }
     }
 
-    fn value_buffer(&mut self, place: Place) -> &mut Vec<f32> {
+    fn value_buffer(&mut self, place: Place) -> &mut Buffer {
         match place {
             Place::Kept(index) => &mut self.values[index],
-            Place::Passing(slot) => &mut self.passing[slot],
+            Place::Passing(slot) => &mut self.workspace.passing[slot],
         }
     }
 
-    fn grad_buffer(&mut self, place: Place) -> &mut Vec<f32> {
+    fn grad_buffer(&mut self, place: Place) -> &mut Buffer {
         match place {
             Place::Kept(slot) => &mut self.grads[slot],
-            Place::Passing(slot) => &mut self.passing[slot],
+            Place::Passing(slot) => &mut self.workspace.passing[slot],
         }
     }
 }
@@ -246,7 +293,7 @@ impl Piece {
 fn sums_of<'a>(
     params: &[ParamId],
     segment: &Segment,
-    buffers: &'a mut [Vec<f32>],
+    buffers: &'a mut [impl DerefMut<Target = [f32]>],
     by_param: bool,
     shared: &Shared<'_>,
 ) -> SmallVec<[Option<&'a mut [f32]>; 6]> {
@@ -277,8 +324,24 @@ impl At<'_> {
     }
 
     fn grad(&self, value: ValueId) -> Option<Place> {
-        let kept = self.shared.schedule.grad_slots[value.0].map(Place::Kept);
-        kept.or(self.segment.grads[value.0].map(Place::Passing))
+        let passing = self.segment.grads[value.0].map(Place::Passing);
+        passing.or(self.shared.schedule.grad_slots[value.0].map(Place::Kept))
+    }
+
+    /// Where a value is kept that is copied there when its sums are taken.
+    fn streamed_value(&self, value: ValueId) -> Option<usize> {
+        let schedule = self.shared.schedule;
+        (self.segment.values[value.0].is_some() && schedule.kept[value.0]).then_some(value.0)
+    }
+
+    /// Likewise of a gradient.
+    fn streamed_grad(&self, value: ValueId) -> Option<usize> {
+        self.segment.grads[value.0].and(self.shared.schedule.grad_slots[value.0])
+    }
+
+    /// An op's own among all sums.
+    fn sums_of<'b>(&self, node: usize, sums: &'b mut [f64]) -> &'b mut [f64] {
+        &mut sums[self.shared.schedule.sums_at[node]..][..self.shared.instances[node].sums_len()]
     }
 
     fn range(&self, place: Place, value: ValueId) -> std::ops::Range<usize> {

@@ -16,6 +16,16 @@ impl<T> Pool<T> {
         let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut taken = waiting.unwrap_or_else(make);
         work(&mut taken);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(taken);
+        self.add(taken);
+    }
+
+    /// Puts in one that was made before it is needed.
+    pub(crate) fn add(&self, made: T) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(made);
+    }
+
+    /// The sum over all that wait.
+    pub(crate) fn sum(&self, of: impl Fn(&T) -> usize) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(of).sum()
     }
 }

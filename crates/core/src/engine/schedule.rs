@@ -8,7 +8,7 @@
 //! convolutions and the like make, and one gradient at each border between segments.
 
 use super::steps::{Step, backward_segments, forward_segments, reads_of};
-use crate::ops::{Instance, Mode, Op, ParamId, Program, Reads, ValueId};
+use crate::ops::{Instance, Mode, Op, PIECES, ParamId, Program, Reads, ValueId};
 use frostline_kernels::Accumulate;
 
 /// Bytes of values and gradients that a segment's images have at most, if there is more than one.
@@ -16,6 +16,9 @@ const CHUNK_BYTES: usize = 4 << 20;
 
 /// The same where images can be cut: about what the second-level cache holds.
 const BAND_BYTES: usize = 768 << 10;
+
+/// Bytes from which on a value or gradient of the whole batch is in no cache any more when the next segment reads it.
+pub(super) const STREAMED_BYTES: usize = 8 << 20;
 
 /// A row of steps that each piece runs with no barrier.
 #[derive(Debug, Default)]
@@ -77,6 +80,8 @@ pub(super) struct Given<'a> {
     pub(super) public: &'a [ValueId],
     /// Images of a piece, at most.
     pub(super) images: usize,
+    /// [`STREAMED_BYTES`], but in tests.
+    pub(super) streamed_bytes: usize,
 }
 
 impl Given<'_> {
@@ -221,9 +226,13 @@ impl Schedule {
         };
         let (bands, chunk) = (segment.bands, segment.chunk);
         (segment.values, segment.grads) = (vec![None; count], vec![None; count]);
-        let is_passing = |touched: &Touched| match touched {
-            Touched::Value(value) => !self.kept[value.0],
-            Touched::Grad(value) => given.needs_grad[value.0] && self.grad_slots[value.0].is_none(),
+        let streamed = self.streamed(given, segment);
+        let is_passing = |touched: &Touched| {
+            streamed.contains(touched)
+                || match touched {
+                    Touched::Value(value) => !self.kept[value.0],
+                    Touched::Grad(value) => given.needs_grad[value.0] && self.grad_slots[value.0].is_none(),
+                }
         };
         let mut free = Vec::new();
         let mut buffers = Buffers { lens: std::mem::take(&mut self.passing_lens) };
@@ -244,6 +253,35 @@ impl Schedule {
             }
         }
         self.passing_lens = buffers.lens;
+    }
+
+    /// What a segment makes, sums up and keeps, and what is too large for the caches: it passes through the segment as if
+    /// it were not kept, and is copied past the caches when its sums are taken.
+    fn streamed(&self, given: &Given<'_>, segment: &Segment) -> Vec<Touched> {
+        let is_own = |node: usize| segment.nodes.contains(&node);
+        let is_large = |value: ValueId| 4 * PIECES * given.images * given.len(value) >= given.streamed_bytes;
+        let of = |step: &Step| match *step {
+            Step::Observe(node) => {
+                let value = given.program.nodes[node].inputs[0];
+                let is_made = self.kept[value.0] && given.maker(value).is_some_and(is_own);
+                (is_made && is_large(value)).then_some(Touched::Value(value))
+            }
+            Step::ObserveBackward(node) => {
+                let value = given.program.nodes[node].output;
+                let mut readers = given.readers(value).filter(|reader| given.active[*reader]).peekable();
+                let is_made = self.grad_slots[value.0].is_some()
+                    && !given.public.contains(&value)
+                    && readers.peek().is_some()
+                    && readers.all(is_own);
+                (is_made && is_large(value)).then_some(Touched::Grad(value))
+            }
+            Step::Forward(_) | Step::Backward(_) => None,
+        };
+        let mut streamed: Vec<Touched> = segment.steps.iter().filter_map(of).collect();
+        streamed.sort_unstable();
+        // what several ops sum up would be copied by each
+        let is_single = |touched: &Touched| streamed.iter().filter(|other| *other == touched).count() == 1;
+        streamed.iter().copied().filter(is_single).collect()
     }
 }
 

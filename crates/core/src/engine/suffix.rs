@@ -1,9 +1,12 @@
 //! Runs a trainable suffix: forward and backward over a batch, in buffers that are allocated once.
 
 use super::Statistics;
-use super::piece::{Piece, Shared};
+use super::piece::{Piece, Shared, Workspace};
+use super::pool::Pool;
 use super::prepare::{Wanted, logits_value, separate_repeated_inputs};
-use super::schedule::{Given, Schedule};
+#[cfg(test)]
+use super::schedule::Segment;
+use super::schedule::{Given, STREAMED_BYTES, Schedule};
 use crate::ops::{Instance, Mode, PIECES, Program, Role, ValueId};
 use rayon::prelude::*;
 use smallvec::SmallVec;
@@ -22,6 +25,7 @@ pub struct Suffix {
     trainable: Vec<bool>,
     schedule: Schedule,
     pieces: Vec<Piece>,
+    workspaces: Pool<Workspace>,
     /// Outputs and logits of all images of the last forward pass.
     gathered: Vec<(ValueId, Vec<f32>)>,
     /// Where the loss hands its gradient in.
@@ -53,6 +57,16 @@ pub enum Squash {
 
 impl Suffix {
     pub(crate) fn new(
+        program: Program,
+        weights: Vec<Vec<f32>>,
+        batch: usize,
+        statistics: Statistics,
+    ) -> Self {
+        Self::streaming_from(STREAMED_BYTES, program, weights, batch, statistics)
+    }
+
+    pub(super) fn streaming_from(
+        streamed_bytes: usize,
         mut program: Program,
         weights: Vec<Vec<f32>>,
         batch: usize,
@@ -93,11 +107,16 @@ impl Suffix {
             needs_grad: &needs_grad,
             public: &public,
             images,
+            streamed_bytes,
         });
-        let piece = |_| Piece::new(&program, &schedule, &instances, images);
+        let piece = |_| Piece::new(&program, &schedule, images);
+        let workspaces = Pool::default();
+        let threads = pieces.min(rayon::current_num_threads());
+        (0..threads).for_each(|_| workspaces.add(Workspace::new(&schedule, &instances)));
         let gathered: Vec<_> = public.iter().map(|value| (*value, vec![0.0; batch * len(*value)])).collect();
         let mut suffix = Self {
             pieces: (0..pieces).map(piece).collect(),
+            workspaces,
             loss_grad: vec![0.0; gathered.iter().map(|(_, values)| values.len()).max().unwrap_or(0)],
             gathered,
             totals: Vec::with_capacity(instances.iter().map(|i| i.sums_len()).max().unwrap_or(0)),
@@ -139,7 +158,8 @@ impl Suffix {
     pub fn buffer_bytes(&self) -> usize {
         let floats = |buffers: &[Vec<f32>]| buffers.iter().map(Vec::len).sum::<usize>();
         let pieces: usize = self.pieces.iter().map(Piece::floats).sum();
-        4 * (pieces + floats(&self.weights) + floats(&self.gradients))
+        let workspaces = self.workspaces.sum(Workspace::floats);
+        4 * (pieces + workspaces + floats(&self.weights) + floats(&self.gradients))
     }
 
     /// The paths and present values of all weights above the boundary, statistics included.
@@ -257,14 +277,16 @@ impl Suffix {
             training: self.training,
             skipped,
         };
+        let make = || Workspace::new(schedule, &self.instances);
         if segment.serial {
             for piece in &mut self.pieces {
-                piece.run(&shared, segment, Some(&mut self.gradients));
+                let gradients = Some(self.gradients.as_mut_slice());
+                self.workspaces.with(make, |workspace| piece.run(&shared, segment, workspace, gradients));
             }
             return;
         }
         self.pieces.par_iter_mut().filter(|piece| piece.images > 0).for_each(|piece| {
-            piece.run(&shared, segment, None);
+            self.workspaces.with(make, |workspace| piece.run(&shared, segment, workspace, None));
         });
         for (position, param) in segment.weights.iter().enumerate() {
             let pieces = &self.pieces;
@@ -296,6 +318,22 @@ impl Suffix {
         let len = images * self.program.shape(value).iter().product::<usize>();
         let found = self.gathered.iter().find(|(other, _)| *other == value);
         found.map_or(&[], |(_, gathered)| &gathered[..len])
+    }
+
+    /// Values and gradients that are written past the caches.
+    #[cfg(test)]
+    pub(super) fn streamed(&self) -> [usize; 2] {
+        let schedule = &self.schedule;
+        let values = (0..schedule.kept.len()).map(|value| {
+            let is_passing = |segment: &&Segment| segment.values[value].is_some() && schedule.kept[value];
+            let is_grad =
+                |segment: &&Segment| segment.grads[value].is_some() && schedule.grad_slots[value].is_some();
+            [
+                schedule.forward.iter().filter(is_passing).count(),
+                schedule.backward.iter().filter(is_grad).count(),
+            ]
+        });
+        values.fold([0, 0], |sum, of| [sum[0] + of[0], sum[1] + of[1]])
     }
 
     /// Seconds that all threads together have spent in each op's forward and backward passes.

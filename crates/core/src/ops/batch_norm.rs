@@ -7,7 +7,8 @@
 use super::{Affine, Backward, Cost, Forward, Instance, Mode, Observed, OpKind, one_of};
 use crate::Shape;
 use frostline_kernels::{
-    Activation, Normalization, batch_norm_backward_input, batch_norm_backward_sums, scale_shift,
+    Activation, Normalization, SUMMED_ROWS, batch_norm_backward_input, batch_norm_backward_sums,
+    channel_sums, scale_shift, stream,
 };
 
 /// Weights: `gamma` with `scale`, `beta` with `center`, then the moving mean and variance; all `[channels]`.
@@ -121,7 +122,13 @@ impl Instance for Bound {
     fn observe(&self, seen: Observed<'_>, sums: &mut [f64]) {
         let (sum, squares) = sums.split_at_mut(self.channels);
         let shift = seen.params[self.op.statistics()];
-        frostline_kernels::channel_sums(self.channels, seen.input, shift, sum, squares);
+        let (channels, x) = (self.channels, seen.input);
+        match seen.stored {
+            Some(to) => stream(x, to, channels * SUMMED_ROWS, |part| {
+                channel_sums(channels, &x[part], shift, sum, squares);
+            }),
+            None => channel_sums(channels, x, shift, sum, squares),
+        }
     }
 
     fn begin_forward(&mut self, sums: &[f64], batch: usize, params: &[&[f32]], mode: Mode) {
@@ -160,7 +167,13 @@ impl Instance for Bound {
     fn observe_backward(&self, seen: Observed<'_>, sums: &mut [f64]) {
         let (sum, products) = sums.split_at_mut(self.channels);
         let norm = self.normalization();
-        batch_norm_backward_sums(self.channels, seen.input, seen.output_grad, norm, sum, products);
+        let (channels, x, dy) = (self.channels, seen.input, seen.output_grad);
+        match seen.stored {
+            Some(to) => stream(dy, to, channels * SUMMED_ROWS, |part| {
+                batch_norm_backward_sums(channels, &x[part.clone()], &dy[part], norm, sum, products);
+            }),
+            None => batch_norm_backward_sums(channels, x, dy, norm, sum, products),
+        }
     }
 
     fn begin_backward(
@@ -254,7 +267,10 @@ mod tests {
         let (mut mean, mut variance) = ([1.0], [2.0]);
         let (x, mut sums) = ([1.0, 2.0, 3.0, 6.0], [0.0; 2]);
         let params: [&[f32]; 2] = [&mean, &variance];
-        instance.observe(Observed { batch: 2, input: &x, output_grad: &[], params: &params }, &mut sums);
+        instance.observe(
+            Observed { batch: 2, input: &x, output_grad: &[], params: &params, stored: None },
+            &mut sums,
+        );
         instance.begin_forward(&sums, 2, &params, Mode::Training);
         instance.update_state(0, &mut mean);
         instance.update_state(1, &mut variance);

@@ -198,7 +198,10 @@ impl<'a> Bench<'a> {
         if instance.sums_backward(mode, of_weights) {
             sums.resize(instance.sums_len(), 0.0);
             let (input, output_grad) = (inputs[0], self.weights.as_slice());
-            instance.observe_backward(Observed { batch, input, output_grad, params: &params }, &mut sums);
+            instance.observe_backward(
+                Observed { batch, input, output_grad, params: &params, stored: None },
+                &mut sums,
+            );
         }
         instance.begin_backward(&sums, batch, &params, &mut param_grads, mode);
         // what it says that it does not read it is not given
@@ -215,7 +218,7 @@ impl<'a> Bench<'a> {
             param_grads: &mut param_grads,
             mode,
             seed: SEED,
-            scratch: &mut scratch(instance),
+            scratch: &mut Scratch::of_noise(instance.needs()),
         });
         let first = if of_inputs { 0 } else { count };
         let last = if of_weights { count + trainable } else { count };
@@ -269,11 +272,6 @@ impl<'a> Bench<'a> {
 
 const SEED: u64 = 7;
 
-fn scratch(instance: &dyn Instance) -> Scratch {
-    let needs = instance.needs();
-    Scratch { floats: vec![f32::NAN; needs.floats], indices: vec![u32::MAX; needs.indices] }
-}
-
 fn forward(
     instance: &mut dyn Instance,
     check: &Check,
@@ -284,10 +282,11 @@ fn forward(
 ) {
     let (batch, mut sums) = (check.batch, vec![0.0; instance.sums_len()]);
     if mode == Mode::Training && !sums.is_empty() {
-        instance.observe(Observed { batch, input: inputs[0], output_grad: &[], params }, &mut sums);
+        instance
+            .observe(Observed { batch, input: inputs[0], output_grad: &[], params, stored: None }, &mut sums);
     }
     instance.begin_forward(&sums, batch, params, mode);
-    let scratch = &mut scratch(instance);
+    let scratch = &mut Scratch::of_noise(instance.needs());
     instance.forward(Forward { batch, first: 0, inputs, params, output, mode, seed: SEED, scratch });
 }
 

@@ -296,8 +296,7 @@ mod tests {
 
     /// Forward and backward pass of an op that is bound for batches of 32.
     fn passes(op: &dyn Instance, params: &[&[f32]], batch: usize, x: &[f32], dy: &[f32]) -> [Vec<f32>; 4] {
-        let mut scratch =
-            Scratch { floats: vec![f32::NAN; op.needs().floats], indices: vec![0; op.needs().indices] };
+        let mut scratch = Scratch::of_noise(op.needs());
         let (mut y, mut dx) = (vec![f32::NAN; dy.len()], vec![f32::NAN; x.len()]);
         let (mut dw, mut db) = (vec![0.0; params[0].len()], vec![0.0; params[1].len()]);
         let (mode, inputs) = (Mode::Training, [x]);

@@ -50,7 +50,7 @@ pub(crate) use window::window;
 pub use program::{LayerInfo, Lowering, Node, Param, ParamId, Program, Role, ValueId};
 
 use crate::Shape;
-use frostline_kernels::{Accumulate, Bf16, Quantization, Window};
+use frostline_kernels::{Accumulate, Bf16, Buffer, Quantization, Window};
 use std::fmt::Debug;
 
 /// Whether an op runs as in training (batch statistics, dropout) or as in prediction.
@@ -150,9 +150,25 @@ impl<'g> Gradient<'g> {
 #[derive(Debug, Default)]
 pub struct Scratch {
     /// Numbers.
-    pub floats: Vec<f32>,
+    pub floats: Buffer,
     /// Indices.
     pub indices: Vec<u32>,
+}
+
+impl Scratch {
+    /// As much as is needed.
+    pub fn new(needs: Needs) -> Self {
+        Self { floats: Buffer::zeros(needs.floats), indices: vec![0; needs.indices] }
+    }
+
+    /// For tests: an op that relies on zeros, or on what another op left, is found out.
+    #[cfg(test)]
+    pub(crate) fn of_noise(needs: Needs) -> Self {
+        let mut scratch = Self::new(needs);
+        scratch.floats.fill(f32::NAN);
+        scratch.indices.fill(u32::MAX);
+        scratch
+    }
 }
 
 /// How long an op's scratch memory is.
@@ -195,6 +211,9 @@ pub struct Observed<'a> {
     pub output_grad: &'a [f32],
     /// The weights.
     pub params: &'a [&'a [f32]],
+    /// Where the input, or in the backward pass `output_grad`, is to be copied, past the caches: what is that large is
+    /// in none of them when it is read again.
+    pub stored: Option<&'a mut [f32]>,
 }
 
 /// The attributes of an op and what follows from them alone.
