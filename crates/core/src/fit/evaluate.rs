@@ -1,7 +1,7 @@
 //! Scores of a model on examples.
 
 use super::bank::{Bank, Begin};
-use super::features::Features;
+use super::features::{Features, images_at_once};
 use super::{
     Caching, ClassReport, Event, LossSetting, Metric, Observer, Outputs, Scores, Source, TargetColumn, Task,
 };
@@ -13,7 +13,7 @@ use crate::graph::{Body, Graph, Model};
 use crate::{Error, Numbers, Result};
 
 /// Images that are predicted at a time.
-const CHUNK: usize = 64;
+pub(super) const CHUNK: usize = 64;
 
 /// What a model scores.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,14 +95,22 @@ pub(super) fn score(
     // no other boundary lies ahead, which would have to be compiled
     let numbers = &Numbers::F32;
     bank.begin(frozen, &Begin { model, numbers, source, parts: &parts, ahead: &[] })?;
-    features.prepare(bank, 0, observe)?;
     let row_len = plan.prefix().row_len();
+    // each row is read once: in memory many of them would only lie there
+    let keeps = !bank.is_memory(0) || examples.len() <= images_at_once(row_len);
+    if keeps {
+        features.prepare(bank, 0, observe)?;
+    }
     let mut rows = vec![0.0; CHUNK.min(examples.len()) * row_len];
     let mut outputs = Vec::new();
     for chunk in Vec::from_iter(0..examples.len()).chunks(CHUNK) {
         let rows = &mut rows[..chunk.len() * row_len];
         features.gather(bank, chunk, 0, rows)?;
         outputs.extend(plan.predict_rows(rows, chunk.len()).swap_remove(0));
+        if !keeps {
+            let done = chunk[0] + chunk.len();
+            observe(&Event::Features { part, done, images: examples.len() });
+        }
     }
     let width = outputs.len() / examples.len().max(1);
     let targets = TargetColumn::of(examples);
