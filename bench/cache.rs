@@ -18,7 +18,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 const BYTES: usize = 256 << 20;
-const SHARD: usize = 32 << 20;
+const SHARD: usize = 64 << 20;
 const BATCH: usize = 32;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of rows that are computed and written at a time.
-pub(super) const SHARD: usize = 32 << 20;
+pub(super) const SHARD: usize = 64 << 20;
 
 /// How many images are computed and written at a time, whose rows at all boundaries that are made have so many values.
 pub(super) fn images_at_once(width: usize) -> usize {
