@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let rows: Vec<f32> = (0..in_shard * row_len).map(|index| (index % 256) as f32).collect();
         say(&format!("{element} rows of {} bytes: written", form.bytes()), bytes, || {
             for keys in keys.chunks(in_shard) {
-                store.append(keys, &rows[..keys.len() * row_len]).expect("written");
+                store.append(keys, rows.chunks_exact(row_len).take(keys.len())).expect("written");
             }
         });
         let order = shuffled(count, 0, 1);

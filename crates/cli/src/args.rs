@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// The layers of a model, where it can be cut, and what became of every tensor in its file.
     Inspect(Inspect),
-    /// What a training will do and cost, from a probe on a few images.
+    /// What a training will do and cost, from a rehearsal on a few images.
     Plan(Box<Plan>),
     /// Reuse a model's lower layers for new data, and write a run directory.
     Train(Box<Train>),

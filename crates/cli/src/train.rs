@@ -71,7 +71,7 @@ pub(crate) fn prepared(
     };
     let validation = validation(training.val.as_deref());
     let show = |event: &Event<'_>| console.show(event);
-    let prepared = prepare_by(check, &model, dataset, recipe, &validation, seed, caching, &show)?;
+    let prepared = prepare_by(check, model, dataset, recipe, &validation, seed, caching, &show)?;
     console.clear();
     prepared.notes.iter().for_each(|note| console.warn(note));
     Ok(prepared)

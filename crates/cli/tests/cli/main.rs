@@ -4,6 +4,7 @@ mod arguments;
 mod cache;
 mod data;
 mod files;
+mod memory;
 mod models;
 mod plan;
 mod run;

@@ -13,6 +13,9 @@ use std::time::{Instant, SystemTime};
 /// Describes a prefix for people. Its time of change is when the prefix was last used.
 const ABOUT: &str = "about.json";
 
+/// Bytes that are written or read at a time to see how fast that is.
+const MEASURED: usize = 1 << 20;
+
 /// A folder of features, and how many bytes may be in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeatureCache {
@@ -96,14 +99,16 @@ impl FeatureCache {
     /// Seconds to write so many bytes through to the disk, and to read them again.
     pub(crate) fn measure(&self, bytes: usize) -> Result<[f64; 2]> {
         let failed = |source| Error::io(&self.folder, source);
-        let data: Vec<u8> = (0..bytes).map(|index| index as u8).collect();
+        let mut block: Vec<u8> = (0..MEASURED).map(|index| index as u8).collect();
         let mut file = tempfile::tempfile_in(&self.folder).map_err(failed)?;
+        let blocks = bytes.div_ceil(MEASURED);
         let clock = Instant::now();
-        file.write_all(&data).and_then(|()| file.sync_all()).map_err(failed)?;
+        let mut each = (0..blocks).map(|_| file.write_all(&block));
+        each.try_for_each(|done| done).and_then(|()| file.sync_all()).map_err(failed)?;
         let written = clock.elapsed().as_secs_f64();
-        let mut again = vec![1; bytes];
         let clock = Instant::now();
-        file.seek(SeekFrom::Start(0)).and_then(|_| file.read_exact(&mut again)).map_err(failed)?;
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        (0..blocks).try_for_each(|_| file.read_exact(&mut block)).map_err(failed)?;
         Ok([written, clock.elapsed().as_secs_f64()])
     }
 

@@ -8,12 +8,11 @@
 
 use super::RowElement;
 use super::RowKey;
-use crate::write_atomically;
-use crate::{Error, Result};
+use crate::Result;
+use crate::atomic::stream_atomically;
 use frostline_kernels::MappedFile;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -24,6 +23,8 @@ use twox_hash::XxHash3_128;
 /// The ending of a shard's file.
 pub(super) const ENDING: &str = "safetensors";
 const SUM: usize = 16;
+/// Where the tensors begin in a file.
+const ALIGNMENT: usize = 8;
 
 /// How rows lie in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,15 +49,35 @@ impl Form {
         }
     }
 
-    /// The bytes that are stored of rows whose numbers the form can hold.
-    fn stored<'a>(&self, rows: &'a [f32]) -> Cow<'a, [u8]> {
+    /// The bytes that are stored of a row whose numbers the form can hold; `halves` is memory for them.
+    fn stored<'a>(&self, row: &'a [f32], halves: &'a mut Vec<u8>) -> &'a [u8] {
         match self.element {
-            RowElement::F32 => Cow::Borrowed(bytemuck::cast_slice(rows)),
+            RowElement::F32 => bytemuck::cast_slice(row),
             RowElement::Bf16 => {
-                let upper = |value: &f32| ((value.to_bits() >> 16) as u16).to_le_bytes();
-                Cow::Owned(rows.iter().flat_map(upper).collect())
+                halves.clear();
+                halves.extend(row.iter().flat_map(|value| ((value.to_bits() >> 16) as u16).to_le_bytes()));
+                halves
             }
         }
+    }
+
+    /// What comes before the tensors of so many rows: the header's length, and the header.
+    fn header(&self, rows: usize) -> io::Result<Vec<u8>> {
+        let (mut start, mut tensors) = (0, Vec::new());
+        for (name, dtype, width, bytes) in [
+            ("rows", self.dtype(), self.row_len, self.bytes()),
+            ("keys", Dtype::U8, RowKey::LEN, RowKey::LEN),
+            ("sums", Dtype::U8, SUM, SUM),
+        ] {
+            let end = start + rows * bytes;
+            let info = TensorInfo { dtype, shape: vec![rows, width], data_offsets: (start, end) };
+            tensors.push((name.to_owned(), info));
+            start = end;
+        }
+        let header = Metadata::new(None, tensors).map_err(io::Error::other)?;
+        let mut header = serde_json::to_vec(&header)?;
+        header.resize(header.len().next_multiple_of(ALIGNMENT), b' ');
+        Ok([&(header.len() as u64).to_le_bytes(), header.as_slice()].concat())
     }
 }
 
@@ -77,22 +98,28 @@ const UNREAD: u8 = 0;
 const SOUND: u8 = 1;
 const DAMAGED: u8 = 2;
 
-/// Writes rows as a shard into `folder`, under the hash of its keys and checksums. Returns its path.
-pub(super) fn write(folder: &Path, keys: &[RowKey], rows: &[f32], form: Form) -> Result<PathBuf> {
+/// Writes rows as a shard into `folder`, under the hash of its keys and checksums. Returns its path. The rows go to the
+/// file one by one: no copy of all of them is made.
+pub(super) fn write<'a>(
+    folder: &Path,
+    keys: &[RowKey],
+    rows: impl Iterator<Item = &'a [f32]> + Clone,
+    form: Form,
+) -> Result<PathBuf> {
+    let mut halves = Vec::new();
+    let each = keys.iter().zip(rows.clone());
+    let sums: Vec<u8> = each.flat_map(|(key, row)| sum(key, form.stored(row, &mut halves))).collect();
     let key_bytes: Vec<u8> = keys.iter().flat_map(|key| key.0).collect();
-    let rows = form.stored(rows);
-    let each = keys.iter().zip(rows.chunks_exact(form.bytes().max(1)));
-    let sums: Vec<u8> = each.flat_map(|(key, row)| sum(key, row)).collect();
-    let count = keys.len();
-    let failed = |error: safetensors::SafeTensorError| Error::io(folder, io::Error::other(error));
-    let rows = TensorView::new(form.dtype(), vec![count, form.row_len], &rows).map_err(failed)?;
-    let key_view = TensorView::new(Dtype::U8, vec![count, RowKey::LEN], &key_bytes).map_err(failed)?;
-    let sum_view = TensorView::new(Dtype::U8, vec![count, SUM], &sums).map_err(failed)?;
-    let bytes = safetensors::serialize([("rows", rows), ("keys", key_view), ("sums", sum_view)], None)
-        .map_err(failed)?;
     let name = blake3::Hasher::new().update(&key_bytes).update(&sums).finalize();
     let path = folder.join(format!("{}.{ENDING}", &name.to_hex()[..32]));
-    write_atomically(&path, &bytes)?;
+    stream_atomically(&path, |file| {
+        file.write_all(&form.header(keys.len())?)?;
+        for row in rows {
+            file.write_all(form.stored(row, &mut halves))?;
+        }
+        file.write_all(&key_bytes)?;
+        file.write_all(&sums)
+    })?;
     Ok(path)
 }
 

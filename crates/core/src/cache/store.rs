@@ -100,9 +100,13 @@ impl Store {
         Located(keys.iter().map(last).collect())
     }
 
-    /// Stores rows, `[keys, row_len]`, of numbers that the form of the rows can hold. They are not stored where the cache is too small for them, even when all other
-    /// prefixes have gone; returns whether they are.
-    pub fn append(&mut self, keys: &[RowKey], rows: &[f32]) -> Result<bool> {
+    /// Stores a row of `row_len` values for each key, of numbers that the form of the rows can hold. They are not stored
+    /// where the cache is too small for them, even when all other prefixes have gone; returns whether they are.
+    pub fn append<'a>(
+        &mut self,
+        keys: &[RowKey],
+        rows: impl Iterator<Item = &'a [f32]> + Clone,
+    ) -> Result<bool> {
         if keys.is_empty() {
             return Ok(true);
         }

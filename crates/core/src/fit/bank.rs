@@ -18,6 +18,8 @@ use std::sync::Arc;
 /// All rows that a job keeps.
 pub(super) struct Bank {
     caching: Caching,
+    /// Whether every row counts as stored, and as zero.
+    is_blank: bool,
     /// What rows are stored in; by default f32, and bf16 where that holds the same numbers.
     features: Option<RowElement>,
     /// The first is that of the stage that trains now.
@@ -50,6 +52,7 @@ impl Bank {
         };
         Self {
             caching: caching.clone(),
+            is_blank: false,
             features,
             shelves: Vec::new(),
             left,
@@ -58,6 +61,11 @@ impl Bank {
             contents: BTreeMap::new(),
             pixels: Pool::default(),
         }
+    }
+
+    /// As if every row were stored, and zero.
+    pub(super) fn blank(features: Option<RowElement>) -> Self {
+        Self { is_blank: true, ..Self::new(&Caching::default(), features) }
     }
 
     /// Whether rows may be on disk, where they are found by the images' content.
@@ -117,6 +125,7 @@ impl Bank {
             }
             None => {
                 let rows = match &self.caching {
+                    _ if self.is_blank => Rows::Blank,
                     Caching::Disk(cache) if !frozen.is_identity() => {
                         let store = match is_own {
                             true => cache.open(key, form, name, frozen.boundary())?,
@@ -257,7 +266,12 @@ impl Bank {
     }
 
     /// See [`Shelf::append`].
-    pub(super) fn append(&mut self, shelf: usize, keys: &[RowKey], rows: &[f32]) -> Result<bool> {
+    pub(super) fn append<'a>(
+        &mut self,
+        shelf: usize,
+        keys: &[RowKey],
+        rows: impl Iterator<Item = &'a [f32]> + Clone,
+    ) -> Result<bool> {
         self.shelves[shelf].append(keys, rows)
     }
 

@@ -2,8 +2,9 @@
 
 use super::ahead::{Ahead, UNLIKELY, candidates, first_stage};
 use super::bank::{Bank, Begin};
-use super::choice::{Candidate, Choice, Need, choose};
+use super::choice::{Candidate, Choice, Costs, Need, choose};
 use super::features::{Features, Views};
+use super::first_pass::may_store;
 use super::pass::element;
 use super::shelf::Part;
 use super::{Prepared, probe};
@@ -11,6 +12,19 @@ use crate::Result;
 use crate::cache::PrefixKey;
 use crate::compile::{Frozen, compile_frozen};
 use serde::Serialize;
+
+/// A pass over images, or over rows that are stored.
+pub(super) struct StagePass<'a> {
+    /// The boundaries whose rows it makes.
+    pub(super) targets: Vec<&'a Frozen>,
+    /// The boundary that it starts from; none for the images.
+    pub(super) start: Option<&'a Frozen>,
+    /// How many rows it makes.
+    pub(super) images: usize,
+}
+
+/// Where nothing is left to decide.
+const UNKNOWN: Costs = Costs { decode: 1.0, multiply_adds: 1.0, write: 1.0, read: 1.0 };
 
 /// What becomes of the rows at a boundary.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -40,15 +54,20 @@ pub struct BoundaryPlan {
 pub(super) struct Boundaries {
     ahead: Vec<Ahead>,
     needs: Vec<Need>,
-    frozen: Vec<Frozen>,
+    /// None where it is released.
+    frozen: Vec<Option<Frozen>>,
+    /// Of each boundary: the layers whose outputs leave it.
+    layers: Vec<Vec<String>>,
     candidates: Vec<Candidate>,
     in_memory: Vec<bool>,
+    /// Of each boundary: rows of test images that are not stored.
+    test_missing: Vec<usize>,
     choice: Choice,
 }
 
 impl Boundaries {
     pub(super) fn of(prepared: &Prepared) -> Result<Self> {
-        let Prepared { model, setting, .. } = prepared;
+        let Prepared { model, setting, dataset, .. } = prepared;
         let source = prepared.source();
         let ahead = prepared.ahead()?;
         let shape = source.pipeline.input().to_vec();
@@ -75,7 +94,10 @@ impl Boundaries {
         let rows = parts.iter().map(Part::rows).sum();
         let of: Vec<&Frozen> = boundaries.iter().map(|(.., frozen)| frozen).collect();
         let mut candidates = candidates(&of, rows, setting.features);
-        let mut in_memory = Vec::new();
+        let (mut in_memory, mut test_missing) = (Vec::new(), Vec::new());
+        let test = dataset.test.as_deref().unwrap_or_default();
+        let test = [Features::new(source, test, "test", None, bank.is_on_disk()).part(&mut bank)?];
+        let begin_test = Begin { parts: &test, ..begin };
         for (candidate, (_, from, frozen)) in candidates.iter_mut().zip(&boundaries) {
             candidate.from = *from;
             let (missing, is_in_memory) = bank.survey(frozen.clone(), &begin)?;
@@ -83,16 +105,22 @@ impl Boundaries {
                 candidate.missing = missing as f64;
             }
             in_memory.push(is_in_memory);
+            test_missing.push(bank.survey(frozen.clone(), &begin_test)?.0);
         }
         let frozen: Vec<Frozen> = boundaries.into_iter().map(|(.., frozen)| frozen).collect();
-        let choice = match frozen.first() {
-            Some(first) => {
+        let is_there = |candidate: &Candidate| candidate.missing == 0.0;
+        let choice = match frozen.as_slice() {
+            [] => Choice::default(),
+            // a training measures nothing either
+            [_] if candidates.iter().all(is_there) => choose(&needs, &candidates, UNKNOWN, f64::INFINITY),
+            [first, ..] => {
                 let costs = probe::costs(first, source, &setting.caching)?;
                 choose(&needs, &candidates, costs, bank.limit() as f64)
             }
-            None => Choice::default(),
         };
-        Ok(Self { ahead, needs, frozen, candidates, in_memory, choice })
+        let layers = frozen.iter().map(|frozen| frozen.boundary().to_vec()).collect();
+        let frozen = frozen.into_iter().map(Some).collect();
+        Ok(Self { ahead, needs, frozen, layers, candidates, in_memory, test_missing, choice })
     }
 
     /// Seconds of a stage before its epochs, and of an epoch that takes `epoch` by itself.
@@ -110,6 +138,41 @@ impl Boundaries {
         self.choice.stored[boundary]
     }
 
+    /// Whether the rows of a stage of the recipe are stored.
+    pub(super) fn is_stored(&self, stage: usize) -> bool {
+        self.needs.get(stage).is_some_and(|need| self.is_kept(need.boundary))
+    }
+
+    /// The pass that a stage of the recipe begins with, if rows are missing.
+    pub(super) fn pass(&self, stage: usize, prepared: &Prepared) -> Option<StagePass<'_>> {
+        let takes_all = stage == 0 && may_store(prepared);
+        let missing = |index: &usize| match takes_all {
+            true => self.candidates[*index].missing as usize + self.test_missing[*index],
+            // one part after the other, of which that to train on is the largest
+            false => prepared.dataset.train.len(),
+        };
+        let is_made = |index: &usize| {
+            let lacks_test = takes_all && self.is_kept(*index) && self.test_missing[*index] > 0;
+            self.frozen[*index].as_ref().is_some_and(|frozen| !frozen.is_identity())
+                && (self.choice.made[*index] == Some(stage) || lacks_test)
+        };
+        let targets: Vec<usize> = (0..self.frozen.len()).filter(is_made).collect();
+        let start = self.choice.start[*targets.first()?];
+        Some(StagePass {
+            targets: targets.iter().filter_map(|index| self.frozen[*index].as_ref()).collect(),
+            start: start.and_then(|start| self.frozen[start].as_ref()),
+            images: targets.iter().map(missing).max()?,
+        })
+    }
+
+    /// The pass that the test images' rows at the boundary of the last stage take after the training.
+    pub(super) fn test_pass(&self, stage: usize, prepared: &Prepared) -> Option<StagePass<'_>> {
+        let boundary = self.needs.get(stage)?.boundary;
+        let is_due = !may_store(prepared) && self.test_missing[boundary] > 0;
+        let frozen = self.frozen[boundary].as_ref().filter(|frozen| is_due && !frozen.is_identity());
+        frozen.map(|one| StagePass { targets: vec![one], start: None, images: self.test_missing[boundary] })
+    }
+
     fn bytes(&self, boundary: usize) -> u64 {
         (self.candidates[boundary].rows * self.candidates[boundary].row) as u64
     }
@@ -121,7 +184,18 @@ impl Boundaries {
             let later = self.needs.iter().skip(stage).any(|need| need.boundary == *boundary);
             self.in_memory[*boundary] && made && later
         };
-        (0..self.frozen.len()).filter(is_held).map(|boundary| self.bytes(boundary)).sum()
+        (0..self.layers.len()).filter(is_held).map(|boundary| self.bytes(boundary)).sum()
+    }
+
+    /// Gives up the frozen layers that a training does not hold while the epochs of a stage run: all but those below what
+    /// later stages read.
+    pub(super) fn release(&mut self, stage: usize) {
+        for (index, frozen) in self.frozen.iter_mut().enumerate() {
+            let is_read = self.needs.iter().skip(stage + 1).any(|need| need.boundary == index);
+            if !(is_read && self.choice.stored[index]) {
+                *frozen = None;
+            }
+        }
     }
 
     /// For people.
@@ -130,18 +204,18 @@ impl Boundaries {
             let candidate = &self.candidates[index];
             let above = self.needs.iter().zip(&self.ahead).filter(|(need, _)| need.boundary == index);
             BoundaryPlan {
-                boundary: self.frozen[index].boundary().to_vec(),
+                boundary: self.layers[index].clone(),
                 stages: above.map(|(_, stage)| stage.name.clone()).collect(),
                 rows: candidate.rows as usize,
                 cached_rows: (candidate.rows - candidate.missing) as usize,
                 bytes: self.bytes(index),
                 stored: self.is_kept(index),
-                from: self.choice.start[index].map(|start| self.frozen[start].boundary().to_vec()),
+                from: self.choice.start[index].map(|start| self.layers[start].clone()),
                 made_in: self.choice.made[index].map(|stage| self.ahead[stage].name.clone()),
                 seconds: self.choice.alone[index],
             }
         };
-        (0..self.frozen.len()).map(plan).collect()
+        (0..self.layers.len()).map(plan).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::bank::{Bank, Begin};
 use super::batches::Batches;
-use super::features::Features;
+use super::features::{Features, images_at_once};
 use super::{
     Caching, ClassReport, Event, LossSetting, Metric, Observer, Outputs, Scores, Source, TargetColumn, Task,
 };
@@ -14,7 +14,7 @@ use crate::graph::{Body, Graph, Model};
 use crate::{Error, Numbers, Result};
 
 /// Images that are predicted at a time.
-const CHUNK: usize = 64;
+pub(super) const CHUNK: usize = 64;
 
 /// What a model scores.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,11 +96,19 @@ pub(super) fn score(
     // no other boundary lies ahead, which would have to be compiled
     let numbers = &Numbers::F32;
     bank.begin(frozen, &Begin { model, numbers, source, parts: &parts, ahead: &[] })?;
-    features.prepare(bank, 0, observe)?;
+    // each row is read once: in memory many of them would only lie there
+    let keeps = !bank.is_memory(0) || examples.len() <= images_at_once(plan.prefix().row_len());
+    if keeps {
+        features.prepare(bank, 0, observe)?;
+    }
     let mut batches = Batches::new(&mut features, bank, (0..examples.len()).collect(), CHUNK, 0)?;
-    let mut outputs = Vec::new();
+    let (mut outputs, mut done) = (Vec::new(), 0);
     while let Some((images, rows)) = batches.next(&mut features, bank)? {
         outputs.extend(plan.predict_rows(rows, images.len()).swap_remove(0));
+        done += images.len();
+        if !keeps {
+            observe(&Event::Features { part, done, images: examples.len() });
+        }
     }
     let width = outputs.len() / examples.len().max(1);
     let targets = TargetColumn::of(examples);

@@ -14,6 +14,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Bytes of rows that are computed and written at a time.
 pub(super) const SHARD: usize = 64 << 20;
 
+/// How many images are computed and written at a time, whose rows at all boundaries that are made have so many values.
+pub(super) fn images_at_once(width: usize) -> usize {
+    (SHARD / (4 * width).max(1)).max(1)
+}
+
 const TOO_SMALL: &str = "the feature cache is too small for these features, which are computed in every epoch; raise --cache-limit";
 
 /// Examples and how they are loaded.
@@ -132,6 +137,13 @@ impl<'a> Features<'a> {
         let mut all: BTreeMap<usize, Vec<f32>> =
             in_memory.map(|shelf| (*shelf, vec![0.0; len(*shelf)])).collect();
         for (targets, indices) in &groups {
+            if let ([only], true) = (targets.as_slice(), indices.len() == self.examples.len())
+                && let Some(rows) = all.get_mut(only)
+            {
+                let told = self.counter(indices.len(), observe);
+                self.compute(bank, targets, indices, view, rows, &told)?;
+                continue;
+            }
             self.make(bank, Work { targets, indices, view }, &mut all, observe)?;
         }
         all.into_iter().for_each(|(shelf, rows)| bank.put(shelf, &at, rows));
@@ -150,25 +162,21 @@ impl<'a> Features<'a> {
         let Work { targets, indices, view } = work;
         let at = self.at(view);
         let width: usize = targets.iter().map(|target| bank.row_len(*target)).sum();
-        let done = AtomicUsize::new(0);
-        let told = || {
-            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            observe(&Event::Features { part: self.part, done, images: indices.len() });
-        };
-        for chunk in indices.chunks((SHARD / (4 * width).max(1)).max(1)) {
+        let told = self.counter(indices.len(), observe);
+        for chunk in indices.chunks(images_at_once(width)) {
             let mut rows = vec![0.0; chunk.len() * width];
             let lens = self.compute(bank, targets, chunk, view, &mut rows, &told)?;
             let mut has_room = true;
             for (position, target) in targets.iter().enumerate() {
                 let own = column(&rows, &lens, position);
                 if let Some(all) = all.get_mut(target) {
-                    for (index, row) in chunk.iter().zip(own.chunks_exact(lens[position].max(1))) {
+                    for (index, row) in chunk.iter().zip(own) {
                         all[index * row.len()..][..row.len()].copy_from_slice(row);
                     }
                     continue;
                 }
                 let keys: Vec<RowKey> = chunk.iter().map(|index| at.keys[*index]).collect();
-                has_room &= bank.append(*target, &keys, &own)?;
+                has_room &= bank.append(*target, &keys, own)?;
             }
             if !has_room {
                 observe(&Event::Note(TOO_SMALL));
@@ -177,6 +185,15 @@ impl<'a> Features<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Tells of one image more each time it is called.
+    fn counter(&self, images: usize, observe: Observer<'a>) -> impl Fn() + Sync {
+        let (done, part) = (AtomicUsize::new(0), self.part);
+        move || {
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            observe(&Event::Features { part, done, images });
+        }
     }
 
     /// Where the stage's rows in an epoch's view are.
@@ -200,15 +217,24 @@ impl<'a> Features<'a> {
         }
         let (view, row_len) = (self.view(epoch), bank.row_len(0));
         let wanted: Vec<usize> = missing.iter().map(|position| indices[*position]).collect();
+        if wanted.len() == indices.len() {
+            self.compute(bank, &[0], &wanted, view, rows, &|| {})?;
+            return self.mend(bank, &wanted, view, rows);
+        }
         let mut computed = vec![0.0; wanted.len() * row_len];
         self.compute(bank, &[0], &wanted, view, &mut computed, &|| {})?;
         for (position, row) in missing.iter().zip(computed.chunks_exact(row_len.max(1))) {
             rows[position * row_len..][..row_len].copy_from_slice(row);
         }
-        // in the place of those that were damaged
+        self.mend(bank, &wanted, view, &computed)
+    }
+
+    /// Stores rows of the stage in the place of those that were damaged.
+    fn mend(&self, bank: &mut Bank, indices: &[usize], view: usize, rows: &[f32]) -> Result<()> {
+        let row_len = bank.row_len(0);
         if bank.stored(self.part).first() == Some(&0) && !bank.is_memory(0) {
-            let keys: Vec<RowKey> = wanted.iter().map(|index| self.keys[view][*index]).collect();
-            bank.append(0, &keys, &computed)?;
+            let keys: Vec<RowKey> = indices.iter().map(|index| self.keys[view][*index]).collect();
+            bank.append(0, &keys, rows.chunks_exact(row_len.max(1)))?;
         }
         Ok(())
     }
@@ -263,11 +289,8 @@ impl<'a> Features<'a> {
         let is_there = |bank: &Bank, shelf: usize| indices.iter().all(|index| bank.has(shelf, &at, *index));
         let (start, pass) = bank.pass(targets, is_there);
         if let Some(start) = start {
-            let row_len = bank.row_len(start);
-            let mut given = vec![0.0; indices.len() * row_len];
-            let mut each = indices.iter().zip(given.chunks_exact_mut(row_len.max(1)));
-            if each.all(|(index, row)| bank.read(start, &at, *index, row)) {
-                pass.run_rows(&given, rows);
+            let read = |position: usize, row: &mut [f32]| bank.read(start, &at, indices[position], row);
+            if pass.run_rows(bank.row_len(start), read, &bank.pixels, rows) {
                 indices.iter().for_each(|_| told());
                 return Ok(lens);
             }
@@ -283,7 +306,12 @@ impl<'a> Features<'a> {
 }
 
 /// The rows of one boundary, out of those of several that come one after the other.
-pub(super) fn column(rows: &[f32], lens: &[usize], position: usize) -> Vec<f32> {
+pub(super) fn column<'a>(
+    rows: &'a [f32],
+    lens: &[usize],
+    position: usize,
+) -> impl Iterator<Item = &'a [f32]> + Clone {
     let (width, start) = (lens.iter().sum::<usize>().max(1), lens[..position].iter().sum::<usize>());
-    rows.chunks_exact(width).flat_map(|row| &row[start..start + lens[position]]).copied().collect()
+    let own = start..start + lens[position];
+    rows.chunks_exact(width).map(move |row| &row[own.clone()])
 }

@@ -1,7 +1,7 @@
 //! The first pass over image files finds the damaged ones: decoding them for that alone would be to decode each twice.
 
 use super::bank::{Bank, Begin};
-use super::features::{SHARD, Views, column};
+use super::features::{Views, column, images_at_once};
 use super::shelf::{At, Part};
 use super::{Caching, Event, Observer, Prepared};
 use crate::Result;
@@ -33,9 +33,7 @@ pub(super) fn check(check: Check, prepared: &mut Prepared, observe: Observer<'_>
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         observe(&Event::Checking { done, images: files.len() });
     };
-    let augments = Views::of(prepared.source(), &prepared.setting).is_some();
-    let is_on_disk = matches!(prepared.setting.caching, Caching::Disk(_));
-    let errors = match check == Check::FirstPass && is_on_disk && !augments && !files.is_empty() {
+    let errors = match check == Check::FirstPass && may_store(prepared) && !files.is_empty() {
         true => {
             let examples: Vec<(&Example, &Path)> = files.iter().map(|(_, one, path)| (*one, *path)).collect();
             first_pass(prepared, &examples, &told)?
@@ -50,6 +48,12 @@ pub(super) fn check(check: Check, prepared: &mut Prepared, observe: Observer<'_>
         }
         None => Ok(check_all(&prepared.dataset, &|_| told())?),
     }
+}
+
+/// Whether a first pass may make the rows of all images, whatever part they will be in.
+pub(super) fn may_store(prepared: &Prepared) -> bool {
+    let augments = Views::of(prepared.source(), &prepared.setting).is_some();
+    matches!(prepared.setting.caching, Caching::Disk(_)) && !augments
 }
 
 type Errors = Vec<Option<DataError>>;
@@ -95,11 +99,10 @@ fn first_pass(
     let is_known = |index: usize| targets.iter().any(|target| bank.has(*target, &at, index));
     let (known, new): (Vec<usize>, Vec<usize>) = (0..keys.len()).partition(|index| is_known(*index));
     known.iter().for_each(|_| told());
-    let (_, pass) = bank.pass(&targets, |_, _| false);
     let lens: Vec<usize> = targets.iter().map(|target| bank.row_len(*target)).collect();
     let width: usize = lens.iter().sum();
     let mut has_room = true;
-    for chunk in new.chunks((SHARD / (4 * width).max(1)).max(1)) {
+    for chunk in new.chunks(images_at_once(width)) {
         let of = |index: &usize| examples[unique[*index].0];
         let paths: Vec<&Path> = chunk.iter().map(|index| of(index).1).collect();
         if !has_room {
@@ -109,25 +112,23 @@ fn first_pass(
             continue;
         }
         let chunk_examples: Vec<&Example> = chunk.iter().map(|index| of(index).0).collect();
+        let (_, pass) = bank.pass(&targets, |_, _| false);
         let mut rows = vec![0.0; chunk.len() * width];
         let loaded = pass.run_images(source, &chunk_examples, None, &bank.pixels, &mut rows, told);
-        let mut sound = Vec::new();
+        let mut sound = vec![true; chunk.len()];
         for ((position, error), path) in loaded.into_iter().enumerate().zip(&paths) {
-            match error {
-                Ok(()) => sound.push(position),
-                // a file that is not damaged is at odds with the model: that is no reason to leave it out
-                Err(error) => match check_file(path) {
-                    Ok(()) => return Err(error.into()),
-                    Err(error) => errors[unique[chunk[position]].0] = Some(error),
-                },
-            }
+            let Err(error) = error else { continue };
+            // a file that is not damaged is at odds with the model: that is no reason to leave it out
+            let Err(damage) = check_file(path) else { return Err(error.into()) };
+            errors[unique[chunk[position]].0] = Some(damage);
+            sound[position] = false;
         }
-        let sound_keys: Vec<RowKey> = sound.iter().map(|position| keys[chunk[*position]]).collect();
+        let is_sound = |position: &usize| sound[*position];
+        let sound_keys: Vec<RowKey> =
+            (0..chunk.len()).filter(is_sound).map(|position| keys[chunk[position]]).collect();
         for (position, target) in targets.iter().enumerate() {
-            let all = column(&rows, &lens, position);
-            let row = |index: &usize| &all[index * lens[position]..][..lens[position]];
-            let own: Vec<f32> = sound.iter().flat_map(row).copied().collect();
-            has_room &= bank.append(*target, &sound_keys, &own)?;
+            let own = column(&rows, &lens, position).zip(&sound).filter(|(_, sound)| **sound);
+            has_room &= bank.append(*target, &sound_keys, own.map(|(row, _)| row))?;
         }
     }
     for indices in by_content.values().filter(|indices| indices.len() > 1) {

@@ -27,6 +27,7 @@ mod prepare;
 mod preprocessing;
 mod probe;
 mod recipe;
+mod rehearsal;
 mod schedule;
 mod scores;
 mod setting;

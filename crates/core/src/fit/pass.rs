@@ -58,10 +58,27 @@ impl Pass {
         }
     }
 
-    /// From rows: `given` is `[images, row length]`, `rows` is `[images, width]`.
-    pub(super) fn run_rows(&self, given: &[f32], rows: &mut [f32]) {
-        self.prefix.run(given, rows);
-        rows.par_chunks_exact_mut(self.width.max(1)).for_each(|row| self.round(row));
+    /// From rows of `len` values, which every thread reads one by one into one of `buffers`. False if one cannot be read.
+    pub(super) fn run_rows(
+        &self,
+        len: usize,
+        read: impl Fn(usize, &mut [f32]) -> bool + Sync,
+        buffers: &Pool<Vec<f32>>,
+        rows: &mut [f32],
+    ) -> bool {
+        rows.par_chunks_exact_mut(self.width.max(1)).enumerate().all(|(image, row)| {
+            let mut is_read = false;
+            let work = |given: &mut Vec<f32>| {
+                given.resize(len, 0.0);
+                is_read = read(image, given);
+                if is_read {
+                    self.prefix.run_one(given, row);
+                    self.round(row);
+                }
+            };
+            buffers.with(Vec::new, work);
+            is_read
+        })
     }
 
     /// From images: the error of each that cannot be loaded, whose row is then of no meaning. Every thread decodes an image

@@ -3,11 +3,14 @@
 
 use super::bank::Bank;
 use super::boundaries::{Boundaries, BoundaryPlan};
+use super::stage::snapshot;
 use super::stage_run::StageRun;
 use super::{Caching, Prepared, Setting, Stage, Trainer, silent};
 use crate::Result;
-use crate::compile::{Statistics, compile_both};
+use crate::compile::{Frozen, Statistics, compile_both};
+use crate::formats;
 use serde::Serialize;
+use std::path::Path;
 use std::time::Instant;
 
 /// What a training will do.
@@ -21,7 +24,7 @@ pub struct TrainingPlan {
     pub boundaries: Vec<BoundaryPlan>,
     /// How many blocks gradual unfreezing may add as stages of their own; they are not in `seconds`.
     pub gradual_blocks: usize,
-    /// The largest memory of the process in bytes, from that of the probe and what it leaves out; where the system tells.
+    /// The largest memory of the process in bytes, from a rehearsal and what that leaves out; where the system tells.
     pub peak_bytes: Option<u64>,
     /// All stages, without early stopping.
     pub seconds: f64,
@@ -68,19 +71,32 @@ impl StagePlan {
 }
 
 impl Prepared {
-    /// Says what [`Prepared::train`] will do. A probe trains each stage on two batches of images; the model stays as it is.
+    /// Says what [`Prepared::train`] will do. A rehearsal trains each stage on two batches of images; the model stays as it
+    /// is.
     pub fn plan(&self) -> Result<TrainingPlan> {
-        let boundaries = Boundaries::of(self)?;
+        let mut boundaries = Boundaries::of(self)?;
+        let recipe_stages = self.stages()?;
+        self.rehearse_passes(recipe_stages.len(), &boundaries)?;
+        boundaries.release(0);
+        // a stage is compiled while the frozen layers of the one before it are there
+        let mut earlier: Option<Frozen> = None;
         let mut stages = Vec::new();
-        for (index, stage) in self.stages()?.iter().enumerate() {
-            let mut plan = self.probe(stage)?;
+        // what lies in memory for longer than a pass or a step is counted and not rehearsed
+        let mut with_resident = 0;
+        for (index, stage) in recipe_stages.iter().enumerate() {
+            let (mut plan, held, frozen) = self.rehearse((index, stage), &mut boundaries, earlier.take())?;
+            earlier = Some(frozen);
+            with_resident = with_resident.max(held + boundaries.resident(index));
             (plan.feature_seconds, plan.epoch_seconds) =
                 boundaries.seconds(index, stage.epochs, plan.epoch_seconds);
             stages.push(plan);
         }
+        drop(earlier);
+        if let Some(last) = recipe_stages.last() {
+            self.rehearse_test(&last.freeze, boundaries.is_stored(recipe_stages.len() - 1))?;
+            formats::to_bytes(&self.model, Path::new("model.keras"))?;
+        }
         let count = |examples: &Option<Vec<crate::data::Example>>| examples.as_ref().map_or(0, Vec::len);
-        let of_stage = |(index, stage)| boundaries.resident(index) + self.in_flight(stage);
-        let kept = stages.iter().enumerate().map(of_stage).max().unwrap_or(0);
         Ok(TrainingPlan {
             images: [self.dataset.train.len(), count(&self.dataset.val), count(&self.dataset.test)],
             seconds: stages.iter().map(StagePlan::seconds).sum(),
@@ -88,25 +104,19 @@ impl Prepared {
                 Some(_) => super::blocks(&self.model, &self.reused).len(),
                 None => 0,
             },
-            peak_bytes: peak_memory().map(|probed| probed + kept),
+            peak_bytes: peak_memory().map(|rehearsed| rehearsed.max(with_resident)),
             boundaries: boundaries.plans(),
             stages,
         })
     }
 
-    /// Bytes of rows on their way to the disk that a training holds and the probe does not: a shard at a time, with a copy
-    /// in the file's format, before the step's buffers are touched.
-    fn in_flight(&self, stage: &StagePlan) -> u64 {
-        match &self.setting.caching {
-            Caching::Disk(_) if stage.boundary != ["input"] => {
-                let shard = stage.feature_bytes.min(super::features::SHARD as u64);
-                (2 * shard).saturating_sub(stage.buffer_bytes)
-            }
-            _ => 0,
-        }
-    }
-
-    fn probe(&self, stage: &Stage) -> Result<StagePlan> {
+    /// Trains a stage on a few rows of zeros. Returns the bytes that the process holds then, too, and the frozen layers.
+    fn rehearse(
+        &self,
+        (index, stage): (usize, &Stage),
+        boundaries: &mut Boundaries,
+        earlier: Option<Frozen>,
+    ) -> Result<(StagePlan, u64, Frozen)> {
         let setting = Setting { caching: Caching::default(), ..self.setting.clone() };
         let mut trainer = Trainer::new(&self.model, &self.reused, self.source(), &setting, &silent);
         let (train, val) = (trainer.train, trainer.val);
@@ -117,11 +127,13 @@ impl Prepared {
         let (numbers, freeze) = (&setting.numbers, stage.freeze.clone());
         let (mut plan, frozen) =
             compile_both(numbers, &self.model, freeze, &[shape], batch, Statistics::Batch)?;
-        let mut bank = Bank::new(&setting.caching, setting.features);
+        drop(earlier);
+        boundaries.release(index);
+        let best = (!val.is_empty()).then(|| snapshot(&mut plan));
+
+        let mut bank = Bank::blank(setting.features);
         let mut run =
             StageRun::new(&trainer, stage, (&mut plan, frozen.clone()), &mut bank, batch, setting.seed)?;
-
-        run.prepare(&mut bank)?;
         run.epoch(&mut plan, &mut bank, 1, 1.0)?; // caches and pages warm up
         let clock = Instant::now();
         run.epoch(&mut plan, &mut bank, 1, 1.0)?;
@@ -131,16 +143,28 @@ impl Prepared {
             run.validate(&mut plan, &mut bank)?;
         }
         let val_seconds = clock.elapsed().as_secs_f64() / trainer.val.len().max(1) as f64;
+        drop((run, bank));
+        if !boundaries.is_stored(index) {
+            // beside the buffers of a step are those of the frozen layers
+            trainer.train = &train[..train.len().min(batch)];
+            let mut bank = Bank::new(&Caching::Nothing, setting.features);
+            let mut run =
+                StageRun::new(&trainer, stage, (&mut plan, frozen.clone()), &mut bank, batch, setting.seed)?;
+            run.epoch(&mut plan, &mut bank, 1, 1.0)?;
+        }
 
         let whole = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, &silent);
         let mut bank = Bank::new(&self.setting.caching, self.setting.features);
-        let mut run = StageRun::new(&whole, stage, (&mut plan, frozen), &mut bank, batch, setting.seed)?;
+        let mut run =
+            StageRun::new(&whole, stage, (&mut plan, frozen.clone()), &mut bank, batch, setting.seed)?;
         let (rows, missing) = run.rows(&mut bank)?;
+        let held = resident_memory().unwrap_or(0);
+        drop(best);
         let params = plan.suffix().trained().map(|(_, weight, _)| weight.len()).sum();
         let layer = |path: &str| path.rsplit_once('/').map_or("", |(layer, _)| layer).to_owned();
         let mut trained: Vec<String> = plan.suffix().trained().map(|(path, ..)| layer(path)).collect();
         trained.dedup();
-        Ok(StagePlan {
+        let plan = StagePlan {
             name: stage.name.clone(),
             boundary: plan.boundary().to_vec(),
             trained,
@@ -155,13 +179,23 @@ impl Prepared {
             buffer_bytes: plan.suffix().buffer_bytes() as u64,
             feature_seconds: 0.0,
             epoch_seconds: train.len() as f64 * step_seconds + val.len() as f64 * val_seconds,
-        })
+        };
+        Ok((plan, held, frozen))
     }
 }
 
 /// The largest memory that this process has had so far, in bytes; none where the system does not tell.
 pub fn peak_memory() -> Option<u64> {
+    memory("VmHWM:")
+}
+
+/// The memory that this process has now.
+fn resident_memory() -> Option<u64> {
+    memory("VmRSS:")
+}
+
+fn memory(what: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes << 10)
 }

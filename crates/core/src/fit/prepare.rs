@@ -63,16 +63,16 @@ pub fn prepare(
     caching: Caching,
     observe: Observer<'_>,
 ) -> Result<Prepared> {
-    prepare_by(Check::Decode, model, dataset, recipe, validation, seed, caching, observe)
+    prepare_by(Check::Decode, model.clone(), dataset, recipe, validation, seed, caching, observe)
 }
 
-/// Cuts the model, puts the head on, checks the images and splits them. `model` is left as it is: its weights are
-/// copied.
+/// Cuts the model, puts the head on, checks the images and splits them. The weights are copied: what shares those of
+/// `model` is left as it is.
 ///
 /// Errors: a cut, a head or a setting that does not fit; data that cannot be trained on.
 pub fn prepare_by(
     check: Check,
-    model: &Model,
+    model: Model,
     mut dataset: Dataset,
     recipe: Recipe,
     validation: &Validation,
@@ -119,7 +119,8 @@ pub fn prepare_by(
     notes.extend(flag_note(&kept, &reused));
     notes.extend(regularizer_note(&kept));
 
-    let (pipeline, more) = pipeline(model, &recipe, &dataset, &shape, &mut kept)?;
+    let (pipeline, more) = pipeline(&model, &recipe, &dataset, &shape, &mut kept)?;
+    drop(model); // before a first pass takes its memory
     let metric = recipe.metric.unwrap_or_else(|| task.metric());
     if metric == Metric::Auc && outputs > 2 {
         return Err(Error::Setting(format!(

@@ -5,6 +5,7 @@ use super::{Caching, Source};
 use crate::Result;
 use crate::cache::FeatureCache;
 use crate::compile::Frozen;
+use crate::data::Example;
 use std::time::Instant;
 
 /// Images for each thread.
@@ -14,21 +15,15 @@ const COPIED: usize = 8 << 20;
 
 /// On the first images to train on.
 pub(super) fn costs(frozen: &Frozen, source: Source<'_>, caching: &Caching) -> Result<Costs> {
-    let Source { dataset, pipeline } = source;
+    let Source { dataset, .. } = source;
     let count = (IMAGES * rayon::current_num_threads()).min(dataset.train.len()).max(1);
     let examples: Vec<_> = dataset.train.iter().take(count).collect();
-    let mut pixels = vec![0.0; examples.len() * pipeline.row_len()];
-    let decode = seconds(|| pipeline.load_rows(dataset, &examples, None, &mut pixels))?;
-    let (prefix, mut rows) = (frozen.bind(), vec![0.0; examples.len() * frozen.row_len()]);
-    prefix.run(&pixels, &mut rows); // buffers are allocated
-    let compute = seconds(|| {
-        prefix.run(&pixels, &mut rows);
-        Ok(())
-    })?;
+    let [decode, compute] = on_images(frozen, source, &examples)?; // their memory is free again
     let multiply_adds = count as f64 * frozen.program().multiply_adds() as f64;
     let [write, read] = match caching {
         Caching::Disk(cache) => cache.speed()?,
-        _ => [copy_speed(); 2],
+        Caching::Memory(_) => [copy_speed(); 2],
+        Caching::Nothing => [1.0; 2], // no row is written or read
     };
     Ok(Costs {
         decode: decode / count as f64,
@@ -36,6 +31,20 @@ pub(super) fn costs(frozen: &Frozen, source: Source<'_>, caching: &Caching) -> R
         write,
         read,
     })
+}
+
+/// Seconds to decode images, and to take them through the frozen layers.
+fn on_images(frozen: &Frozen, source: Source<'_>, examples: &[&Example]) -> Result<[f64; 2]> {
+    let Source { dataset, pipeline } = source;
+    let mut pixels = vec![0.0; examples.len() * pipeline.row_len()];
+    let decode = seconds(|| pipeline.load_rows(dataset, examples, None, &mut pixels))?;
+    let (prefix, mut rows) = (frozen.bind(), vec![0.0; examples.len() * frozen.row_len()]);
+    prefix.run(&pixels, &mut rows); // buffers are allocated
+    let compute = seconds(|| {
+        prefix.run(&pixels, &mut rows);
+        Ok(())
+    })?;
+    Ok([decode, compute])
 }
 
 fn seconds(work: impl FnOnce() -> std::result::Result<(), crate::data::DataError>) -> Result<f64> {

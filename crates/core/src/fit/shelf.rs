@@ -46,13 +46,15 @@ pub(super) enum Rows {
     /// By part and view; only parts for which there is room are in it.
     Memory(BTreeMap<String, BTreeMap<usize, Arc<Block>>>),
     Disk(Box<Store>),
+    /// As if every row were there, and zero: for a probe of what comes after.
+    Blank,
 }
 
 impl Shelf {
     pub(super) fn store(&self) -> Option<&Store> {
         match &self.rows {
             Rows::Disk(store) => Some(store),
-            Rows::Memory(_) => None,
+            Rows::Memory(_) | Rows::Blank => None,
         }
     }
 
@@ -62,6 +64,7 @@ impl Shelf {
             && match &self.rows {
                 Rows::Memory(parts) => parts.contains_key(part),
                 Rows::Disk(store) => !store.is_full(),
+                Rows::Blank => true,
             }
     }
 
@@ -70,6 +73,7 @@ impl Shelf {
         match &self.rows {
             Rows::Memory(parts) => parts.get(at.part).is_some_and(|views| views.contains_key(&at.view)),
             Rows::Disk(store) => at.keys.get(index).is_some_and(|key| store.contains(key)),
+            Rows::Blank => true,
         }
     }
 
@@ -84,6 +88,10 @@ impl Shelf {
                 })
             }
             Rows::Disk(store) => at.keys.get(index).is_some_and(|key| store.read(key, row)),
+            Rows::Blank => {
+                row.fill(0.0);
+                true
+            }
         }
     }
 
@@ -94,6 +102,7 @@ impl Shelf {
                 Located::Memory(parts.get(at.part).and_then(|views| views.get(&at.view)).cloned())
             }
             Rows::Disk(store) => Located::Disk(store.located(at.keys)),
+            Rows::Blank => Located::Blank,
         }
     }
 
@@ -107,10 +116,14 @@ impl Shelf {
     }
 
     /// Stores rows on disk. False if the cache is too small for them.
-    pub(super) fn append(&mut self, keys: &[RowKey], rows: &[f32]) -> Result<bool> {
+    pub(super) fn append<'a>(
+        &mut self,
+        keys: &[RowKey],
+        rows: impl Iterator<Item = &'a [f32]> + Clone,
+    ) -> Result<bool> {
         match &mut self.rows {
             Rows::Disk(store) => store.append(keys, rows),
-            Rows::Memory(_) => Ok(true),
+            Rows::Memory(_) | Rows::Blank => Ok(true),
         }
     }
 }
@@ -120,6 +133,8 @@ pub(super) enum Located {
     /// None of them, or all.
     Memory(Option<Arc<Block>>),
     Disk(cache::Located),
+    /// See [`Rows::Blank`].
+    Blank,
 }
 
 impl Located {
@@ -139,6 +154,10 @@ impl Located {
                 true
             }
             Self::Disk(rows) => rows.read(index, row),
+            Self::Blank => {
+                row.fill(0.0);
+                true
+            }
         }
     }
 }

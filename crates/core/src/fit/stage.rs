@@ -130,11 +130,6 @@ impl<'a> Trainer<'a> {
         self.all.get((self.begun as usize).saturating_sub(1)..).unwrap_or_default()
     }
 
-    /// The rows that its stages have kept.
-    pub(super) fn into_bank(self) -> Bank {
-        self.bank
-    }
-
     /// Runs a stage: compiles, computes what lies below the boundary once, trains, keeps the best weights, and
     /// compares every frozen tensor with what it was before.
     pub fn stage(&mut self, stage: &Stage) -> Result<StageReport> {
@@ -192,6 +187,7 @@ impl<'a> Trainer<'a> {
                 report.best_epoch = epoch;
                 report.train = Some(train);
                 report.val.clone_from(&val);
+                drop(best.take()); // two of them are never needed
                 best = (!self.val.is_empty()).then(|| snapshot(&mut plan));
             }
             report.last_val = val;
@@ -239,6 +235,6 @@ fn is_finite(plan: &mut Plan) -> bool {
 }
 
 /// Every weight above the boundary, statistics included.
-fn snapshot(plan: &mut Plan) -> Vec<(String, Vec<f32>)> {
+pub(super) fn snapshot(plan: &mut Plan) -> Vec<(String, Vec<f32>)> {
     plan.suffix().weights().map(|(path, value)| (path.to_owned(), value.to_vec())).collect()
 }

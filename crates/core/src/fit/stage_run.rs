@@ -108,12 +108,6 @@ impl<'a> StageRun<'a> {
         self.train.bytes(bank) + self.val.bytes(bank)
     }
 
-    /// Computes the rows of the first epoch and of the validation images.
-    pub(super) fn prepare(&mut self, bank: &mut Bank) -> Result<()> {
-        self.train.prepare(bank, 0, self.observe)?;
-        self.val.prepare(bank, 0, self.observe)
-    }
-
     /// How many rows the stage needs, and how many of them have to be computed.
     pub(super) fn rows(&mut self, bank: &mut Bank) -> Result<(usize, usize)> {
         let ((train, missing), (val, more)) = (self.train.rows(bank)?, self.val.rows(bank)?);

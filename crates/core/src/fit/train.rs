@@ -9,7 +9,9 @@ use super::{
     Stage, StageRecipe, StageReport, Trainer, frozen_hashes,
 };
 use crate::compile::{Statistics, compile_both};
+use crate::data::Example;
 use crate::freeze::{Freeze, Unfreeze};
+use crate::ops::PIECES;
 use crate::{Error, Numbers, Result, Tensor};
 
 const NOTHING_TO_WATCH: &str = "gradual unfreezing watches the validation score, and there is none\nhelp: give --val 0.2 and at least one epoch for the head";
@@ -64,7 +66,6 @@ impl Prepared {
         let before = frozen_hashes(&self.model, &Freeze::everything(&self.model.graph));
         let mut kept: Vec<Freeze> = Vec::new();
         let mut stages = Vec::new();
-        let mut bank: Bank;
         {
             let mut trainer = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, observe);
             trainer.expect(self.ahead()?, self.costs);
@@ -76,7 +77,6 @@ impl Prepared {
             if let Some(gradual) = &self.recipe.gradual {
                 self.unfreeze_gradually(gradual, &mut trainer, &mut stages, &mut kept)?;
             }
-            bank = trainer.into_bank();
         }
         let Some(freeze) = kept.iter().cloned().reduce(|all, other| all.and(&other)) else {
             return Err(Error::Setting(
@@ -90,16 +90,12 @@ impl Prepared {
         let before = before.into_iter().filter(|(path, _)| after.contains_key(path)).collect();
         let certificate = Certificate::new(before, after);
         let last = kept.last().cloned().unwrap_or_default();
-        let test = self.score_test(&self.setting.numbers, &last, &mut bank, observe)?;
-        let test_f32 = match self.setting.numbers {
-            Numbers::F32 => None,
-            // as `evaluate` would: with no features but the outputs
-            _ => {
-                let (all, mut bank) =
-                    (Freeze::everything(&self.model.graph), Bank::new(&Caching::default(), None));
-                self.score_test(&Numbers::F32, &all, &mut bank, observe)?
-            }
-        };
+        let images = self.dataset.test.as_deref().unwrap_or_default();
+        // what was kept for the stages has gone: their frozen layers, and other images' rows in memory
+        let mut bank = Bank::new(&self.setting.caching, self.setting.features);
+        let test = self.score_test(images, &last, &mut bank, observe)?;
+        drop(bank);
+        let test_f32 = self.score_test_in_f32(images, observe)?;
         let newest = |of: fn(&StageReport) -> Option<&Scores>| {
             stages.iter().rev().filter(|stage| stage.kept).find_map(of).cloned()
         };
@@ -107,22 +103,48 @@ impl Prepared {
         Ok(Trained { freeze, certificate, train, val, test, test_f32, stages })
     }
 
-    /// The scores on the test images, if there are any.
-    fn score_test(
+    /// The scores on test images, if there are any.
+    pub(super) fn score_test(
         &self,
-        numbers: &Numbers,
+        images: &[Example],
         freeze: &Freeze,
         bank: &mut Bank,
         observe: Observer<'_>,
     ) -> Result<Option<Evaluation>> {
-        let Some(test) = self.dataset.test.as_deref().filter(|test| !test.is_empty()) else {
+        self.score_in(&self.setting.numbers, images, freeze, bank, observe)
+    }
+
+    /// The same with the whole model in f32, where the frozen part is in other numbers: as `evaluate` would, with no
+    /// features but the outputs.
+    pub(super) fn score_test_in_f32(
+        &self,
+        images: &[Example],
+        observe: Observer<'_>,
+    ) -> Result<Option<Evaluation>> {
+        if matches!(self.setting.numbers, Numbers::F32) {
             return Ok(None);
-        };
+        }
+        let (all, mut bank) = (Freeze::everything(&self.model.graph), Bank::new(&Caching::default(), None));
+        self.score_in(&Numbers::F32, images, &all, &mut bank, observe)
+    }
+
+    fn score_in(
+        &self,
+        numbers: &Numbers,
+        images: &[Example],
+        freeze: &Freeze,
+        bank: &mut Bank,
+        observe: Observer<'_>,
+    ) -> Result<Option<Evaluation>> {
+        if images.is_empty() {
+            return Ok(None);
+        }
         let (model, setting, shape) = (&self.model, &self.setting, self.pipeline.input().to_vec());
-        let (batch, moving) = (setting.batch, Statistics::Moving);
+        // an image for each piece: a training's batch takes a training's memory
+        let (batch, moving) = (setting.batch.min(PIECES), Statistics::Moving);
         let compiled = compile_both(numbers, model, freeze.clone(), &[shape], batch, moving)?;
         let (loss, metrics) = (&setting.loss, setting.metrics());
-        Ok(Some(score(compiled, model, bank, self.source(), test, "test", loss, &metrics, observe)?))
+        Ok(Some(score(compiled, model, bank, self.source(), images, "test", loss, &metrics, observe)?))
     }
 
     /// Where the examples come from.

@@ -191,33 +191,33 @@ impl Tree {
         }
     }
 
-    /// The finished file.
-    pub(super) fn to_bytes(&self, path: &Path) -> Result<Vec<u8>> {
+    /// The finished file. A tensor goes as soon as it is in it.
+    pub(super) fn into_bytes(self, path: &Path) -> Result<Vec<u8>> {
         let mut file = FileBuilder::new();
-        for (name, value) in &self.attributes {
-            file.set_attr(name, value.clone());
+        for (name, value) in self.attributes {
+            file.set_attr(&name, value);
         }
-        for (name, tensor) in &self.tensors {
-            let dataset = file.create_dataset(name);
-            dataset.with_f32_data(&tensor.data).with_shape(&extents(tensor));
+        for (name, tensor) in self.tensors {
+            let dataset = file.create_dataset(&name);
+            dataset.with_f32_data(&tensor.data).with_shape(&extents(&tensor));
         }
-        for (name, tree) in &self.groups {
-            let mut group = file.create_group(name);
+        for (name, tree) in self.groups {
+            let mut group = file.create_group(&name);
             tree.fill(&mut group);
             file.add_group(group.finish());
         }
         file.finish().map_err(|error| Error::format(path, format!("cannot be written as HDF5: {error}")))
     }
 
-    fn fill(&self, group: &mut GroupBuilder) {
-        for (name, value) in &self.attributes {
-            group.set_attr(name, value.clone());
+    fn fill(self, group: &mut GroupBuilder) {
+        for (name, value) in self.attributes {
+            group.set_attr(&name, value);
         }
-        for (name, tensor) in &self.tensors {
-            group.create_dataset(name).with_f32_data(&tensor.data).with_shape(&extents(tensor));
+        for (name, tensor) in self.tensors {
+            group.create_dataset(&name).with_f32_data(&tensor.data).with_shape(&extents(&tensor));
         }
-        for (name, tree) in &self.groups {
-            let mut inner = group.create_group(name);
+        for (name, tree) in self.groups {
+            let mut inner = group.create_group(&name);
             tree.fill(&mut inner);
             group.add_group(inner.finish());
         }

@@ -87,10 +87,14 @@ pub fn load_weights(path: &Path, model: &Model) -> Result<LoadReport> {
 /// Writes a model in the format of the path's ending, so that the current Keras loads it. The file appears whole
 /// or not at all.
 pub fn save(model: &Model, path: &Path) -> Result<()> {
-    let bytes = match Format::of(path)? {
-        Format::Keras => keras::archive::to_bytes(path, model)?,
-        Format::H5 => keras::legacy::to_bytes(path, model)?,
-        Format::WeightsH5 => keras::store::to_bytes(path, model)?,
-    };
-    write_atomically(path, &bytes)
+    write_atomically(path, &to_bytes(model, path)?)
+}
+
+/// What [`save`] writes.
+pub(crate) fn to_bytes(model: &Model, path: &Path) -> Result<Vec<u8>> {
+    match Format::of(path)? {
+        Format::Keras => keras::archive::to_bytes(path, model),
+        Format::H5 => keras::legacy::to_bytes(path, model),
+        Format::WeightsH5 => keras::store::to_bytes(path, model),
+    }
 }

@@ -31,8 +31,10 @@ impl Provenance {
     /// Hashes the model's file.
     pub fn new(model: &Path, data: &Path, threads: usize) -> Result<Self> {
         let file = formats::model_file(model);
-        let bytes = std::fs::read(&file).map_err(|source| Error::io(&file, source))?;
-        let model_hash = blake3::hash(&bytes).to_hex().to_string();
+        let mut hasher = blake3::Hasher::new();
+        let read = File::open(&file).and_then(|model| hasher.update_reader(model).map(drop));
+        read.map_err(|source| Error::io(&file, source))?;
+        let model_hash = hasher.finalize().to_hex().to_string();
         Ok(Self { model: model.to_owned(), model_hash, data: data.to_owned(), threads })
     }
 }

@@ -96,6 +96,9 @@ fn read_entry(path: &Path, archive: &mut ZipArchive<Cursor<Vec<u8>>>, name: &str
     }
 }
 
+/// Bytes enough for what an archive holds besides its files.
+const DIRECTORY: usize = 4096;
+
 /// A whole model as an archive. The same model gives the same bytes.
 pub(in crate::formats) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>> {
     let failed = |error: &dyn std::fmt::Display| Error::format(path, format!("cannot be written: {error}"));
@@ -115,7 +118,9 @@ pub(in crate::formats) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>
     }
     let options =
         SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(false);
-    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let content: usize = entries.iter().map(|(_, bytes)| bytes.len()).sum();
+    // a vector that grows as it is written to takes up to thrice its bytes
+    let mut archive = ZipWriter::new(Cursor::new(Vec::with_capacity(content + DIRECTORY)));
     for (name, bytes) in entries {
         let options = options.large_file(bytes.len() > u32::MAX as usize);
         archive.start_file(name, options).map_err(|error| failed(&error))?;

@@ -195,7 +195,7 @@ pub(in crate::formats) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>
         }
     }
     weights.group("top_level_model_weights").names("weight_names", &[]);
-    tree.to_bytes(path)
+    tree.into_bytes(path)
 }
 
 /// The variables of a layer and all in it, in Keras's order, each with whether it trains by the flags in the file.

@@ -105,7 +105,7 @@ pub(in crate::formats) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>
         Error::Weights(message) => Error::format(path, message),
         other => other,
     })?;
-    tree.to_bytes(path)
+    tree.into_bytes(path)
 }
 
 fn write(
