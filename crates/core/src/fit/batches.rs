@@ -89,9 +89,9 @@ impl Batches {
             return Ok(None);
         }
         self.given += indices.len();
-        let mut batch = self.read.recv().expect("the reader sends every batch");
-        features.complete(bank, indices, self.epoch, &batch.missing, &mut batch.rows)?;
-        let batch = self.current.insert(batch);
-        Ok(Some((indices, &batch.rows[..indices.len() * self.row_len])))
+        let batch = self.current.insert(self.read.recv().expect("the reader sends every batch"));
+        let rows = &mut batch.rows[..indices.len() * self.row_len];
+        features.complete(bank, indices, self.epoch, &batch.missing, rows)?;
+        Ok(Some((indices, rows)))
     }
 }

@@ -187,6 +187,16 @@ impl Boundaries {
         (0..self.layers.len()).filter(is_held).map(|boundary| self.bytes(boundary)).sum()
     }
 
+    /// Bytes of rows on disk that a stage reads, and those of so many test images: the process has them in its memory for as
+    /// long as the system has no better use for it.
+    pub(super) fn mapped(&self, stage: usize, test_images: usize) -> u64 {
+        let is_mapped = |boundary: &usize| self.is_kept(*boundary) && !self.in_memory[*boundary];
+        let boundary = self.needs.get(stage).map(|need| need.boundary).filter(is_mapped);
+        boundary.map_or(0, |boundary| {
+            self.bytes(boundary) + test_images as u64 * self.candidates[boundary].row as u64
+        })
+    }
+
     /// Gives up the frozen layers that a training does not hold while the epochs of a stage run: all but those below what
     /// later stages read.
     pub(super) fn release(&mut self, stage: usize) {

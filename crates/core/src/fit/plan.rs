@@ -86,17 +86,21 @@ impl Prepared {
         for (index, stage) in recipe_stages.iter().enumerate() {
             let (mut plan, held, frozen) = self.rehearse((index, stage), &mut boundaries, earlier.take())?;
             earlier = Some(frozen);
-            with_resident = with_resident.max(held + boundaries.resident(index));
+            with_resident =
+                with_resident.max(held + boundaries.resident(index) + boundaries.mapped(index, 0));
             (plan.feature_seconds, plan.epoch_seconds) =
                 boundaries.seconds(index, stage.epochs, plan.epoch_seconds);
             stages.push(plan);
         }
         drop(earlier);
+        let count = |examples: &Option<Vec<crate::data::Example>>| examples.as_ref().map_or(0, Vec::len);
         if let Some(last) = recipe_stages.last() {
-            self.rehearse_test(&last.freeze, boundaries.is_stored(recipe_stages.len() - 1))?;
+            let index = recipe_stages.len() - 1;
+            self.rehearse_test(&last.freeze, boundaries.is_stored(index))?;
+            let mapped = boundaries.mapped(index, count(&self.dataset.test));
+            with_resident = with_resident.max(resident_memory().unwrap_or(0) + mapped);
             formats::to_bytes(&self.model, Path::new("model.keras"))?;
         }
-        let count = |examples: &Option<Vec<crate::data::Example>>| examples.as_ref().map_or(0, Vec::len);
         Ok(TrainingPlan {
             images: [self.dataset.train.len(), count(&self.dataset.val), count(&self.dataset.test)],
             seconds: stages.iter().map(StagePlan::seconds).sum(),
