@@ -4,10 +4,11 @@ use clap::{Args, Parser, Subcommand};
 use frostline::Precision;
 use frostline::cache::RowElement;
 use frostline::data::{Augment, Preprocess, Resize, ScaledDecode};
-use frostline::fit::{ClassWeights, Head, ImageSize, Loss, Metric, OptimizerKind, Schedule};
+use frostline::fit::{ClassWeights, Head, ImageSize, Loss, Metric, OptimizerKind, Recipe, Schedule};
 use frostline::freeze::Unfreeze;
 use frostline::graph::Keep;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// Reuse the lower layers of a pretrained network for a new task.
 ///
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Plan(Box<Plan>),
     /// Reuse a model's lower layers for new data, and write a run directory.
     Train(Box<Train>),
+    /// How many layers are worth keeping: scores of the features at each place where the model can be cut.
+    Depth(Depth),
     /// Loss, accuracy, scores by class and the confusion matrix of a model on data.
     Evaluate(Evaluate),
     /// The class and scores of images.
@@ -58,6 +61,7 @@ impl Command {
             Self::Inspect(command) => Some(&command.model),
             Self::Plan(command) => Some(&command.model),
             Self::Train(command) => Some(&command.model),
+            Self::Depth(command) => Some(&command.model),
             Self::Evaluate(command) => Some(&command.model),
             Self::Predict(command) => Some(&command.model),
             Self::Convert(command) => Some(&command.model),
@@ -106,6 +110,19 @@ pub(crate) struct Plan {
     pub(crate) training: Training,
 }
 
+#[derive(Args)]
+pub(crate) struct Depth {
+    /// A .keras or .h5 file, or a run directory.
+    pub(crate) model: PathBuf,
+    /// As for `train`; the images to train on are scored, and no others.
+    pub(crate) data: PathBuf,
+    /// One JSON document instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) images: Images,
+}
+
 /// What is trained, on what, and where features are kept.
 #[derive(Args)]
 pub(crate) struct Training {
@@ -139,9 +156,10 @@ pub(crate) struct Reuse {
     /// Stages and settings in TOML, or the run.json of a run, instead of the flags of this group.
     #[arg(long, value_name = "FILE", exclusive = false)]
     pub(crate) recipe: Option<PathBuf>,
-    /// Layers to keep: a layer path, N lowest, or -N for all but the N highest [default: all but the output layer].
+    /// Layers to keep: a layer path, N lowest, -N for all but the N highest, or `auto`, as many as `depth` finds
+    /// [default: all but the output layer].
     #[arg(long, value_name = "K", allow_hyphen_values = true, conflicts_with = "recipe")]
-    pub(crate) keep: Option<Keep>,
+    pub(crate) keep: Option<Kept>,
     /// Layers to put on top before the output layer, e.g. "gap dropout(0.3) dense(128,relu)"; `keep` keeps the model's
     /// own head.
     #[arg(
@@ -219,6 +237,26 @@ pub(crate) struct Reuse {
     pub(crate) weights: String,
 }
 
+/// `--keep`.
+#[derive(Clone)]
+pub(crate) enum Kept {
+    /// As the scores of the features say.
+    Auto,
+    /// So far.
+    To(Keep),
+}
+
+impl FromStr for Kept {
+    type Err = frostline::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            _ => text.parse().map(Self::To),
+        }
+    }
+}
+
 /// How the frozen part computes.
 #[derive(Args, Clone)]
 pub(crate) struct Storage {
@@ -244,6 +282,19 @@ pub(crate) struct Images {
     /// tf (x/127.5-1), caffe, torch, unit (x/255), none; `auto` reads it from the model.
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = preprocess)]
     pub(crate) preprocess: String,
+}
+
+impl Images {
+    /// A recipe with what is said here in the place of what it says.
+    pub(crate) fn onto(&self, mut recipe: Recipe) -> Recipe {
+        recipe.image_size = self.image_size.or(recipe.image_size);
+        recipe.resize = self.resize.or(recipe.resize);
+        recipe.scaled_decode = self.scaled_decode.or(recipe.scaled_decode);
+        if self.preprocess != "auto" {
+            recipe.preprocess.clone_from(&self.preprocess);
+        }
+        recipe
+    }
 }
 
 #[derive(Args)]

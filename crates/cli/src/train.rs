@@ -1,9 +1,10 @@
 //! `frostline train`.
 
 use crate::Failure;
-use crate::args::{Reuse, Train, Training};
+use crate::args::{Kept, Reuse, Train, Training};
 use crate::cache;
 use crate::console::{Console, scores_text, table};
+use crate::depth;
 use crate::evaluate::print_classes;
 use crate::images::load;
 use frostline::data;
@@ -59,12 +60,15 @@ pub(crate) fn prepared(
     seed: u64,
     console: &Console,
 ) -> Result<Prepared, Failure> {
-    let recipe = recipe(training)?;
+    let mut recipe = recipe(training)?;
     let (model, _) = load(model, console)?;
     let dataset = match (&recipe.head, &model.info.classes) {
         (Head::Keep, Some(classes)) => data::open_for(data, classes)?,
         _ => data::open(data)?,
     };
+    if matches!(training.reuse.keep, Some(Kept::Auto)) {
+        recipe.keep = Some(depth::keep(&model, &dataset, &recipe, console)?);
+    }
     let caching = match training.no_cache {
         true => Caching::Nothing,
         false => Caching::Disk(cache::open(training.cache.as_deref(), training.cache_limit)?),
@@ -83,15 +87,9 @@ fn recipe(training: &Training) -> Result<Recipe, Failure> {
         Some(path) => Recipe::read(path)?,
         None => from_flags(reuse),
     };
-    let images = &training.images;
-    recipe.image_size = images.image_size.or(recipe.image_size);
-    recipe.resize = images.resize.or(recipe.resize);
-    recipe.scaled_decode = images.scaled_decode.or(recipe.scaled_decode);
+    recipe = training.images.onto(recipe);
     recipe.precision = training.storage.precision.unwrap_or(recipe.precision);
     recipe.features = training.features.or(recipe.features);
-    if images.preprocess != "auto" {
-        recipe.preprocess.clone_from(&images.preprocess);
-    }
     Ok(recipe)
 }
 
@@ -142,7 +140,10 @@ fn from_flags(reuse: &Reuse) -> Recipe {
         }
     }
     Recipe {
-        keep: reuse.keep.clone(),
+        keep: match &reuse.keep {
+            Some(Kept::To(keep)) => Some(keep.clone()),
+            Some(Kept::Auto) | None => None,
+        },
         head: reuse.head.clone(),
         weights,
         loss: reuse.loss,

@@ -9,6 +9,7 @@ mod atomic;
 pub mod cache;
 pub mod compile;
 pub mod data;
+pub mod depth;
 pub mod engine;
 mod error;
 pub mod fit;

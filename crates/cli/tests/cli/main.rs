@@ -3,6 +3,7 @@
 mod arguments;
 mod cache;
 mod data;
+mod depth;
 mod files;
 mod memory;
 mod models;

@@ -6,6 +6,7 @@ use super::shelf::Located;
 use crate::{Error, Result};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 /// Batches that are in memory: one that a step works on, and the one that is read meanwhile.
 const BUFFERS: usize = 2;
@@ -20,6 +21,7 @@ pub(super) struct Batches {
     current: Option<Batch>,
     read: Receiver<Batch>,
     free: SyncSender<Batch>,
+    reader: Option<JoinHandle<()>>,
 }
 
 /// Rows, `[batch, row_len]`, of which some may not be stored.
@@ -68,9 +70,9 @@ impl Batches {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("rows".to_owned()).spawn(read_all);
-        thread.map_err(|source| Error::io("a thread that reads features", source))?;
-        Ok(Self { order, size, epoch, row_len, given: 0, current: None, read, free })
+        let reader = std::thread::Builder::new().name("rows".to_owned()).spawn(read_all);
+        let reader = Some(reader.map_err(|source| Error::io("a thread that reads features", source))?);
+        Ok(Self { order, size, epoch, row_len, given: 0, current: None, read, free, reader })
     }
 
     /// The images and the rows of the next batch; those that are not stored are computed now. `features` and `bank` are
@@ -93,5 +95,15 @@ impl Batches {
         let rows = &mut batch.rows[..indices.len() * self.row_len];
         features.complete(bank, indices, self.epoch, &batch.missing, rows)?;
         Ok(Some((indices, rows)))
+    }
+}
+
+impl Drop for Batches {
+    /// Waits for the reader, so that there are never two of them.
+    fn drop(&mut self) {
+        (self.free, self.read) = (sync_channel(0).0, sync_channel(0).1); // it finds nobody at the other end
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
     }
 }

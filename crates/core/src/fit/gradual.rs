@@ -11,12 +11,7 @@ const BLOCKS: usize = 10;
 /// at least a tenth of the layers with kernels, so that a plain stack is taken layer by layer and a deep network in
 /// about ten blocks.
 pub fn blocks(model: &Model, reused: &[String]) -> Vec<String> {
-    let has_kernel: BTreeSet<&str> = model
-        .weights
-        .iter()
-        .filter(|(_, handle)| handle.with(|tensor| tensor.shape.len() >= 2))
-        .filter_map(|(path, _)| Some(path.rsplit_once('/')?.0))
-        .collect();
+    let has_kernel = model.layers_with_kernels();
     let cuts: BTreeSet<String> = model.graph.cut_points().into_iter().collect();
     let kernels = reused.iter().filter(|path| has_kernel.contains(path.as_str())).count();
     let wanted = (kernels / BLOCKS).max(1);

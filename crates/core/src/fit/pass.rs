@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 /// The frozen layers of a pass, ready to run.
-pub(super) struct Pass {
+pub(crate) struct Pass {
     prefix: Prefix,
     /// The f32 of one image's rows at all boundaries.
     width: usize,
@@ -37,7 +37,7 @@ pub(super) fn is_exact(frozen: &Frozen, features: Option<RowElement>) -> bool {
 impl Pass {
     /// To the boundaries of `targets` (one at least), from the images or from the rows of a boundary that must be
     /// [enough](Frozen::above); where it is not, from the images.
-    pub(super) fn new(targets: &[&Frozen], start: Option<&Frozen>, features: Option<RowElement>) -> Self {
+    pub(crate) fn new(targets: &[&Frozen], start: Option<&Frozen>, features: Option<RowElement>) -> Self {
         let joint = targets[0].with(&targets[1..]);
         let rest = start.and_then(|start| joint.above(start));
         let (mut rounded, mut width) = (Vec::new(), 0);
@@ -84,7 +84,7 @@ impl Pass {
     /// From images: the error of each that cannot be loaded, whose row is then of no meaning. Every thread decodes an image
     /// and takes it through the frozen layers at once: its pixels are still in the cache, and no thread waits for
     /// another. `told` counts images, from any thread.
-    pub(super) fn run_images(
+    pub(crate) fn run_images(
         &self,
         source: Source<'_>,
         examples: &[&Example],

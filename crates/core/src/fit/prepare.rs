@@ -342,6 +342,14 @@ fn validate_by(dataset: &mut Dataset, validation: &Validation, seed: u64) -> Res
     Ok(None)
 }
 
+/// How a training by this recipe takes images in.
+///
+/// Errors: a setting that does not fit the model or the data.
+pub fn pipeline_for(model: &Model, recipe: &Recipe, dataset: &Dataset) -> Result<Pipeline> {
+    let shape = input_shape(model, recipe.image_size, Some(dataset))?;
+    Ok(pipeline(model, recipe, dataset, &shape, &mut model.clone())?.0)
+}
+
 /// The pipeline, and what it will be in predictions, which is saved with the model.
 fn pipeline(
     model: &Model,

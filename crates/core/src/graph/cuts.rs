@@ -2,6 +2,7 @@
 
 use super::{Body, Graph};
 use crate::Error;
+use std::collections::BTreeSet;
 
 impl Graph {
     /// The paths of the layers at which the model can be cut: the layer's output is all that the layers above it
@@ -39,6 +40,26 @@ impl Graph {
                 index != call && (other.inputs.is_empty() || other.inputs.iter().any(|id| reached[id.call]));
         }
         !self.outputs.iter().any(|id| reached[id.call])
+    }
+
+    /// The paths of the layers at which branches meet or part: they read several values, or several layers read theirs.
+    pub fn junctions(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        self.collect_junctions("", &mut found);
+        found
+    }
+
+    fn collect_junctions(&self, group: &str, found: &mut BTreeSet<String>) {
+        for (index, call) in self.calls.iter().enumerate() {
+            let layer = &self.layers[call.layer];
+            let path = super::join(group, &layer.name);
+            let readers = self.calls.iter().filter(|other| other.inputs.iter().any(|id| id.call == index));
+            match &layer.body {
+                Body::Model(inner) => inner.collect_junctions(&path, found),
+                _ if call.inputs.len() > 1 || readers.count() > 1 => drop(found.insert(path)),
+                _ => {}
+            }
+        }
     }
 
     /// The error for a layer that cannot be run: why, and the highest place below it where the model can be cut.

@@ -2,6 +2,7 @@
 
 use super::{Graph, Weights};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A model in memory.
 #[derive(Clone, Debug)]
@@ -22,6 +23,15 @@ impl Model {
             weights.insert(path, handle.copy());
         }
         Self { graph: self.graph.clone(), weights, info: self.info.clone() }
+    }
+
+    /// The paths of the layers with a weight of two or more axes, as convolutions and dense layers have one.
+    pub fn layers_with_kernels(&self) -> BTreeSet<&str> {
+        self.weights
+            .iter()
+            .filter(|(_, handle)| handle.with(|tensor| tensor.shape.len() >= 2))
+            .filter_map(|(path, _)| Some(path.rsplit_once('/')?.0))
+            .collect()
     }
 }
 

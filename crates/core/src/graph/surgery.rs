@@ -218,32 +218,44 @@ impl Graph {
         Keep::AllBut(if is_activation { 2 } else { 1 })
     }
 
+    /// The highest of so many layers that are kept, whether the model can be cut there or not; `None` where all are, or where
+    /// there are not so many.
+    pub(crate) fn highest_kept(&self, keep: &Keep) -> Option<String> {
+        let mut paths = self.counted_paths();
+        let count = match keep {
+            Keep::Layer(path) => return Some(path.clone()),
+            Keep::Lowest(count) => *count,
+            Keep::AllBut(0) => return None,
+            Keep::AllBut(count) => paths.len().saturating_sub(*count),
+        };
+        (1..=paths.len()).contains(&count).then(|| paths.swap_remove(count - 1))
+    }
+
     /// The path of the highest layer kept, or `None` where the whole graph is.
     fn kept_path(&self, keep: &Keep) -> Result<Option<String>> {
-        let paths = self.counted_paths();
-        let count = match keep {
+        let path = match keep {
             Keep::AllBut(0) => return Ok(None),
             Keep::Layer(path) => {
                 let leaves = self.leaves();
                 let leaves: Vec<&str> = leaves.iter().map(|(leaf, _)| leaf.as_str()).collect();
                 return Ok(Some(full_path(path, &leaves).to_owned()));
             }
-            Keep::Lowest(count) => *count,
-            Keep::AllBut(count) => paths.len().saturating_sub(*count),
+            Keep::Lowest(_) | Keep::AllBut(_) => self.highest_kept(keep),
         };
-        if count == 0 || count > paths.len() {
+        let paths = self.counted_paths();
+        let Some(path) = path else {
             return Err(Error::Surgery(format!(
                 "cannot keep {keep}: the model has {} layers\nhelp: keep between 1 and {}; `frostline inspect` lists them",
                 paths.len(),
                 paths.len()
             )));
-        }
-        let path = &paths[count - 1];
+        };
+        let count = paths.iter().position(|other| *other == path).map_or(0, |index| index + 1);
         let cuts = self.cut_points();
         // of a layer that cannot be run that is the error, not that it is no place to cut at
-        let is_unsupported = matches!(self.layer(path), Some(Layer { body: Body::Unsupported { .. }, .. }));
-        if cuts.contains(path) || count == paths.len() || is_unsupported {
-            return Ok(Some(path.clone()));
+        let is_unsupported = matches!(self.layer(&path), Some(Layer { body: Body::Unsupported { .. }, .. }));
+        if cuts.contains(&path) || count == paths.len() || is_unsupported {
+            return Ok(Some(path));
         }
         let below = paths[..count].iter().rev().find(|path| cuts.contains(path));
         let above = paths[count..].iter().find(|path| cuts.contains(path));
