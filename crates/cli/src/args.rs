@@ -9,6 +9,7 @@ use frostline::freeze::Unfreeze;
 use frostline::graph::Keep;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Reuse the lower layers of a pretrained network for a new task.
 ///
@@ -38,7 +39,7 @@ pub(crate) enum Command {
     Plan(Box<Plan>),
     /// Reuse a model's lower layers for new data, and write a run directory.
     Train(Box<Train>),
-    /// How many layers are worth keeping: scores of the features at each place where the model can be cut.
+    /// How many layers to reuse: scores of every cut, then a search over what is kept, frozen and trained.
     Depth(Depth),
     /// Loss, accuracy, scores by class and the confusion matrix of a model on data.
     Evaluate(Evaluate),
@@ -114,9 +115,24 @@ pub(crate) struct Plan {
 pub(crate) struct Depth {
     /// A .keras or .h5 file, or a run directory.
     pub(crate) model: PathBuf,
-    /// As for `train`; the images to train on are scored, and no others.
+    /// As for `train`. A test part is only quoted; without one, a quarter of the images is.
     pub(crate) data: PathBuf,
-    /// One JSON document instead of a table.
+    /// The run directory to write; a search that was ended goes on in it. Without it, cuts are scored and nothing is trained.
+    #[arg(short, long, value_name = "RUN")]
+    pub(crate) output: Option<PathBuf>,
+    /// Begin no training after so long: 90s, 10m, 2h [default: no limit].
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, requires = "output")]
+    pub(crate) budget: Option<Duration>,
+    /// Splits, each with a seed of its own, that the arms of the last round are trained on.
+    #[arg(long, value_name = "R", default_value_t = 10, value_parser = count, requires = "output")]
+    pub(crate) repeats: usize,
+    /// Where the features of frozen layers are kept [default: in the user's cache folder].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+    /// How large the cache may grow; what was not used for the longest time goes first.
+    #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
+    pub(crate) cache_limit: u64,
+    /// One JSON document instead of tables.
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
                 Command::Inspect(command) => inspect::run(command, &console),
                 Command::Plan(command) => plan::run(command, arguments.seed, &console),
                 Command::Train(command) => train::run(command, arguments.seed, &console),
-                Command::Depth(command) => depth::run(command, &console),
+                Command::Depth(command) => depth::run(command, arguments.seed, &console),
                 Command::Evaluate(command) => evaluate::run(command, &console),
                 Command::Predict(command) => predict::run(command, &console),
                 Command::Convert(command) => convert::run(command, &console),

@@ -1,10 +1,22 @@
 //! How many layers to reuse: how far up the backbone is kept, how far up it stays frozen.
 
+mod arm;
 mod cuts;
+mod experiment;
 mod kept;
+mod log;
 mod pooled;
 pub mod scores;
+mod search;
+mod statistics;
+mod verdict;
 
+pub use arm::{Arm, Training};
 pub use cuts::{Cut, cuts};
+pub use experiment::{Experiment, Outcome};
 pub use kept::{CutScore, recommended, score_cuts};
+pub use log::{SearchKey, SearchLog};
 pub use pooled::Pooled;
+pub use search::{Controls, Found, Limits, candidates, search};
+pub use statistics::{CONFIDENCE, Design, Estimate, sampling_variance};
+pub use verdict::Verdict;

@@ -5,6 +5,7 @@ use super::batches::Batches;
 use super::features::{Features, images_at_once};
 use super::{
     Caching, ClassReport, Event, LossSetting, Metric, Observer, Outputs, Scores, Source, TargetColumn, Task,
+    predicted_class,
 };
 use crate::compile::{Frozen, Statistics, compile_both};
 use crate::data::Example;
@@ -23,6 +24,8 @@ pub struct Evaluation {
     pub scores: Scores,
     /// By class, with the confusion matrix; none where numbers are predicted.
     pub report: Option<ClassReport>,
+    /// The class that each image is given; empty where numbers are predicted.
+    pub predicted: Vec<usize>,
 }
 
 /// Predicts `examples` and scores the predictions. `part` names them for the observer.
@@ -118,16 +121,18 @@ pub(super) fn score(
         TargetColumn::Values { .. } => Outputs::Probabilities,
     };
     let scores = Scores::of(&outputs, from, width, &targets.all(), loss, metrics);
+    let mut predicted = Vec::new();
     let report = match &targets {
         TargetColumn::Classes(classes) => {
             if from == Outputs::Logits && width == 1 {
                 outputs.iter_mut().for_each(|logit| *logit = 1.0 / (1.0 + (-*logit).exp()));
             }
+            predicted.extend(outputs.chunks_exact(width.max(1)).map(predicted_class));
             Some(ClassReport::new(&outputs, width, classes, &source.dataset.classes, scores.loss))
         }
         TargetColumn::Values { .. } => None,
     };
-    Ok(Evaluation { scores, report })
+    Ok(Evaluation { scores, report, predicted })
 }
 
 /// Whether a model returns probabilities, because its output comes from a sigmoid or a softmax, or logits. Says nothing

@@ -99,6 +99,9 @@ pub struct TestRecord {
     pub confusion: Vec<Vec<usize>>,
 }
 
+/// Outcomes of a search for how many layers to reuse.
+const SEARCH: &str = "search.jsonl";
+
 /// A run directory that is being filled.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -122,7 +125,7 @@ impl RunFolder {
                 path.display()
             )));
         }
-        let own = ["metrics.jsonl", "model.keras"];
+        let own = ["metrics.jsonl", "model.keras", "depth.json", SEARCH];
         let names = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
         let names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
         let is_left_over = names.iter().any(|name| name == own[0]);
@@ -153,6 +156,18 @@ impl RunFolder {
         let file = path.join("metrics.jsonl");
         let metrics = File::create(&file).map_err(|source| Error::io(&file, source))?;
         Ok(Self { path: path.to_owned(), metrics: Mutex::new(metrics) })
+    }
+
+    /// The file of a search's outcomes.
+    pub fn search(&self) -> PathBuf {
+        self.path.join(SEARCH)
+    }
+
+    /// Writes what a search has found, as `depth.json`.
+    pub fn found(&self, document: &serde_json::Value) -> Result<()> {
+        let file = self.path.join("depth.json");
+        let text = serde_json::to_vec_pretty(document).map_err(|error| Error::io(&file, error.into()))?;
+        write_atomically(&file, &text)
     }
 
     /// Adds a line to `metrics.jsonl`.

@@ -1,0 +1,117 @@
+//! The candidates of a search: how much is kept, how much of it is frozen, and how fast the rest learns.
+
+use super::Cut;
+use crate::fit::{GradualRecipe, PretrainedWeights, Recipe, StageRecipe};
+use crate::freeze::Unfreeze;
+use crate::graph::Keep;
+use serde::Serialize;
+
+/// Steps that a head needs to settle, and that unfrozen layers are trained for after it, where epochs of the recipe are fewer: a
+/// few photos make few steps an epoch.
+const HEAD_STEPS: usize = 300;
+const FINE_TUNE_STEPS: usize = 150;
+/// Of the head's rate, once reused layers train.
+const FINE_TUNE_RATE: f32 = 0.1;
+
+/// How an arm trains what it keeps.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "train")]
+pub enum Training {
+    /// The head alone.
+    Head,
+    /// The head, then all from a layer up, at a share of the head's rate.
+    From {
+        /// The lowest layer that trains.
+        layer: String,
+        /// The rate of reused layers as a share of the head's.
+        factor: f32,
+    },
+    /// The head, then block by block from the top while the validation score improves.
+    Gradual,
+    /// Everything, from random weights.
+    Scratch,
+}
+
+/// A candidate.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Arm {
+    /// Names it among the others.
+    pub name: String,
+    /// The highest layer kept.
+    pub kept: String,
+    /// How many layers that is.
+    pub kept_layers: usize,
+    /// How many of them stay frozen.
+    pub frozen_layers: usize,
+    /// What trains.
+    #[serde(flatten)]
+    pub training: Training,
+}
+
+impl Arm {
+    /// An arm that keeps all up to a cut. `paths`: all layers, from the lowest to the highest.
+    pub fn new(cut: &Cut, paths: &[String], training: Training) -> Self {
+        let short = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+        let (kept, kept_layers) = (cut.path.clone(), cut.layers);
+        let below = |layer: &String| paths.iter().position(|path| path == layer).unwrap_or(0);
+        let (what, frozen_layers) = match &training {
+            Training::Head => ("head only".to_owned(), kept_layers),
+            Training::From { layer, factor } => (format!("from {} at {factor}", short(layer)), below(layer)),
+            Training::Gradual => ("gradual".to_owned(), 0),
+            Training::Scratch => ("from scratch".to_owned(), 0),
+        };
+        Self { name: format!("{}, {what}", short(&kept)), kept, kept_layers, frozen_layers, training }
+    }
+
+    /// The recipe that trains it, with what `base` says of everything else.
+    pub fn recipe(&self, base: &Recipe, images: usize) -> Recipe {
+        let steps = images.div_ceil(base.batch).max(1);
+        let head_epochs = HEAD_STEPS.div_ceil(steps).max(10);
+        let more_epochs = FINE_TUNE_STEPS.div_ceil(steps).max(5);
+        let head = StageRecipe {
+            name: "head".to_owned(),
+            unfreeze: Unfreeze::Nothing,
+            freeze: None,
+            epochs: head_epochs,
+            lr: 1e-3,
+            backbone_lr_factor: 1.0,
+            warm_up: false,
+        };
+        let mut recipe = Recipe {
+            keep: Some(Keep::Layer(self.kept.clone())),
+            weights: PretrainedWeights::Copy,
+            gradual: None,
+            stage: vec![head.clone()],
+            ..base.clone()
+        };
+        match &self.training {
+            Training::Head => {}
+            Training::From { layer, factor } => recipe.stage.push(StageRecipe {
+                name: "fine-tune".to_owned(),
+                unfreeze: Unfreeze::From(layer.clone()),
+                epochs: more_epochs,
+                lr: head.lr * FINE_TUNE_RATE,
+                backbone_lr_factor: *factor,
+                warm_up: true,
+                ..head
+            }),
+            Training::Gradual => {
+                recipe.gradual = Some(GradualRecipe {
+                    epochs: more_epochs,
+                    lr: head.lr * FINE_TUNE_RATE,
+                    backbone_lr_factor: 1.0,
+                });
+            }
+            Training::Scratch => {
+                recipe.weights = PretrainedWeights::Reinit;
+                recipe.stage = vec![StageRecipe {
+                    name: "from scratch".to_owned(),
+                    unfreeze: Unfreeze::All,
+                    epochs: head_epochs + more_epochs,
+                    ..head
+                }];
+            }
+        }
+        recipe
+    }
+}

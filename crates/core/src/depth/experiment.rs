@@ -1,0 +1,144 @@
+//! Trains an arm on one split, and scores it on images that it has not seen.
+
+use super::Arm;
+use crate::data::{Dataset, Example, Target, holdout};
+use crate::fit::{Caching, Check, Prepared, Recipe, Validation, prepare_by, silent};
+use crate::graph::Model;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+
+/// The share of the images that each repeat holds out to select by.
+const FOLD: f64 = 0.25;
+/// The share that is held out once, to quote, where the data have no test part.
+const QUOTED: f64 = 0.25;
+/// Of the images that gradual unfreezing trains on, the share that it watches.
+const WATCHED: f64 = 0.2;
+
+/// A model, and images in two parts: those that arms are trained and selected on, and those that are only quoted.
+pub struct Experiment<'a> {
+    model: &'a Model,
+    dataset: Dataset,
+    development: Vec<Example>,
+    quoted: Vec<Example>,
+    recipe: Recipe,
+    caching: Caching,
+    seed: u64,
+}
+
+/// What an arm scores on one repeat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The arm's name.
+    pub arm: String,
+    /// Which split and which seed.
+    pub repeat: usize,
+    /// The share of the repeat's own held-out images whose class is found: what arms are selected by.
+    pub fold: f64,
+    /// For each quoted image whether its class is found.
+    pub right: Vec<bool>,
+    /// How long the training took.
+    pub seconds: f64,
+}
+
+impl Outcome {
+    /// The share of the quoted images whose class is found.
+    pub fn quoted(&self) -> f64 {
+        self.right.iter().filter(|right| **right).count() as f64 / self.right.len().max(1) as f64
+    }
+}
+
+impl<'a> Experiment<'a> {
+    /// `dataset` holds sound images of classes. `recipe`: what arms leave open.
+    ///
+    /// Errors: too few images for a split.
+    pub fn new(
+        model: &'a Model,
+        dataset: Dataset,
+        recipe: Recipe,
+        caching: Caching,
+        seed: u64,
+    ) -> Result<Self> {
+        let mut development = dataset.train.clone();
+        development.extend(dataset.val.iter().flatten().cloned());
+        let quoted = match &dataset.test {
+            Some(test) => test.clone(),
+            None => {
+                let (kept, held) = holdout(&development, QUOTED, seed)?;
+                let pick =
+                    |indices: &[usize]| indices.iter().map(|index| development[*index].clone()).collect();
+                let (own, quoted): (Vec<Example>, Vec<Example>) = (pick(&kept), pick(&held));
+                development = own;
+                quoted
+            }
+        };
+        let fewest = dataset.class_counts(&development).into_iter().min().unwrap_or(0);
+        if fewest < 2 || quoted.is_empty() {
+            return Err(Error::Setting(format!(
+                "`{}` has too few images: each class needs at least two to train on, and some to score\nhelp: add photos, or use `frostline train`",
+                dataset.source.display()
+            )));
+        }
+        Ok(Self { model, dataset, development, quoted, recipe, caching, seed })
+    }
+
+    /// The images that arms are trained and selected on.
+    pub fn development(&self) -> &[Example] {
+        &self.development
+    }
+
+    /// The images that are quoted, and by which nothing is selected.
+    pub fn quoted(&self) -> &[Example] {
+        &self.quoted
+    }
+
+    /// Images that a repeat holds out for each that it trains on: see [`super::Design::overlap`].
+    pub fn overlap(&self) -> Result<f64> {
+        let (fit, fold) = holdout(&self.development, FOLD, self.seed)?;
+        Ok(fold.len() as f64 / fit.len().max(1) as f64)
+    }
+
+    /// Readies an arm for training on all images that are not quoted, to be scored on those that are.
+    pub fn whole(&self, arm: &Arm) -> Result<Prepared> {
+        let mut dataset = self.dataset.clone();
+        dataset.train = self.development.clone();
+        dataset.test = Some(self.quoted.clone());
+        self.prepared(arm, dataset, self.seed)
+    }
+
+    fn prepared(&self, arm: &Arm, mut dataset: Dataset, seed: u64) -> Result<Prepared> {
+        dataset.val = None;
+        let recipe = arm.recipe(&self.recipe, dataset.train.len());
+        let watched = if recipe.gradual.is_some() { WATCHED } else { 0.0 };
+        let validation = Validation::Fraction(watched);
+        let (model, caching) = (self.model.clone(), self.caching.clone());
+        prepare_by(Check::Nothing, model, dataset, recipe, &validation, seed, caching, &silent)
+    }
+
+    /// Trains an arm on the split of a repeat, with the seed of that repeat. Equal repeats have equal splits for all arms.
+    pub fn run(&self, arm: &Arm, repeat: usize) -> Result<Outcome> {
+        let clock = Instant::now();
+        let seed = self.seed.wrapping_mul(1009).wrapping_add(repeat as u64);
+        let (fit, fold) = holdout(&self.development, FOLD, seed)?;
+        let pick = |indices: &[usize]| {
+            indices.iter().map(|index| self.development[*index].clone()).collect::<Vec<Example>>()
+        };
+        let mut dataset = self.dataset.clone();
+        dataset.train = pick(&fit);
+        let scored: Vec<Example> = pick(&fold).into_iter().chain(self.quoted.iter().cloned()).collect();
+        dataset.test = Some(scored.clone());
+        let trained = self.prepared(arm, dataset, seed)?.train(&silent)?;
+        let predicted = trained.test.map(|test| test.predicted).unwrap_or_default();
+        let is_right = |(example, class): (&Example, &usize)| example.target == Target::Class(*class);
+        let right: Vec<bool> = scored.iter().zip(&predicted).map(is_right).collect();
+        let (of_fold, of_quoted) = right.split_at(fold.len().min(right.len()));
+        let found = of_fold.iter().filter(|right| **right).count() as f64;
+        Ok(Outcome {
+            arm: arm.name.clone(),
+            repeat,
+            fold: found / fold.len().max(1) as f64,
+            right: of_quoted.to_vec(),
+            seconds: clock.elapsed().as_secs_f64(),
+        })
+    }
+}

@@ -1,0 +1,246 @@
+//! Successive halving over arms: all of them on few splits, the better half on more.
+
+use super::{
+    Arm, Cut, CutScore, Design, Estimate, Experiment, Outcome, Training, recommended, sampling_variance,
+};
+use crate::Result;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Cuts whose arms are trained.
+const CUTS: usize = 4;
+/// Blocks that are unfrozen from the top of a cut.
+const BLOCKS: [usize; 3] = [1, 2, 4];
+/// Rates of reused layers, as shares of the head's.
+const FACTORS: [f32; 2] = [0.1, 1.0];
+/// Repeats of the first round.
+const FIRST: usize = 2;
+/// Arms that are never dropped for being worse.
+const FEWEST: usize = 3;
+
+/// The arms that every verdict is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Controls {
+    /// The head alone, on the whole backbone.
+    pub probe: Arm,
+    /// All of the backbone, after the head.
+    pub full: Arm,
+    /// The textbook's procedure.
+    pub gradual: Arm,
+    /// From random weights.
+    pub scratch: Arm,
+}
+
+impl Controls {
+    fn of(top: &Cut, paths: &[String]) -> Self {
+        let arm = |training| Arm::new(top, paths, training);
+        let first = paths.first().cloned().unwrap_or_default();
+        Self {
+            probe: arm(Training::Head),
+            full: arm(Training::From { layer: first, factor: 1.0 }),
+            gradual: arm(Training::Gradual),
+            scratch: arm(Training::Scratch),
+        }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> [&Arm; 4] {
+        [&self.probe, &self.full, &self.gradual, &self.scratch]
+    }
+}
+
+/// How long a search may go on.
+pub struct Limits<'a> {
+    /// Repeats of the arms that are left at the end.
+    pub repeats: usize,
+    /// No training begins after so long.
+    pub time: Option<Duration>,
+    /// Set from outside when it shall end.
+    pub stop: &'a AtomicBool,
+}
+
+/// What a search has found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Every arm, and what it scored, by repeat.
+    pub arms: Vec<(Arm, Vec<Outcome>)>,
+    /// The arms that all others are compared with.
+    pub controls: Controls,
+    /// The arm that is chosen, by its position.
+    pub recommended: usize,
+    /// How the repeats depend on one another.
+    pub overlap: f64,
+    /// Whether it was ended before its last round.
+    pub is_cut_short: bool,
+}
+
+/// The arms around the best cuts. `paths`: all layers, from the lowest to the highest.
+pub fn candidates(scores: &[CutScore], paths: &[String]) -> (Vec<Arm>, Controls) {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*a].probe.error().total_cmp(&scores[*b].probe.error()));
+    let lowest = recommended(scores).and_then(|best| scores.iter().position(|score| score.cut == best.cut));
+    let mut chosen: Vec<usize> = lowest.into_iter().collect();
+    chosen.extend(order.iter().copied().filter(|index| Some(*index) != lowest));
+    chosen.truncate(CUTS);
+    let best = order.first().copied().unwrap_or(0);
+    let mut arms: Vec<Arm> = Vec::new();
+    for index in chosen {
+        let cut = &scores[index].cut;
+        arms.push(Arm::new(cut, paths, Training::Head));
+        let is_best = index == best;
+        for blocks in BLOCKS.iter().filter(|blocks| is_best || **blocks == 2) {
+            let Some(below) = index.checked_sub(*blocks) else { continue };
+            for factor in FACTORS.iter().filter(|factor| is_best || **factor == 1.0) {
+                let layer = paths[scores[below].cut.layers].clone();
+                arms.push(Arm::new(cut, paths, Training::From { layer, factor: *factor }));
+            }
+        }
+    }
+    let top = &scores[scores.len() - 1].cut;
+    let controls = Controls::of(top, paths);
+    for arm in controls.all() {
+        if !arms.contains(arm) {
+            arms.push(arm.clone());
+        }
+    }
+    (arms, controls)
+}
+
+/// Trains arms until the last round, or as long as it may. `known`: outcomes of an earlier search that was ended.
+/// `tell` gets each new outcome, from any thread, and how many of the round's are done.
+pub fn search(
+    experiment: &Experiment<'_>,
+    (arms, controls): (Vec<Arm>, Controls),
+    known: Vec<Outcome>,
+    limits: &Limits<'_>,
+    tell: &(dyn Fn(&Outcome, usize, usize) -> Result<()> + Sync),
+) -> Result<Found> {
+    let began = Instant::now();
+    let goes_on =
+        || !limits.stop.load(Ordering::Relaxed) && limits.time.is_none_or(|time| began.elapsed() < time);
+    let mut results: BTreeMap<(String, usize), Outcome> =
+        known.into_iter().map(|outcome| ((outcome.arm.clone(), outcome.repeat), outcome)).collect();
+    let mut left: Vec<&Arm> = arms.iter().collect();
+    let mut repeats = FIRST.min(limits.repeats);
+    loop {
+        let is_known = |arm: &Arm, repeat: usize| results.contains_key(&(arm.name.clone(), repeat));
+        // repeat by repeat, so that what has been done when it is ended can be compared
+        let wanted: Vec<(&Arm, usize)> = (0..repeats)
+            .flat_map(|repeat| left.iter().map(move |arm| (*arm, repeat)))
+            .filter(|(arm, repeat)| !is_known(arm, *repeat))
+            .collect();
+        let (count, done) = (wanted.len(), Mutex::new(Vec::new()));
+        let train = |(arm, repeat): &(&Arm, usize)| -> Result<()> {
+            if !goes_on() {
+                return Ok(());
+            }
+            let outcome = experiment.run(arm, *repeat)?;
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            done.push(outcome);
+            tell(&done[done.len() - 1], done.len(), count)
+        };
+        // heads on stored features are small: they train side by side
+        let is_head = |(arm, _): &&(&Arm, usize)| arm.training == Training::Head;
+        let heads: Vec<_> = wanted.iter().filter(is_head).collect();
+        heads.into_par_iter().try_for_each(train)?;
+        wanted.iter().filter(|job| !is_head(job)).try_for_each(train)?;
+        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        results.extend(done.into_iter().map(|outcome| ((outcome.arm.clone(), outcome.repeat), outcome)));
+        if repeats >= limits.repeats || !goes_on() {
+            break;
+        }
+        repeats = (2 * repeats).min(limits.repeats);
+        let mean = |arm: &Arm| mean(&outcomes(&results, arm));
+        left.sort_by(|a, b| mean(b).total_cmp(&mean(a)));
+        let better = left.len().div_ceil(2).max(FEWEST);
+        let is_control = |arm: &Arm| controls.all().contains(&arm);
+        let mut position = 0..;
+        left.retain(|arm| position.next().is_some_and(|position| position < better) || is_control(arm));
+    }
+    let arms: Vec<(Arm, Vec<Outcome>)> =
+        arms.iter().map(|arm| (arm.clone(), outcomes(&results, arm))).collect();
+    let overlap = experiment.overlap()?;
+    let is_cut_short = repeats < limits.repeats || !goes_on();
+    let recommended = choose(&arms, &controls, overlap);
+    Ok(Found { arms, controls, recommended, overlap, is_cut_short })
+}
+
+fn outcomes(results: &BTreeMap<(String, usize), Outcome>, arm: &Arm) -> Vec<Outcome> {
+    let of_arm = results.iter().filter(|((name, _), _)| *name == arm.name);
+    of_arm.map(|(_, outcome)| outcome.clone()).collect()
+}
+
+fn mean(outcomes: &[Outcome]) -> f64 {
+    let sum: f64 = outcomes.iter().map(|outcome| outcome.fold).sum();
+    if outcomes.is_empty() { f64::NEG_INFINITY } else { sum / outcomes.len() as f64 }
+}
+
+/// Of the arms with the most repeats the cheapest one whose scores on the selection images are within a standard error of the
+/// best one's. What is cheapest has the fewest layers to keep, and then the fewest to train. Training from scratch reuses
+/// nothing and is no choice.
+fn choose(arms: &[(Arm, Vec<Outcome>)], controls: &Controls, overlap: f64) -> usize {
+    let is_candidate = |index: &usize| arms[*index].0 != controls.scratch;
+    let most = (0..arms.len()).filter(is_candidate).map(|index| arms[index].1.len()).max().unwrap_or(0);
+    let whole: Vec<usize> =
+        (0..arms.len()).filter(is_candidate).filter(|index| arms[*index].1.len() == most).collect();
+    let Some(best) = whole.iter().copied().max_by(|a, b| mean(&arms[*a].1).total_cmp(&mean(&arms[*b].1)))
+    else {
+        return 0;
+    };
+    let is_as_good = |index: &usize| {
+        let pairs = arms[best].1.iter().zip(&arms[*index].1);
+        let lacks: Vec<f64> = pairs.map(|(best, own)| best.fold - own.fold).collect();
+        *index == best
+            || Estimate::of(&lacks, Design { overlap, sampling: 0.0 })
+                .is_some_and(|lack| lack.error.is_finite() && lack.mean <= lack.error)
+    };
+    let cost = |index: &usize| {
+        let arm = &arms[*index].0;
+        (arm.kept_layers, arm.kept_layers - arm.frozen_layers)
+    };
+    whole.into_iter().filter(is_as_good).min_by_key(cost).unwrap_or(best)
+}
+
+impl Found {
+    /// The outcomes of an arm.
+    pub fn of(&self, arm: &Arm) -> &[Outcome] {
+        self.arms.iter().find(|(other, _)| other == arm).map_or(&[], |(_, outcomes)| outcomes)
+    }
+
+    /// What an arm scores on the quoted images.
+    pub fn score(&self, arm: &Arm) -> Option<Estimate> {
+        let outcomes: Vec<&Outcome> = self.of(arm).iter().collect();
+        self.estimate(&outcomes, |outcome, image| share(outcome.right[image]))
+    }
+
+    /// By how much one arm scores more than another on the quoted images, over the repeats that both have.
+    pub fn gain(&self, arm: &Arm, other: &Arm) -> Option<Estimate> {
+        let others: BTreeMap<usize, &Outcome> =
+            self.of(other).iter().map(|outcome| (outcome.repeat, outcome)).collect();
+        let both: Vec<&Outcome> =
+            self.of(arm).iter().filter(|outcome| others.contains_key(&outcome.repeat)).collect();
+        self.estimate(&both, |outcome, image| {
+            share(outcome.right[image]) - share(others[&outcome.repeat].right[image])
+        })
+    }
+
+    /// Of a value that each quoted image has in each repeat.
+    fn estimate(&self, repeats: &[&Outcome], value: impl Fn(&Outcome, usize) -> f64) -> Option<Estimate> {
+        let images = repeats.first()?.right.len();
+        let mean = |values: &mut dyn Iterator<Item = f64>, count: usize| values.sum::<f64>() / count as f64;
+        let of_repeat = |repeat: &&Outcome| mean(&mut (0..images).map(|image| value(repeat, image)), images);
+        let of_image =
+            |image: usize| mean(&mut repeats.iter().map(|repeat| value(repeat, image)), repeats.len());
+        let by_repeat: Vec<f64> = repeats.iter().map(of_repeat).collect();
+        let by_image: Vec<f64> = (0..images).map(of_image).collect();
+        Estimate::of(&by_repeat, Design { overlap: self.overlap, sampling: sampling_variance(&by_image) })
+    }
+}
+
+/// 1 for an image whose class is found.
+fn share(right: bool) -> f64 {
+    f64::from(u8::from(right))
+}

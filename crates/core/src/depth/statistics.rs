@@ -1,0 +1,104 @@
+//! What repeated scores say: means, intervals, and differences on equal splits.
+
+use serde::Serialize;
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+/// The share of intervals that hold the true value.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// How the repeats of an experiment depend on one another.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Design {
+    /// Images that a repeat leaves out, for each image that it trains on: repeats that share most of their training images are
+    /// no independent samples. 0 for independent ones.
+    pub overlap: f64,
+    /// The variance of the mean that comes of the images that are scored being a sample, where all repeats score the same.
+    pub sampling: f64,
+}
+
+/// A mean over repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation of the repeats; 0 of a single one.
+    pub sd: f64,
+    /// The standard error of the mean.
+    pub error: f64,
+    /// The 95 % interval of the mean; unbounded for a single repeat.
+    pub ci: [f64; 2],
+    /// How likely a mean so far from 0 is where the true one is 0 (two-sided).
+    pub p: f64,
+}
+
+impl Estimate {
+    /// Of scores, or of differences on equal splits: the corrected resampled t-test of Nadeau and Bengio (2003), whose variance
+    /// of the mean is `(1/n + overlap) s²`, with what the sample of images adds to it. Without repeats there is no estimate.
+    pub fn of(values: &[f64], design: Design) -> Option<Self> {
+        let n = values.len() as f64;
+        if values.is_empty() {
+            return None;
+        }
+        let mean = values.iter().sum::<f64>() / n;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let Ok(student) = StudentsT::new(0.0, 1.0, n - 1.0) else {
+            let ci = [f64::NEG_INFINITY, f64::INFINITY];
+            return Some(Self { mean, sd: 0.0, error: f64::INFINITY, ci, p: 1.0 });
+        };
+        let variance = squares / (n - 1.0);
+        let error = ((1.0 / n + design.overlap) * variance + design.sampling).sqrt();
+        let half = student.inverse_cdf(0.5 + CONFIDENCE / 2.0) * error;
+        let p = match (error > 0.0, mean == 0.0) {
+            (true, _) => 2.0 * student.sf((mean / error).abs()),
+            (false, true) => 1.0,
+            (false, false) => 0.0,
+        };
+        Some(Self { mean, sd: variance.sqrt(), error, ci: [mean - half, mean + half], p })
+    }
+}
+
+/// The variance of a mean over images, of which each gives a value.
+pub fn sampling_variance(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    if n < 2.0 { 0.0 } else { squares / (n - 1.0) / n }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-9, "{found} for {expected}");
+    }
+
+    /// `scipy.stats.t.interval(.95, 7, loc=mean, scale=sem)`.
+    #[test]
+    fn independent_scores_have_students_interval() {
+        let scores = [0.61, 0.64, 0.60, 0.66, 0.63, 0.59, 0.65, 0.62];
+        let found = Estimate::of(&scores, Design::default()).expect("an estimate");
+        near(found.mean, 0.625);
+        near(found.sd, 0.024494897427831803);
+        near(found.ci[0], 0.6045217532771588);
+        near(found.ci[1], 0.6454782467228412);
+    }
+
+    /// `2 * scipy.stats.t.sf(t, 9)` with `t = mean / sqrt((1/10 + 1/3) * variance)`.
+    #[test]
+    fn overlapping_repeats_have_the_corrected_interval() {
+        let differences = [0.021, 0.034, -0.004, 0.018, 0.027, 0.009, 0.03, 0.012, 0.015, 0.022];
+        let design = Design { overlap: 0.25 / 0.75, sampling: 0.0 };
+        let found = Estimate::of(&differences, design).expect("an estimate");
+        near(found.mean / found.error, 2.5119296789123613);
+        near(found.p, 0.033205452913576614);
+        near(found.ci[1] - found.mean, 0.01657040487435523);
+    }
+
+    #[test]
+    fn a_single_repeat_says_nothing_of_its_spread() {
+        let found = Estimate::of(&[0.7], Design::default()).expect("an estimate");
+        assert_eq!((found.mean, found.p), (0.7, 1.0));
+        assert!(found.ci[0].is_infinite() && Estimate::of(&[], Design::default()).is_none());
+    }
+}
