@@ -94,7 +94,7 @@ fn document(scores: &[CutScore], found: &Found, verdict: &Verdict) -> Value {
     let arm = |arm: &Arm| {
         let score = found.score(arm);
         let outcomes = found.of(arm);
-        let seconds: f64 = outcomes.iter().map(|outcome| outcome.seconds).sum();
+        let seconds = outcomes.iter().map(|outcome| outcome.seconds).reduce(|sum, more| sum + more);
         json!({
             "name": arm.name, "kept": arm.kept, "kept_layers": arm.kept_layers, "frozen": arm.frozen_layers,
             "training": arm.training,
@@ -102,7 +102,7 @@ fn document(scores: &[CutScore], found: &Found, verdict: &Verdict) -> Value {
             "scores": outcomes.iter().map(Outcome::quoted).collect::<Vec<f64>>(),
             "mean": score.map(|score| score.mean), "sd": score.map(|score| score.sd),
             "ci": score.filter(|score| score.error.is_finite()).map(|score| score.ci),
-            "cost": { "seconds": seconds / outcomes.len().max(1) as f64 },
+            "cost": { "inference": found.costs.get(&arm.kept), "seconds": seconds.map(|sum| sum / outcomes.len() as f64) },
         })
     };
     let controls = &found.controls;
@@ -144,28 +144,46 @@ fn show_cuts(scores: &[CutScore], console: &Console) -> Result<(), Failure> {
 }
 
 fn show_arms(found: &Found, experiment: &Experiment<'_>, console: &Console) -> Result<(), Failure> {
-    let titles =
-        ["arm", "kept", "frozen", "splits", "selection", "quoted", "95 % interval", "over scratch", "s", ""];
+    let titles = [
+        "arm",
+        "kept",
+        "frozen",
+        "splits",
+        "selection",
+        "quoted",
+        "95 % interval",
+        "over scratch",
+        "parameters",
+        "ms",
+        "s",
+        "",
+    ];
     let percent = |value: f64| format!("{:.1}", 100.0 * value);
     let interval = |estimate: &Estimate| match estimate.error.is_finite() {
         true => format!("{} to {}", percent(estimate.ci[0]), percent(estimate.ci[1])),
         false => "-".to_owned(),
     };
     let row = |(index, (arm, outcomes)): (usize, &(Arm, Vec<Outcome>))| {
-        let count = outcomes.len().max(1) as f64;
-        let mean = |of: fn(&Outcome) -> f64| outcomes.iter().map(of).sum::<f64>() / count;
+        let count = outcomes.len() as f64;
+        let mean = |of: fn(&Outcome) -> f64| match outcomes.is_empty() {
+            true => "-".to_owned(),
+            false => format!("{:.1}", outcomes.iter().map(of).sum::<f64>() / count),
+        };
         let score = found.score(arm);
         let gain = found.gain(arm, &found.controls.scratch).filter(|_| *arm != found.controls.scratch);
+        let cost = found.costs.get(&arm.kept);
         vec![
             arm.name.clone(),
             arm.kept_layers.to_string(),
             arm.frozen_layers.to_string(),
             outcomes.len().to_string(),
-            percent(mean(|outcome| outcome.fold)),
+            mean(|outcome| 100.0 * outcome.fold),
             score.map_or("-".to_owned(), |score| format!("{} ± {}", percent(score.mean), percent(score.sd))),
             score.as_ref().map_or("-".to_owned(), interval),
             gain.map_or("-".to_owned(), |gain| format!("{:+.1}", 100.0 * gain.mean)),
-            format!("{:.1}", mean(|outcome| outcome.seconds)),
+            cost.map_or("-".to_owned(), |cost| cost.parameters.to_string()),
+            cost.map_or("-".to_owned(), |cost| format!("{:.1}", cost.milliseconds)),
+            mean(|outcome| outcome.seconds),
             if index == found.recommended { "<- use".to_owned() } else { String::new() },
         ]
     };
@@ -174,11 +192,11 @@ fn show_arms(found: &Found, experiment: &Experiment<'_>, console: &Console) -> R
         .chain(found.arms.iter().enumerate().map(row))
         .collect();
     console.print(format_args!(
-        "\n{} images to train and select on, {} quoted, by which nothing is selected; accuracies in %",
+        "\n{} images to train and select on, {} quoted, by which nothing is selected; accuracies in %; ms: an image through the whole model; s: a training",
         experiment.development().len(),
         experiment.quoted().len()
     ))?;
-    console.print(table(&rows, &[false, true, true, true, true, true, true, true, true]))
+    console.print(table(&rows, &[false, true, true, true, true, true, true, true, true, true, true]))
 }
 
 /// How much of a model is kept by `--keep auto`.

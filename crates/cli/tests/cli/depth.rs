@@ -1,5 +1,7 @@
 //! `depth`, and `--keep auto`.
 
+use serde_json::Value;
+
 use crate::run::{Folder, demo_data, demo_model, fails, json, works};
 
 #[test]
@@ -36,4 +38,55 @@ fn cuts_are_not_scored_by_numbers() {
     let list = folder.text("list.csv");
     std::fs::write(&list, "path,label\na.png,1.5\nb.png,2.5\n").expect("written");
     fails(&["depth", &demo_model(), &list], &["are numbers", "--keep LAYER"]);
+}
+
+/// All of a search but what a clock says.
+fn table(mut document: Value) -> Value {
+    let drop_cost = |arm: &mut Value| drop(arm.as_object_mut().expect("an arm").remove("cost"));
+    document["arms"].as_array_mut().expect("arms").iter_mut().for_each(drop_cost);
+    document["controls"].as_object_mut().expect("controls").values_mut().for_each(drop_cost);
+    document
+}
+
+#[test]
+fn a_search_is_the_same_each_time_and_goes_on_where_it_was_ended() {
+    let (folder, model, data) = (Folder::new(), demo_model(), demo_data());
+    let (one, other) = (folder.text("one"), folder.text("other"));
+    let cache = folder.text("cache");
+    let search = |out: &str, repeats: &str| {
+        table(json(&["depth", &model, &data, "-o", out, "--repeats", repeats, "--cache", &cache]))
+    };
+    let found = search(&one, "2");
+    for control in ["scratch", "probe", "full", "gradual"] {
+        let scores = found["controls"][control]["scores"].as_array().expect("scores");
+        assert_eq!(scores.len(), 2, "{control}");
+    }
+    let recommended = &found["verdict"]["recommended"];
+    assert!(recommended["frozen_layers"].as_u64() <= recommended["kept_layers"].as_u64(), "{recommended}");
+    // whether reuse helps is what the interval of the gain says, no more
+    let low = found["verdict"]["over_scratch"]["ci"][0].as_f64().expect("a bound");
+    assert_eq!(found["verdict"]["reuse_helps"].as_bool(), Some(low > 0.0));
+    assert!(json(&["evaluate", &one, &data])["accuracy"].as_f64().expect("a share") > 0.8);
+
+    // a search that was killed in the middle of a line
+    std::fs::create_dir(&other).expect("a folder");
+    std::fs::write(folder.path("other").join("metrics.jsonl"), "").expect("written");
+    let log = std::fs::read(folder.path("one").join("search.jsonl")).expect("a log");
+    std::fs::write(folder.path("other").join("search.jsonl"), &log[..log.len() / 2]).expect("written");
+    let seed = ["depth", &model, &data, "-o", &other, "--seed", "1", "--cache", &cache];
+    fails(&seed, &["search.jsonl", "another folder with -o"]);
+    assert_eq!(search(&other, "2"), found, "a search that goes on finds something else");
+    let again = folder.text("again");
+    assert_eq!(search(&again, "2"), found, "another search finds something else");
+}
+
+#[test]
+fn a_search_without_time_says_that_it_knows_nothing() {
+    let (folder, model, data) = (Folder::new(), demo_model(), demo_data());
+    let out = folder.text("run");
+    let found =
+        json(&["depth", &model, &data, "-o", &out, "--budget", "0s", "--cache", &folder.text("cache")]);
+    assert_eq!(found["verdict"]["reuse_helps"].as_bool(), Some(false));
+    let text = found["verdict"]["text"].as_str().expect("words");
+    assert!(text.contains("too few trainings") && text.contains("ended early"), "{text}");
 }

@@ -1,6 +1,6 @@
 //! Trains an arm on one split, and scores it on images that it has not seen.
 
-use super::Arm;
+use super::{Arm, Cost};
 use crate::data::{Dataset, Example, Target, holdout};
 use crate::fit::{Caching, Check, Prepared, Recipe, Validation, prepare_by, silent};
 use crate::graph::Model;
@@ -104,6 +104,12 @@ impl<'a> Experiment<'a> {
         dataset.train = self.development.clone();
         dataset.test = Some(self.quoted.clone());
         self.prepared(arm, dataset, self.seed)
+    }
+
+    /// What a prediction costs with what an arm keeps.
+    pub fn cost(&self, arm: &Arm) -> Result<Cost> {
+        let prepared = self.whole(arm)?;
+        Cost::of(&prepared.model, &prepared.pipeline.input().to_vec())
     }
 
     fn prepared(&self, arm: &Arm, mut dataset: Dataset, seed: u64) -> Result<Prepared> {

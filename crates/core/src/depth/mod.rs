@@ -1,6 +1,7 @@
 //! How many layers to reuse: how far up the backbone is kept, how far up it stays frozen.
 
 mod arm;
+mod cost;
 mod cuts;
 mod experiment;
 mod kept;
@@ -12,6 +13,7 @@ mod statistics;
 mod verdict;
 
 pub use arm::{Arm, Training};
+pub use cost::Cost;
 pub use cuts::{Cut, cuts};
 pub use experiment::{Experiment, Outcome};
 pub use kept::{CutScore, recommended, score_cuts};

@@ -1,7 +1,8 @@
-//! Successive halving over arms: all of them on few splits, the better half on more.
+//! Successive halving over arms: all of them on few splits, the better half on more. What the verdict compares with is trained
+//! on a few splits at least.
 
 use super::{
-    Arm, Cut, CutScore, Design, Estimate, Experiment, Outcome, Training, recommended, sampling_variance,
+    Arm, Cost, Cut, CutScore, Design, Estimate, Experiment, Outcome, Training, recommended, sampling_variance,
 };
 use crate::Result;
 use rayon::prelude::*;
@@ -18,8 +19,11 @@ const BLOCKS: [usize; 3] = [1, 2, 4];
 const FACTORS: [f32; 2] = [0.1, 1.0];
 /// Repeats of the first round.
 const FIRST: usize = 2;
-/// Arms that are never dropped for being worse.
+/// Arms that are left in the last round at least.
 const FEWEST: usize = 3;
+/// Repeats of a control that is not among the better arms: enough for an interval of what the best gains over it. Training
+/// from scratch takes as long as all other arms of a repeat together.
+const CONTROL_REPEATS: usize = 3;
 
 /// The arms that every verdict is compared with.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +75,8 @@ pub struct Found {
     pub controls: Controls,
     /// The arm that is chosen, by its position.
     pub recommended: usize,
+    /// What a prediction costs, by the highest layer kept.
+    pub costs: BTreeMap<String, Cost>,
     /// How the repeats depend on one another.
     pub overlap: f64,
     /// Whether it was ended before its last round.
@@ -128,9 +134,13 @@ pub fn search(
     loop {
         let is_known = |arm: &Arm, repeat: usize| results.contains_key(&(arm.name.clone(), repeat));
         // repeat by repeat, so that what has been done when it is ended can be compared
+        let is_wanted = |arm: &Arm, repeat: usize| {
+            let is_control = controls.all().contains(&arm) && repeat < CONTROL_REPEATS;
+            (left.contains(&arm) || is_control) && !is_known(arm, repeat)
+        };
         let wanted: Vec<(&Arm, usize)> = (0..repeats)
-            .flat_map(|repeat| left.iter().map(move |arm| (*arm, repeat)))
-            .filter(|(arm, repeat)| !is_known(arm, *repeat))
+            .flat_map(|repeat| arms.iter().map(move |arm| (arm, repeat)))
+            .filter(|(arm, repeat)| is_wanted(arm, *repeat))
             .collect();
         let (count, done) = (wanted.len(), Mutex::new(Vec::new()));
         let train = |(arm, repeat): &(&Arm, usize)| -> Result<()> {
@@ -155,17 +165,20 @@ pub fn search(
         repeats = (2 * repeats).min(limits.repeats);
         let mean = |arm: &Arm| mean(&outcomes(&results, arm));
         left.sort_by(|a, b| mean(b).total_cmp(&mean(a)));
-        let better = left.len().div_ceil(2).max(FEWEST);
-        let is_control = |arm: &Arm| controls.all().contains(&arm);
-        let mut position = 0..;
-        left.retain(|arm| position.next().is_some_and(|position| position < better) || is_control(arm));
+        left.truncate(left.len().div_ceil(2).max(FEWEST));
     }
     let arms: Vec<(Arm, Vec<Outcome>)> =
         arms.iter().map(|arm| (arm.clone(), outcomes(&results, arm))).collect();
     let overlap = experiment.overlap()?;
     let is_cut_short = repeats < limits.repeats || !goes_on();
-    let recommended = choose(&arms, &controls, overlap);
-    Ok(Found { arms, controls, recommended, overlap, is_cut_short })
+    let recommended = choose(&arms, &controls, overlap, experiment.development().len());
+    let mut costs = BTreeMap::new();
+    for (arm, _) in &arms {
+        if !costs.contains_key(&arm.kept) {
+            costs.insert(arm.kept.clone(), experiment.cost(arm)?);
+        }
+    }
+    Ok(Found { arms, controls, recommended, costs, overlap, is_cut_short })
 }
 
 fn outcomes(results: &BTreeMap<(String, usize), Outcome>, arm: &Arm) -> Vec<Outcome> {
@@ -178,10 +191,10 @@ fn mean(outcomes: &[Outcome]) -> f64 {
     if outcomes.is_empty() { f64::NEG_INFINITY } else { sum / outcomes.len() as f64 }
 }
 
-/// Of the arms with the most repeats the cheapest one whose scores on the selection images are within a standard error of the
-/// best one's. What is cheapest has the fewest layers to keep, and then the fewest to train. Training from scratch reuses
-/// nothing and is no choice.
-fn choose(arms: &[(Arm, Vec<Outcome>)], controls: &Controls, overlap: f64) -> usize {
+/// Of the arms with the most repeats the cheapest one whose score on the selection images is within a standard error of the
+/// best one's. What is cheapest has the fewest layers to keep, and then the fewest to train. Training from scratch reuses nothing and is no choice. Before anything is
+/// trained it is the first, by the scores of the features. `images`: how many there are to train and select on.
+fn choose(arms: &[(Arm, Vec<Outcome>)], controls: &Controls, overlap: f64, images: usize) -> usize {
     let is_candidate = |index: &usize| arms[*index].0 != controls.scratch;
     let most = (0..arms.len()).filter(is_candidate).map(|index| arms[index].1.len()).max().unwrap_or(0);
     let whole: Vec<usize> =
@@ -190,13 +203,16 @@ fn choose(arms: &[(Arm, Vec<Outcome>)], controls: &Controls, overlap: f64) -> us
     else {
         return 0;
     };
-    let is_as_good = |index: &usize| {
-        let pairs = arms[best].1.iter().zip(&arms[*index].1);
-        let lacks: Vec<f64> = pairs.map(|(best, own)| best.fold - own.fold).collect();
-        *index == best
-            || Estimate::of(&lacks, Design { overlap, sampling: 0.0 })
-                .is_some_and(|lack| lack.error.is_finite() && lack.mean <= lack.error)
-    };
+    if most == 0 {
+        return 0;
+    }
+    let share = mean(&arms[best].1);
+    let sampling = share * (1.0 - share) / images.max(1) as f64;
+    let folds: Vec<f64> = arms[best].1.iter().map(|outcome| outcome.fold).collect();
+    let error = Estimate::of(&folds, Design { overlap, sampling, images }).map(|estimate| estimate.error);
+    // a single split has no spread
+    let error = error.filter(|error| error.is_finite()).unwrap_or(sampling.sqrt());
+    let is_as_good = |index: &usize| share - mean(&arms[*index].1) <= error;
     let cost = |index: &usize| {
         let arm = &arms[*index].0;
         (arm.kept_layers, arm.kept_layers - arm.frozen_layers)
@@ -213,7 +229,7 @@ impl Found {
     /// What an arm scores on the quoted images.
     pub fn score(&self, arm: &Arm) -> Option<Estimate> {
         let outcomes: Vec<&Outcome> = self.of(arm).iter().collect();
-        self.estimate(&outcomes, |outcome, image| share(outcome.right[image]))
+        self.estimate(&outcomes, 0.0, |outcome, image| share(outcome.right[image]))
     }
 
     /// By how much one arm scores more than another on the quoted images, over the repeats that both have.
@@ -222,13 +238,18 @@ impl Found {
             self.of(other).iter().map(|outcome| (outcome.repeat, outcome)).collect();
         let both: Vec<&Outcome> =
             self.of(arm).iter().filter(|outcome| others.contains_key(&outcome.repeat)).collect();
-        self.estimate(&both, |outcome, image| {
+        self.estimate(&both, -1.0, |outcome, image| {
             share(outcome.right[image]) - share(others[&outcome.repeat].right[image])
         })
     }
 
-    /// Of a value that each quoted image has in each repeat.
-    fn estimate(&self, repeats: &[&Outcome], value: impl Fn(&Outcome, usize) -> f64) -> Option<Estimate> {
+    /// Of a value, at least `least` and at most 1, that each quoted image has in each repeat.
+    fn estimate(
+        &self,
+        repeats: &[&Outcome],
+        least: f64,
+        value: impl Fn(&Outcome, usize) -> f64,
+    ) -> Option<Estimate> {
         let images = repeats.first()?.right.len();
         let mean = |values: &mut dyn Iterator<Item = f64>, count: usize| values.sum::<f64>() / count as f64;
         let of_repeat = |repeat: &&Outcome| mean(&mut (0..images).map(|image| value(repeat, image)), images);
@@ -236,11 +257,51 @@ impl Found {
             |image: usize| mean(&mut repeats.iter().map(|repeat| value(repeat, image)), repeats.len());
         let by_repeat: Vec<f64> = repeats.iter().map(of_repeat).collect();
         let by_image: Vec<f64> = (0..images).map(of_image).collect();
-        Estimate::of(&by_repeat, Design { overlap: self.overlap, sampling: sampling_variance(&by_image) })
+        let sampling = sampling_variance(&by_image);
+        let estimate = Estimate::of(&by_repeat, Design { overlap: self.overlap, sampling, images })?;
+        Some(Estimate { ci: estimate.ci.map(|bound| bound.clamp(least, 1.0)), ..estimate })
     }
 }
 
 /// 1 for an image whose class is found.
 fn share(right: bool) -> f64 {
     f64::from(u8::from(right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arms() -> (Vec<Arm>, Controls) {
+        let cut = |layers: usize| Cut { path: format!("layer_{layers}"), layers, shape: vec![1] };
+        let paths: Vec<String> = (1..=4).map(|layer| format!("layer_{layer}")).collect();
+        let head = |layers| Arm::new(&cut(layers), &paths, Training::Head);
+        (vec![head(1), head(2), head(3)], Controls::of(&cut(4), &paths))
+    }
+
+    fn chosen(folds: [&[f64]; 3]) -> usize {
+        let (arms, controls) = arms();
+        let scored = arms.into_iter().zip(folds).map(|(arm, folds)| {
+            let outcome = |(repeat, fold): (usize, &f64)| Outcome {
+                arm: arm.name.clone(),
+                repeat,
+                fold: *fold,
+                right: vec![true],
+                seconds: 1.0,
+            };
+            let outcomes = folds.iter().enumerate().map(outcome).collect();
+            (arm, outcomes)
+        });
+        choose(&scored.collect::<Vec<_>>(), &controls, 1.0 / 3.0, 100)
+    }
+
+    #[test]
+    fn the_cheapest_arm_within_a_standard_error_is_chosen() {
+        assert_eq!(chosen([&[0.70, 0.74, 0.72], &[0.79, 0.83, 0.81], &[0.80, 0.84, 0.82]]), 1);
+        // a large spread of its own excuses no arm
+        assert_eq!(chosen([&[0.50, 1.00], &[0.99, 0.80], &[1.00, 1.00]]), 2);
+        // one split alone: what images of that number say
+        assert_eq!(chosen([&[0.60], &[0.78], &[0.80]]), 1);
+        assert_eq!(chosen([&[], &[], &[]]), 0);
+    }
 }

@@ -14,6 +14,8 @@ pub struct Design {
     pub overlap: f64,
     /// The variance of the mean that comes of the images that are scored being a sample, where all repeats score the same.
     pub sampling: f64,
+    /// How many images that sample has.
+    pub images: usize,
 }
 
 /// A mean over repeats.
@@ -33,7 +35,8 @@ pub struct Estimate {
 
 impl Estimate {
     /// Of scores, or of differences on equal splits: the corrected resampled t-test of Nadeau and Bengio (2003), whose variance
-    /// of the mean is `(1/n + overlap) s²`, with what the sample of images adds to it. Without repeats there is no estimate.
+    /// of the mean is `(1/n + overlap) s²`, with what the sample of images adds to it; the degrees of freedom of the sum are
+    /// Satterthwaite's (1946). Without repeats there is no estimate.
     pub fn of(values: &[f64], design: Design) -> Option<Self> {
         let n = values.len() as f64;
         if values.is_empty() {
@@ -41,12 +44,21 @@ impl Estimate {
         }
         let mean = values.iter().sum::<f64>() / n;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let Ok(student) = StudentsT::new(0.0, 1.0, n - 1.0) else {
-            let ci = [f64::NEG_INFINITY, f64::INFINITY];
-            return Some(Self { mean, sd: 0.0, error: f64::INFINITY, ci, p: 1.0 });
-        };
+        let unknown =
+            Self { mean, sd: 0.0, error: f64::INFINITY, ci: [f64::NEG_INFINITY, f64::INFINITY], p: 1.0 };
+        if values.len() < 2 {
+            return Some(unknown);
+        }
         let variance = squares / (n - 1.0);
-        let error = ((1.0 / n + design.overlap) * variance + design.sampling).sqrt();
+        let parts = [
+            ((1.0 / n + design.overlap) * variance, n - 1.0),
+            (design.sampling, design.images.max(2) as f64 - 1.0),
+        ];
+        let whole: f64 = parts.iter().map(|(part, _)| part).sum();
+        let spread: f64 = parts.iter().map(|(part, freedom)| part * part / freedom).sum();
+        let freedom = if spread > 0.0 { whole * whole / spread } else { n - 1.0 };
+        let Ok(student) = StudentsT::new(0.0, 1.0, freedom) else { return Some(unknown) };
+        let error = whole.sqrt();
         let half = student.inverse_cdf(0.5 + CONFIDENCE / 2.0) * error;
         let p = match (error > 0.0, mean == 0.0) {
             (true, _) => 2.0 * student.sf((mean / error).abs()),
@@ -88,11 +100,19 @@ mod tests {
     #[test]
     fn overlapping_repeats_have_the_corrected_interval() {
         let differences = [0.021, 0.034, -0.004, 0.018, 0.027, 0.009, 0.03, 0.012, 0.015, 0.022];
-        let design = Design { overlap: 0.25 / 0.75, sampling: 0.0 };
+        let design = Design { overlap: 0.25 / 0.75, ..Design::default() };
         let found = Estimate::of(&differences, design).expect("an estimate");
         near(found.mean / found.error, 2.5119296789123613);
         near(found.p, 0.033205452913576614);
         near(found.ci[1] - found.mean, 0.01657040487435523);
+    }
+
+    /// `scipy.stats.t.interval(.95, df, scale=sqrt(a + b))` with `a = s²/3`, `b = .0009` and `df = (a+b)² / (a²/2 + b²/299)`.
+    #[test]
+    fn a_sample_of_many_images_adds_degrees_of_freedom() {
+        let design = Design { overlap: 0.0, sampling: 0.0009, images: 300 };
+        let found = Estimate::of(&[0.58, 0.60, 0.56], design).expect("an estimate");
+        near(found.ci[1] - found.mean, 0.06384312993534709);
     }
 
     #[test]

@@ -37,9 +37,13 @@ impl Verdict {
             "reuse {} of {layers} layers, up to `{}`, {} of them frozen",
             arm.kept_layers, arm.kept, arm.frozen_layers
         );
-        let mut text = match reuse_helps {
-            true => format!("{what}: over training from scratch {scratch}"),
-            false => format!(
+        let is_known = over_scratch.is_some_and(|gain| gain.error.is_finite());
+        let mut text = match (reuse_helps, is_known) {
+            (true, _) => format!("{what}: over training from scratch {scratch}"),
+            (false, false) => format!(
+                "too few trainings to say whether reuse helps; best so far: {what}: over training from scratch {scratch}"
+            ),
+            (false, true) => format!(
                 "reuse does not help here: the best way to do it ({what}) gains over training from scratch {scratch}, which may be none"
             ),
         };
