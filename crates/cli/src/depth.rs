@@ -178,7 +178,10 @@ fn show_arms(found: &Found, experiment: &Experiment<'_>, console: &Console) -> R
             arm.frozen_layers.to_string(),
             outcomes.len().to_string(),
             mean(|outcome| 100.0 * outcome.fold),
-            score.map_or("-".to_owned(), |score| format!("{} ± {}", percent(score.mean), percent(score.sd))),
+            score.map_or("-".to_owned(), |score| match score.error.is_finite() {
+                true => format!("{} ± {}", percent(score.mean), percent(score.sd)),
+                false => percent(score.mean),
+            }),
             score.as_ref().map_or("-".to_owned(), interval),
             gain.map_or("-".to_owned(), |gain| format!("{:+.1}", 100.0 * gain.mean)),
             cost.map_or("-".to_owned(), |cost| cost.parameters.to_string()),

@@ -17,7 +17,7 @@ pub struct Cost {
     pub parameters: usize,
     /// Multiply-adds for an image.
     pub multiply_adds: u64,
-    /// Milliseconds that one core needs for an image, as measured.
+    /// Milliseconds for an image by itself, as measured.
     pub milliseconds: f64,
 }
 
