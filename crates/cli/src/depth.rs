@@ -26,7 +26,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let mut dataset = data::open(&command.data)?;
     let recipe = command.images.onto(Recipe::default());
     let Some(output) = &command.output else {
-        let scores = scores(&model, &dataset, &recipe, console)?;
+        let scores = scores(&model, &dataset, &recipe, &command.cuts, console)?;
         return match command.json {
             true => console.print(json!({ "recommended": lowest(&scores), "scores": of_cuts(&scores) })),
             false => show_cuts(&scores, console),
@@ -35,7 +35,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let began = Instant::now();
     let skips = data::check_all(&dataset, &|_| {})?;
     dataset = dataset.without(&skips);
-    let scores = scores(&model, &dataset, &recipe, console)?;
+    let scores = scores(&model, &dataset, &recipe, &command.cuts, console)?;
     let source = Provenance::new(&command.model, &command.data, rayon::current_num_threads())?;
     let key = SearchKey::new(&source.model_hash, &dataset, &recipe, seed)?;
     let caching = Caching::Disk(cache::open(command.cache.as_deref(), command.cache_limit)?);
@@ -214,7 +214,7 @@ pub(crate) fn keep(
             "--head keep leaves the graph as it is, --keep auto cuts it\nhelp: give one of them".into()
         );
     }
-    let scores = scores(model, dataset, recipe, console)?;
+    let scores = scores(model, dataset, recipe, &[], console)?;
     let best = recommended(&scores).ok_or(
         "no image could be loaded\nhelp: `frostline train` without --keep auto names the damaged ones",
     )?;
@@ -231,9 +231,10 @@ fn scores(
     model: &Model,
     dataset: &Dataset,
     recipe: &Recipe,
+    cuts: &[String],
     console: &Console,
 ) -> Result<Vec<CutScore>, Failure> {
-    let scores = score_cuts(model, dataset, recipe, &|event| console.show(event))?;
+    let scores = score_cuts(model, dataset, recipe, cuts, &|event| console.show(event))?;
     console.clear();
     Ok(scores)
 }

@@ -20,6 +20,18 @@ fn depth_scores_every_cut_and_recommends_one_of_them() {
 }
 
 #[test]
+fn cuts_are_those_that_are_named() {
+    let (model, data) = (demo_model(), demo_data());
+    let found = json(&["depth", &model, &data, "--cuts", "flatten,conv_2"]);
+    let scores = found["scores"].as_array().expect("scores");
+    let cuts: Vec<&str> = scores.iter().filter_map(|score| score["cut"].as_str()).collect();
+    assert_eq!(cuts, ["conv_2", "flatten"]);
+    let all = json(&["depth", &model, &data]);
+    assert_eq!(scores[1], all["scores"][2], "the same cut scores otherwise beside others");
+    fails(&["depth", &model, &data, "--cuts", "conv_9"], &["conv_9", "help:"]);
+}
+
+#[test]
 fn train_says_what_it_keeps_of_its_own_accord() {
     let (folder, model, data) = (Folder::new(), demo_model(), demo_data());
     let out = folder.text("run");
@@ -75,9 +87,11 @@ fn a_search_is_the_same_each_time_and_goes_on_where_it_was_ended() {
     std::fs::write(folder.path("other").join("search.jsonl"), &log[..log.len() / 2]).expect("written");
     let seed = ["depth", &model, &data, "-o", &other, "--seed", "1", "--cache", &cache];
     fails(&seed, &["search.jsonl", "another folder with -o"]);
-    assert_eq!(search(&other, "2"), found, "a search that goes on finds something else");
-    let again = folder.text("again");
-    assert_eq!(search(&again, "2"), found, "another search finds something else");
+    assert_eq!(
+        search(&other, "2"),
+        found,
+        "a search that goes on, and trains half anew, finds something else"
+    );
 }
 
 #[test]

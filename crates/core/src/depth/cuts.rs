@@ -1,7 +1,7 @@
 //! The places at which a model is worth cutting.
 
-use crate::graph::Model;
-use crate::{Result, Shape};
+use crate::graph::{Keep, Model, Transfer, full_path};
+use crate::{Error, Result, Shape};
 use std::collections::BTreeSet;
 
 /// A model with fewer block ends than this is cut between all its layers instead.
@@ -65,6 +65,31 @@ pub fn cuts(model: &Model, input: &Shape, top: Option<&str>, most: usize) -> Res
     let chosen = if ends.len() < FEW { (0..found.len()).collect() } else { ends };
     let found: Vec<(Cut, usize)> = chosen.into_iter().map(|index| found[index].clone()).collect();
     Ok(thinned(found, most))
+}
+
+/// The cuts behind layers that are named, by path or by a name that is unique, from the lowest to the highest.
+///
+/// Errors: a layer that is not there, or that no model can end with.
+pub fn named_cuts(model: &Model, input: &Shape, names: &[String]) -> Result<Vec<Cut>> {
+    let graph = &model.graph;
+    let shapes = graph.leaf_shapes(std::slice::from_ref(input))?;
+    let paths = graph.counted_paths();
+    let known: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let mut found: Vec<Cut> = Vec::new();
+    for name in names {
+        model.keep(&Keep::Layer(name.clone()), Transfer::Share)?;
+        let path = full_path(name, &known);
+        let layers = known.iter().position(|other| *other == path).map(|index| index + 1);
+        let (Some(layers), Some(Some(shape))) = (layers, shapes.get(path)) else {
+            return Err(Error::Surgery(format!(
+                "`{name}` is no layer that a model can be cut behind\nhelp: `frostline inspect` lists the cut points"
+            )));
+        };
+        found.push(Cut { path: path.to_owned(), layers, shape: shape.clone() });
+    }
+    found.sort_by_key(|cut| cut.layers);
+    found.dedup();
+    Ok(found)
 }
 
 /// The numbers of an image that leave a cut.

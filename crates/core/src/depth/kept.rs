@@ -1,7 +1,7 @@
 //! How far up a model is worth keeping, by scores of its features alone.
 
 use super::scores::{Ridge, RidgeProbe, h_score, logme};
-use super::{Cut, Pooled, cuts};
+use super::{Cut, Pooled, cuts, named_cuts};
 use crate::data::{Dataset, Example, Target};
 use crate::fit::{Observer, Recipe, Source, pipeline_for};
 use crate::graph::Model;
@@ -23,7 +23,8 @@ pub struct CutScore {
     pub h_score: f64,
 }
 
-/// Scores every cut of a model, up to the one that is the default, on the images to train on. Images that cannot be loaded
+/// Scores the cuts of a model behind layers that are `named`, else every cut up to the one that is the default, on the images
+/// to train on. Images that cannot be loaded
 /// are left out.
 ///
 /// Errors: labels that are no classes; a model that cannot be cut; an input whose size has to be said.
@@ -31,6 +32,7 @@ pub fn score_cuts(
     model: &Model,
     dataset: &Dataset,
     recipe: &Recipe,
+    named: &[String],
     observe: Observer<'_>,
 ) -> Result<Vec<CutScore>> {
     let label = |example: &Example| match example.target {
@@ -46,7 +48,11 @@ pub fn score_cuts(
     let pipeline = pipeline_for(model, recipe, dataset)?;
     let source = Source { dataset, pipeline: &pipeline };
     let top = model.graph.highest_kept(&model.graph.default_keep());
-    let found = cuts(model, &pipeline.input().to_vec(), top.as_deref(), CUTS)?;
+    let input = pipeline.input().to_vec();
+    let found = match named {
+        [] => cuts(model, &input, top.as_deref(), CUTS)?,
+        named => named_cuts(model, &input, named)?,
+    };
     if found.is_empty() {
         return Err(Error::Surgery(
             "there is no layer with weights below the output that the model could be cut at\nhelp: name one with --keep LAYER"

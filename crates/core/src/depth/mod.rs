@@ -14,7 +14,7 @@ mod verdict;
 
 pub use arm::{Arm, Training};
 pub use cost::Cost;
-pub use cuts::{Cut, cuts};
+pub use cuts::{Cut, cuts, named_cuts};
 pub use experiment::{Experiment, Outcome};
 pub use kept::{CutScore, recommended, score_cuts};
 pub use log::{SearchKey, SearchLog};
