@@ -8,8 +8,10 @@ use serde::Serialize;
 
 /// Steps that a head needs to settle, and that unfrozen layers are trained for after it, where epochs of the recipe are fewer: a
 /// few photos make few steps an epoch.
-const HEAD_STEPS: usize = 300;
+const HEAD_STEPS: usize = 1000;
 const FINE_TUNE_STEPS: usize = 150;
+/// Steps from random weights, at the head's rate for all layers.
+const SCRATCH_STEPS: usize = 450;
 /// Of the head's rate, once reused layers train.
 const FINE_TUNE_RATE: f32 = 0.1;
 
@@ -107,7 +109,7 @@ impl Arm {
                 recipe.stage = vec![StageRecipe {
                     name: "from scratch".to_owned(),
                     unfreeze: Unfreeze::All,
-                    epochs: head_epochs + more_epochs,
+                    epochs: SCRATCH_STEPS.div_ceil(steps).max(15),
                     ..head
                 }];
             }

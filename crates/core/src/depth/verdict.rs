@@ -43,6 +43,9 @@ impl Verdict {
             (false, false) => format!(
                 "too few trainings to say whether reuse helps; best so far: {what}: over training from scratch {scratch}"
             ),
+            (false, true) if over_scratch.is_some_and(|gain| gain.ci[1] < 0.0) => format!(
+                "reuse does not help here: the best way to do it ({what}) is worse than training from scratch: {scratch}"
+            ),
             (false, true) => format!(
                 "reuse does not help here: the best way to do it ({what}) gains over training from scratch {scratch}, which may be none"
             ),
