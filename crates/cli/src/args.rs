@@ -129,6 +129,10 @@ pub(crate) struct Depth {
     /// Splits, each with a seed of its own, that the arms of the last round are trained on.
     #[arg(long, value_name = "R", default_value_t = 10, value_parser = count, requires = "output")]
     pub(crate) repeats: usize,
+    /// Train the arms around every cut on every split, instead of ruling out the worse half on the way: takes about 15 times
+    /// as long.
+    #[arg(long, requires = "output")]
+    pub(crate) exhaustive: bool,
     /// Where the features of frozen layers are kept [default: in the user's cache folder].
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
@@ -178,7 +182,7 @@ pub(crate) struct Reuse {
     /// Layers to keep: a layer path, N lowest, -N for all but the N highest, or `auto`, as many as `depth` finds
     /// [default: all but the output layer].
     #[arg(long, value_name = "K", allow_hyphen_values = true, conflicts_with = "recipe")]
-    pub(crate) keep: Option<Kept>,
+    pub(crate) keep: Option<Auto<Keep>>,
     /// Layers to put on top before the output layer, e.g. "gap dropout(0.3) dense(128,relu)"; `keep` keeps the model's
     /// own head.
     #[arg(
@@ -189,9 +193,10 @@ pub(crate) struct Reuse {
         hide_default_value = true
     )]
     pub(crate) head: Head,
-    /// Reused layers to train after the head: 0, N highest, a layer path (it and all above it), or all [default: 0].
+    /// Reused layers to train after the head: 0, N highest, a layer path (it and all above it), all, or `auto`, as far down as
+    /// `depth` finds [default: 0].
     #[arg(long, value_name = "U", conflicts_with_all = ["recipe", "freeze"])]
-    pub(crate) unfreeze: Option<Unfreeze>,
+    pub(crate) unfreeze: Option<Auto<Unfreeze>>,
     /// Freeze exactly these layers (comma separated, a nested model's path freezes all in it, `none` for nothing), for
     /// one stage of --epochs.
     #[arg(long, value_name = "LIST", conflicts_with = "recipe")]
@@ -256,17 +261,17 @@ pub(crate) struct Reuse {
     pub(crate) weights: String,
 }
 
-/// `--keep`.
+/// What is set by hand, or as scores say.
 #[derive(Clone)]
-pub(crate) enum Kept {
-    /// As the scores of the features say.
+pub(crate) enum Auto<T> {
+    /// As the scores say.
     Auto,
-    /// So far.
-    To(Keep),
+    /// As the user says.
+    To(T),
 }
 
-impl FromStr for Kept {
-    type Err = frostline::Error;
+impl<T: FromStr> FromStr for Auto<T> {
+    type Err = T::Err;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {

@@ -7,16 +7,20 @@ use crate::console::{Console, table};
 use crate::images::load;
 use frostline::data::{self, Dataset};
 use frostline::depth::{
-    Arm, CutScore, Estimate, Experiment, Found, Limits, Outcome, SearchKey, SearchLog, Verdict, candidates,
-    recommended, score_cuts, search,
+    Arm, CutScore, Estimate, Experiment, Found, FreezeScore, HeadScore, Limits, Outcome, SearchKey,
+    SearchLog, Verdict, candidates, grid, recommended, recommended_freeze, score_cuts, score_freezes, search,
 };
-use frostline::fit::{Caching, Head, Recipe, silent};
+use frostline::fit::{Caching, Event, Head, Recipe, silent};
+use frostline::freeze::Unfreeze;
 use frostline::graph::{Keep, Model};
 use frostline::report::{Provenance, RunFolder};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+
+const NO_IMAGE: &str =
+    "no image could be loaded\nhelp: `frostline train` without `auto` names the damaged ones";
 
 pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), Failure> {
     if let Some(output) = &command.output {
@@ -26,20 +30,24 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let mut dataset = data::open(&command.data)?;
     let recipe = command.images.onto(Recipe::default());
     let Some(output) = &command.output else {
-        let scores = scores(&model, &dataset, &recipe, &command.cuts, console)?;
+        let scores = Scores::new(&model, &dataset, &recipe, &command.cuts, seed, console)?;
         return match command.json {
-            true => console.print(json!({ "recommended": lowest(&scores), "scores": of_cuts(&scores) })),
-            false => show_cuts(&scores, console),
+            true => console.print(json!({
+                "recommended": lowest(&scores.cuts), "unfreeze": scores.unfreeze(), "scores": of_cuts(&scores.cuts),
+                "freezes": of_freezes(&scores.freezes), "head": scores.head,
+            })),
+            false => scores.show(console),
         };
     };
     let began = Instant::now();
     let skips = data::check_all(&dataset, &|_| {})?;
     dataset = dataset.without(&skips);
-    let scores = scores(&model, &dataset, &recipe, &command.cuts, console)?;
     let source = Provenance::new(&command.model, &command.data, rayon::current_num_threads())?;
     let key = SearchKey::new(&source.model_hash, &dataset, &recipe, seed)?;
     let caching = Caching::Disk(cache::open(command.cache.as_deref(), command.cache_limit)?);
     let experiment = Experiment::new(&model, dataset, recipe, caching, seed)?;
+    let (dataset, recipe) = (experiment.development(), experiment.recipe());
+    let scores = Scores::new(&model, &dataset, recipe, &command.cuts, seed, console)?;
     let folder = RunFolder::create(output, &command.data)?;
     let (log, known) = SearchLog::open(&folder.search(), &key)?;
     if !known.is_empty() {
@@ -48,18 +56,24 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let stop = Arc::new(AtomicBool::new(false));
     let asked = stop.clone();
     ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed))?;
-    let limits = Limits { repeats: command.repeats, time: command.budget, stop: &stop };
+    let limits = Limits {
+        repeats: command.repeats,
+        exhaustive: command.exhaustive,
+        time: command.budget,
+        stop: &stop,
+    };
     let tell = |outcome: &Outcome, done: usize, total: usize| {
         console.count(&outcome.arm, done, total);
         log.append(outcome)
     };
     let paths = model.graph.counted_paths();
-    let found = search(&experiment, candidates(&scores, &paths), known, &limits, &tell)?;
+    let arms = if command.exhaustive { grid(&scores.cuts, &paths) } else { candidates(&scores.cuts, &paths) };
+    let found = search(&experiment, arms, known, &limits, &tell)?;
     console.clear();
     let verdict = Verdict::of(&found, paths.len());
     let document = document(&scores, &found, &verdict);
     if !command.json {
-        show_cuts(&scores, console)?;
+        scores.show(console)?;
         show_arms(&found, &experiment, console)?;
         console.print(format_args!("\n{}", verdict.text))?;
     }
@@ -89,8 +103,18 @@ fn of_cuts(scores: &[CutScore]) -> Vec<Value> {
     scores.iter().map(score).collect()
 }
 
+fn of_freezes(scores: &[FreezeScore]) -> Vec<Value> {
+    let score = |score: &FreezeScore| {
+        json!({
+            "from": score.from, "frozen": score.frozen_layers, "probe": score.probe.accuracy(),
+            "probe_error": score.probe.error(),
+        })
+    };
+    scores.iter().map(score).collect()
+}
+
 /// What `--json` prints of a search.
-fn document(scores: &[CutScore], found: &Found, verdict: &Verdict) -> Value {
+fn document(scores: &Scores, found: &Found, verdict: &Verdict) -> Value {
     let arm = |arm: &Arm| {
         let score = found.score(arm);
         let outcomes = found.of(arm);
@@ -109,7 +133,9 @@ fn document(scores: &[CutScore], found: &Found, verdict: &Verdict) -> Value {
     json!({
         "verdict": verdict,
         "arms": found.arms.iter().map(|(one, _)| arm(one)).collect::<Vec<Value>>(),
-        "scores": of_cuts(scores),
+        "scores": of_cuts(&scores.cuts),
+        "freezes": of_freezes(&scores.freezes),
+        "head": scores.head,
         "controls": {
             "scratch": arm(&controls.scratch), "probe": arm(&controls.probe),
             "full": arm(&controls.full), "gradual": arm(&controls.gradual),
@@ -140,6 +166,26 @@ fn show_cuts(scores: &[CutScore], console: &Console) -> Result<(), Failure> {
     console.print(format_args!(
         "probe: share of {} images whose class a linear probe on the features finds when it was fitted to the others; error: its mean squared error, by which cuts are chosen: the lowest that is as good as the best within a standard error",
         scores[0].probe.errors.len()
+    ))
+}
+
+fn show_freezes(scores: &[FreezeScore], kept: &str, console: &Console) -> Result<(), Failure> {
+    let best = recommended_freeze(scores).map(|best| best.frozen_layers);
+    let row = |score: &FreezeScore| {
+        vec![
+            score.from.clone().unwrap_or_else(|| "the head alone".to_owned()),
+            score.frozen_layers.to_string(),
+            format!("{:.1} %", 100.0 * score.probe.accuracy()),
+            format!("{:.4}", score.probe.error()),
+            if best == Some(score.frozen_layers) { "<- train".to_owned() } else { String::new() },
+        ]
+    };
+    let titles = ["train from", "frozen", "kernel", "error", ""].map(str::to_owned).to_vec();
+    let rows: Vec<_> = [titles].into_iter().chain(scores.iter().map(row)).collect();
+    console.print(table(&rows, &[false, true, true, true]))?;
+    console.print(format_args!(
+        "\nwith all up to `{kept}` kept; kernel: share of {} images whose class ridge regression on the tangent kernel of the layers that train finds when it was fitted to the others",
+        scores.first().map_or(0, |score| score.probe.errors.len())
     ))
 }
 
@@ -196,7 +242,7 @@ fn show_arms(found: &Found, experiment: &Experiment<'_>, console: &Console) -> R
         .collect();
     console.print(format_args!(
         "\n{} images to train and select on, {} quoted, by which nothing is selected; accuracies in %; ms: an image through the whole model; s: a training",
-        experiment.development().len(),
+        experiment.images(),
         experiment.quoted().len()
     ))?;
     console.print(table(&rows, &[false, true, true, true, true, true, true, true, true, true, true]))
@@ -214,10 +260,9 @@ pub(crate) fn keep(
             "--head keep leaves the graph as it is, --keep auto cuts it\nhelp: give one of them".into()
         );
     }
-    let scores = scores(model, dataset, recipe, &[], console)?;
-    let best = recommended(&scores).ok_or(
-        "no image could be loaded\nhelp: `frostline train` without --keep auto names the damaged ones",
-    )?;
+    let (scores, _) = score_cuts(model, dataset, recipe, &[], &|event| console.show(event))?;
+    console.clear();
+    let best = recommended(&scores).ok_or(NO_IMAGE)?;
     console.warn(format_args!(
         "--keep auto keeps the {} layers up to `{}`, whose probe finds {:.1} % of the classes; `frostline depth` shows all cuts",
         best.cut.layers,
@@ -227,14 +272,68 @@ pub(crate) fn keep(
     Ok(Keep::Layer(best.cut.path.clone()))
 }
 
-fn scores(
+/// How far down to train what is kept by `--unfreeze auto`.
+pub(crate) fn unfreeze(
     model: &Model,
     dataset: &Dataset,
     recipe: &Recipe,
-    cuts: &[String],
+    seed: u64,
     console: &Console,
-) -> Result<Vec<CutScore>, Failure> {
-    let scores = score_cuts(model, dataset, recipe, cuts, &|event| console.show(event))?;
+) -> Result<Unfreeze, Failure> {
+    let keep = recipe.keep.clone().unwrap_or_else(|| model.graph.default_keep());
+    let kept = model.graph.highest_kept(&keep).filter(|_| recipe.head != Head::Keep).ok_or(
+        "--unfreeze auto scores a new head on what is kept\nhelp: leave --head keep out, and name the highest layer with --keep",
+    )?;
+    let scores = score_freezes(model, dataset, recipe, &kept, &[], seed, &|event| console.show(event))?;
     console.clear();
-    Ok(scores)
+    let best = recommended_freeze(&scores).ok_or(NO_IMAGE)?;
+    let what = match &best.from {
+        Some(layer) => format!("trains from `{layer}` up"),
+        None => "trains the head alone".to_owned(),
+    };
+    console.warn(format_args!(
+        "--unfreeze auto {what}, as the tangent kernel says; `frostline depth` shows all"
+    ));
+    Ok(best.from.clone().map_or(Unfreeze::Nothing, Unfreeze::From))
+}
+
+/// What is known before anything is trained.
+struct Scores {
+    cuts: Vec<CutScore>,
+    head: Option<HeadScore>,
+    /// Below the cut that is recommended.
+    freezes: Vec<FreezeScore>,
+}
+
+impl Scores {
+    fn new(
+        model: &Model,
+        dataset: &Dataset,
+        recipe: &Recipe,
+        named: &[String],
+        seed: u64,
+        console: &Console,
+    ) -> Result<Self, Failure> {
+        let observe = |event: &Event<'_>| console.show(event);
+        let (cuts, head) = score_cuts(model, dataset, recipe, named, &observe)?;
+        let kept = &recommended(&cuts).ok_or(NO_IMAGE)?.cut.path;
+        let freezes = score_freezes(model, dataset, recipe, kept, named, seed, &observe)?;
+        console.clear();
+        Ok(Self { cuts, head, freezes })
+    }
+
+    fn unfreeze(&self) -> Option<&str> {
+        recommended_freeze(&self.freezes)?.from.as_deref()
+    }
+
+    fn show(&self, console: &Console) -> Result<(), Failure> {
+        show_cuts(&self.cuts, console)?;
+        if let Some(HeadScore { leep, nce }) = self.head {
+            console.print(format_args!(
+                "the model's own classes predict the labels with LEEP {leep:.3} and NCE {nce:.3} (mean log likelihoods)"
+            ))?;
+        }
+        console.print("")?;
+        show_freezes(&self.freezes, lowest(&self.cuts).unwrap_or_default(), console)
+    }
 }

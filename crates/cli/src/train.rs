@@ -1,7 +1,7 @@
 //! `frostline train`.
 
 use crate::Failure;
-use crate::args::{Kept, Reuse, Train, Training};
+use crate::args::{Auto, Reuse, Train, Training};
 use crate::cache;
 use crate::console::{Console, scores_text, table};
 use crate::depth;
@@ -66,8 +66,12 @@ pub(crate) fn prepared(
         (Head::Keep, Some(classes)) => data::open_for(data, classes)?,
         _ => data::open(data)?,
     };
-    if matches!(training.reuse.keep, Some(Kept::Auto)) {
+    if matches!(training.reuse.keep, Some(Auto::Auto)) {
         recipe.keep = Some(depth::keep(&model, &dataset, &recipe, console)?);
+    }
+    if matches!(training.reuse.unfreeze, Some(Auto::Auto)) {
+        let unfreeze = depth::unfreeze(&model, &dataset, &recipe, seed, console)?;
+        recipe.stage.extend(fine_tuning(&training.reuse, unfreeze));
     }
     let caching = match training.no_cache {
         true => Caching::Nothing,
@@ -98,18 +102,15 @@ fn from_flags(reuse: &Reuse) -> Recipe {
         "reinit" => PretrainedWeights::Reinit,
         _ => PretrainedWeights::Copy,
     };
-    let stage = |name: &str, unfreeze: Unfreeze| StageRecipe {
-        name: name.to_owned(),
-        unfreeze,
-        freeze: None,
-        epochs: reuse.epochs,
-        lr: reuse.lr,
-        backbone_lr_factor: reuse.backbone_lr_factor.unwrap_or(BACKBONE_FACTOR),
-        warm_up: false,
-    };
+    let stage = |name: &str, unfreeze: Unfreeze| stage(reuse, name, unfreeze);
     let all_alike = reuse.backbone_lr_factor.unwrap_or(1.0);
     let (mut stages, mut gradual) = (Vec::new(), None);
-    match (&reuse.freeze, &reuse.unfreeze, weights) {
+    let unfreeze = match &reuse.unfreeze {
+        // the stage is added when the layer is found
+        None | Some(Auto::Auto) => None,
+        Some(Auto::To(unfreeze)) => Some(unfreeze.clone()),
+    };
+    match (&reuse.freeze, unfreeze, weights) {
         (Some(list), ..) => {
             let paths = list.split(',').map(str::trim).filter(|path| !path.is_empty() && *path != "none");
             let freeze = Some(paths.map(str::to_owned).collect());
@@ -125,24 +126,21 @@ fn from_flags(reuse: &Reuse) -> Recipe {
         }
         (None, unfreeze, _) => {
             stages.push(stage("head", Unfreeze::Nothing));
-            let lower = StageRecipe {
-                epochs: reuse.fine_tune_epochs,
-                lr: reuse.lr * FINE_TUNE_RATE,
-                warm_up: true,
-                ..stage("fine-tune", unfreeze.clone().unwrap_or(Unfreeze::Nothing))
-            };
             if reuse.gradual {
-                let StageRecipe { epochs, lr, backbone_lr_factor, .. } = lower;
-                gradual = Some(GradualRecipe { epochs, lr, backbone_lr_factor });
-            } else if lower.unfreeze != Unfreeze::Nothing {
-                stages.push(lower);
+                gradual = Some(GradualRecipe {
+                    epochs: reuse.fine_tune_epochs,
+                    lr: reuse.lr * FINE_TUNE_RATE,
+                    backbone_lr_factor: reuse.backbone_lr_factor.unwrap_or(BACKBONE_FACTOR),
+                });
+            } else {
+                stages.extend(fine_tuning(reuse, unfreeze.unwrap_or(Unfreeze::Nothing)));
             }
         }
     }
     Recipe {
         keep: match &reuse.keep {
-            Some(Kept::To(keep)) => Some(keep.clone()),
-            Some(Kept::Auto) | None => None,
+            Some(Auto::To(keep)) => Some(keep.clone()),
+            Some(Auto::Auto) | None => None,
         },
         head: reuse.head.clone(),
         weights,
@@ -163,6 +161,28 @@ fn from_flags(reuse: &Reuse) -> Recipe {
         gradual,
         ..Recipe::default()
     }
+}
+
+fn stage(reuse: &Reuse, name: &str, unfreeze: Unfreeze) -> StageRecipe {
+    StageRecipe {
+        name: name.to_owned(),
+        unfreeze,
+        freeze: None,
+        epochs: reuse.epochs,
+        lr: reuse.lr,
+        backbone_lr_factor: reuse.backbone_lr_factor.unwrap_or(BACKBONE_FACTOR),
+        warm_up: false,
+    }
+}
+
+/// The stage after the head's, if any layer is unfrozen.
+fn fine_tuning(reuse: &Reuse, unfreeze: Unfreeze) -> Option<StageRecipe> {
+    (unfreeze != Unfreeze::Nothing).then(|| StageRecipe {
+        epochs: reuse.fine_tune_epochs,
+        lr: reuse.lr * FINE_TUNE_RATE,
+        warm_up: true,
+        ..stage(reuse, "fine-tune", unfreeze)
+    })
 }
 
 fn validation(text: Option<&str>) -> Validation {

@@ -17,6 +17,7 @@ pub mod formats;
 pub mod freeze;
 pub mod graph;
 pub mod layers;
+mod mix;
 pub mod ops;
 mod precision;
 pub mod report;

@@ -17,6 +17,18 @@ fn depth_scores_every_cut_and_recommends_one_of_them() {
     let table = works(&["depth", &model, &data]).stdout;
     assert!(cuts.iter().all(|cut| table.contains(cut)) && table.contains("<- keep"), "{table}");
     assert_eq!(found, json(&["depth", &model, &data]), "another run scores otherwise");
+
+    let freezes = found["freezes"].as_array().expect("scores");
+    let frozen: Vec<u64> = freezes.iter().filter_map(|score| score["frozen"].as_u64()).collect();
+    assert!(frozen.is_sorted_by(|higher, lower| higher > lower) && frozen.last() == Some(&0), "{frozen:?}");
+    // with the head alone the kernel is that of the probe
+    let kept = scores.iter().find(|score| score["cut"] == found["recommended"]).expect("the cut");
+    let [kernel, probe] = [&freezes[0], kept].map(|score| score["probe_error"].as_f64().expect("an error"));
+    assert!(freezes[0]["from"].is_null() && (kernel - probe).abs() < 1e-9, "{kernel} for {probe}");
+    assert!(freezes.iter().any(|score| score["from"] == found["unfreeze"]));
+    // eight classes of clothes say much of two others
+    let (leep, nce) = (found["head"]["leep"].as_f64(), found["head"]["nce"].as_f64());
+    assert!(leep.is_some_and(|leep| leep > 0.5_f64.ln()) && nce.is_some_and(|nce| nce > 0.5_f64.ln()));
 }
 
 #[test]
@@ -38,6 +50,13 @@ fn train_says_what_it_keeps_of_its_own_accord() {
     let ran = works(&["train", &model, &data, "-o", &out, "--keep", "auto", "--epochs", "1"]);
     let recommended = json(&["depth", &model, &data])["recommended"].as_str().expect("a cut").to_owned();
     assert!(ran.stderr.contains(&format!("up to `{recommended}`")), "{}", ran.stderr);
+
+    let auto = ["--keep", "auto", "--unfreeze", "auto", "--epochs", "1", "--fine-tune-epochs", "1"];
+    let lower = folder.text("lower");
+    let record = json(&[&["train", &model, &data, "-o", &lower], &auto[..]].concat());
+    let from = &json(&["depth", &model, &data])["unfreeze"];
+    let stages = record["recipe"]["stage"].as_array().expect("stages");
+    assert_eq!(stages.get(1).map_or(&Value::Null, |stage| &stage["unfreeze"]), from);
     fails(
         &["train", &model, &data, "-o", &folder.text("other"), "--keep", "auto", "--head", "keep"],
         &["--head keep"],
@@ -92,6 +111,31 @@ fn a_search_is_the_same_each_time_and_goes_on_where_it_was_ended() {
         found,
         "a search that goes on, and trains half anew, finds something else"
     );
+}
+
+#[test]
+fn a_search_in_the_outcomes_of_the_whole_grid_is_as_if_it_had_trained() {
+    let (folder, model, data) = (Folder::new(), demo_model(), demo_data());
+    let cache = folder.text("cache");
+    let search = |out: &str, more: &[&str]| {
+        let out = folder.text(out);
+        let cuts = "flatten,hidden";
+        let arguments =
+            ["depth", &model, &data, "-o", &out, "--repeats", "3", "--cuts", cuts, "--cache", &cache];
+        table(json(&[&arguments[..], more].concat()))
+    };
+    let whole = search("grid", &["--exhaustive"]);
+    let (found, arms) = (search("search", &[]), whole["arms"].as_array().expect("arms"));
+    assert!(arms.iter().all(|arm| arm["scores"].as_array().is_some_and(|scores| scores.len() == 3)));
+    let tried = found["arms"].as_array().expect("arms");
+    assert!(tried.iter().any(|arm| arm["scores"].as_array().is_some_and(|scores| scores.len() == 2)));
+    assert!(tried.iter().all(|arm| arms.iter().any(|other| other["name"] == arm["name"])));
+
+    std::fs::create_dir(folder.path("replay")).expect("a folder");
+    std::fs::write(folder.path("replay").join("metrics.jsonl"), "").expect("written");
+    let log = ["grid", "replay"].map(|name| folder.path(name).join("search.jsonl"));
+    std::fs::copy(&log[0], &log[1]).expect("copied");
+    assert_eq!(search("replay", &[]), found, "what the search would not have trained changes what it finds");
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub use folders::pictures_in;
 pub use image::{Image, Pixels};
 pub use loader::Pipeline;
 pub use preprocess::Preprocess;
+pub(crate) use random::Random;
 pub use range::ValueRange;
 pub use resize::Resize;
 pub use scaled::ScaledDecode;

@@ -4,11 +4,11 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// A stream of draws.
-pub(super) struct Random(ChaCha8Rng);
+pub(crate) struct Random(ChaCha8Rng);
 
 impl Random {
     /// The stream of `purpose` and `key`; different purposes never share draws.
-    pub(super) fn new(purpose: &str, key: [u64; 3]) -> Self {
+    pub(crate) fn new(purpose: &str, key: [u64; 3]) -> Self {
         let mut hasher = blake3::Hasher::new();
         for part in key {
             hasher.update(&part.to_le_bytes());
@@ -24,7 +24,7 @@ impl Random {
     }
 
     /// True half of the time.
-    pub(super) fn coin(&mut self) -> bool {
+    pub(crate) fn coin(&mut self) -> bool {
         self.0.next_u32() >> 31 == 1
     }
 
@@ -34,7 +34,7 @@ impl Random {
     }
 
     /// Fisher–Yates.
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             let j = self.below(i + 1);
             items.swap(i, j);

@@ -82,9 +82,21 @@ impl<'a> Experiment<'a> {
         Ok(Self { model, dataset, development, quoted, recipe, caching, seed })
     }
 
-    /// The images that arms are trained and selected on.
-    pub fn development(&self) -> &[Example] {
-        &self.development
+    /// The images that arms are trained and selected on, as those to train on: of the others nothing may be known.
+    pub fn development(&self) -> Dataset {
+        let mut dataset = self.dataset.clone();
+        (dataset.train, dataset.val, dataset.test) = (self.development.clone(), None, None);
+        dataset
+    }
+
+    /// How many these are.
+    pub fn images(&self) -> usize {
+        self.development.len()
+    }
+
+    /// What arms leave open.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
     }
 
     /// The images that are quoted, and by which nothing is selected.

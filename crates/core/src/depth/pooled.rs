@@ -3,37 +3,31 @@
 use super::Cut;
 use super::scores::Features;
 use crate::compile::{Frozen, compile_frozen};
-use crate::data::Example;
+use crate::data::{Example, Pipeline};
 use crate::engine::Pool;
 use crate::fit::{Event, Observer, Pass, Source};
 use crate::freeze::Freeze;
 use crate::graph::{Keep, Model, Transfer};
 use crate::layers::parse_head;
-use crate::{Numbers, Result, Shape};
+use crate::{Numbers, Result};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The features of images at each cut: spatial outputs are averaged over their pixels.
-pub struct Pooled {
+/// The features of images at each of several places.
+pub(super) struct Pooled {
     /// The examples that could be loaded, by their index.
-    pub loaded: Vec<usize>,
-    /// For each cut `[loaded, width]`, and the width.
+    pub(super) loaded: Vec<usize>,
+    /// For each place `[loaded, width]`, and the width.
     values: Vec<(Vec<f32>, usize)>,
 }
 
 impl Pooled {
-    /// Takes images through the model once, to the highest of the cuts. What is shared by several cuts is computed once.
-    ///
-    /// Errors: a cut that is none; a layer that cannot be run.
-    pub fn new(
-        model: &Model,
+    /// Takes images once through frozen layers, to the highest of them. What is shared by several is computed once.
+    pub(super) fn new(
+        frozen: &[Frozen],
         source: Source<'_>,
-        cuts: &[Cut],
         examples: &[&Example],
         observe: Observer<'_>,
-    ) -> Result<Self> {
-        let input = source.pipeline.input().to_vec();
-        let below = |cut: &Cut| pooled(model, cut, &input);
-        let frozen: Vec<Frozen> = cuts.iter().map(below).collect::<Result<_>>()?;
+    ) -> Self {
         let widths: Vec<usize> = frozen.iter().map(Frozen::row_len).collect();
         let total: usize = widths.iter().sum();
         let pass = Pass::new(&frozen.iter().collect::<Vec<_>>(), None, None);
@@ -52,21 +46,22 @@ impl Pooled {
             values.push((loaded.iter().flat_map(of_image).copied().collect(), width));
             start += width;
         }
-        Ok(Self { loaded, values })
+        Self { loaded, values }
     }
 
-    /// The features at a cut.
-    pub fn at(&self, cut: usize) -> Features<'_> {
-        let (values, width) = &self.values[cut];
+    /// The features at a place.
+    pub(super) fn at(&self, place: usize) -> Features<'_> {
+        let (values, width) = &self.values[place];
         Features { values, width: *width }
     }
 }
 
-fn pooled(model: &Model, cut: &Cut, input: &Shape) -> Result<Frozen> {
+/// The layers up to a cut; a spatial output is averaged over its pixels.
+pub(super) fn pooled(model: &Model, cut: &Cut, pipeline: &Pipeline) -> Result<Frozen> {
+    let input = &[pipeline.input().to_vec()];
     let mut kept = model.keep(&Keep::Layer(cut.path.clone()), Transfer::Share)?;
     if cut.shape.len() > 1 {
-        kept.push(parse_head("gap")?, std::slice::from_ref(input), 0)?;
+        kept.push(parse_head("gap")?, input, 0)?;
     }
-    let all = Freeze::everything(&kept.graph);
-    compile_frozen(&Numbers::F32, &kept, &all, std::slice::from_ref(input))
+    compile_frozen(&Numbers::F32, &kept, &Freeze::everything(&kept.graph), input)
 }

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 const CUTS: usize = 4;
 /// Blocks that are unfrozen from the top of a cut.
 const BLOCKS: [usize; 3] = [1, 2, 4];
+/// Blocks that the grid unfreezes below the best cut as well.
+const DEEP: [usize; 2] = [8, 16];
 /// Rates of reused layers, as shares of the head's.
 const FACTORS: [f32; 2] = [0.1, 1.0];
 /// Repeats of the first round.
@@ -60,6 +62,8 @@ impl Controls {
 pub struct Limits<'a> {
     /// Repeats of the arms that are left at the end.
     pub repeats: usize,
+    /// Every arm is trained on every repeat: no arm is ruled out on the way.
+    pub exhaustive: bool,
     /// No training begins after so long.
     pub time: Option<Duration>,
     /// Set from outside when it shall end.
@@ -83,30 +87,62 @@ pub struct Found {
     pub is_cut_short: bool,
 }
 
-/// The arms around the best cuts. `paths`: all layers, from the lowest to the highest.
-pub fn candidates(scores: &[CutScore], paths: &[String]) -> (Vec<Arm>, Controls) {
+/// The arms around every cut, and more depths below the best one: the grid that [`candidates`] are taken from. `paths`: all
+/// layers, from the lowest to the highest.
+pub fn grid(scores: &[CutScore], paths: &[String]) -> (Vec<Arm>, Controls) {
+    let around_each = (0..scores.len()).flat_map(|index| around(scores, index, paths, &BLOCKS, &FACTORS));
+    let mut arms: Vec<Arm> = around_each.collect();
+    let best = order(scores).first().copied().unwrap_or(0);
+    for arm in around(scores, best, paths, &DEEP, &[1.0]) {
+        if !arms.contains(&arm) {
+            arms.push(arm);
+        }
+    }
+    with_controls(arms, scores, paths)
+}
+
+/// Cuts from the best to the worst, by their probes.
+fn order(scores: &[CutScore]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*a].probe.error().total_cmp(&scores[*b].probe.error()));
+    order
+}
+
+/// The arms around the best cuts. `paths`: all layers, from the lowest to the highest.
+pub fn candidates(scores: &[CutScore], paths: &[String]) -> (Vec<Arm>, Controls) {
+    let order = order(scores);
     let lowest = recommended(scores).and_then(|best| scores.iter().position(|score| score.cut == best.cut));
     let mut chosen: Vec<usize> = lowest.into_iter().collect();
     chosen.extend(order.iter().copied().filter(|index| Some(*index) != lowest));
     chosen.truncate(CUTS);
     let best = order.first().copied().unwrap_or(0);
-    let mut arms: Vec<Arm> = Vec::new();
-    for index in chosen {
-        let cut = &scores[index].cut;
-        arms.push(Arm::new(cut, paths, Training::Head));
-        let is_best = index == best;
-        for blocks in BLOCKS.iter().filter(|blocks| is_best || **blocks == 2) {
-            let Some(below) = index.checked_sub(*blocks) else { continue };
-            for factor in FACTORS.iter().filter(|factor| is_best || **factor == 1.0) {
-                let layer = paths[scores[below].cut.layers].clone();
-                arms.push(Arm::new(cut, paths, Training::From { layer, factor: *factor }));
-            }
-        }
+    let arms = chosen.into_iter().flat_map(|index| match index == best {
+        true => around(scores, index, paths, &BLOCKS, &FACTORS),
+        false => around(scores, index, paths, &[2], &[1.0]),
+    });
+    with_controls(arms.collect(), scores, paths)
+}
+
+/// The arms that keep all up to a cut: the head alone, and so many blocks below it with it, at such shares of its rate.
+fn around(
+    scores: &[CutScore],
+    index: usize,
+    paths: &[String],
+    blocks: &[usize],
+    factors: &[f32],
+) -> Vec<Arm> {
+    let cut = &scores[index].cut;
+    let mut arms = vec![Arm::new(cut, paths, Training::Head)];
+    for below in blocks.iter().filter_map(|blocks| index.checked_sub(*blocks)) {
+        let layer = &paths[scores[below].cut.layers];
+        let from = |factor: &f32| Training::From { layer: layer.clone(), factor: *factor };
+        arms.extend(factors.iter().map(|factor| Arm::new(cut, paths, from(factor))));
     }
-    let top = &scores[scores.len() - 1].cut;
-    let controls = Controls::of(top, paths);
+    arms
+}
+
+fn with_controls(mut arms: Vec<Arm>, scores: &[CutScore], paths: &[String]) -> (Vec<Arm>, Controls) {
+    let controls = Controls::of(&scores[scores.len() - 1].cut, paths);
     for arm in controls.all() {
         if !arms.contains(arm) {
             arms.push(arm.clone());
@@ -115,8 +151,8 @@ pub fn candidates(scores: &[CutScore], paths: &[String]) -> (Vec<Arm>, Controls)
     (arms, controls)
 }
 
-/// Trains arms until the last round, or as long as it may. `known`: outcomes of an earlier search that was ended.
-/// `tell` gets each new outcome, from any thread, and how many of the round's are done.
+/// Trains arms until the last round, or as long as it may. `known`: outcomes of an earlier search that was ended; those are
+/// taken that would be trained otherwise. `tell` gets each new outcome, from any thread, and how many of the round's are done.
 pub fn search(
     experiment: &Experiment<'_>,
     (arms, controls): (Vec<Arm>, Controls),
@@ -127,21 +163,28 @@ pub fn search(
     let began = Instant::now();
     let goes_on =
         || !limits.stop.load(Ordering::Relaxed) && limits.time.is_none_or(|time| began.elapsed() < time);
-    let mut results: BTreeMap<(String, usize), Outcome> =
-        known.into_iter().map(|outcome| ((outcome.arm.clone(), outcome.repeat), outcome)).collect();
+    let keyed = |outcome: Outcome| ((outcome.arm.clone(), outcome.repeat), outcome);
+    let mut known: BTreeMap<(String, usize), Outcome> = known.into_iter().map(keyed).collect();
+    let mut results = BTreeMap::new();
     let mut left: Vec<&Arm> = arms.iter().collect();
-    let mut repeats = FIRST.min(limits.repeats);
+    let mut repeats = if limits.exhaustive { limits.repeats } else { FIRST.min(limits.repeats) };
     loop {
-        let is_known = |arm: &Arm, repeat: usize| results.contains_key(&(arm.name.clone(), repeat));
         // repeat by repeat, so that what has been done when it is ended can be compared
         let is_wanted = |arm: &Arm, repeat: usize| {
             let is_control = controls.all().contains(&arm) && repeat < CONTROL_REPEATS;
-            (left.contains(&arm) || is_control) && !is_known(arm, repeat)
+            left.contains(&arm) || is_control
         };
-        let wanted: Vec<(&Arm, usize)> = (0..repeats)
+        let mut wanted: Vec<(&Arm, usize)> = (0..repeats)
             .flat_map(|repeat| arms.iter().map(move |arm| (arm, repeat)))
             .filter(|(arm, repeat)| is_wanted(arm, *repeat))
             .collect();
+        wanted.retain(|(arm, repeat)| {
+            let key = (arm.name.clone(), *repeat);
+            if let Some(outcome) = known.remove(&key) {
+                results.insert(key.clone(), outcome);
+            }
+            !results.contains_key(&key)
+        });
         let (count, done) = (wanted.len(), Mutex::new(Vec::new()));
         let train = |(arm, repeat): &(&Arm, usize)| -> Result<()> {
             if !goes_on() {
@@ -158,7 +201,7 @@ pub fn search(
         heads.into_par_iter().try_for_each(train)?;
         wanted.iter().filter(|job| !is_head(job)).try_for_each(train)?;
         let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        results.extend(done.into_iter().map(|outcome| ((outcome.arm.clone(), outcome.repeat), outcome)));
+        results.extend(done.into_iter().map(keyed));
         if repeats >= limits.repeats || !goes_on() {
             break;
         }
@@ -171,7 +214,7 @@ pub fn search(
         arms.iter().map(|arm| (arm.clone(), outcomes(&results, arm))).collect();
     let overlap = experiment.overlap()?;
     let is_cut_short = repeats < limits.repeats || !goes_on();
-    let recommended = choose(&arms, &controls, overlap, experiment.development().len());
+    let recommended = choose(&arms, &controls, overlap, experiment.images());
     let mut costs = BTreeMap::new();
     for (arm, _) in &arms {
         if !costs.contains_key(&arm.kept) {

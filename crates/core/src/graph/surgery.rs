@@ -220,7 +220,7 @@ impl Graph {
 
     /// The highest of so many layers that are kept, whether the model can be cut there or not; `None` where all are, or where
     /// there are not so many.
-    pub(crate) fn highest_kept(&self, keep: &Keep) -> Option<String> {
+    pub fn highest_kept(&self, keep: &Keep) -> Option<String> {
         let mut paths = self.counted_paths();
         let count = match keep {
             Keep::Layer(path) => return Some(path.clone()),

@@ -4,6 +4,7 @@
 use super::images::{each_image, image};
 use super::{Backward, Cost, Forward, Instance, Mode, OpKind, Reads, one_of};
 use crate::Shape;
+use crate::mix::mix;
 
 /// Attributes as Keras names them.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,14 +51,6 @@ impl Bound {
         let unit = (mix(seed ^ mix(place)) >> 40) as f32 / (1u64 << 24) as f32;
         if unit < rate { 0.0 } else { 1.0 / (1.0 - rate) }
     }
-}
-
-/// SplitMix64's finaliser (Steele, Lea, Flood 2014).
-fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
 }
 
 impl Instance for Bound {

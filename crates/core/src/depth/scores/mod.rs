@@ -13,7 +13,8 @@ mod tests;
 pub use h_score::h_score;
 pub use head::{leep, nce};
 pub use logme::logme;
-pub use ridge::{Ridge, RidgeProbe};
+pub(super) use ridge::standardised;
+pub use ridge::{Ridge, RidgeProbe, kernel_ridge};
 
 /// Features of images: `[images, width]`, one image after the other.
 #[derive(Clone, Copy, Debug)]

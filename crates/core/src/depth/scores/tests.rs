@@ -70,6 +70,17 @@ fn the_probe_leaves_out_each_image_as_if_it_were_fitted_again() {
 }
 
 #[test]
+fn ridge_regression_with_a_kernel_is_that_on_its_features() {
+    let Golden { classes, cases, .. } = golden();
+    for Case { name, width, features, labels, probe, .. } in cases {
+        let (x, _, _) = standardised(Features { values: &features, width });
+        let found = kernel_ridge((&x * x.transpose()).as_ref(), &labels, classes);
+        assert_near(&format!("error, {name}"), found.error(), probe.error);
+        assert_near(&format!("accuracy, {name}"), found.accuracy(), probe.accuracy);
+    }
+}
+
+#[test]
 fn the_probe_predicts_what_it_was_fitted_to() {
     let Golden { classes, cases, .. } = golden();
     let Case { width, features, labels, .. } = &cases[0];
