@@ -7,14 +7,14 @@ use crate::console::{Console, table};
 use crate::images::load;
 use frostline::data::{self, Dataset};
 use frostline::depth::{
-    Arm, CutScore, Estimate, Experiment, Found, FreezeScore, HeadScore, Limits, Outcome, SearchKey,
-    SearchLog, Verdict, candidates, grid, recommended, recommended_freeze, score_cuts, score_freezes, search,
+    Experiment, Limits, Outcome, Scores, SearchKey, SearchLog, Verdict, candidates, grid, learning_curves,
+    more_data, recommended, recommended_freeze, score_cuts, score_freezes, search,
 };
 use frostline::fit::{Caching, Event, Head, Recipe, silent};
 use frostline::freeze::Unfreeze;
 use frostline::graph::{Keep, Model};
+use frostline::report::depth::{self, DepthReport, Table, scores_document};
 use frostline::report::{Provenance, RunFolder};
-use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -29,14 +29,18 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let (model, _) = load(&command.model, console)?;
     let mut dataset = data::open(&command.data)?;
     let recipe = command.images.onto(Recipe::default());
+    let scores = |model: &Model, dataset: &Dataset, recipe: &Recipe| {
+        let scores = Scores::new(model, dataset, recipe, &command.cuts, seed, &|event: &Event<'_>| {
+            console.show(event)
+        });
+        console.clear();
+        scores
+    };
     let Some(output) = &command.output else {
-        let scores = Scores::new(&model, &dataset, &recipe, &command.cuts, seed, console)?;
+        let scores = scores(&model, &dataset, &recipe)?;
         return match command.json {
-            true => console.print(json!({
-                "recommended": lowest(&scores.cuts), "unfreeze": scores.unfreeze(), "scores": of_cuts(&scores.cuts),
-                "freezes": of_freezes(&scores.freezes), "head": scores.head,
-            })),
-            false => scores.show(console),
+            true => console.print(scores_document(&scores)),
+            false => show_scores(&scores, console),
         };
     };
     let began = Instant::now();
@@ -47,9 +51,10 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let caching = Caching::Disk(cache::open(command.cache.as_deref(), command.cache_limit)?);
     let experiment = Experiment::new(&model, dataset, recipe, caching, seed)?;
     let (dataset, recipe) = (experiment.development(), experiment.recipe());
-    let scores = Scores::new(&model, &dataset, recipe, &command.cuts, seed, console)?;
+    let scores = scores(&model, &dataset, recipe)?;
     let folder = RunFolder::create(output, &command.data)?;
     let (log, known) = SearchLog::open(&folder.search(), &key)?;
+    folder.splits(&experiment.held_out(command.repeats)?)?;
     if !known.is_empty() {
         console.progress(format_args!("{} trainings of an earlier search are taken over", known.len()));
     }
@@ -59,7 +64,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let limits = Limits {
         repeats: command.repeats,
         exhaustive: command.exhaustive,
-        time: command.budget,
+        until: command.budget.map(|budget| began + budget),
         stop: &stop,
     };
     let tell = |outcome: &Outcome, done: usize, total: usize| {
@@ -67,185 +72,53 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
         log.append(outcome)
     };
     let paths = model.graph.counted_paths();
-    let arms = if command.exhaustive { grid(&scores.cuts, &paths) } else { candidates(&scores.cuts, &paths) };
-    let found = search(&experiment, arms, known, &limits, &tell)?;
+    let arms = if command.exhaustive { grid(&scores, &paths) } else { candidates(&scores, &paths) };
+    let found = search(&experiment, arms, &known, &limits, &tell)?;
+    let learning = learning_curves(&experiment, &found, &known, &limits, &tell)?;
     console.clear();
-    let verdict = Verdict::of(&found, paths.len());
-    let document = document(&scores, &found, &verdict);
+    let report = DepthReport {
+        model: command.model.display().to_string(),
+        data: command.data.display().to_string(),
+        images: [experiment.images(), experiment.quoted().len()],
+        verdict: Verdict::of(&found, paths.len()),
+        scores,
+        found,
+        learning,
+    };
     if !command.json {
-        scores.show(console)?;
-        show_arms(&found, &experiment, console)?;
-        console.print(format_args!("\n{}", verdict.text))?;
+        show_scores(&report.scores, console)?;
+        show(&depth::arms(&report.found, report.images), console)?;
+        if let Some(text) = more_data(&report.learning) {
+            show(&depth::learning(&report.learning), console)?;
+            console.print(format_args!("{text}\n"))?;
+        }
+        console.print(&report.verdict.text)?;
     }
-    let mut prepared = experiment.whole(&verdict.recommended)?;
+    let mut prepared = experiment.whole(&report.verdict.recommended)?;
     prepared.skips = skips;
     let trained = prepared.train(&silent)?;
-    folder.found(&document)?;
+    folder.found(&report)?;
     let record = folder.finish(&prepared, &trained, source, began.elapsed().as_secs_f64())?;
     match command.json {
-        true => console.print(document),
-        false => console.print(format_args!("wrote {}", record.model.display())),
+        true => console.print(report.document()),
+        false => console.print(format_args!(
+            "wrote {} and {}",
+            record.model.display(),
+            output.join("report.html").display()
+        )),
     }
 }
 
-fn lowest(scores: &[CutScore]) -> Option<&str> {
-    recommended(scores).map(|best| best.cut.path.as_str())
+fn show_scores(scores: &Scores, console: &Console) -> Result<(), Failure> {
+    show(&depth::cuts(scores), console)?;
+    show(&depth::freezes(scores), console)
 }
 
-fn of_cuts(scores: &[CutScore]) -> Vec<Value> {
-    let score = |score: &CutScore| {
-        json!({
-            "cut": score.cut.path, "kept": score.cut.layers, "shape": score.cut.shape,
-            "probe": score.probe.accuracy(), "probe_error": score.probe.error(),
-            "logme": score.logme, "hscore": score.h_score,
-        })
-    };
-    scores.iter().map(score).collect()
-}
-
-fn of_freezes(scores: &[FreezeScore]) -> Vec<Value> {
-    let score = |score: &FreezeScore| {
-        json!({
-            "from": score.from, "frozen": score.frozen_layers, "probe": score.probe.accuracy(),
-            "probe_error": score.probe.error(),
-        })
-    };
-    scores.iter().map(score).collect()
-}
-
-/// What `--json` prints of a search.
-fn document(scores: &Scores, found: &Found, verdict: &Verdict) -> Value {
-    let arm = |arm: &Arm| {
-        let score = found.score(arm);
-        let outcomes = found.of(arm);
-        let seconds = outcomes.iter().map(|outcome| outcome.seconds).reduce(|sum, more| sum + more);
-        json!({
-            "name": arm.name, "kept": arm.kept, "kept_layers": arm.kept_layers, "frozen": arm.frozen_layers,
-            "training": arm.training,
-            "selection": outcomes.iter().map(|outcome| outcome.fold).collect::<Vec<f64>>(),
-            "scores": outcomes.iter().map(Outcome::quoted).collect::<Vec<f64>>(),
-            "mean": score.map(|score| score.mean), "sd": score.map(|score| score.sd),
-            "ci": score.filter(|score| score.error.is_finite()).map(|score| score.ci),
-            "cost": { "inference": found.costs.get(&arm.kept), "seconds": seconds.map(|sum| sum / outcomes.len() as f64) },
-        })
-    };
-    let controls = &found.controls;
-    json!({
-        "verdict": verdict,
-        "arms": found.arms.iter().map(|(one, _)| arm(one)).collect::<Vec<Value>>(),
-        "scores": of_cuts(&scores.cuts),
-        "freezes": of_freezes(&scores.freezes),
-        "head": scores.head,
-        "controls": {
-            "scratch": arm(&controls.scratch), "probe": arm(&controls.probe),
-            "full": arm(&controls.full), "gradual": arm(&controls.gradual),
-        },
-    })
-}
-
-fn show_cuts(scores: &[CutScore], console: &Console) -> Result<(), Failure> {
-    let best = lowest(scores);
-    let titles = ["cut", "layers", "output", "probe", "error", "LogME", "H-score", ""];
-    let row = |score: &CutScore| {
-        let extents: Vec<String> = score.cut.shape.iter().map(usize::to_string).collect();
-        vec![
-            score.cut.path.clone(),
-            score.cut.layers.to_string(),
-            extents.join("x"),
-            format!("{:.1} %", 100.0 * score.probe.accuracy()),
-            format!("{:.4}", score.probe.error()),
-            format!("{:.3}", score.logme),
-            format!("{:.2}", score.h_score),
-            if best == Some(&score.cut.path) { "<- keep".to_owned() } else { String::new() },
-        ]
-    };
-    let rows: Vec<_> =
-        [titles.map(str::to_owned).to_vec()].into_iter().chain(scores.iter().map(row)).collect();
-    console.print(table(&rows, &[false, true, false, true, true, true, true]))?;
-    console.print("")?;
-    console.print(format_args!(
-        "probe: share of {} images whose class a linear probe on the features finds when it was fitted to the others; error: its mean squared error, by which cuts are chosen: the lowest that is as good as the best within a standard error",
-        scores[0].probe.errors.len()
-    ))
-}
-
-fn show_freezes(scores: &[FreezeScore], kept: &str, console: &Console) -> Result<(), Failure> {
-    let best = recommended_freeze(scores).map(|best| best.frozen_layers);
-    let row = |score: &FreezeScore| {
-        vec![
-            score.from.clone().unwrap_or_else(|| "the head alone".to_owned()),
-            score.frozen_layers.to_string(),
-            format!("{:.1} %", 100.0 * score.probe.accuracy()),
-            format!("{:.4}", score.probe.error()),
-            if best == Some(score.frozen_layers) { "<- train".to_owned() } else { String::new() },
-        ]
-    };
-    let titles = ["train from", "frozen", "kernel", "error", ""].map(str::to_owned).to_vec();
-    let rows: Vec<_> = [titles].into_iter().chain(scores.iter().map(row)).collect();
-    console.print(table(&rows, &[false, true, true, true]))?;
-    console.print(format_args!(
-        "\nwith all up to `{kept}` kept; kernel: share of {} images whose class ridge regression on the tangent kernel of the layers that train finds when it was fitted to the others",
-        scores.first().map_or(0, |score| score.probe.errors.len())
-    ))
-}
-
-fn show_arms(found: &Found, experiment: &Experiment<'_>, console: &Console) -> Result<(), Failure> {
-    let titles = [
-        "arm",
-        "kept",
-        "frozen",
-        "splits",
-        "selection",
-        "quoted",
-        "95 % interval",
-        "over scratch",
-        "parameters",
-        "ms",
-        "s",
-        "",
-    ];
-    let percent = |value: f64| format!("{:.1}", 100.0 * value);
-    let interval = |estimate: &Estimate| match estimate.error.is_finite() {
-        true => format!("{} to {}", percent(estimate.ci[0]), percent(estimate.ci[1])),
-        false => "-".to_owned(),
-    };
-    let row = |(index, (arm, outcomes)): (usize, &(Arm, Vec<Outcome>))| {
-        let count = outcomes.len() as f64;
-        let mean = |of: fn(&Outcome) -> f64| match outcomes.is_empty() {
-            true => "-".to_owned(),
-            false => format!("{:.1}", outcomes.iter().map(of).sum::<f64>() / count),
-        };
-        let score = found.score(arm);
-        let gain = found.gain(arm, &found.controls.scratch).filter(|_| *arm != found.controls.scratch);
-        let cost = found.costs.get(&arm.kept);
-        vec![
-            arm.name.clone(),
-            arm.kept_layers.to_string(),
-            arm.frozen_layers.to_string(),
-            outcomes.len().to_string(),
-            mean(|outcome| 100.0 * outcome.fold),
-            score.map_or("-".to_owned(), |score| match score.error.is_finite() {
-                true => format!("{} ± {}", percent(score.mean), percent(score.sd)),
-                false => percent(score.mean),
-            }),
-            score.as_ref().map_or("-".to_owned(), interval),
-            gain.map_or("-".to_owned(), |gain| format!("{:+.1}", 100.0 * gain.mean)),
-            cost.map_or("-".to_owned(), |cost| cost.parameters.to_string()),
-            cost.map_or("-".to_owned(), |cost| format!("{:.1}", cost.milliseconds)),
-            mean(|outcome| outcome.seconds),
-            if index == found.recommended { "<- use".to_owned() } else { String::new() },
-        ]
-    };
-    let rows: Vec<_> = [titles.map(str::to_owned).to_vec()]
-        .into_iter()
-        .chain(found.arms.iter().enumerate().map(row))
-        .collect();
-    console.print(format_args!(
-        "\n{} images to train and select on, {} quoted, by which nothing is selected; accuracies in %; ms: an image through the whole model; s: a training",
-        experiment.images(),
-        experiment.quoted().len()
-    ))?;
-    console.print(table(&rows, &[false, true, true, true, true, true, true, true, true, true, true]))
+fn show(of: &Table, console: &Console) -> Result<(), Failure> {
+    let titles = of.titles.iter().map(|(title, _)| (*title).to_owned()).collect();
+    let rows: Vec<Vec<String>> = [titles].into_iter().chain(of.rows.iter().cloned()).collect();
+    let right: Vec<bool> = of.titles.iter().map(|(_, is_number)| *is_number).collect();
+    console.print(format_args!("{}\n\n{}\n", table(&rows, &right), of.note))
 }
 
 /// How much of a model is kept by `--keep auto`.
@@ -295,45 +168,4 @@ pub(crate) fn unfreeze(
         "--unfreeze auto {what}, as the tangent kernel says; `frostline depth` shows all"
     ));
     Ok(best.from.clone().map_or(Unfreeze::Nothing, Unfreeze::From))
-}
-
-/// What is known before anything is trained.
-struct Scores {
-    cuts: Vec<CutScore>,
-    head: Option<HeadScore>,
-    /// Below the cut that is recommended.
-    freezes: Vec<FreezeScore>,
-}
-
-impl Scores {
-    fn new(
-        model: &Model,
-        dataset: &Dataset,
-        recipe: &Recipe,
-        named: &[String],
-        seed: u64,
-        console: &Console,
-    ) -> Result<Self, Failure> {
-        let observe = |event: &Event<'_>| console.show(event);
-        let (cuts, head) = score_cuts(model, dataset, recipe, named, &observe)?;
-        let kept = &recommended(&cuts).ok_or(NO_IMAGE)?.cut.path;
-        let freezes = score_freezes(model, dataset, recipe, kept, named, seed, &observe)?;
-        console.clear();
-        Ok(Self { cuts, head, freezes })
-    }
-
-    fn unfreeze(&self) -> Option<&str> {
-        recommended_freeze(&self.freezes)?.from.as_deref()
-    }
-
-    fn show(&self, console: &Console) -> Result<(), Failure> {
-        show_cuts(&self.cuts, console)?;
-        if let Some(HeadScore { leep, nce }) = self.head {
-            console.print(format_args!(
-                "the model's own classes predict the labels with LEEP {leep:.3} and NCE {nce:.3} (mean log likelihoods)"
-            ))?;
-        }
-        console.print("")?;
-        show_freezes(&self.freezes, lowest(&self.cuts).unwrap_or_default(), console)
-    }
 }

@@ -98,6 +98,19 @@ fn a_search_is_the_same_each_time_and_goes_on_where_it_was_ended() {
     let low = found["verdict"]["over_scratch"]["ci"][0].as_f64().expect("a bound");
     assert_eq!(found["verdict"]["reuse_helps"].as_bool(), Some(low > 0.0));
     assert!(json(&["evaluate", &one, &data])["accuracy"].as_f64().expect("a share") > 0.8);
+    let points = found["learning"]["curves"][0]["points"].as_array().expect("points");
+    let images: Vec<u64> = points.iter().filter_map(|point| point["images"].as_u64()).collect();
+    assert!(images.len() == 3 && images.is_sorted(), "{images:?}");
+
+    // the page is whole, and loads nothing
+    let page = std::fs::read_to_string(folder.path("one").join("report.html")).expect("a page");
+    assert!(page.ends_with("</html>") && page.matches("<svg").count() == 6, "{page}");
+    assert!(["src=", "href=", "<script", "url("].iter().all(|link| !page.contains(link)));
+    let name = recommended["name"].as_str().expect("a name");
+    assert!(page.contains(name) && page.contains("reuse"), "{name}");
+    let splits = std::fs::read(folder.path("one").join("splits.json")).expect("splits");
+    let splits: Vec<Vec<String>> = serde_json::from_slice(&splits).expect("names");
+    assert!(splits.len() == 2 && splits[0] != splits[1] && splits[0].len() == splits[1].len());
 
     // a search that was killed in the middle of a line
     std::fs::create_dir(&other).expect("a folder");
@@ -119,7 +132,7 @@ fn a_search_in_the_outcomes_of_the_whole_grid_is_as_if_it_had_trained() {
     let cache = folder.text("cache");
     let search = |out: &str, more: &[&str]| {
         let out = folder.text(out);
-        let cuts = "flatten,hidden";
+        let cuts = "pool_2,flatten,hidden";
         let arguments =
             ["depth", &model, &data, "-o", &out, "--repeats", "3", "--cuts", cuts, "--cache", &cache];
         table(json(&[&arguments[..], more].concat()))

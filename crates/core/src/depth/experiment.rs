@@ -33,6 +33,8 @@ pub struct Outcome {
     pub arm: String,
     /// Which split and which seed.
     pub repeat: usize,
+    /// The share of the repeat's images that it was trained on.
+    pub share: f64,
     /// The share of the repeat's own held-out images whose class is found: what arms are selected by.
     pub fold: f64,
     /// For each quoted image whether its class is found.
@@ -133,17 +135,39 @@ impl<'a> Experiment<'a> {
         prepare_by(Check::Nothing, model, dataset, recipe, &validation, seed, caching, &silent)
     }
 
-    /// Trains an arm on the split of a repeat, with the seed of that repeat. Equal repeats have equal splits for all arms.
-    pub fn run(&self, arm: &Arm, repeat: usize) -> Result<Outcome> {
-        let clock = Instant::now();
-        let seed = self.seed.wrapping_mul(1009).wrapping_add(repeat as u64);
-        let (fit, fold) = holdout(&self.development, FOLD, seed)?;
-        let pick = |indices: &[usize]| {
-            indices.iter().map(|index| self.development[*index].clone()).collect::<Vec<Example>>()
+    /// The images that a repeat is trained on, and those that it is selected by: equal for all arms.
+    fn split(&self, repeat: usize) -> Result<[Vec<Example>; 2]> {
+        let (fit, fold) = holdout(&self.development, FOLD, self.seed_of(repeat))?;
+        let pick =
+            |indices: Vec<usize>| indices.into_iter().map(|index| self.development[index].clone()).collect();
+        Ok([pick(fit), pick(fold)])
+    }
+
+    /// The names of the images that each of the first repeats holds out to select by.
+    pub fn held_out(&self, repeats: usize) -> Result<Vec<Vec<String>>> {
+        let names = |repeat| {
+            let [_, fold] = self.split(repeat)?;
+            Ok(fold.into_iter().map(|example| example.name).collect())
         };
+        (0..repeats).map(names).collect()
+    }
+
+    fn seed_of(&self, repeat: usize) -> u64 {
+        self.seed.wrapping_mul(1009).wrapping_add(repeat as u64)
+    }
+
+    /// How many images a share of those of a repeat is.
+    pub fn trained_images(&self, share: f64) -> Result<usize> {
+        Ok(part(self.split(0)?[0].clone(), share, self.seed)?.len())
+    }
+
+    /// Trains an arm on a share of the images of a repeat, with the seed of that repeat.
+    pub fn run(&self, arm: &Arm, repeat: usize, share: f64) -> Result<Outcome> {
+        let (clock, seed) = (Instant::now(), self.seed_of(repeat));
+        let [fit, fold] = self.split(repeat)?;
         let mut dataset = self.dataset.clone();
-        dataset.train = pick(&fit);
-        let scored: Vec<Example> = pick(&fold).into_iter().chain(self.quoted.iter().cloned()).collect();
+        dataset.train = part(fit, share, seed)?;
+        let scored: Vec<Example> = fold.iter().chain(&self.quoted).cloned().collect();
         dataset.test = Some(scored.clone());
         let trained = self.prepared(arm, dataset, seed)?.train(&silent)?;
         let predicted = trained.test.map(|test| test.predicted).unwrap_or_default();
@@ -154,9 +178,19 @@ impl<'a> Experiment<'a> {
         Ok(Outcome {
             arm: arm.name.clone(),
             repeat,
+            share,
             fold: found / fold.len().max(1) as f64,
             right: of_quoted.to_vec(),
             seconds: clock.elapsed().as_secs_f64(),
         })
     }
+}
+
+/// A share of images, with all classes.
+fn part(examples: Vec<Example>, share: f64, seed: u64) -> Result<Vec<Example>> {
+    if share >= 1.0 {
+        return Ok(examples);
+    }
+    let (_, chosen) = holdout(&examples, share, seed)?;
+    Ok(chosen.into_iter().map(|index| examples[index].clone()).collect())
 }

@@ -108,8 +108,14 @@ mod tests {
     fn a_search_goes_on_where_it_was_cut_off() -> Result<()> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("search.jsonl");
-        let outcome =
-            |repeat| Outcome { arm: "a".to_owned(), repeat, fold: 0.5, right: vec![true], seconds: 1.0 };
+        let outcome = |repeat| Outcome {
+            arm: "a".to_owned(),
+            repeat,
+            share: 1.0,
+            fold: 0.5,
+            right: vec![true],
+            seconds: 1.0,
+        };
         let (log, known) = SearchLog::open(&path, &key(0))?;
         assert!(known.is_empty());
         log.append(&outcome(0))?;

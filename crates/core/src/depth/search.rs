@@ -1,24 +1,14 @@
 //! Successive halving over arms: all of them on few splits, the better half on more. What the verdict compares with is trained
 //! on a few splits at least.
 
-use super::{
-    Arm, Cost, Cut, CutScore, Design, Estimate, Experiment, Outcome, Training, recommended, sampling_variance,
-};
+use super::side_by_side::side_by_side;
+use super::{Arm, Controls, Cost, Design, Estimate, Experiment, Outcome, Training, sampling_variance};
 use crate::Result;
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// Cuts whose arms are trained.
-const CUTS: usize = 4;
-/// Blocks that are unfrozen from the top of a cut.
-const BLOCKS: [usize; 3] = [1, 2, 4];
-/// Blocks that the grid unfreezes below the best cut as well.
-const DEEP: [usize; 2] = [8, 16];
-/// Rates of reused layers, as shares of the head's.
-const FACTORS: [f32; 2] = [0.1, 1.0];
 /// Repeats of the first round.
 const FIRST: usize = 2;
 /// Arms that are left in the last round at least.
@@ -27,47 +17,23 @@ const FEWEST: usize = 3;
 /// from scratch takes as long as all other arms of a repeat together.
 const CONTROL_REPEATS: usize = 3;
 
-/// The arms that every verdict is compared with.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Controls {
-    /// The head alone, on the whole backbone.
-    pub probe: Arm,
-    /// All of the backbone, after the head.
-    pub full: Arm,
-    /// The textbook's procedure.
-    pub gradual: Arm,
-    /// From random weights.
-    pub scratch: Arm,
-}
-
-impl Controls {
-    fn of(top: &Cut, paths: &[String]) -> Self {
-        let arm = |training| Arm::new(top, paths, training);
-        let first = paths.first().cloned().unwrap_or_default();
-        Self {
-            probe: arm(Training::Head),
-            full: arm(Training::From { layer: first, factor: 1.0 }),
-            gradual: arm(Training::Gradual),
-            scratch: arm(Training::Scratch),
-        }
-    }
-
-    /// All of them.
-    pub fn all(&self) -> [&Arm; 4] {
-        [&self.probe, &self.full, &self.gradual, &self.scratch]
-    }
-}
-
 /// How long a search may go on.
 pub struct Limits<'a> {
     /// Repeats of the arms that are left at the end.
     pub repeats: usize,
     /// Every arm is trained on every repeat: no arm is ruled out on the way.
     pub exhaustive: bool,
-    /// No training begins after so long.
-    pub time: Option<Duration>,
+    /// No training begins after this.
+    pub until: Option<Instant>,
     /// Set from outside when it shall end.
     pub stop: &'a AtomicBool,
+}
+
+impl Limits<'_> {
+    /// Whether another training may begin.
+    pub fn go_on(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed) && self.until.is_none_or(|until| Instant::now() < until)
+    }
 }
 
 /// What a search has found.
@@ -87,84 +53,18 @@ pub struct Found {
     pub is_cut_short: bool,
 }
 
-/// The arms around every cut, and more depths below the best one: the grid that [`candidates`] are taken from. `paths`: all
-/// layers, from the lowest to the highest.
-pub fn grid(scores: &[CutScore], paths: &[String]) -> (Vec<Arm>, Controls) {
-    let around_each = (0..scores.len()).flat_map(|index| around(scores, index, paths, &BLOCKS, &FACTORS));
-    let mut arms: Vec<Arm> = around_each.collect();
-    let best = order(scores).first().copied().unwrap_or(0);
-    for arm in around(scores, best, paths, &DEEP, &[1.0]) {
-        if !arms.contains(&arm) {
-            arms.push(arm);
-        }
-    }
-    with_controls(arms, scores, paths)
-}
-
-/// Cuts from the best to the worst, by their probes.
-fn order(scores: &[CutScore]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|a, b| scores[*a].probe.error().total_cmp(&scores[*b].probe.error()));
-    order
-}
-
-/// The arms around the best cuts. `paths`: all layers, from the lowest to the highest.
-pub fn candidates(scores: &[CutScore], paths: &[String]) -> (Vec<Arm>, Controls) {
-    let order = order(scores);
-    let lowest = recommended(scores).and_then(|best| scores.iter().position(|score| score.cut == best.cut));
-    let mut chosen: Vec<usize> = lowest.into_iter().collect();
-    chosen.extend(order.iter().copied().filter(|index| Some(*index) != lowest));
-    chosen.truncate(CUTS);
-    let best = order.first().copied().unwrap_or(0);
-    let arms = chosen.into_iter().flat_map(|index| match index == best {
-        true => around(scores, index, paths, &BLOCKS, &FACTORS),
-        false => around(scores, index, paths, &[2], &[1.0]),
-    });
-    with_controls(arms.collect(), scores, paths)
-}
-
-/// The arms that keep all up to a cut: the head alone, and so many blocks below it with it, at such shares of its rate.
-fn around(
-    scores: &[CutScore],
-    index: usize,
-    paths: &[String],
-    blocks: &[usize],
-    factors: &[f32],
-) -> Vec<Arm> {
-    let cut = &scores[index].cut;
-    let mut arms = vec![Arm::new(cut, paths, Training::Head)];
-    for below in blocks.iter().filter_map(|blocks| index.checked_sub(*blocks)) {
-        let layer = &paths[scores[below].cut.layers];
-        let from = |factor: &f32| Training::From { layer: layer.clone(), factor: *factor };
-        arms.extend(factors.iter().map(|factor| Arm::new(cut, paths, from(factor))));
-    }
-    arms
-}
-
-fn with_controls(mut arms: Vec<Arm>, scores: &[CutScore], paths: &[String]) -> (Vec<Arm>, Controls) {
-    let controls = Controls::of(&scores[scores.len() - 1].cut, paths);
-    for arm in controls.all() {
-        if !arms.contains(arm) {
-            arms.push(arm.clone());
-        }
-    }
-    (arms, controls)
-}
-
 /// Trains arms until the last round, or as long as it may. `known`: outcomes of an earlier search that was ended; those are
-/// taken that would be trained otherwise. `tell` gets each new outcome, from any thread, and how many of the round's are done.
+/// taken that would be trained otherwise.  `tell` gets each new outcome, from any thread, and how many of the round's are done.
 pub fn search(
     experiment: &Experiment<'_>,
     (arms, controls): (Vec<Arm>, Controls),
-    known: Vec<Outcome>,
+    known: &[Outcome],
     limits: &Limits<'_>,
     tell: &(dyn Fn(&Outcome, usize, usize) -> Result<()> + Sync),
 ) -> Result<Found> {
-    let began = Instant::now();
-    let goes_on =
-        || !limits.stop.load(Ordering::Relaxed) && limits.time.is_none_or(|time| began.elapsed() < time);
     let keyed = |outcome: Outcome| ((outcome.arm.clone(), outcome.repeat), outcome);
-    let mut known: BTreeMap<(String, usize), Outcome> = known.into_iter().map(keyed).collect();
+    let whole = known.iter().filter(|outcome| outcome.share == 1.0).cloned();
+    let mut known: BTreeMap<(String, usize), Outcome> = whole.map(keyed).collect();
     let mut results = BTreeMap::new();
     let mut left: Vec<&Arm> = arms.iter().collect();
     let mut repeats = if limits.exhaustive { limits.repeats } else { FIRST.min(limits.repeats) };
@@ -187,22 +87,27 @@ pub fn search(
         });
         let (count, done) = (wanted.len(), Mutex::new(Vec::new()));
         let train = |(arm, repeat): &(&Arm, usize)| -> Result<()> {
-            if !goes_on() {
+            if !limits.go_on() {
                 return Ok(());
             }
-            let outcome = experiment.run(arm, *repeat)?;
+            let outcome = experiment.run(arm, *repeat, 1.0)?;
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             done.push(outcome);
             tell(&done[done.len() - 1], done.len(), count)
         };
-        // heads on stored features are small: they train side by side
-        let is_head = |(arm, _): &&(&Arm, usize)| arm.training == Training::Head;
-        let heads: Vec<_> = wanted.iter().filter(is_head).collect();
-        heads.into_par_iter().try_for_each(train)?;
-        wanted.iter().filter(|job| !is_head(job)).try_for_each(train)?;
+        // an arm that trains the whole network has work for all threads
+        let is_whole = |(arm, _): &(&Arm, usize)| match arm.training {
+            Training::Scratch | Training::From { .. } => arm.frozen_layers == 0,
+            Training::Head | Training::Gradual => false,
+        };
+        for of_repeat in wanted.chunk_by(|(_, one), (_, other)| one == other) {
+            let (whole, parts): (Vec<_>, Vec<_>) = of_repeat.iter().copied().partition(is_whole);
+            side_by_side(&parts, train)?;
+            whole.iter().try_for_each(train)?;
+        }
         let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         results.extend(done.into_iter().map(keyed));
-        if repeats >= limits.repeats || !goes_on() {
+        if repeats >= limits.repeats || !limits.go_on() {
             break;
         }
         repeats = (2 * repeats).min(limits.repeats);
@@ -213,7 +118,7 @@ pub fn search(
     let arms: Vec<(Arm, Vec<Outcome>)> =
         arms.iter().map(|arm| (arm.clone(), outcomes(&results, arm))).collect();
     let overlap = experiment.overlap()?;
-    let is_cut_short = repeats < limits.repeats || !goes_on();
+    let is_cut_short = repeats < limits.repeats || !limits.go_on();
     let recommended = choose(&arms, &controls, overlap, experiment.images());
     let mut costs = BTreeMap::new();
     for (arm, _) in &arms {
@@ -271,7 +176,12 @@ impl Found {
 
     /// What an arm scores on the quoted images.
     pub fn score(&self, arm: &Arm) -> Option<Estimate> {
-        let outcomes: Vec<&Outcome> = self.of(arm).iter().collect();
+        self.estimate_of(self.of(arm))
+    }
+
+    /// What outcomes of an arm say of its score on the quoted images.
+    pub(super) fn estimate_of(&self, outcomes: &[Outcome]) -> Option<Estimate> {
+        let outcomes: Vec<&Outcome> = outcomes.iter().collect();
         self.estimate(&outcomes, 0.0, |outcome, image| share(outcome.right[image]))
     }
 
@@ -313,6 +223,7 @@ fn share(right: bool) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Cut;
     use super::*;
 
     fn arms() -> (Vec<Arm>, Controls) {
@@ -328,6 +239,7 @@ mod tests {
             let outcome = |(repeat, fold): (usize, &f64)| Outcome {
                 arm: arm.name.clone(),
                 repeat,
+                share: 1.0,
                 fold: *fold,
                 right: vec![true],
                 seconds: 1.0,

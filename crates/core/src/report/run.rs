@@ -1,5 +1,6 @@
 //! The run directory and its record.
 
+use super::depth::DepthReport;
 use crate::atomic::TEMPORARY;
 use crate::data::Skip;
 use crate::fit::{
@@ -125,7 +126,7 @@ impl RunFolder {
                 path.display()
             )));
         }
-        let own = ["metrics.jsonl", "model.keras", "depth.json", SEARCH];
+        let own = ["metrics.jsonl", "model.keras", "depth.json", "report.html", "splits.json", SEARCH];
         let names = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
         let names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
         let is_left_over = names.iter().any(|name| name == own[0]);
@@ -163,10 +164,20 @@ impl RunFolder {
         self.path.join(SEARCH)
     }
 
-    /// Writes what a search has found, as `depth.json`.
-    pub fn found(&self, document: &serde_json::Value) -> Result<()> {
-        let file = self.path.join("depth.json");
-        let text = serde_json::to_vec_pretty(document).map_err(|error| Error::io(&file, error.into()))?;
+    /// Writes the names of the images that each split of a search holds out, as `splits.json`.
+    pub fn splits(&self, held_out: &[Vec<String>]) -> Result<()> {
+        self.json("splits.json", &held_out)
+    }
+
+    /// Writes what a search has found, as `depth.json` and as `report.html`.
+    pub fn found(&self, report: &DepthReport) -> Result<()> {
+        self.json("depth.json", &report.document())?;
+        write_atomically(&self.path.join("report.html"), report.page()?.as_bytes())
+    }
+
+    fn json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let file = self.path.join(name);
+        let text = serde_json::to_vec_pretty(value).map_err(|error| Error::io(&file, error.into()))?;
         write_atomically(&file, &text)
     }
 
@@ -217,9 +228,7 @@ impl RunFolder {
             peak_bytes: peak_memory(),
             seconds,
         };
-        let file = self.path.join("run.json");
-        let text = serde_json::to_vec_pretty(&record).map_err(|error| Error::io(&file, error.into()))?;
-        write_atomically(&file, &text)?;
+        self.json("run.json", &record)?;
         Ok(record)
     }
 }

