@@ -139,9 +139,10 @@ fn mean(outcomes: &[Outcome]) -> f64 {
     if outcomes.is_empty() { f64::NEG_INFINITY } else { sum / outcomes.len() as f64 }
 }
 
-/// Of the arms with the most repeats the cheapest one whose score on the selection images is within a standard error of the
-/// best one's. What is cheapest has the fewest layers to keep, and then the fewest to train. Training from scratch reuses nothing and is no choice. Before anything is
-/// trained it is the first, by the scores of the features. `images`: how many there are to train and select on.
+/// Of the arms with the most repeats the cheapest one that scores as well as the best one on the selection images: within the
+/// standard error of the best one's score, and within that of their difference on equal splits. What is cheapest has the
+/// fewest layers to keep, and then the fewest to train. Training from scratch reuses nothing and is no choice. Before anything
+/// is trained it is the first, by the scores of the features. `images`: how many there are to train and select on.
 fn choose(arms: &[(Arm, Vec<Outcome>)], controls: &Controls, overlap: f64, images: usize) -> usize {
     let is_candidate = |index: &usize| arms[*index].0 != controls.scratch;
     let most = (0..arms.len()).filter(is_candidate).map(|index| arms[index].1.len()).max().unwrap_or(0);
@@ -155,12 +156,21 @@ fn choose(arms: &[(Arm, Vec<Outcome>)], controls: &Controls, overlap: f64, image
         return 0;
     }
     let share = mean(&arms[best].1);
-    let sampling = share * (1.0 - share) / images.max(1) as f64;
-    let folds: Vec<f64> = arms[best].1.iter().map(|outcome| outcome.fold).collect();
-    let error = Estimate::of(&folds, Design { overlap, sampling, images }).map(|estimate| estimate.error);
-    // a single split has no spread
-    let error = error.filter(|error| error.is_finite()).unwrap_or(sampling.sqrt());
-    let is_as_good = |index: &usize| share - mean(&arms[*index].1) <= error;
+    let folds = |index: usize| arms[index].1.iter().map(|outcome| outcome.fold);
+    let error_of = |values: Vec<f64>, sampling: f64| {
+        let sampling = sampling / images.max(1) as f64;
+        let error =
+            Estimate::of(&values, Design { overlap, sampling, images }).map(|estimate| estimate.error);
+        // a single split has no spread
+        error.filter(|error| error.is_finite()).unwrap_or(sampling.sqrt())
+    };
+    let own = error_of(folds(best).collect(), share * (1.0 - share));
+    let is_as_good = |index: &usize| {
+        let less = share - mean(&arms[*index].1);
+        let differences = folds(best).zip(folds(*index)).map(|(best, other)| best - other).collect();
+        // images on which they differ are one in `less` at least
+        less <= own.min(error_of(differences, less))
+    };
     let cost = |index: &usize| {
         let arm = &arms[*index].0;
         (arm.kept_layers, arm.kept_layers - arm.frozen_layers)
@@ -252,7 +262,9 @@ mod tests {
 
     #[test]
     fn the_cheapest_arm_within_a_standard_error_is_chosen() {
-        assert_eq!(chosen([&[0.70, 0.74, 0.72], &[0.79, 0.83, 0.81], &[0.80, 0.84, 0.82]]), 1);
+        assert_eq!(chosen([&[0.70, 0.74, 0.72], &[0.79, 0.85, 0.80], &[0.80, 0.84, 0.82]]), 1);
+        // worse on every split by more than an image
+        assert_eq!(chosen([&[0.70, 0.74, 0.72], &[0.77, 0.81, 0.79], &[0.80, 0.84, 0.82]]), 2);
         // a large spread of its own excuses no arm
         assert_eq!(chosen([&[0.50, 1.00], &[0.99, 0.80], &[1.00, 1.00]]), 2);
         // one split alone: what images of that number say
