@@ -158,13 +158,15 @@ fn choose(arms: &[(Arm, Vec<Outcome>)], controls: &Controls, overlap: f64, image
     let share = mean(&arms[best].1);
     let folds = |index: usize| arms[index].1.iter().map(|outcome| outcome.fold);
     let error_of = |values: Vec<f64>, sampling: f64| {
-        let sampling = sampling / images.max(1) as f64;
-        let error =
-            Estimate::of(&values, Design { overlap, sampling, images }).map(|estimate| estimate.error);
-        // a single split has no spread
-        error.filter(|error| error.is_finite()).unwrap_or(sampling.sqrt())
+        let design = Design { overlap, sampling: sampling / images.max(1) as f64, images };
+        Estimate::of(&values, design).map_or(f64::INFINITY, |estimate| estimate.error)
     };
-    let own = error_of(folds(best).collect(), share * (1.0 - share));
+    let sampling = share * (1.0 - share);
+    let own = match error_of(folds(best).collect(), sampling) {
+        error if error.is_finite() => error,
+        // a single split has no spread
+        _ => (sampling / images.max(1) as f64).sqrt(),
+    };
     let is_as_good = |index: &usize| {
         let less = share - mean(&arms[*index].1);
         let differences = folds(best).zip(folds(*index)).map(|(best, other)| best - other).collect();
