@@ -48,14 +48,14 @@ def keras_guide(model_path):
     import keras
 
     model = keras.models.load_model(model_path)
-    base = keras.Model(model.input, model.layers[-2].output)
+    base = keras.Model(model.inputs, model.layers[-2].output)
     pretrained = base.get_weights()
 
     def train(x, y, seed):
         keras.utils.set_random_seed(seed)
         base.set_weights(pretrained)
         base.trainable = False
-        image = keras.Input(base.input_shape[1:])
+        image = keras.Input(model.input_shape[1:])
         head = keras.layers.Dense(int(y.max()) + 1, activation="softmax")
         whole = keras.Model(image, head(keras.layers.Dropout(0.2)(base(image, training=False))))
         loss = "sparse_categorical_crossentropy"
@@ -66,7 +66,7 @@ def keras_guide(model_path):
         whole.fit(x, y, batch_size=BATCH, epochs=FINE_TUNE_EPOCHS, verbose=0)
         return lambda x: whole.predict(x, verbose=0).argmax(1)
 
-    return base.input_shape[1], train
+    return model.input_shape[1], train
 
 
 def lite0():

@@ -10,6 +10,7 @@ import re
 import statistics
 import sys
 
+import numpy as np
 from scipy import stats
 
 TASKS = {
@@ -29,11 +30,12 @@ class Task:
         read = lambda kind: json.loads((folder / f"{name}-{kind}/depth.json").read_text())
         self.grid, self.search = read("grid"), read("search")
         self.arms = {arm["name"]: arm for arm in self.grid["arms"]}
-        seconds = collections.defaultdict(list)
+        seconds, self.right = collections.defaultdict(list), collections.defaultdict(dict)
         for line in (folder / f"{name}-grid/search.jsonl").read_text().splitlines()[1:]:
             outcome = json.loads(line)
             if outcome["share"] == 1.0:
                 seconds[outcome["arm"]].append(outcome["seconds"])
+                self.right[outcome["arm"]][outcome["repeat"]] = outcome["right"]
         self.seconds = {arm: statistics.median(each) for arm, each in seconds.items()}
         self.chosen = self.arms[self.search["verdict"]["recommended"]["name"]]
         scratch = self.grid["controls"]["scratch"]["name"]
@@ -67,12 +69,13 @@ def recommended(freezes):
     return next(score for score in freezes if score.get("recommended"))
 
 
-def difference(one, other):
-    """Mean difference on equal splits, and its standard error."""
-    pairs = [100 * (a - b) for a, b in zip(one["scores"], other["scores"])]
-    n = len(pairs)
-    error = ((1 / n + OVERLAP) * statistics.variance(pairs)) ** 0.5 if n > 1 else float("inf")
-    return statistics.mean(pairs), error
+def difference(task, one, other):
+    """Mean difference on equal splits in points, and its standard error: that of overlapping splits, and of the images."""
+    a, b = (np.array([right for _, right in sorted(task.right[arm["name"]].items())], float) for arm in (one, other))
+    each = 100 * (a - b)
+    splits, images = each.mean(1), each.mean(0)
+    error = (1 / len(splits) + OVERLAP) * splits.var(ddof=1) + images.var(ddof=1) / len(images)
+    return each.mean(), error**0.5
 
 
 def percent(arm):
@@ -85,7 +88,7 @@ def results(tasks):
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, task in tasks.items():
-        mean, error = difference(task.chosen, task.best)
+        mean, error = difference(task, task.chosen, task.best)
         word = "equal" if mean + error >= 0 else "worse"
         cells = [percent(task.control(which)) for which in ("scratch", "probe", "full", "gradual")]
         cells += [percent(task.by_scores()), f"{percent(task.chosen)} (`{task.chosen['name']}`)"]
@@ -148,7 +151,7 @@ def main(folder, document):
     for part in (results, costs, verdicts, correlations):
         mark = part.__name__
         table = "\n".join(part(tasks))
-        text = re.sub(rf"(<!-- {mark} -->\n).*?(\n<!-- end -->)", lambda found: found[1] + table + found[2], text, flags=re.S)
+        text = re.sub(rf"(<!-- {mark} -->\n).*?(<!-- end -->)", lambda found: f"{found[1]}{table}\n{found[2]}", text, flags=re.S)
     path.write_text(text)
 
 

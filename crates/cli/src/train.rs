@@ -70,6 +70,11 @@ pub(crate) fn prepared(
         recipe.keep = Some(depth::keep(&model, &dataset, &recipe, console)?);
     }
     if matches!(training.reuse.unfreeze, Some(Auto::Auto)) {
+        if recipe.weights == PretrainedWeights::Reinit {
+            return Err(
+                "--unfreeze auto scores pretrained weights, --weights reinit drops them\nhelp: give one of them".into()
+            );
+        }
         let unfreeze = depth::unfreeze(&model, &dataset, &recipe, seed, console)?;
         recipe.stage.extend(fine_tuning(&training.reuse, unfreeze));
     }

@@ -61,6 +61,11 @@ fn train_says_what_it_keeps_of_its_own_accord() {
         &["train", &model, &data, "-o", &folder.text("other"), "--keep", "auto", "--head", "keep"],
         &["--head keep"],
     );
+    for (flag, value) in [("--head", "keep"), ("--weights", "reinit")] {
+        let other = folder.text("other");
+        let arguments = ["train", &model, &data, "-o", &other, "--unfreeze", "auto", flag, value];
+        fails(&arguments, &["--unfreeze auto", &format!("{flag} {value}"), "help:"]);
+    }
 }
 
 #[test]

@@ -12,8 +12,12 @@ use faer::Mat;
 
 /// Functions whose gradients are taken.
 const DIRECTIONS: usize = 2;
-/// Images that are taken at most: each goes backward through all that is kept.
-const IMAGES: usize = 256;
+/// Images that are taken: fewer where a pass takes long, each goes backward through all that is kept.
+const IMAGES: [usize; 2] = [64, 256];
+/// Multiply-adds of all passes, if so few images allow it: half a minute.
+const WORK: u64 = 3_000_000_000_000;
+/// What a forward and a backward pass take, in forward passes.
+const PASSES: u64 = 3;
 /// The weight of each layer's kernel, where the head's has 1 and all have the trace 1.
 const LAYER: f64 = 0.5;
 
@@ -35,7 +39,7 @@ pub fn recommended_freeze(scores: &[FreezeScore]) -> Option<&FreezeScore> {
 
 /// Scores how far down to train below the layer `kept`: the head alone, then one block after the other, each ending at a cut.
 /// The kernel of "train from here up" is the sum of the head's and those of the layers that train (Wei, Hu and Steinhardt
-/// 2022). At most 256 images are taken. `named`: the layers to cut behind, if not all.
+/// 2022). So many images are taken as half a minute allows, 64 to 256. `named`: the layers to cut behind, if not all.
 ///
 /// Errors: labels that are no classes; a layer that the model cannot be cut behind.
 pub fn score_freezes(
@@ -50,12 +54,15 @@ pub fn score_freezes(
     let pipeline = pipeline_for(model, recipe, dataset)?;
     let source = Source { dataset, pipeline: &pipeline };
     let cut = &named_cuts(model, &pipeline.input().to_vec(), &[kept.to_owned()])?[0];
-    let share = IMAGES as f64 / dataset.train.len() as f64;
+    let frozen = pooled(model, cut, &pipeline)?;
+    let each = PASSES * DIRECTIONS as u64 * frozen.program().multiply_adds();
+    let most = ((WORK / each.max(1)) as usize).clamp(IMAGES[0], IMAGES[1]);
+    let share = most as f64 / dataset.train.len() as f64;
     let examples: Vec<&Example> = match share < 1.0 {
         true => holdout(&dataset.train, share, seed)?.1.iter().map(|index| &dataset.train[*index]).collect(),
         false => dataset.train.iter().collect(),
     };
-    let pooled = Pooled::new(&[pooled(model, cut, &pipeline)?], source, &examples, observe);
+    let pooled = Pooled::new(&[frozen], source, &examples, observe);
     let (features, _, scales) = standardised(pooled.at(0));
     let loaded: Vec<&Example> = pooled.loaded.iter().map(|index| examples[*index]).collect();
     let direction = |index: usize| {
