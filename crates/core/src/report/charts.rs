@@ -2,6 +2,7 @@
 
 use crate::{Error, Result};
 use plotters::prelude::*;
+use plotters::style::colors::colormaps::{ColorMap, ViridisRGB};
 use std::ops::Range;
 
 /// Pixels.
@@ -9,7 +10,7 @@ const SIZE: (u32, u32) = (640, 360);
 /// How far series stand apart, as a share of the axis.
 const DODGE: f64 = 0.008;
 /// Colours that colour-blind readers tell apart (Okabe and Ito 2008), without yellow, which is faint on white.
-pub(super) const COLOURS: [(u8, u8, u8); 7] = [
+const COLOURS: [(u8, u8, u8); 7] = [
     (0, 114, 178),
     (213, 94, 0),
     (0, 158, 115),
@@ -42,7 +43,16 @@ pub(super) struct Chart {
 }
 
 impl Chart {
-    /// Draws it. Series have the colours of [`COLOURS`], in their order.
+    /// The red, green and blue of a series. More series than there are colours to tell apart go through Viridis, in their order.
+    pub(super) fn colour(&self, index: usize) -> (u8, u8, u8) {
+        let count = self.series.len();
+        COLOURS.get(index).copied().filter(|_| count <= COLOURS.len()).unwrap_or_else(|| {
+            let RGBColor(red, green, blue) = ViridisRGB.get_color(index as f64 / count as f64);
+            (red, green, blue)
+        })
+    }
+
+    /// Draws it.
     pub(super) fn svg(&self) -> Result<String> {
         let mut text = String::new();
         self.draw(&mut text).map_err(|error| {
@@ -77,7 +87,7 @@ impl Chart {
             .draw()?;
         let middle = self.series.len().saturating_sub(1) as f64 / 2.0;
         for (index, series) in self.series.iter().enumerate() {
-            let (red, green, blue) = COLOURS[index % COLOURS.len()];
+            let (red, green, blue) = self.colour(index);
             let colour = RGBColor(red, green, blue);
             // so that intervals at the same place can be told apart
             let x = |point: &Point| point.x + DODGE * span * (index as f64 - middle);

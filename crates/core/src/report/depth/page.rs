@@ -1,6 +1,6 @@
 //! `report.html` of a search: one file, which loads nothing.
 
-use super::super::charts::{COLOURS, Chart, Point, Series};
+use super::super::charts::{Chart, Point, Series};
 use super::{DepthReport, Table, arms, cuts, freezes, learning};
 use crate::Result;
 use crate::depth::{Arm, CutScore, FreezeScore, Training, more_data};
@@ -88,7 +88,8 @@ fn figure(chart: &Chart, caption: &str) -> Result<Markup> {
             (PreEscaped(svg))
             @if chart.series.len() > 1 {
                 div {
-                    @for (series, (red, green, blue)) in chart.series.iter().zip(COLOURS.iter().cycle()) {
+                    @for (index, series) in chart.series.iter().enumerate() {
+                        @let (red, green, blue) = chart.colour(index);
                         span.key { i style=(format!("background:rgb({red},{green},{blue})")) {} (series.name) }
                     }
                 }
