@@ -54,19 +54,13 @@ class Task:
 
     def by_scores(self):
         """The arm that the scores choose by themselves."""
-        keep = next(cut for cut in self.search["scores"] if cut["cut"] == self.kept())
-        frozen = recommended(self.search["freezes"])["frozen"]
-        own = [arm for arm in self.reusing if arm["kept_layers"] == keep["kept"] and arm["frozen"] == frozen]
-        return next((arm for arm in own if arm["training"].get("factor", 1.0) == 1.0), None)
-
-    def kept(self):
-        layers = self.search["freezes"][0]["frozen"]
-        return next(cut["cut"] for cut in self.search["scores"] if cut["kept"] == layers)
+        kept, frozen = (recommended(self.search[axis]) for axis in ("scores", "freezes"))
+        own = [arm for arm in self.reusing if (arm["kept"], arm["frozen"]) == (kept["cut"], frozen["frozen"])]
+        return next(arm for arm in own if arm["training"].get("factor", 1.0) == 1.0)
 
 
-def recommended(freezes):
-    """Only the marks of the tables say which are as good as the best: the search's own arm has that depth."""
-    return next(score for score in freezes if score.get("recommended"))
+def recommended(scores):
+    return next(score for score in scores if score["recommended"])
 
 
 def difference(task, one, other):
@@ -143,14 +137,30 @@ def correlations(tasks):
     return rows
 
 
+def peers(folder):
+    rows = ["| task | scratch | the search's choice | Keras's guide | fastai's fine_tune |", "|---|---|---|---|---|"]
+    for name, title in TASKS.items():
+        found = {peer: folder / f"{name}-{peer}.json" for peer in ("keras", "fastai")}
+        if not any(path.exists() for path in found.values()):
+            continue
+        search = json.loads((folder / f"{name}-search/depth.json").read_text())
+        chosen = search["verdict"]["recommended"]["name"]
+        arm = next(arm for arm in search["arms"] if arm["name"] == chosen)
+        cells = [percent(search["controls"]["scratch"]), f"{percent(arm)} (`{chosen}`)"]
+        for path in found.values():
+            scores = json.loads(path.read_text())["scores"] if path.exists() else None
+            cells.append(percent(scores and {"mean": statistics.mean(scores), "sd": statistics.stdev(scores)}))
+        rows.append(f"| {title} | " + " | ".join(cells) + " |")
+    return rows
+
+
 def main(folder, document):
     folder, path = pathlib.Path(folder), pathlib.Path(document)
-    done = [name for name in TASKS if (folder / f"{name}-search/depth.json").exists()]
+    done = [name for name in TASKS if all((folder / f"{name}-{kind}/depth.json").exists() for kind in ("grid", "search"))]
     tasks = {name: Task(folder, name) for name in done}
     text = path.read_text()
-    for part in (results, costs, verdicts, correlations):
-        mark = part.__name__
-        table = "\n".join(part(tasks))
+    for part, given in ((results, tasks), (verdicts, tasks), (costs, tasks), (correlations, tasks), (peers, folder)):
+        mark, table = part.__name__, "\n".join(part(given))
         text = re.sub(rf"(<!-- {mark} -->\n).*?(<!-- end -->)", lambda found: f"{found[1]}{table}\n{found[2]}", text, flags=re.S)
     path.write_text(text)
 
