@@ -129,7 +129,7 @@ pub(crate) struct Depth {
     /// Splits, each with a seed of its own, that the arms of the last round are trained on.
     #[arg(long, value_name = "R", default_value_t = 10, value_parser = count, requires = "output")]
     pub(crate) repeats: usize,
-    /// Train the arms around every cut on every split, instead of ruling out the worse half on the way: takes about 15 times
+    /// Train the arms around every cut on every split, instead of ruling out the worse half on the way: takes about ten times
     /// as long.
     #[arg(long, requires = "output")]
     pub(crate) exhaustive: bool,
