@@ -54,7 +54,7 @@ pub struct Found {
 }
 
 /// Trains arms until the last round, or as long as it may. `known`: outcomes of an earlier search that was ended; those are
-/// taken that would be trained otherwise.  `tell` gets each new outcome, from any thread, and how many of the round's are done.
+/// taken that would be trained otherwise. `tell` gets each new outcome, from any thread, and how many of the round's are done.
 pub fn search(
     experiment: &Experiment<'_>,
     (arms, controls): (Vec<Arm>, Controls),
@@ -68,7 +68,7 @@ pub fn search(
     let mut results = BTreeMap::new();
     let mut left: Vec<&Arm> = arms.iter().collect();
     let mut repeats = if limits.exhaustive { limits.repeats } else { FIRST.min(limits.repeats) };
-    loop {
+    let is_cut_short = loop {
         // repeat by repeat, so that what has been done when it is ended can be compared
         let is_wanted = |arm: &Arm, repeat: usize| {
             let is_control = controls.all().contains(&arm) && repeat < CONTROL_REPEATS;
@@ -106,19 +106,19 @@ pub fn search(
             whole.iter().try_for_each(train)?;
         }
         let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let is_ended = done.len() < count;
         results.extend(done.into_iter().map(keyed));
-        if repeats >= limits.repeats || !limits.go_on() {
-            break;
+        if repeats >= limits.repeats || is_ended {
+            break is_ended;
         }
         repeats = (2 * repeats).min(limits.repeats);
         let mean = |arm: &Arm| mean(&outcomes(&results, arm));
         left.sort_by(|a, b| mean(b).total_cmp(&mean(a)));
         left.truncate(left.len().div_ceil(2).max(FEWEST));
-    }
+    };
     let arms: Vec<(Arm, Vec<Outcome>)> =
         arms.iter().map(|arm| (arm.clone(), outcomes(&results, arm))).collect();
     let overlap = experiment.overlap()?;
-    let is_cut_short = repeats < limits.repeats || !limits.go_on();
     let recommended = choose(&arms, &controls, overlap, experiment.images());
     let mut costs = BTreeMap::new();
     for (arm, _) in &arms {
