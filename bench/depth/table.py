@@ -46,8 +46,10 @@ class Task:
         return self.arms[self.grid["controls"][name]["name"]]
 
     def time(self, document):
-        """Seconds of all trainings, by the median of each arm's."""
-        return sum(self.seconds[arm["name"]] * len(arm["scores"]) for arm in document["arms"] if arm["scores"])
+        """Core seconds of all trainings, by the median of each arm's: the whole network trains on both cores, all else on one."""
+        cores = lambda arm: 2 if arm["frozen"] == 0 and arm["training"]["train"] in ("from", "scratch") else 1
+        trained = [arm for arm in document["arms"] if arm["scores"]]
+        return sum(cores(arm) * self.seconds[arm["name"]] * len(arm["scores"]) for arm in trained)
 
     def trainings(self, document):
         return sum(len(arm["scores"]) for arm in document["arms"])
