@@ -4,7 +4,6 @@ use faer::Mat;
 use frostline::data::{self, Example};
 use frostline::depth::{Tangents, named_cuts};
 use frostline::fit::{Recipe, Source, pipeline_for, silent};
-use frostline::graph::{Keep, Transfer};
 use frostline::{Result, formats};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -32,10 +31,9 @@ fn kernels_of_layers_are_the_products_of_tensorflows_gradients() -> Result<()> {
     let dataset = data::open(&folder.join("tangent_data.npz"))?;
     let pipeline = pipeline_for(&model, &Recipe::default(), &dataset)?;
     let cut = &named_cuts(&model, &pipeline.input().to_vec(), std::slice::from_ref(&golden.cut))?[0];
-    let kept = model.keep(&Keep::Layer(golden.cut.clone()), Transfer::Share)?;
     let examples: Vec<&Example> = dataset.train.iter().collect();
     let source = Source { dataset: &dataset, pipeline: &pipeline };
-    let found = Tangents::new(kept, cut, source, &examples, &golden.directions, &silent)?;
+    let found = Tangents::new(&model, cut, source, &examples, &golden.directions, &silent)?;
     let paths: Vec<&str> = found.layers.iter().map(|(path, _)| path.as_str()).collect();
     assert_eq!(paths, ["stem", "stem_bn", "depthwise", "depthwise_bn", "project", "wide", "block_out"]);
     for (path, kernel) in &found.layers {

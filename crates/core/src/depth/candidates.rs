@@ -1,6 +1,6 @@
 //! The arms that a search tries, by the scores, and those that it always compares with.
 
-use super::{Arm, Cut, CutScore, Scores, Training};
+use super::{Arm, Cut, CutScore, Scores, Training, recommended};
 
 /// Cuts whose arms are trained.
 const CUTS: usize = 4;
@@ -10,6 +10,7 @@ const BLOCKS: [usize; 3] = [1, 2, 4];
 const DEEP: [usize; 2] = [8, 16];
 /// Rates of reused layers, as shares of the head's.
 const FACTORS: [f32; 2] = [0.1, 1.0];
+
 /// The arms that every verdict is compared with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Controls {
@@ -63,7 +64,7 @@ fn order(cuts: &[CutScore]) -> Vec<usize> {
 pub fn candidates(scores: &Scores, paths: &[String]) -> (Vec<Arm>, Controls) {
     let cuts = &scores.cuts;
     let order = order(cuts);
-    let lowest = cuts.iter().position(|score| Some(score.cut.path.as_str()) == scores.keep());
+    let lowest = recommended(cuts).and_then(|best| cuts.iter().position(|score| score.cut == best.cut));
     let mut chosen: Vec<usize> = lowest.into_iter().collect();
     chosen.extend(order.iter().copied().filter(|index| Some(*index) != lowest));
     chosen.truncate(CUTS);
@@ -89,8 +90,7 @@ fn around(cuts: &[CutScore], index: usize, paths: &[String], blocks: &[usize], f
 /// With the arm that the scores recommend, and the controls. No arm is there twice.
 fn with_controls(arms: Vec<Arm>, scores: &Scores, paths: &[String]) -> (Vec<Arm>, Controls) {
     let controls = Controls::of(&scores.cuts[scores.cuts.len() - 1].cut, paths);
-    let kept = scores.cuts.iter().find(|score| Some(score.cut.path.as_str()) == scores.keep());
-    let by_scores = kept.zip(scores.unfreeze()).map(|(kept, layer)| {
+    let by_scores = recommended(&scores.cuts).zip(scores.unfreeze()).map(|(kept, layer)| {
         Arm::new(&kept.cut, paths, Training::From { layer: layer.to_owned(), factor: 1.0 })
     });
     let mut all: Vec<Arm> = Vec::new();

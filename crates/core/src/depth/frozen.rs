@@ -7,7 +7,7 @@ use super::{Tangents, named_cuts};
 use crate::Result;
 use crate::data::{Dataset, Example, Random, holdout};
 use crate::fit::{Observer, Recipe, Source, pipeline_for};
-use crate::graph::{Keep, Model, Transfer};
+use crate::graph::Model;
 use faer::Mat;
 
 /// Functions whose gradients are taken.
@@ -70,8 +70,7 @@ pub fn score_freezes(
         scales.iter().map(|scale| if random.coin() { *scale as f32 } else { -*scale as f32 }).collect()
     };
     let directions: Vec<Vec<f32>> = (0..DIRECTIONS).map(direction).collect();
-    let below = model.keep(&Keep::Layer(cut.path.clone()), Transfer::Share)?;
-    let tangents = Tangents::new(below, cut, source, &loaded, &directions, observe)?;
+    let tangents = Tangents::new(model, cut, source, &loaded, &directions, observe)?;
     let labels = labels(dataset, loaded.iter().copied())?;
     let classes = dataset.classes.len();
     let paths = model.graph.counted_paths();

@@ -1,5 +1,6 @@
 //! How much data: what arms score with a part of the images, which tells what more images might bring.
 
+use super::search::selection;
 use super::{Arm, Estimate, Experiment, Found, Limits, Outcome};
 use crate::Result;
 use serde::Serialize;
@@ -79,10 +80,7 @@ fn deeper(found: &Found) -> Option<&Arm> {
     let trained = |arm: &Arm| arm.kept_layers - arm.frozen_layers;
     let is_deeper = |arm: &Arm| trained(arm) > trained(chosen) && *arm != found.controls.scratch;
     let arms = found.arms.iter().filter(|(arm, outcomes)| is_deeper(arm) && !outcomes.is_empty());
-    let mean = |outcomes: &[Outcome]| {
-        outcomes.iter().map(|outcome| outcome.fold).sum::<f64>() / outcomes.len() as f64
-    };
-    arms.max_by(|(_, a), (_, b)| mean(a).total_cmp(&mean(b))).map(|(arm, _)| arm)
+    arms.max_by(|(_, a), (_, b)| selection(a).total_cmp(&selection(b))).map(|(arm, _)| arm)
 }
 
 /// What the curves say of more images, in words.

@@ -9,7 +9,7 @@ use crate::fit::{Event, Observer, Pass, Source};
 use crate::freeze::Freeze;
 use crate::graph::{Keep, Model, Transfer};
 use crate::layers::parse_head;
-use crate::{Numbers, Result};
+use crate::{Numbers, Result, Shape};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The features of images at each of several places.
@@ -58,10 +58,16 @@ impl Pooled {
 
 /// The layers up to a cut; a spatial output is averaged over its pixels.
 pub(super) fn pooled(model: &Model, cut: &Cut, pipeline: &Pipeline) -> Result<Frozen> {
-    let input = &[pipeline.input().to_vec()];
+    let input = pipeline.input().to_vec();
+    let kept = pooled_model(model, cut, &input)?;
+    compile_frozen(&Numbers::F32, &kept, &Freeze::everything(&kept.graph), &[input])
+}
+
+/// The model up to a cut, and the pooling of a spatial output. It shares the weights.
+pub(super) fn pooled_model(model: &Model, cut: &Cut, input: &Shape) -> Result<Model> {
     let mut kept = model.keep(&Keep::Layer(cut.path.clone()), Transfer::Share)?;
     if cut.shape.len() > 1 {
-        kept.push(parse_head("gap")?, input, 0)?;
+        kept.push(parse_head("gap")?, std::slice::from_ref(input), 0)?;
     }
-    compile_frozen(&Numbers::F32, &kept, &Freeze::everything(&kept.graph), input)
+    Ok(kept)
 }

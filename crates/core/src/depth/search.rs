@@ -112,7 +112,7 @@ pub fn search(
             break is_ended;
         }
         repeats = (2 * repeats).min(limits.repeats);
-        let mean = |arm: &Arm| mean(&outcomes(&results, arm));
+        let mean = |arm: &Arm| selection(&outcomes(&results, arm));
         left.sort_by(|a, b| mean(b).total_cmp(&mean(a)));
         left.truncate(left.len().div_ceil(2).max(FEWEST));
     };
@@ -134,7 +134,8 @@ fn outcomes(results: &BTreeMap<(String, usize), Outcome>, arm: &Arm) -> Vec<Outc
     of_arm.map(|(_, outcome)| outcome.clone()).collect()
 }
 
-fn mean(outcomes: &[Outcome]) -> f64 {
+/// What an arm scores on the selection images; without outcomes less than any other.
+pub(crate) fn selection(outcomes: &[Outcome]) -> f64 {
     let sum: f64 = outcomes.iter().map(|outcome| outcome.fold).sum();
     if outcomes.is_empty() { f64::NEG_INFINITY } else { sum / outcomes.len() as f64 }
 }
@@ -148,14 +149,15 @@ fn choose(arms: &[(Arm, Vec<Outcome>)], controls: &Controls, overlap: f64, image
     let most = (0..arms.len()).filter(is_candidate).map(|index| arms[index].1.len()).max().unwrap_or(0);
     let whole: Vec<usize> =
         (0..arms.len()).filter(is_candidate).filter(|index| arms[*index].1.len() == most).collect();
-    let Some(best) = whole.iter().copied().max_by(|a, b| mean(&arms[*a].1).total_cmp(&mean(&arms[*b].1)))
+    let Some(best) =
+        whole.iter().copied().max_by(|a, b| selection(&arms[*a].1).total_cmp(&selection(&arms[*b].1)))
     else {
         return 0;
     };
     if most == 0 {
         return 0;
     }
-    let share = mean(&arms[best].1);
+    let share = selection(&arms[best].1);
     let folds = |index: usize| arms[index].1.iter().map(|outcome| outcome.fold);
     let error_of = |values: Vec<f64>, sampling: f64| {
         let design = Design { overlap, sampling: sampling / images.max(1) as f64, images };
@@ -168,7 +170,7 @@ fn choose(arms: &[(Arm, Vec<Outcome>)], controls: &Controls, overlap: f64, image
         _ => (sampling / images.max(1) as f64).sqrt(),
     };
     let is_as_good = |index: &usize| {
-        let less = share - mean(&arms[*index].1);
+        let less = share - selection(&arms[*index].1);
         let differences = folds(best).zip(folds(*index)).map(|(best, other)| best - other).collect();
         // images on which they differ are one in `less` at least
         less <= own.min(error_of(differences, less))

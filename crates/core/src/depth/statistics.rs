@@ -34,6 +34,11 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// The 95 % interval, which a single repeat does not have.
+    pub fn interval(&self) -> Option<[f64; 2]> {
+        self.error.is_finite().then_some(self.ci)
+    }
+
     /// Of scores, or of differences on equal splits: the corrected resampled t-test of Nadeau and Bengio (2003), whose variance
     /// of the mean is `(1/n + overlap) s²`, with what the sample of images adds to it; the degrees of freedom of the sum are
     /// Satterthwaite's (1946). Without repeats there is no estimate.

@@ -13,23 +13,25 @@ pub fn scores_document(scores: &Scores) -> Value {
 }
 
 fn cuts(scores: &Scores) -> Vec<Value> {
+    let kept = scores.keep();
     let score = |score: &CutScore| {
         json!({
             "cut": score.cut.path, "kept": score.cut.layers, "shape": score.cut.shape,
             "probe": score.probe.accuracy(), "probe_error": score.probe.error(),
             "logme": score.logme, "hscore": score.h_score,
-            "recommended": scores.keep() == Some(&score.cut.path),
+            "recommended": kept == Some(score.cut.path.as_str()),
         })
     };
     scores.cuts.iter().map(score).collect()
 }
 
 fn freezes(scores: &Scores) -> Vec<Value> {
+    let lowest = scores.unfreeze();
     let score = |score: &FreezeScore| {
         json!({
             "from": score.from, "frozen": score.frozen_layers, "probe": score.probe.accuracy(),
             "probe_error": score.probe.error(),
-            "recommended": scores.unfreeze() == score.from.as_deref(),
+            "recommended": lowest == score.from.as_deref(),
         })
     };
     scores.freezes.iter().map(score).collect()
@@ -48,7 +50,7 @@ impl DepthReport {
                 "selection": outcomes.iter().map(|outcome| outcome.fold).collect::<Vec<f64>>(),
                 "scores": outcomes.iter().map(Outcome::quoted).collect::<Vec<f64>>(),
                 "mean": score.map(|score| score.mean), "sd": score.map(|score| score.sd),
-                "ci": score.filter(|score| score.error.is_finite()).map(|score| score.ci),
+                "ci": score.and_then(|score| score.interval()),
                 "cost": {
                     "inference": found.costs.get(&arm.kept), "seconds": seconds.map(|sum| sum / outcomes.len() as f64),
                 },

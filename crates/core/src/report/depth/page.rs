@@ -3,7 +3,7 @@
 use super::super::charts::{Chart, Point, Series};
 use super::{DepthReport, Table, arms, cuts, freezes, learning};
 use crate::Result;
-use crate::depth::{Arm, CutScore, FreezeScore, Training, more_data};
+use crate::depth::{Arm, CutScore, Estimate, FreezeScore, Training, more_data, selection};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::collections::BTreeMap;
 
@@ -103,10 +103,7 @@ fn figure(chart: &Chart, caption: &str) -> Result<Markup> {
 fn reuse(report: &DepthReport) -> Chart {
     let found = &report.found;
     let scratch = &found.controls.scratch;
-    let mean = |arm: &Arm| {
-        let outcomes = found.of(arm);
-        outcomes.iter().map(|outcome| outcome.fold).sum::<f64>() / outcomes.len() as f64
-    };
+    let mean = |arm: &Arm| selection(found.of(arm));
     let mut best: BTreeMap<(usize, usize), &Arm> = BTreeMap::new();
     // how many layers gradual unfreezing leaves frozen differs from split to split
     let has_place = |arm: &Arm| arm != scratch && arm.training != Training::Gradual;
@@ -117,11 +114,7 @@ fn reuse(report: &DepthReport) -> Chart {
             *place = arm;
         }
     }
-    let point = |arm: &Arm| {
-        let score = found.score(arm)?;
-        let interval = score.error.is_finite().then_some(score.ci.map(|bound| 100.0 * bound));
-        Some(Point { x: arm.frozen_layers as f64, y: 100.0 * score.mean, interval })
-    };
+    let point = |arm: &Arm| Some(percent(arm.frozen_layers, found.score(arm)?));
     let mut kept: BTreeMap<usize, Series> = BTreeMap::new();
     for ((layers, _), arm) in best {
         let empty = || Series { name: format!("{layers} layers kept"), points: Vec::new(), is_line: true };
@@ -172,14 +165,16 @@ fn by_freeze(scores: &[FreezeScore]) -> Chart {
 
 fn by_images(report: &DepthReport) -> Chart {
     let series = report.learning.iter().map(|curve| {
-        let points = curve.points.iter().map(|point| Point {
-            x: point.images as f64,
-            y: 100.0 * point.score.mean,
-            interval: point.score.error.is_finite().then_some(point.score.ci.map(|bound| 100.0 * bound)),
-        });
+        let points = curve.points.iter().map(|point| percent(point.images, point.score));
         line(&curve.arm, points)
     });
     Chart { x: "images trained on", y: "accuracy, %", series: series.collect() }
+}
+
+/// A score over a count.
+fn percent(x: usize, score: Estimate) -> Point {
+    let interval = score.interval().map(|bounds| bounds.map(|bound| 100.0 * bound));
+    Point { x: x as f64, y: 100.0 * score.mean, interval }
 }
 
 fn line(name: &str, points: impl Iterator<Item = Point>) -> Series {

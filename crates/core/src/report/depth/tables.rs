@@ -23,8 +23,8 @@ fn percent(value: f64) -> String {
 }
 
 fn interval(estimate: Option<Estimate>) -> String {
-    match estimate.filter(|estimate| estimate.error.is_finite()) {
-        Some(Estimate { ci: [low, high], .. }) => format!("{} to {}", percent(low), percent(high)),
+    match estimate.and_then(|estimate| estimate.interval()) {
+        Some([low, high]) => format!("{} to {}", percent(low), percent(high)),
         None => NONE.to_owned(),
     }
 }
@@ -36,6 +36,7 @@ fn mark(is_marked: bool, text: &str) -> String {
 
 /// The scores of cuts.
 pub fn cuts(scores: &Scores) -> Table {
+    let kept = scores.keep();
     let row = |score: &CutScore| {
         let extents: Vec<String> = score.cut.shape.iter().map(usize::to_string).collect();
         vec![
@@ -46,7 +47,7 @@ pub fn cuts(scores: &Scores) -> Table {
             format!("{:.4}", score.probe.error()),
             format!("{:.3}", score.logme),
             format!("{:.2}", score.h_score),
-            mark(scores.keep() == Some(&score.cut.path), "keep"),
+            mark(kept == Some(score.cut.path.as_str()), "keep"),
         ]
     };
     let images = scores.cuts.first().map_or(0, |score| score.probe.errors.len());
