@@ -23,14 +23,11 @@ impl Verdict {
         let over_scratch = found.gain(arm, &found.controls.scratch);
         let reuse_helps = over_scratch.is_some_and(|gain| gain.ci[0] > 0.0);
         let points = |value: f64| format!("{:+.1}", 100.0 * value);
-        let interval = |gain: &Estimate| match gain.ci[0].is_finite() {
-            true => format!(
-                "{} points, 95 % CI [{}, {}]",
-                points(gain.mean),
-                points(gain.ci[0]),
-                points(gain.ci[1])
-            ),
-            false => format!("{} points, from one repeat alone", points(gain.mean)),
+        let interval = |gain: &Estimate| match gain.interval() {
+            Some([low, high]) => {
+                format!("{} points, 95 % CI [{}, {}]", points(gain.mean), points(low), points(high))
+            }
+            None => format!("{} points, from one repeat alone", points(gain.mean)),
         };
         let scratch = over_scratch.as_ref().map_or("not compared".to_owned(), interval);
         let what = format!(
