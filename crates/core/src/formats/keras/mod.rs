@@ -10,3 +10,4 @@ pub(super) mod legacy;
 mod operation;
 mod order;
 pub(super) mod store;
+mod theano;
