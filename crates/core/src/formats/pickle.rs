@@ -1,6 +1,7 @@
 //! PyTorch's own files (`.pth`, `.pt`, `.bin`): Python pickles, which run code when they are read. They are known by
 //! their first bytes, refused, and never opened.
 
+use super::safetensors::begins_with_header;
 use crate::Error;
 use std::io::Cursor;
 use std::path::Path;
@@ -13,8 +14,8 @@ pub(super) fn is_pickle(bytes: &[u8]) -> bool {
             let mut names = archive.file_names().flatten();
             names.any(|name| name == "data.pkl" || name.ends_with("/data.pkl"))
         }),
-        // the opcode PROTO with the number of a protocol
-        [0x80, 2..=5, ..] => true,
+        // the opcode PROTO with the number of a protocol, which may also be the length of a safetensors header
+        [0x80, 2..=5, ..] => !begins_with_header(bytes),
         _ => false,
     }
 }

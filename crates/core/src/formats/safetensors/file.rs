@@ -9,10 +9,15 @@ use std::path::Path;
 /// The bytes before the header: its length.
 const LENGTH: usize = size_of::<u64>();
 
-/// Whether a file is one, or is meant to be one: a header of JSON behind its length, or the ending.
+/// Whether a file is one, or is meant to be one, as its ending says.
 pub(in crate::formats) fn is_safetensors(path: &Path, bytes: &[u8]) -> bool {
-    let ending = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors"));
-    ending || bytes.get(LENGTH) == Some(&b'{')
+    begins_with_header(bytes)
+        || path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors"))
+}
+
+/// Whether a file begins with a header of JSON behind its length, which no header reaches the upper half of.
+pub(in crate::formats) fn begins_with_header(bytes: &[u8]) -> bool {
+    matches!(bytes, [_, _, _, _, 0, 0, 0, 0, b'{', ..])
 }
 
 /// The header of a file, and its bytes.
@@ -73,7 +78,7 @@ impl<'a> Tensors<'a> {
             }
             other => {
                 return Err(failed(format!(
-                    "its numbers are {other:?}\nhelp: save it as F32, F16, BF16 or F64; quantised weights must be converted back first"
+                    "its numbers are {other:?}\nhelp: save it as F32, F16, BF16 or F64, quantised weights converted back; or the file is damaged"
                 )));
             }
         };

@@ -8,7 +8,7 @@ mod layout;
 mod own;
 mod torch;
 
-pub(super) use file::is_safetensors;
+pub(super) use file::{begins_with_header, is_safetensors};
 pub(super) use own::to_bytes;
 pub use torch::Architecture;
 

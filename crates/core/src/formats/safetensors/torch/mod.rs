@@ -17,7 +17,7 @@ pub(super) use source::source;
 use super::assign::{COUNTERS, assign, misfit, report};
 use super::file::Tensors;
 use crate::formats::Loaded;
-use crate::graph::{Graph, Model, ModelInfo};
+use crate::graph::{Graph, Model, ModelInfo, WantedWeight};
 use crate::{Error, Result};
 use std::fmt;
 use std::path::Path;
@@ -112,13 +112,12 @@ impl Architecture {
         }
     }
 
-    /// Whether the file holds every tensor of the architecture, in its shape.
-    fn fits(self, tensors: &Tensors<'_>) -> bool {
-        let graph = self.graph(tensors);
-        let wanted = graph.and_then(|graph| graph.weight_specs(&graph.stand_in_shapes()));
-        wanted.is_ok_and(|wanted| {
-            wanted.iter().all(|wanted| misfit(tensors, wanted, source(wanted).as_ref()).is_none())
-        })
+    /// How many tensors the architecture takes from the file, where it has them all in their shapes.
+    fn fits(self, tensors: &Tensors<'_>) -> Option<usize> {
+        let graph = self.graph(tensors).ok()?;
+        let wanted = graph.weight_specs(&graph.stand_in_shapes()).ok()?;
+        let is_there = |wanted: &WantedWeight| misfit(tensors, wanted, source(wanted).as_ref()).is_none();
+        wanted.iter().all(is_there).then_some(wanted.len())
     }
 }
 
@@ -143,9 +142,11 @@ impl FromStr for Architecture {
     }
 }
 
-/// The architecture that the tensors fit, by their names and shapes.
+/// The architecture that the tensors fit, by their names and shapes: that which takes most of them, since a ResNet-34 has
+/// all that a ResNet-18 has.
 fn guess(tensors: &Tensors<'_>) -> Option<Architecture> {
-    NAMES.iter().map(|(architecture, ..)| *architecture).find(|known| known.fits(tensors))
+    let fitting = NAMES.iter().filter_map(|(known, ..)| Some((known.fits(tensors)?, *known)));
+    fitting.max_by_key(|(count, _)| *count).map(|(_, known)| known)
 }
 
 /// The error for a state dict whose architecture the user did not name.
@@ -161,7 +162,9 @@ pub(super) fn unnamed(path: &Path, tensors: &Tensors<'_>) -> Error {
             } else {
                 format!("its tensors begin with {}", sorted.join(", "))
             };
-            format!("name it with --arch, one of {names}; {begin}, which fit none of these")
+            format!(
+                "name it with --arch, one of {names}; {begin}, which fit none of these; or the file is damaged"
+            )
         }
     };
     Error::format(path, format!("the file holds weights alone, no architecture\nhelp: {help}"))
@@ -174,26 +177,23 @@ fn sorted(tensors: &Tensors<'_>) -> Vec<String> {
     names
 }
 
-/// Builds the architecture and fills it.
+/// Builds the architecture and fills it. A part of another architecture is not taken for the whole of this one.
 pub(super) fn load(path: &Path, tensors: &Tensors<'_>, architecture: Architecture) -> Result<Loaded> {
-    let loaded = architecture.graph(tensors).and_then(|graph| {
+    let filled = architecture.graph(tensors).and_then(|graph| {
         let (weights, used) = assign(path, tensors, &graph, source)?;
-        Ok((graph, weights, used))
+        Ok((graph, weights, report(tensors, &used)))
     });
-    let (graph, weights, used) = loaded.map_err(|error| match guess(tensors) {
-        Some(other) if other != architecture => {
-            let reason = error.to_string();
-            let reason = reason.split_once("\nhelp: ").map_or(reason.as_str(), |(reason, _)| reason);
-            let reason = reason.strip_prefix(&format!("`{}`: ", path.display())).unwrap_or(reason);
-            Error::format(
-                path,
-                format!("{reason}\nhelp: its tensors are those of `{other}`: give --arch {other}"),
-            )
-        }
-        _ => error,
-    })?;
+    if filled.as_ref().map_or(true, |(.., report)| !report.unused.is_empty())
+        && let Some(other) = guess(tensors).filter(|other| *other != architecture)
+    {
+        return Err(Error::format(
+            path,
+            format!("its tensors are those of `{other}`, not of `{architecture}`\nhelp: give --arch {other}"),
+        ));
+    }
+    let (graph, weights, report) = filled?;
     let info = architecture.info(architecture.library(tensors));
-    Ok(Loaded { model: Model { graph, weights, info }, report: report(tensors, &used) })
+    Ok(Loaded { model: Model { graph, weights, info }, report })
 }
 
 #[cfg(test)]

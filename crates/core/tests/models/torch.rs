@@ -1,0 +1,195 @@
+//! State dicts of torchvision and timm give what PyTorch computes with them. The goldens are written by
+//! `tests/keras/make_torch_goldens.py`.
+
+use crate::golden::path;
+use crate::torch_formula::{Golden, value};
+use frostline::Tensor;
+use frostline::formats::{self, Architecture, Loaded};
+use frostline::verify::{read_reference, verify};
+use safetensors::tensor::{Dtype, TensorView};
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// The largest difference as a share of the largest output: rounding alone, which adds up over 50 layers.
+const OUTPUT: f64 = 1e-4;
+/// Gradients and the loss, in relative norm.
+const GRADIENT: f64 = 1e-3;
+
+fn goldens() -> Vec<(String, Golden)> {
+    let entries =
+        std::fs::read_dir(path("torch")).expect("the goldens").map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|ending| ending == "json")).collect();
+    files.sort();
+    let name = |path: &PathBuf| path.file_stem().expect("a name").to_string_lossy().into_owned();
+    files.iter().map(|path| (name(path), Golden::read(path))).collect()
+}
+
+fn golden(name: &str) -> Golden {
+    Golden::read(&path(&format!("torch/{name}.json")))
+}
+
+fn written(bytes: &[u8]) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("weights.safetensors");
+    std::fs::write(&path, bytes).expect("written");
+    (folder, path)
+}
+
+fn load(bytes: &[u8], architecture: Option<&str>) -> Result<Loaded, String> {
+    let (_folder, path) = written(bytes);
+    let architecture = architecture.map(|name| name.parse::<Architecture>().expect("a name that is known"));
+    formats::load_as(&path, architecture).map_err(|error| error.to_string())
+}
+
+/// A state dict with other tensors: each is kept with the name that `change` gives it, or left out.
+fn changed(golden: &Golden, change: impl Fn(&str) -> Option<String>) -> Vec<u8> {
+    let tensors = golden.tensors.iter().filter_map(|(name, shape)| Some((change(name)?, shape.clone())));
+    Golden { architecture: String::new(), input: Vec::new(), output: Vec::new(), tensors: tensors.collect() }
+        .file()
+}
+
+#[test]
+fn every_architecture_computes_what_pytorch_does() {
+    let goldens = goldens();
+    assert!(goldens.len() >= 18, "only {} goldens were found", goldens.len());
+    for (name, golden) in goldens {
+        let loaded = load(&golden.file(), Some(&golden.architecture))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let counters = golden.tensors.keys().filter(|name| name.ends_with("num_batches_tracked")).count();
+        assert_eq!(loaded.report.unused, [] as [String; 0], "{name}");
+        assert_eq!(loaded.report.loaded, golden.tensors.len() - counters, "{name}");
+        assert_eq!(loaded.report.notes.len(), usize::from(counters > 0), "{name}: {:?}", loaded.report.notes);
+        let images = golden.input[0];
+        let shape = vec![images, golden.input[2], golden.input[3], golden.input[1]];
+        let output =
+            Tensor { shape: vec![images, golden.output.len() / images], data: golden.output.clone() };
+        let input = Tensor { shape, data: golden.images() };
+        let mut setting = read_setting();
+        let mut reference: frostline::verify::Reference =
+            [("input_0".to_owned(), input), ("output_0".to_owned(), output)].into();
+        let gradients = path(&format!("torch/{name}.npz"));
+        if gradients.exists() {
+            let (found, how) = read_reference(&gradients).expect("the gradients");
+            reference.extend(found);
+            setting = how;
+        }
+        let differences =
+            verify(&loaded.model, &reference, setting).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let worst = differences.iter().skip(1).map(|difference| difference.relative).fold(0.0, f64::max);
+        println!("{name}: {:.1e}, {} others to {worst:.1e}", differences[0].relative, differences.len() - 1);
+        for difference in differences {
+            let limit = if difference.name.starts_with("output") { OUTPUT } else { GRADIENT };
+            assert!(difference.relative <= limit, "{name}: {} {:.2e}", difference.name, difference.relative);
+        }
+    }
+}
+
+fn read_setting() -> frostline::verify::GradientSetting {
+    frostline::verify::GradientSetting { loss: None, statistics: frostline::compile::Statistics::Moving }
+}
+
+#[test]
+fn images_are_prepared_as_the_pretrained_weights_were_shown_theirs() {
+    for (name, resize) in
+        [("torchvision-mobilenet_v2", "pil-bilinear"), ("timm-mobilenetv2_100", "pil-bicubic")]
+    {
+        let info = load(&golden(name).file(), Some("mobilenet_v2")).expect("a model").model.info;
+        assert_eq!((info.image_size, info.resize.as_deref()), (Some([224, 224]), Some(resize)));
+        assert_eq!(info.preprocess, Some("torch".into()));
+    }
+}
+
+#[test]
+fn without_an_architecture_the_error_says_which_one_fits() {
+    for (name, golden) in goldens() {
+        let error = load(&golden.file(), None).expect_err("no architecture");
+        let help = format!("help: its tensors are those of `{0}`: give --arch {0} ", golden.architecture);
+        assert!(error.contains("no architecture\n") && error.contains(&help), "{name}: {error}");
+    }
+    let other = load(&changed(&golden("torchvision-resnet18"), |name| Some(format!("net.{name}"))), None);
+    let error = other.expect_err("no architecture");
+    assert!(error.contains("one of resnet18, resnet34") && error.contains("`net.bn1.bias`"), "{error}");
+}
+
+#[test]
+fn another_architecture_than_the_tensors_is_an_error_with_the_right_one() {
+    // a ResNet-18 could be filled from a part of a ResNet-34
+    for wrong in ["resnet50", "resnet18", "mobilenet_v2"] {
+        let error =
+            load(&golden("torchvision-resnet34").file(), Some(wrong)).expect_err("another architecture");
+        assert!(
+            error.contains(&format!("of `resnet34`, not of `{wrong}`\nhelp: give --arch resnet34")),
+            "{error}"
+        );
+    }
+    let renamed =
+        changed(&golden("torchvision-resnet34"), |name| Some(name.replace("layer4.0", "layer4.0.0")));
+    let error = load(&renamed, Some("resnet34")).expect_err("no architecture that is known");
+    assert!(error.contains("no tensor `layer4.0.conv1.weight` of shape [512, 256, 3, 3]"), "{error}");
+}
+
+#[test]
+fn missing_and_unexpected_tensors_are_named() {
+    let golden = golden("timm-mobilenetv3_small_100");
+    let lacks = changed(&golden, |name| (name != "blocks.0.0.se.conv_reduce.bias").then(|| name.to_owned()));
+    let error = load(&lacks, Some("mobilenet_v3_small")).expect_err("a tensor is missing");
+    assert!(error.contains("no tensor `blocks.0.0.se.conv_reduce.bias` of shape [8]"), "{error}");
+    assert!(error.contains("for `blocks.0.0.se.conv_reduce/bias`"), "{error}");
+    let more = changed(&golden, |name| {
+        Some(if name == "bn1.num_batches_tracked" { "ema".to_owned() } else { name.to_owned() })
+    });
+    let report = load(&more, Some("mobilenet_v3_small")).expect("all that is needed").report;
+    assert_eq!(report.unused, ["ema"]);
+    assert_eq!(report.tensors, report.loaded + 1);
+}
+
+#[test]
+fn a_state_dict_fills_a_model_whose_layers_have_its_names() {
+    let golden = golden("torchvision-mobilenet_v3_small");
+    let (_folder, path) = written(&golden.file());
+    let model = formats::load_as(&path, Some(Architecture::MobileNetV3Small)).expect("a model").model;
+    let other = model.copy();
+    other.weights.iter().for_each(|(_, handle)| handle.set(&vec![f32::NAN; handle.with(Tensor::len)]));
+    let report = formats::load_weights(&path, &other).expect("the weights");
+    assert_eq!((report.loaded, report.unused.len()), (model.weights.len(), 0));
+    assert!(crate::golden::weight_bits(&model) == crate::golden::weight_bits(&other));
+}
+
+#[test]
+fn a_file_that_says_its_architecture_takes_no_other() {
+    let error =
+        formats::load_as(&path("keras/dense.keras"), Some(Architecture::ResNet18)).expect_err("it says it");
+    assert!(error.to_string().contains("leave `--arch resnet18` out"), "{error}");
+}
+
+#[test]
+fn tensors_of_other_widths_are_converted_and_integers_refused() {
+    let golden = golden("headless-resnet18");
+    let numbers = value("bn1.bias", &[64]);
+    let exact: Vec<f32> = numbers.iter().map(|number| (number * 64.0).round() / 64.0).collect();
+    let with = |dtype: Dtype, bytes: &[u8]| {
+        let file = golden.file();
+        let own = safetensors::SafeTensors::deserialize(&file).expect("a file");
+        let mut tensors: Vec<(String, TensorView<'_>)> = own.tensors();
+        let bias = tensors.iter_mut().find(|(name, _)| name == "bn1.bias").expect("the bias");
+        bias.1 = TensorView::new(dtype, vec![64], bytes).expect("a tensor");
+        load(&safetensors::serialize(tensors, None).expect("a file"), Some("resnet18"))
+    };
+    // multiples of 1/64 below 1 have few digits: cut off, not rounded, they are exact in all
+    let half = |number: &f32| {
+        let bits = number.to_bits();
+        let magnitude = if *number == 0.0 { 0 } else { (bits >> 13 & 0x3ffff) - (112 << 10) };
+        ((bits >> 16 & 0x8000) | magnitude) as u16
+    };
+    let f64s: Vec<u8> = exact.iter().flat_map(|number| f64::from(*number).to_le_bytes()).collect();
+    let halves: Vec<u8> = exact.iter().flat_map(|number| half(number).to_le_bytes()).collect();
+    let bf16s: Vec<u8> =
+        exact.iter().flat_map(|number| ((number.to_bits() >> 16) as u16).to_le_bytes()).collect();
+    for (dtype, bytes) in [(Dtype::F64, f64s), (Dtype::F16, halves), (Dtype::BF16, bf16s)] {
+        let model = with(dtype, &bytes).unwrap_or_else(|error| panic!("{dtype:?}: {error}")).model;
+        assert_eq!(model.weights.get("bn1/beta").expect("the bias").get().data, exact, "{dtype:?}");
+    }
+    let error = with(Dtype::I32, &[0; 256]).expect_err("integers");
+    assert!(error.contains("`bn1.bias` cannot be read") && error.contains("F16"), "{error}");
+}
