@@ -76,6 +76,25 @@ def gradients(model, images):
     return found
 
 
+def settings(model):
+    """What no output shows, or hardly: by the names of the modules where it differs between them."""
+    found = {"BatchNormalization": [], "LayerNormalization": [], "Dropout": {}, "StochasticDepth": {}}
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            found["BatchNormalization"].append([module.eps, module.momentum])
+        elif isinstance(module, torch.nn.LayerNorm):
+            found["LayerNormalization"].append([module.eps])
+        elif isinstance(module, torch.nn.Dropout) and module.p > 0:
+            found["Dropout"][name] = module.p
+        elif isinstance(module, torchvision.ops.StochasticDepth) and module.p > 0:
+            block = model.get_submodule(name.rpartition(".")[0])
+            if getattr(block, "use_res_connect", True):
+                found["StochasticDepth"][name] = module.p
+    for norm in "BatchNormalization", "LayerNormalization":
+        found[norm] = [list(each) for each in sorted({tuple(each) for each in found[norm]})]
+    return found
+
+
 def write(folder, name, architecture, model):
     images = torch.from_numpy(value("input", (BATCH, 3, SIZE, SIZE)))
     fill(model)
@@ -84,6 +103,7 @@ def write(folder, name, architecture, model):
     golden = {
         "architecture": architecture,
         "input": [BATCH, 3, SIZE, SIZE],
+        "settings": settings(model),
         "output": [[float(f"{number:.9g}") for number in row] for row in output],
         "tensors": {key: list(tensor.shape) for key, tensor in model.state_dict().items()},
     }

@@ -5,8 +5,10 @@ use crate::golden::path;
 use crate::torch_formula::{Golden, value};
 use frostline::Tensor;
 use frostline::formats::{self, Architecture, Loaded};
+use frostline::graph::{Body, Layer, Model};
 use frostline::verify::{read_reference, verify};
 use safetensors::tensor::{Dtype, TensorView};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -45,8 +47,7 @@ fn load(bytes: &[u8], architecture: Option<&str>) -> Result<Loaded, String> {
 /// A state dict with other tensors: each is kept with the name that `change` gives it, or left out.
 fn changed(golden: &Golden, change: impl Fn(&str) -> Option<String>) -> Vec<u8> {
     let tensors = golden.tensors.iter().filter_map(|(name, shape)| Some((change(name)?, shape.clone())));
-    Golden { architecture: String::new(), input: Vec::new(), output: Vec::new(), tensors: tensors.collect() }
-        .file()
+    Golden { tensors: tensors.collect(), ..Golden::default() }.file()
 }
 
 #[test]
@@ -87,6 +88,43 @@ fn every_architecture_computes_what_pytorch_does() {
 
 fn read_setting() -> frostline::verify::GradientSetting {
     frostline::verify::GradientSetting { loss: None, statistics: frostline::compile::Statistics::Moving }
+}
+
+/// The layers of a class, by name, with a setting of each.
+fn setting(model: &Model, class: &str, key: &str) -> BTreeMap<String, f64> {
+    let of = |(path, layer): (String, &Layer)| match &layer.body {
+        Body::Kind(kind) if kind.class_name() == class => Some((path, layer.config[key].as_f64()?)),
+        _ => None,
+    };
+    model.graph.leaves().into_iter().filter_map(of).collect()
+}
+
+#[test]
+fn settings_that_no_output_shows_are_those_of_pytorch() {
+    let close = |left: f64, right: f64| (left - right).abs() < 1e-7;
+    for (name, golden) in goldens() {
+        let model = load(&golden.file(), Some(&golden.architecture)).expect("a model").model;
+        for class in ["BatchNormalization", "LayerNormalization"] {
+            let expected = golden.settings[class].as_array().expect("a list");
+            let epsilons = setting(&model, class, "epsilon");
+            assert_eq!(epsilons.is_empty(), expected.is_empty(), "{name}");
+            for expected in expected {
+                let epsilon = expected[0].as_f64().expect("a number");
+                assert!(epsilons.values().all(|found| close(*found, epsilon)), "{name}: {epsilons:?}");
+                if let Some(momentum) = expected[1].as_f64() {
+                    let found = setting(&model, class, "momentum");
+                    assert!(found.values().all(|found| close(*found, 1.0 - momentum)), "{name}: {found:?}");
+                }
+            }
+        }
+        for (class, key) in [("Dropout", "rate"), ("StochasticDepth", "drop_path_rate")] {
+            let expected: BTreeMap<String, f64> =
+                serde_json::from_value(golden.settings[class].clone()).expect("rates");
+            let found = setting(&model, class, key);
+            assert!(found.keys().eq(expected.keys()), "{name}: {found:?} and {expected:?}");
+            assert!(found.values().zip(expected.values()).all(|(a, b)| close(*a, *b)), "{name}: {found:?}");
+        }
+    }
 }
 
 #[test]

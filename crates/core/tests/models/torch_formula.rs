@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A golden file.
+#[derive(Default)]
 pub(crate) struct Golden {
     pub(crate) architecture: String,
     /// `[images, channels, height, width]`
     pub(crate) input: Vec<usize>,
     pub(crate) output: Vec<f32>,
+    /// What no output shows: PyTorch's settings, by the class of the layers.
+    pub(crate) settings: Value,
     /// The shapes of the state dict's tensors.
     pub(crate) tensors: BTreeMap<String, Vec<usize>>,
 }
@@ -27,6 +30,7 @@ impl Golden {
             architecture: json["architecture"].as_str().expect("a name").to_owned(),
             input: shape(&json["input"]),
             output: rows.concat(),
+            settings: json["settings"].clone(),
             tensors: tensors.iter().map(|(name, value)| (name.clone(), shape(value))).collect(),
         }
     }
