@@ -51,6 +51,7 @@ fn changed(golden: &Golden, change: impl Fn(&str) -> Option<String>) -> Vec<u8> 
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "it tells the figures of docs/pytorch.md")]
 fn every_architecture_computes_what_pytorch_does() {
     let goldens = goldens();
     assert!(goldens.len() >= 18, "only {} goldens were found", goldens.len());
