@@ -4,8 +4,10 @@
 use crate::golden::path;
 use crate::torch_formula::{Golden, value};
 use frostline::Tensor;
+use frostline::data::Preprocess;
+use frostline::fit::preprocess_of;
 use frostline::formats::{self, Architecture, Loaded};
-use frostline::graph::{Body, Layer, Model};
+use frostline::graph::{Body, Layer, Model, ModelInfo};
 use frostline::verify::{read_reference, verify};
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
@@ -137,6 +139,10 @@ fn images_are_prepared_as_the_pretrained_weights_were_shown_theirs() {
         assert_eq!((info.image_size, info.resize.as_deref()), (Some([224, 224]), Some(resize)));
         assert_eq!(info.preprocess, Some("torch".into()));
     }
+    // what frostline saved beside the model is lost when Keras saves it again
+    let mut model = load(&golden("headless-resnet18").file(), Some("resnet18")).expect("a model").model;
+    model.info = ModelInfo::default();
+    assert_eq!(preprocess_of(&model).map(|(preprocess, _)| preprocess), Some(Preprocess::Torch));
 }
 
 #[test]
@@ -231,4 +237,33 @@ fn tensors_of_other_widths_are_converted_and_integers_refused() {
     }
     let error = with(Dtype::I32, &[0; 256]).expect_err("integers");
     assert!(error.contains("`bn1.bias` cannot be read") && error.contains("F16"), "{error}");
+}
+
+/// A header that was changed: an error with words, or a model, but no panic and no memory for numbers that are not there.
+#[test]
+fn a_damaged_header_is_an_error_or_a_model() {
+    let bytes = golden("headless-mobilenetv3_small_100").file();
+    let length = u64::from_le_bytes(*bytes.first_chunk().expect("a length")) as usize;
+    let mut loaded = 0;
+    for seed in 0..80u64 {
+        let mut random = crate::damaged::Random(0x9E37_79B9_7F4A_7C15 ^ (seed + 1) << 8);
+        let mut changed = bytes.clone();
+        random.mutate(&mut changed[..8 + length]);
+        match load(&changed, Some("mobilenet_v3_small")) {
+            Ok(_) => loaded += 1,
+            Err(error) => assert!(error.contains("help:"), "seed {seed}: {error}"),
+        }
+    }
+    assert!(loaded < 80, "no change was damage");
+}
+
+#[test]
+fn absurd_shapes_of_a_classifier_are_errors() {
+    for (weight, bias) in [([1 << 40, 0], [0]), ([0, 1 << 40], [0]), ([0, 512], [0])] {
+        let mut golden = golden("headless-resnet18");
+        golden.tensors.insert("fc.weight".to_owned(), weight.to_vec());
+        golden.tensors.insert("fc.bias".to_owned(), bias.to_vec());
+        let error = load(&golden.file(), Some("resnet18")).expect_err("no classes");
+        assert!(error.contains("help:") && error.contains("fc"), "{error}");
+    }
 }
