@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The version that frostline's files say they are of.
-pub(super) const KERAS_VERSION: &str = "3.15.1";
+pub(in crate::formats) const KERAS_VERSION: &str = "3.15.1";
 
 /// Other names of variables in files: those from before Keras 3, and what stands for a variable without a name. The class is
 /// empty where they hold for all.
@@ -73,7 +73,12 @@ pub(in crate::formats) fn load(path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
 }
 
 /// Parses a model config, with errors that name the file.
-pub(super) fn parse(path: &Path, config: &str, major: u32, report: &mut LoadReport) -> Result<Graph> {
+pub(in crate::formats) fn parse(
+    path: &Path,
+    config: &str,
+    major: u32,
+    report: &mut LoadReport,
+) -> Result<Graph> {
     let failed = |message: String| Error::format(path, message);
     let json: Value = serde_json::from_str(config).map_err(|error| {
         failed(format!("the model's config is no JSON: {error}\nhelp: the file is cut off or damaged"))
@@ -84,7 +89,7 @@ pub(super) fn parse(path: &Path, config: &str, major: u32, report: &mut LoadRepo
 }
 
 /// The major version; files from before 2.0 did not say theirs.
-pub(super) fn major(version: Option<&str>) -> u32 {
+pub(in crate::formats) fn major(version: Option<&str>) -> u32 {
     version.and_then(|version| version.split('.').next()?.parse().ok()).unwrap_or(1)
 }
 

@@ -11,3 +11,7 @@ mod operation;
 mod order;
 pub(super) mod store;
 mod theano;
+
+pub(super) use archive::config_of;
+pub(super) use assign::do_not_fit;
+pub(super) use legacy::{KERAS_VERSION, major, parse};

@@ -10,9 +10,7 @@ const TURNED: &[&str] = &["Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspos
 /// Turns the kernels of convolutions, in place.
 pub(super) fn turn_kernels(graph: &Graph, weights: &Weights) -> Result<()> {
     for wanted in graph.weight_specs(&graph.stand_in_shapes())? {
-        let is_window =
-            matches!(wanted.spec.name, "kernel" | "depthwise_kernel") && wanted.spec.shape.len() >= 3;
-        if !is_window || !wanted.class_name.contains("Conv") {
+        if wanted.spec.name != "kernel" || !TURNED.contains(&wanted.class_name) {
             continue;
         }
         let [spatial @ .., channels, out] = wanted.spec.shape.as_slice() else { continue };
