@@ -136,7 +136,7 @@ def enliven(model, x, random):
         layer.momentum = momentum
         # small images leave some channels without variance
         variance = layer.moving_variance.numpy()
-        layer.moving_variance.assign(np.maximum(variance, 0.01 * variance.mean()))
+        layer.moving_variance.assign(np.maximum(variance, 0.5 * variance.mean()))
 
 
 def trainable(model):
