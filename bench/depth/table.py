@@ -1,4 +1,5 @@
-"""Fills the tables of `docs/depth.md`, between the marks, from the runs of bench/depth/record.
+"""Fills the tables of `docs/depth.md`, between the marks, from the runs of bench/depth/record. Rows of tasks that are not in
+FOLDER stay as they are.
 
 usage: table.py FOLDER DOCUMENT
 """
@@ -156,14 +157,23 @@ def peers(folder):
     return rows
 
 
+def merged(old, new):
+    """The new lines, and the old ones of other tasks, in the order of TASKS; a table's first two lines stand above."""
+    task_of = lambda line: next((name for name, title in TASKS.items() if line.startswith((f"| {title} |", f"- {title}:"))), None)
+    by_task = {task_of(line): line for line in [*old, *new]}
+    heading = [line for line in new if task_of(line) is None]
+    return heading + [by_task[name] for name in TASKS if name in by_task]
+
+
 def main(folder, document):
     folder, path = pathlib.Path(folder), pathlib.Path(document)
     done = [name for name in TASKS if all((folder / f"{name}-{kind}/depth.json").exists() for kind in ("grid", "search"))]
     tasks = {name: Task(folder, name) for name in done}
     text = path.read_text()
     for part, given in ((results, tasks), (verdicts, tasks), (costs, tasks), (correlations, tasks), (peers, folder)):
-        mark, table = part.__name__, "\n".join(part(given))
-        text = re.sub(rf"(<!-- {mark} -->\n).*?(<!-- end -->)", lambda found: f"{found[1]}{table}\n{found[2]}", text, flags=re.S)
+        table = lambda old: "\n".join(merged(old.splitlines(), part(given)))
+        marks = rf"(<!-- {part.__name__} -->\n)(.*?)\n(<!-- end -->)"
+        text = re.sub(marks, lambda found: f"{found[1]}{table(found[2])}\n{found[3]}", text, flags=re.S)
     path.write_text(text)
 
 

@@ -160,6 +160,8 @@ CASES = {
     "global_average_keepdims": layer(L.GlobalAveragePooling2D, keepdims=True),
     "global_max": layer(L.GlobalMaxPooling2D),
     "global_max_keepdims": layer(L.GlobalMaxPooling2D, keepdims=True),
+    "global_average_first": layer(L.GlobalAveragePooling2D, data_format="channels_first"),
+    "global_max_first": layer(L.GlobalMaxPooling2D, data_format="channels_first", keepdims=True),
     "flatten": lambda: chain(L.Flatten(), L.Dense(3)),
     "reshape": lambda: chain(L.Reshape((7, -1, 3)), L.Conv2D(2, 2)),
     "zero_padding": lambda: chain(L.ZeroPadding2D(((1, 2), (0, 3))), L.Conv2D(2, 3)),

@@ -142,7 +142,7 @@ pub(crate) fn selection(outcomes: &[Outcome]) -> f64 {
 
 /// Of the arms with the most repeats the cheapest one that scores as well as the best one on the selection images: within the
 /// standard error of the best one's score, and within that of their difference on equal splits. What is cheapest has the
-/// fewest layers to keep, and then the fewest to train. Training from scratch reuses nothing and is no choice. Before anything
+/// fewest layers to keep, and then the fewest to train; of arms that differ in their rate alone the better one counts. Training from scratch reuses nothing and is no choice. Before anything
 /// is trained it is the first, by the scores of the features. `images`: how many there are to train and select on.
 fn choose(arms: &[(Arm, Vec<Outcome>)], controls: &Controls, overlap: f64, images: usize) -> usize {
     let is_candidate = |index: &usize| arms[*index].0 != controls.scratch;
@@ -175,11 +175,14 @@ fn choose(arms: &[(Arm, Vec<Outcome>)], controls: &Controls, overlap: f64, image
         // images on which they differ are one in `less` at least
         less <= own.min(error_of(differences, less))
     };
-    let cost = |index: &usize| {
-        let arm = &arms[*index].0;
+    let cost = |index: usize| {
+        let arm = &arms[index].0;
         (arm.kept_layers, arm.kept_layers - arm.frozen_layers)
     };
-    whole.into_iter().filter(is_as_good).min_by_key(cost).unwrap_or(best)
+    let cheapest = |a: &usize, b: &usize| {
+        cost(*a).cmp(&cost(*b)).then(selection(&arms[*b].1).total_cmp(&selection(&arms[*a].1)))
+    };
+    whole.into_iter().filter(is_as_good).min_by(cheapest).unwrap_or(best)
 }
 
 impl Found {
@@ -240,15 +243,19 @@ mod tests {
     use super::super::Cut;
     use super::*;
 
-    fn arms() -> (Vec<Arm>, Controls) {
+    fn arms(kept: [usize; 3]) -> (Vec<Arm>, Controls) {
         let cut = |layers: usize| Cut { path: format!("layer_{layers}"), layers, shape: vec![1] };
         let paths: Vec<String> = (1..=4).map(|layer| format!("layer_{layer}")).collect();
         let head = |layers| Arm::new(&cut(layers), &paths, Training::Head);
-        (vec![head(1), head(2), head(3)], Controls::of(&cut(4), &paths))
+        (kept.map(head).to_vec(), Controls::of(&cut(4), &paths))
     }
 
     fn chosen(folds: [&[f64]; 3]) -> usize {
-        let (arms, controls) = arms();
+        chosen_of([1, 2, 3], folds)
+    }
+
+    fn chosen_of(kept: [usize; 3], folds: [&[f64]; 3]) -> usize {
+        let (arms, controls) = arms(kept);
         let scored = arms.into_iter().zip(folds).map(|(arm, folds)| {
             let outcome = |(repeat, fold): (usize, &f64)| Outcome {
                 arm: arm.name.clone(),
@@ -269,6 +276,9 @@ mod tests {
         assert_eq!(chosen([&[0.70, 0.74, 0.72], &[0.79, 0.85, 0.80], &[0.80, 0.84, 0.82]]), 1);
         // worse on every split by more than an image
         assert_eq!(chosen([&[0.70, 0.74, 0.72], &[0.77, 0.81, 0.79], &[0.80, 0.84, 0.82]]), 2);
+        // equally cheap, and as good within an error: the better one
+        let equals: [&[f64]; 3] = [&[0.70, 0.74, 0.72], &[0.79, 0.85, 0.80], &[0.80, 0.84, 0.82]];
+        assert_eq!(chosen_of([1, 3, 3], equals), 2);
         // a large spread of its own excuses no arm
         assert_eq!(chosen([&[0.50, 1.00], &[0.99, 0.80], &[1.00, 1.00]]), 2);
         // one split alone: what images of that number say

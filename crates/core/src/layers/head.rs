@@ -43,7 +43,7 @@ fn parse_word(word: &str) -> Result<Box<dyn LayerKind>> {
         Some((name, rest)) => (name, rest.trim_end_matches(')').split(',').map(str::trim).collect()),
         None => (word, Vec::new()),
     };
-    let pooling = |kind| Box::new(GlobalPooling2D { kind, keepdims: false });
+    let pooling = |kind| Box::new(GlobalPooling2D { kind, keepdims: false, channels_first: false });
     Ok(match (name, arguments.as_slice()) {
         ("gap", []) => pooling(PoolKind::Average),
         ("gmp", []) => pooling(PoolKind::Max),

@@ -44,6 +44,9 @@ impl OneDimensional {
     /// Reads a layer of one of the classes; `None` for all others.
     pub fn from_config(class_name: &str, config: &Config<'_>) -> Option<Result<Self>> {
         let (class_name, counterpart) = CLASSES.iter().find(|(own, _)| *own == class_name)?;
+        if let Err(error) = config.channels_last() {
+            return Some(Err(error));
+        }
         let own = config.take_all();
         let settings = match over_images(counterpart, &own) {
             Some(settings) => settings,
@@ -165,6 +168,7 @@ mod tests {
     fn what_cannot_be_run_is_refused() {
         assert!(read("Conv1D", json!({"filters": 8, "kernel_size": 3, "padding": "causal"})).is_err());
         assert!(read("Conv1D", json!({"filters": 8, "kernel_size": [3, 3]})).is_err());
+        assert!(read("GlobalMaxPooling1D", json!({"data_format": "channels_first"})).is_err());
         assert!(
             read("Conv1D", json!({"filters": 8, "kernel_size": 3}))
                 .expect("valid")
