@@ -139,7 +139,7 @@ fn half_precision(dataset: &Dataset) -> Option<Vec<f32>> {
 }
 
 /// IEEE 754 binary16 to binary32.
-fn half_to_f32(bits: u16) -> f32 {
+pub(super) fn half_to_f32(bits: u16) -> f32 {
     let sign = u32::from(bits >> 15) << 31;
     let (exponent, fraction) = (u32::from(bits >> 10 & 0x1f), u32::from(bits & 0x3ff));
     match (exponent, fraction) {

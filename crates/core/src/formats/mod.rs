@@ -3,6 +3,7 @@
 
 mod hdf5;
 mod keras;
+mod onnx;
 mod report;
 
 pub use report::{LoadReport, Loaded};
@@ -54,11 +55,19 @@ pub fn load(path: &Path) -> Result<Loaded> {
         [0x89, b'H', b'D', b'F', ..] => {
             keras::legacy::load(&path, bytes).map_err(|error| in_file(&path, error))
         }
+        // protobuf has no mark of its own; every exporter begins with the version of the format
+        bytes if is_onnx(&path) || bytes.first() == Some(&0x08) => {
+            onnx::read::load(&path, bytes).map_err(|error| in_file(&path, error))
+        }
         _ => Err(Error::format(
             &path,
-            "this is no model file that can be read\nhelp: expected a `.keras` archive or a Keras `.h5` file; it may be cut off or damaged",
+            "this is no model file that can be read\nhelp: expected a `.keras` archive, a Keras `.h5` file or an `.onnx` file; it may be cut off or damaged",
         )),
     }
+}
+
+fn is_onnx(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"))
 }
 
 /// An error about a layer that came out of a file, with the file's name.

@@ -1,0 +1,381 @@
+//! What an ONNX file computes from known tensors alone: exporters write the arithmetic with shapes, paddings and scales
+//! out as nodes. A node that cannot be computed here stays a node.
+
+use super::constant::{Constant, Data, Extent, product};
+use super::node::{Attribute, Node};
+use std::rc::Rc;
+
+/// No computed tensor has more elements: a few bytes of a file may ask for any number.
+const MOST: usize = 1 << 26;
+
+/// The value of a node whose inputs are known; `None` where it cannot be computed here.
+pub(super) fn evaluate(node: &Node, inputs: &[Option<&Constant>]) -> Option<Constant> {
+    if node.op == "Constant" {
+        return constant(node);
+    }
+    let x = inputs.first().copied().flatten()?;
+    let second = || inputs.get(1).copied().flatten();
+    match node.op.as_str() {
+        "Identity" => Some(x.clone()),
+        "Cast" => cast(x, node.int("to")?),
+        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Min" => {
+            inputs.iter().skip(1).try_fold(x.clone(), |all, next| binary(&node.op, &all, (*next)?))
+        }
+        "Neg" | "Sqrt" | "Reciprocal" | "Ceil" | "Floor" | "Exp" => unary(&node.op, x),
+        "Reshape" => reshape(x, &second()?.as_known()?),
+        "Squeeze" => squeeze(x, axes(node, second()).as_deref()),
+        "Unsqueeze" => unsqueeze(x, &axes(node, second())?),
+        "Transpose" => transpose(x, node.ints("perm")),
+        "Concat" => concat(inputs, node.int("axis")?),
+        "Gather" => gather(x, second()?, node.int("axis").unwrap_or(0)),
+        "Slice" => slice(node, inputs),
+        "ConstantOfShape" => constant_of_shape(node, x),
+        "Expand" => expand(x, &second()?.as_known()?),
+        "ReduceProd" => match x.as_known()? {
+            all if x.dims.len() == 1 => {
+                let all = all.iter().try_fold(1i64, |all, next| all.checked_mul(*next))?;
+                let dims = if node.int("keepdims").unwrap_or(1) == 1 { vec![1] } else { vec![] };
+                Some(Constant { dims, data: Data::Whole(vec![Extent::Known(all)]) })
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The axes of a node: an attribute before opset 13, an input since.
+pub(super) fn axes(node: &Node, input: Option<&Constant>) -> Option<Vec<i64>> {
+    node.ints("axes").map(<[i64]>::to_vec).or_else(|| input?.as_known())
+}
+
+/// An axis counted from the front.
+pub(super) fn axis_of(axis: i64, rank: usize) -> Option<usize> {
+    let axis = if axis < 0 { axis.checked_add(rank as i64)? } else { axis };
+    usize::try_from(axis).ok().filter(|axis| *axis < rank)
+}
+
+fn constant(node: &Node) -> Option<Constant> {
+    let known = |numbers: &[i64]| numbers.iter().map(|number| Extent::Known(*number)).collect::<Vec<_>>();
+    node.attributes.iter().find_map(|(name, attribute)| match (name.as_str(), attribute) {
+        ("value", Attribute::Tensor(tensor)) => Some(Constant::clone(tensor)),
+        ("value_float", Attribute::Float(number)) => Some(Constant::floats(&[], vec![*number])),
+        ("value_floats", Attribute::Floats(numbers)) => Some(Constant::floats(&[numbers.len()], numbers.clone())),
+        ("value_int", Attribute::Int(number)) => Some(Constant { dims: vec![], data: Data::Whole(known(&[*number])) }),
+        ("value_ints", Attribute::Ints(numbers)) => Some(Constant::whole(known(numbers))),
+        _ => None,
+    })
+}
+
+fn cast(x: &Constant, to: i64) -> Option<Constant> {
+    // float, float16, double, bfloat16; the others of ONNX's types that are numbers are whole
+    let to_float = matches!(to, 1 | 10 | 11 | 16);
+    let data = match (&x.data, to_float) {
+        (Data::Float(values), false) => {
+            Data::Whole(values.iter().map(|value| Extent::Known(*value as i64)).collect())
+        }
+        (Data::Whole(_), true) => Data::Float(x.as_known()?.iter().map(|number| *number as f32).collect()),
+        (Data::Other(_), _) => return None,
+        (data, _) => data.clone(),
+    };
+    Some(Constant { dims: x.dims.clone(), data })
+}
+
+fn unary(op: &str, x: &Constant) -> Option<Constant> {
+    let data = match &x.data {
+        Data::Float(values) => {
+            let function: fn(f32) -> f32 = match op {
+                "Neg" => |x| -x,
+                "Sqrt" => f32::sqrt,
+                "Reciprocal" => f32::recip,
+                "Ceil" => f32::ceil,
+                "Floor" => f32::floor,
+                _ => f32::exp,
+            };
+            Data::Float(values.iter().map(|value| function(*value)).collect())
+        }
+        Data::Whole(_) if op == "Neg" => {
+            Data::Whole(x.as_known()?.iter().map(|number| Extent::Known(number.wrapping_neg())).collect())
+        }
+        _ => return None,
+    };
+    Some(Constant { dims: x.dims.clone(), data })
+}
+
+/// Element by element, with broadcasting.
+pub(super) fn binary(op: &str, a: &Constant, b: &Constant) -> Option<Constant> {
+    let dims = broadcast(&a.dims, &b.dims)?;
+    let (at_a, at_b) = (indices(&a.dims, &dims), indices(&b.dims, &dims));
+    let data = match (&a.data, &b.data) {
+        (Data::Float(x), Data::Float(y)) => {
+            let function: fn(f32, f32) -> f32 = match op {
+                "Add" => |a, b| a + b,
+                "Sub" => |a, b| a - b,
+                "Mul" => |a, b| a * b,
+                "Div" => |a, b| a / b,
+                "Pow" => f32::powf,
+                "Max" => f32::max,
+                _ => f32::min,
+            };
+            let each = at_a.iter().zip(&at_b).map(|(a, b)| Some(function(*x.get(*a)?, *y.get(*b)?)));
+            Data::Float(each.collect::<Option<_>>()?)
+        }
+        (Data::Whole(x), Data::Whole(y)) => {
+            let each = at_a.iter().zip(&at_b).map(|(a, b)| whole(op, *x.get(*a)?, *y.get(*b)?));
+            Data::Whole(each.collect::<Option<_>>()?)
+        }
+        _ => return None,
+    };
+    Some(Constant { dims, data })
+}
+
+fn whole(op: &str, a: Extent, b: Extent) -> Option<Extent> {
+    use Extent::{Known, Open};
+    let (Known(x), Known(y)) = (a, b) else {
+        return Some(match (op, a, b) {
+            ("Mul", other, Known(1)) | ("Mul", Known(1), other) | ("Div", other, Known(1)) => other,
+            _ => Open,
+        });
+    };
+    Some(Known(match op {
+        "Add" => x.checked_add(y)?,
+        "Sub" => x.checked_sub(y)?,
+        "Mul" => x.checked_mul(y)?,
+        "Div" => x.checked_div(y)?,
+        "Pow" => x.checked_pow(u32::try_from(y).ok()?)?,
+        "Max" => x.max(y),
+        _ => x.min(y),
+    }))
+}
+
+fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let dims = crate::ops::broadcast(a, b)?;
+    (product(&dims)? <= MOST).then_some(dims)
+}
+
+/// Which element of an array of the extents `from` each element of the larger array `to` is, aligned at the end.
+fn indices(from: &[usize], to: &[usize]) -> Vec<usize> {
+    let mut found = vec![0usize];
+    let offset = to.len().saturating_sub(from.len());
+    for (axis, extent) in to.iter().enumerate() {
+        let own = axis.checked_sub(offset).and_then(|axis| from.get(axis)).copied().unwrap_or(1);
+        found = found
+            .iter()
+            .flat_map(|base| (0..*extent).map(move |at| base * own + if own == 1 { 0 } else { at }))
+            .collect();
+    }
+    found
+}
+
+fn reshape(x: &Constant, target: &[i64]) -> Option<Constant> {
+    let copied = |(axis, extent): (usize, &i64)| match extent {
+        0 => x.dims.get(axis).map(|extent| *extent as i64),
+        extent => Some(*extent),
+    };
+    let target: Vec<i64> = target.iter().enumerate().map(copied).collect::<Option<_>>()?;
+    let known = target.iter().filter(|extent| **extent != -1).try_fold(1usize, |product, extent| {
+        product.checked_mul(usize::try_from(*extent).ok()?)
+    })?;
+    let rest = x.len().checked_div(known)?;
+    let dims: Vec<usize> = target.iter().map(|extent| usize::try_from(*extent).unwrap_or(rest)).collect();
+    product(&dims)?;
+    (dims.iter().product::<usize>() == x.len()).then(|| Constant { dims, data: x.data.clone() })
+}
+
+fn squeeze(x: &Constant, axes: Option<&[i64]>) -> Option<Constant> {
+    let rank = x.dims.len();
+    let dropped: Vec<usize> = match axes {
+        Some(axes) => axes.iter().map(|axis| axis_of(*axis, rank)).collect::<Option<_>>()?,
+        None => (0..rank).filter(|axis| x.dims.get(*axis) == Some(&1)).collect(),
+    };
+    let keeps = |(axis, extent): (usize, &usize)| (!dropped.contains(&axis)).then_some(*extent);
+    let dims: Vec<usize> = x.dims.iter().enumerate().filter_map(keeps).collect();
+    (dims.iter().product::<usize>() == x.len()).then(|| Constant { dims, data: x.data.clone() })
+}
+
+fn unsqueeze(x: &Constant, axes: &[i64]) -> Option<Constant> {
+    let rank = x.dims.len() + axes.len();
+    let added: Vec<usize> = axes.iter().map(|axis| axis_of(*axis, rank)).collect::<Option<_>>()?;
+    let mut own = x.dims.iter();
+    let extent = |axis: usize| if added.contains(&axis) { Some(1) } else { own.next().copied() };
+    let dims: Vec<usize> = (0..rank).map(extent).collect::<Option<_>>()?;
+    (dims.iter().product::<usize>() == x.len()).then(|| Constant { dims, data: x.data.clone() })
+}
+
+/// The elements at these places, in this order.
+fn pick(x: &Constant, dims: Vec<usize>, places: &[usize]) -> Option<Constant> {
+    let data = match &x.data {
+        Data::Float(values) => Data::Float(places.iter().map(|at| values.get(*at).copied()).collect::<Option<_>>()?),
+        Data::Whole(values) => Data::Whole(places.iter().map(|at| values.get(*at).copied()).collect::<Option<_>>()?),
+        Data::Other(_) => return None,
+    };
+    Some(Constant { dims, data })
+}
+
+/// The distance in memory between neighbours along each axis.
+fn strides(dims: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1; dims.len()];
+    for axis in (0..dims.len().saturating_sub(1)).rev() {
+        strides[axis] = strides[axis + 1] * dims[axis + 1];
+    }
+    strides
+}
+
+/// The tensor with its axes in another order; `None` reverses them.
+pub(super) fn transpose(x: &Constant, order: Option<&[i64]>) -> Option<Constant> {
+    let rank = x.dims.len();
+    let order: Vec<usize> = match order {
+        Some(order) => order.iter().map(|axis| axis_of(*axis, rank)).collect::<Option<_>>()?,
+        None => (0..rank).rev().collect(),
+    };
+    let mut sorted = order.clone();
+    sorted.sort_unstable();
+    if !sorted.iter().copied().eq(0..rank) {
+        return None;
+    }
+    let own = strides(&x.dims);
+    let dims: Vec<usize> = order.iter().map(|axis| x.dims[*axis]).collect();
+    let mut places = vec![0usize];
+    for axis in &order {
+        places = places.iter().flat_map(|base| (0..x.dims[*axis]).map(|at| base + at * own[*axis]).collect::<Vec<_>>()).collect();
+    }
+    pick(x, dims, &places)
+}
+
+fn concat(inputs: &[Option<&Constant>], axis: i64) -> Option<Constant> {
+    // shapes are lists; nothing else is joined where nothing depends on the image
+    let mut all = Vec::new();
+    for input in inputs {
+        match &(*input)?.data {
+            Data::Whole(values) if (*input)?.dims.len() == 1 => all.extend(values.iter().copied()),
+            _ => return None,
+        }
+    }
+    ([0, -1].contains(&axis) && all.len() <= MOST).then(|| Constant::whole(all))
+}
+
+fn gather(x: &Constant, index: &Constant, axis: i64) -> Option<Constant> {
+    let axis = axis_of(axis, x.dims.len())?;
+    let extent = *x.dims.get(axis)?;
+    let at: Vec<usize> = index.as_known()?.iter().map(|at| axis_of(*at, extent)).collect::<Option<_>>()?;
+    let inner: usize = x.dims[axis + 1..].iter().product();
+    let outer: usize = x.dims[..axis].iter().product();
+    let len = outer.checked_mul(at.len())?.checked_mul(inner)?;
+    if len > MOST {
+        return None;
+    }
+    let mut places = Vec::with_capacity(len);
+    for before in 0..outer {
+        for at in &at {
+            places.extend((0..inner).map(|after| (before * extent + at) * inner + after));
+        }
+    }
+    let dims = [&x.dims[..axis], &index.dims, &x.dims[axis + 1..]].concat();
+    pick(x, dims, &places)
+}
+
+/// Starts, ends, axes and steps of a slice: attributes before opset 10, inputs since.
+pub(super) fn ranges(node: &Node, inputs: &[Option<&Constant>]) -> Option<[Vec<i64>; 4]> {
+    let given = |index: usize, name: &str| match node.ints(name) {
+        Some(numbers) => Some(numbers.to_vec()),
+        None => inputs.get(index).copied().flatten().and_then(Constant::as_known),
+    };
+    let (starts, ends) = (given(1, "starts")?, given(2, "ends")?);
+    let axes = given(3, "axes").unwrap_or_else(|| (0..starts.len() as i64).collect());
+    let steps = given(4, "steps").unwrap_or_else(|| vec![1; starts.len()]);
+    let same = [ends.len(), axes.len(), steps.len()] == [starts.len(); 3];
+    same.then_some([starts, ends, axes, steps])
+}
+
+fn slice(node: &Node, inputs: &[Option<&Constant>]) -> Option<Constant> {
+    let mut x = inputs.first().copied().flatten()?.clone();
+    let [starts, ends, axes, steps] = ranges(node, inputs)?;
+    for (((start, end), axis), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
+        let axis = axis_of(*axis, x.dims.len())?;
+        let extent = *x.dims.get(axis)? as i64;
+        let from_end = |at: i64| if at < 0 { at.saturating_add(extent) } else { at };
+        let kept: Vec<i64> = match step {
+            1.. => (from_end(*start).clamp(0, extent)..from_end(*end).clamp(0, extent)).step_by(*step as usize).collect(),
+            -1 => {
+                let (start, end) = (from_end(*start).clamp(0, extent - 1), from_end(*end).clamp(-1, extent - 1));
+                (end + 1..=start).rev().collect()
+            }
+            _ => return None,
+        };
+        let kept = Constant::whole(kept.into_iter().map(Extent::Known).collect());
+        x = gather(&x, &kept, axis as i64)?;
+    }
+    Some(x)
+}
+
+fn constant_of_shape(node: &Node, shape: &Constant) -> Option<Constant> {
+    let dims: Vec<usize> = shape.as_known()?.iter().map(|dim| usize::try_from(*dim).ok()).collect::<Option<_>>()?;
+    product(&dims).filter(|len| *len <= MOST)?;
+    let len = dims.iter().product();
+    let zero = Rc::new(Constant::floats(&[1], vec![0.0]));
+    let data = match &node.tensor("value").unwrap_or(&zero).data {
+        Data::Float(values) => Data::Float(vec![*values.first()?; len]),
+        Data::Whole(values) => Data::Whole(vec![*values.first()?; len]),
+        Data::Other(_) => return None,
+    };
+    Some(Constant { dims, data })
+}
+
+fn expand(x: &Constant, shape: &[i64]) -> Option<Constant> {
+    let shape: Vec<usize> = shape.iter().map(|dim| usize::try_from(*dim).ok()).collect::<Option<_>>()?;
+    let dims = broadcast(&x.dims, &shape)?;
+    let places = indices(&x.dims, &dims);
+    pick(x, dims, &places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(op: &str, attributes: &[(&str, Attribute)]) -> Node {
+        let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Node { op: op.to_owned(), attributes, ..Node::default() }
+    }
+
+    fn list(numbers: &[i64]) -> Constant {
+        Constant::whole(numbers.iter().map(|number| Extent::Known(*number)).collect())
+    }
+
+    #[test]
+    fn shapes_are_taken_apart_and_put_together() {
+        let shape = Constant::whole(vec![Extent::Batch, Extent::Known(8), Extent::Open, Extent::Known(7)]);
+        let at = |index: i64| evaluate(&node("Gather", &[]), &[Some(&shape), Some(&list(&[index]))]).expect("known");
+        assert_eq!(at(0).data, Data::Whole(vec![Extent::Batch]));
+        let joined = evaluate(&node("Concat", &[("axis", Attribute::Int(0))]), &[Some(&at(0)), Some(&at(-1))]);
+        assert_eq!(joined.expect("known").data, Data::Whole(vec![Extent::Batch, Extent::Known(7)]));
+        let open = binary("Mul", &at(2), &at(1)).expect("known");
+        assert_eq!(open.data, Data::Whole(vec![Extent::Open]));
+    }
+
+    #[test]
+    fn slices_run_either_way() {
+        let sliced = |start: i64, end: i64, step: i64| {
+            let inputs = [list(&[0, 1, 2, 3]), list(&[start]), list(&[end]), list(&[0]), list(&[step])];
+            let inputs: Vec<_> = inputs.iter().map(Some).collect();
+            evaluate(&node("Slice", &[]), &inputs).and_then(|found| found.as_known())
+        };
+        assert_eq!(sliced(1, i64::MAX, 1), Some(vec![1, 2, 3]));
+        assert_eq!(sliced(-1, i64::MIN, -1), Some(vec![3, 2, 1, 0]));
+        assert_eq!(sliced(0, 4, 2), Some(vec![0, 2]));
+    }
+
+    #[test]
+    fn transposing_moves_elements() {
+        let x = Constant::floats(&[2, 3], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        let y = transpose(&x, None).expect("valid");
+        assert_eq!((y.dims.as_slice(), y.as_floats()), (&[3, 2][..], Some(&[0.0, 3.0, 1.0, 4.0, 2.0, 5.0][..])));
+        assert!(transpose(&x, Some(&[0, 0])).is_none());
+    }
+
+    #[test]
+    fn no_few_bytes_ask_for_much_memory() {
+        let huge = list(&[1 << 40, 1 << 40]);
+        assert!(evaluate(&node("ConstantOfShape", &[]), &[Some(&huge)]).is_none());
+        assert!(evaluate(&node("Expand", &[]), &[Some(&list(&[1])), Some(&huge)]).is_none());
+        assert!(evaluate(&node("Div", &[]), &[Some(&list(&[1])), Some(&list(&[0]))]).is_none());
+    }
+}
