@@ -13,6 +13,7 @@ mod dispatch;
 mod element;
 mod elementwise;
 mod exponential;
+mod group_norm;
 mod mapped;
 mod matmul;
 mod norm;
@@ -42,6 +43,7 @@ pub use depthwise::{
 pub use dispatch::{bf16_instruction_set, instruction_set, int8_instruction_set};
 pub use element::{Bf16, Element, decode, encode, scratch_floats, scratch_of};
 pub use elementwise::*;
+pub use group_norm::{Blocks, group_norm, group_norm_backward_gamma, group_norm_backward_input};
 pub use mapped::MappedFile;
 pub use matmul::{Accumulate, matmul, matmul_at, matmul_bt};
 pub use norm::*;

@@ -1,6 +1,7 @@
 //! Trains an arm on one split, and scores it on images that it has not seen.
 
-use super::{Arm, Cost};
+use super::scratch::let_statistics_follow;
+use super::{Arm, Cost, Training};
 use crate::data::{Dataset, Example, Target, holdout};
 use crate::fit::{Caching, Check, Prepared, Recipe, Validation, prepare_by, silent};
 use crate::graph::Model;
@@ -131,7 +132,10 @@ impl<'a> Experiment<'a> {
         let recipe = arm.recipe(&self.recipe, dataset.train.len());
         let watched = if recipe.gradual.is_some() { WATCHED } else { 0.0 };
         let validation = Validation::Fraction(watched);
-        let (model, caching) = (self.model.clone(), self.caching.clone());
+        let (mut model, caching) = (self.model.clone(), self.caching.clone());
+        if arm.training == Training::Scratch {
+            let_statistics_follow(&mut model.graph)?;
+        }
         prepare_by(Check::Nothing, model, dataset, recipe, &validation, seed, caching, &silent)
     }
 

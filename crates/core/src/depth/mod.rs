@@ -12,6 +12,7 @@ mod learning;
 mod log;
 mod pooled;
 pub mod scores;
+mod scratch;
 mod search;
 mod side_by_side;
 mod statistics;

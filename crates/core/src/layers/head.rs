@@ -4,7 +4,7 @@ use super::{
     BatchNormalization, Dense, Dropout, Flatten, GlobalPooling2D, LayerKind, NamedActivation,
     activation::Activation,
 };
-use crate::ops::PoolKind;
+use crate::ops::{Dropped, PoolKind};
 use crate::{Error, Result};
 
 /// Layers of a head, from the lowest to the highest.
@@ -52,7 +52,7 @@ fn parse_word(word: &str) -> Result<Box<dyn LayerKind>> {
         ("dropout", [rate]) => {
             let rate = rate.parse().ok().filter(|rate| (0.0..1.0).contains(rate));
             let rate = rate.ok_or_else(|| wrong(word, "expected a rate from 0 to below 1"))?;
-            Box::new(Dropout { rate, spatial: false })
+            Box::new(Dropout { rate, dropped: Dropped::Elements })
         }
         ("dense", [units, rest @ ..]) if rest.len() < 2 => {
             let units = units.parse().ok().filter(|units| (1..1 << 20).contains(units));

@@ -1,7 +1,7 @@
 //! Every layer kind. To add one: its file, and a line here.
 
 use super::*;
-use crate::ops::PoolKind;
+use crate::ops::{Dropped, PoolKind};
 
 /// Reads the attributes of a layer of the class `class_name` from its config in the form of Keras 3. `None` for a
 /// class that frostline does not know.
@@ -24,27 +24,33 @@ pub fn read_kind(class_name: &str, config: &Config<'_>) -> Option<Result<Box<dyn
         "Concatenate" => boxed(Concatenate::from_config(config)),
         "Conv2D" => boxed(Conv2D::from_config(config)),
         "Cropping2D" => boxed(Cropping2D::from_config(config)),
+        "CustomScaleLayer" => boxed(ScaledAdd::from_config(config)),
         "Dense" => boxed(Dense::from_config(config)),
         "DepthwiseConv2D" => boxed(DepthwiseConv2D::from_config(config)),
-        "Dropout" => boxed(Dropout::from_config(false, config)),
+        "Dropout" => boxed(Dropout::from_config(Dropped::Elements, config)),
         "ELU" => boxed(Elu::from_config(config)),
         "Flatten" => boxed(Flatten::from_config(config)),
         "GlobalAveragePooling2D" => boxed(GlobalPooling2D::from_config(PoolKind::Average, config)),
         "GlobalMaxPooling2D" => boxed(GlobalPooling2D::from_config(PoolKind::Max, config)),
+        "GroupNormalization" => boxed(GroupNormalization::from_config(config)),
         "InputLayer" => boxed(InputLayer::from_config(config)),
+        "LayerNormalization" => boxed(LayerNormalization::from_config(config)),
+        "LayerScale" => boxed(LayerScale::from_config(config)),
         "LeakyReLU" => boxed(LeakyRelu::from_config(config)),
         "MaxPooling2D" => boxed(Pooling2D::from_config(PoolKind::Max, config)),
         "Maximum" => boxed(Merge::Maximum.from_config(config)),
         "Minimum" => boxed(Merge::Minimum.from_config(config)),
         "Multiply" => boxed(Merge::Multiply.from_config(config)),
         "Normalization" => boxed(Normalization::from_config(config)),
+        "PReLU" => boxed(PRelu::from_config(config)),
         "ReLU" => boxed(Relu::from_config(config)),
         "Rescaling" => boxed(Rescaling::from_config(config)),
         "Reshape" => boxed(Reshape::from_config(config)),
         "Resizing" => boxed(Resizing::from_config(config)),
         "SeparableConv2D" => boxed(SeparableConv2D::from_config(config)),
         "Softmax" => boxed(Softmax::from_config(config)),
-        "SpatialDropout2D" => boxed(Dropout::from_config(true, config)),
+        "SpatialDropout2D" => boxed(Dropout::from_config(Dropped::Channels, config)),
+        "StochasticDepth" => boxed(Dropout::from_config(Dropped::Images, config)),
         "Subtract" => boxed(Merge::Subtract.from_config(config)),
         "UpSampling2D" => boxed(UpSampling2D::from_config(config)),
         "ZeroPadding2D" => boxed(ZeroPadding2D::from_config(config)),

@@ -1,18 +1,29 @@
-//! `dropout`: in training each element (or each channel of an image) is zero with probability `rate`, and the
-//! others are scaled by `1 / (1 − rate)`; in inference the identity. Source: Srivastava et al. 2014; Keras.
+//! `dropout`: in training each element (or each channel of an image, or the whole image) is zero with probability `rate`, and
+//! the others are scaled by `1 / (1 − rate)`; in inference the identity. Source: Srivastava et al. 2014; Huang et al. 2016.
 
 use super::images::{each_image, image};
 use super::{Backward, Cost, Forward, Instance, Mode, OpKind, Reads, one_of};
 use crate::Shape;
 use crate::mix::mix;
 
-/// Attributes as Keras names them.
+/// What is dropped together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// Each element by itself.
+    Elements,
+    /// Whole channels of an image.
+    Channels,
+    /// All of an image.
+    Images,
+}
+
+/// Attributes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dropout {
     /// In `[0, 1)`.
     pub rate: f32,
-    /// Whole channels are dropped, as `SpatialDropout2D` does.
-    pub spatial: bool,
+    /// What is dropped together.
+    pub dropped: Dropped,
 }
 
 impl OpKind for Dropout {
@@ -32,8 +43,11 @@ impl OpKind for Dropout {
     }
 
     fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
-        let period =
-            if self.spatial { inputs[0].last().copied().unwrap_or(1) } else { inputs[0].iter().product() };
+        let period = match self.dropped {
+            Dropped::Elements => inputs[0].iter().product(),
+            Dropped::Channels => inputs[0].last().copied().unwrap_or(1),
+            Dropped::Images => 1,
+        };
         Box::new(Bound { rate: self.rate, period })
     }
 }
@@ -107,9 +121,10 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(16))]
         #[test]
         fn backward_agrees_with_differences(
-            pixels in 1usize..10, channels in 1usize..20, spatial: bool, rate in 0.0f32..0.9, seed: u64,
+            pixels in 1usize..10, channels in 1usize..20, together in 0usize..3, rate in 0.0f32..0.9, seed: u64,
         ) {
-            let check = || Check::of(Dropout { rate, spatial }, &[&[pixels, 1, channels]]).linear();
+            let dropped = [Dropped::Elements, Dropped::Channels, Dropped::Images][together];
+            let check = || Check::of(Dropout { rate, dropped }, &[&[pixels, 1, channels]]).linear();
             check().run(seed);
             check().training().run(seed);
         }
@@ -117,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_share_of_the_elements_is_dropped_and_the_others_are_scaled() {
-        let instance = Dropout { rate: 0.25, spatial: false }.bind(&[vec![5000]], &[], 2);
+        let instance = Dropout { rate: 0.25, dropped: Dropped::Elements }.bind(&[vec![5000]], &[], 2);
         let mut output = vec![0.0; 10_000];
         let inputs = vec![1.0; 10_000];
         let mut run = |seed| {
@@ -144,8 +159,19 @@ mod tests {
     }
 
     #[test]
+    fn whole_images_are_dropped_and_the_others_scaled() {
+        let instance = Dropout { rate: 0.5, dropped: Dropped::Images }.bind(&[vec![2, 2, 3]], &[], 64);
+        let (inputs, mut output) = (vec![1.0; 64 * 12], vec![0.0; 64 * 12]);
+        let (inputs, output) = (&[inputs.as_slice()], &mut output[..]);
+        let (mode, seed, scratch) = (Mode::Training, 3, &mut Scratch::default());
+        instance.forward(Forward { batch: 64, first: 0, inputs, params: &[], output, mode, seed, scratch });
+        assert!(output.chunks_exact(12).all(|image| image.iter().all(|value| *value == image[0])));
+        assert!(output.contains(&0.0) && output.contains(&2.0));
+    }
+
+    #[test]
     fn spatial_dropout_drops_whole_channels() {
-        let instance = Dropout { rate: 0.5, spatial: true }.bind(&[vec![3, 3, 40]], &[], 1);
+        let instance = Dropout { rate: 0.5, dropped: Dropped::Channels }.bind(&[vec![3, 3, 40]], &[], 1);
         let (inputs, mut output) = ([1.0; 360], [0.0; 360]);
         let (inputs, output) = (&[&inputs[..]], &mut output[..]);
         let (mode, seed, scratch) = (Mode::Training, 3, &mut Scratch::default());

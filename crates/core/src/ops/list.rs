@@ -28,6 +28,6 @@ macro_rules! ops {
 }
 
 ops![
-    Affine, BatchNorm, Binary, Concat, Conv2d, Crop, Dense, Depthwise, Dropout, GlobalPool, Normalize, Pad,
-    Pool, Reshape, Resize, Softmax, Unary,
+    Affine, BatchNorm, Binary, ByWeight, Concat, Conv2d, Crop, Dense, Depthwise, Dropout, GlobalPool,
+    GroupNorm, Normalize, Pad, Pool, Reshape, Resize, Softmax, Unary,
 ];

@@ -8,6 +8,13 @@ use serde_json::{Map, Value, json};
 /// Classes whose constructor in Keras takes no `trainable`.
 const NO_TRAINABLE: &[&str] = &["InputLayer", "SpatialDropout2D"];
 
+/// Layers that `keras.applications` has for itself, and where.
+const APPLICATIONS: &[(&str, &str)] = &[
+    ("CustomScaleLayer", "keras.src.applications.inception_resnet_v2"),
+    ("LayerScale", "keras.src.applications.convnext"),
+    ("StochasticDepth", "keras.src.applications.convnext"),
+];
+
 /// Which of Keras 3's two writers is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
@@ -93,7 +100,8 @@ fn arithmetic(layer: &Layer, style: Style) -> Option<&Arithmetic> {
 
 /// Layers whose one argument is a list of tensors.
 fn is_merge(class_name: &str) -> bool {
-    ["Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"].contains(&class_name)
+    ["Add", "Average", "Concatenate", "CustomScaleLayer", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"]
+        .contains(&class_name)
 }
 
 /// `[layer, which of its calls, which output]`
@@ -173,5 +181,9 @@ fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
             layer.name
         ));
     }
-    Ok(object(style, "keras.layers", class_name, Value::Object(config), Value::Null))
+    // an object of Keras's own that is not exported is found by its module and written as if it were registered
+    Ok(match APPLICATIONS.iter().find(|(own, _)| *own == class_name) {
+        Some((_, module)) => object(style, module, class_name, Value::Object(config), json!(class_name)),
+        None => object(style, "keras.layers", class_name, Value::Object(config), Value::Null),
+    })
 }

@@ -19,12 +19,15 @@ use std::path::Path;
 /// The version that frostline's files say they are of.
 pub(super) const KERAS_VERSION: &str = "3.15.1";
 
-/// Names that variables had before Keras 3.
-const OLD_NAMES: &[(&str, &[&str])] = &[
-    ("kernel", &["W", "depthwise_kernel"]),
-    ("bias", &["b"]),
-    ("moving_mean", &["running_mean"]),
-    ("moving_variance", &["running_std"]),
+/// Other names of variables in files: those from before Keras 3, and what stands for a variable without a name. The class is
+/// empty where they hold for all.
+const OTHER_NAMES: &[(&str, &str, &[&str])] = &[
+    ("", "kernel", &["W"]),
+    ("", "bias", &["b"]),
+    ("", "moving_mean", &["running_mean"]),
+    ("", "moving_variance", &["running_std"]),
+    ("DepthwiseConv2D", "kernel", &["depthwise_kernel"]),
+    ("LayerScale", "gamma", &["variable", "Variable"]),
 ];
 
 /// Reads a whole model.
@@ -131,17 +134,16 @@ fn parts(layer: &str, name: &str) -> Vec<String> {
 fn match_name(listed: &[(Vec<String>, String)], rest: &str, class_name: &str) -> Option<String> {
     let wanted: Vec<&str> = rest.split('/').collect();
     let (variable, layers) = wanted.split_last()?;
-    let names_of = |variable: &'_ str| -> Vec<String> {
-        let old = OLD_NAMES.iter().find(|(new, _)| *new == variable).map_or(&[][..], |(_, old)| old);
-        let allowed = old.iter().filter(|old| **old != "depthwise_kernel" || class_name == "DepthwiseConv2D");
-        std::iter::once(variable).chain(allowed.copied()).map(str::to_owned).collect()
+    let of_variable = |(class, own, _): &&(&str, &str, &[&str])| {
+        *own == *variable && (class.is_empty() || *class == class_name)
     };
-    let names = names_of(variable);
+    let others = OTHER_NAMES.iter().filter(of_variable).flat_map(|(_, _, names)| names.iter());
+    let names: Vec<&str> = std::iter::once(variable).chain(others).copied().collect();
     let is_variable = |found: &str| {
         // `kernel_1`: TensorFlow numbered variables whose name was taken
         let bare =
             found.rsplit_once('_').filter(|(_, number)| number.parse::<u32>().is_ok()).map(|(bare, _)| bare);
-        names.iter().any(|name| name == found || bare == Some(name))
+        names.iter().any(|name| *name == found || bare == Some(*name))
     };
     for agreement in (usize::from(!layers.is_empty())..=layers.len()).rev() {
         let suffix = &layers[layers.len() - agreement..];

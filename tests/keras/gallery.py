@@ -1,0 +1,310 @@
+"""Every architecture of keras.applications: real Keras saves it with random weights, and frostline loads it, computes with
+it, trains it and hands it back.
+
+    python tests/keras/gallery.py docs/gallery.md [NAME...]        (all of them without names)
+
+A row holds largest differences: of outputs as a share of the largest output, of gradients and of weight changes in relative
+norm. Where ReLUs make a gradient in float32 depend on rounding, the distance from Keras in float64 is given, beside that of
+Keras in float32 (in brackets).
+"""
+
+import dataclasses
+import json
+import pathlib
+import sys
+import tempfile
+import time
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import conftest  # sets the backend
+import keras
+import numpy as np
+import tensorflow as tf
+from conftest import relative
+from test_step_parity import distance, is_statistic, leaves, norms, pictures
+
+OUTPUT, GRADIENT, CHANGE = 1e-4, 1e-3, 1e-3
+# How many times farther from float64 than Keras in float32: both are drawn by chance.
+NOISE = 2.0
+CLASSES, IMAGES, RATE = 10, 4, 1e-3
+NAMES = sorted(name for name in dir(keras.applications) if name[0].isupper())
+# The smallest images that Keras accepts, where they are larger than 32 pixels.
+SIZES = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
+
+
+@dataclasses.dataclass
+class Row:
+    """What was found for one architecture with or without its top."""
+
+    name: str
+    top: bool
+    parameters: int = 0
+    layers: int = 0
+    cuts: int = 0
+    load_ms: float = 0.0
+    forward: float = np.nan
+    gradient: float = np.nan
+    gradient_noise: float | None = None
+    step: float = np.nan
+    step_noise: float | None = None
+    round_trip: str = ""
+
+    def holds(self):
+        near = lambda found, noise, limit: np.isnan(found) or found < max(limit, NOISE * (noise or 0))
+        return (
+            self.forward < OUTPUT
+            and near(self.gradient, self.gradient_noise, GRADIENT)
+            and near(self.step, self.step_noise, CHANGE)
+            and self.round_trip == "equal"
+        )
+
+    def cells(self):
+        shown = lambda found, noise: "–" if np.isnan(found) else f"{found:.0e}" + (f" ({noise:.0e})" if noise else "")
+        return [
+            self.name if self.top else f"{self.name}, no top",
+            f"{self.parameters / 1e6:.1f} M",
+            str(self.layers),
+            str(self.cuts),
+            f"{self.load_ms:.0f} ms",
+            f"{self.forward:.0e}",
+            shown(self.gradient, self.gradient_noise),
+            shown(self.step, self.step_noise),
+            self.round_trip,
+        ]
+
+
+HEADER = ["architecture", "parameters", "layers", "cuts", "load", "forward", "gradient", "step", "round trip"]
+
+
+def table(rows):
+    lines = [HEADER, ["---"] * len(HEADER), *(row.cells() for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def build(name, top):
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(1)
+    size = SIZES.get(name, 32)
+    settings = {"classes": CLASSES} if top else {}
+    model = getattr(keras.applications, name)(
+        weights=None, include_top=top, input_shape=(size, size, 3), **settings
+    )
+    for _, layer in leaves(model):
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0  # drawn differently by everyone
+    return model
+
+
+def is_layer_scale(layer):
+    """Its variable has no name."""
+    return type(layer).__name__ == "LayerScale"
+
+
+def enliven(model, x, random):
+    """Scales and statistics as after a training: those of data of the kind, a layer at a time, without which the signal dies
+    out; and nothing that is 0 or 1 by chance."""
+    for _, layer in leaves(model):
+        for variable in layer.weights:
+            if is_layer_scale(layer):
+                variable.assign(random.uniform(0.1, 0.5, variable.shape))
+            elif variable.name == "gamma":
+                variable.assign(random.uniform(0.7, 1.3, variable.shape))
+            elif variable.name in ("beta", "bias"):
+                variable.assign(random.normal(0, 0.1, variable.shape))
+    for layer in branches(model):
+        # as training leaves them: branches of full size amplify rounding from block to block
+        layer.trainable_weights[0].assign(0.3 * layer.trainable_weights[0])
+    momenta = [layer.momentum for layer in norms(model)]
+    for layer in norms(model):
+        layer.momentum = 0.0
+    model(x, training=True)
+    for layer, momentum in zip(norms(model), momenta):
+        layer.momentum = momentum
+        # small images leave some channels without variance
+        variance = layer.moving_variance.numpy()
+        layer.moving_variance.assign(np.maximum(variance, 0.01 * variance.mean()))
+
+
+def trainable(model):
+    return {
+        f"{path}/{'gamma' if is_layer_scale(layer) else variable.name}": variable
+        for path, layer in leaves(model)
+        for variable in layer.trainable_weights
+    }
+
+
+def branches(model):
+    """The last layer with weights of each residual branch."""
+    for _, layer in leaves(model):
+        if isinstance(layer, keras.layers.Add):
+            ends = [node.operation for node in layer._inbound_nodes[0].parent_nodes]
+            ends = [
+                end._inbound_nodes[0].parent_nodes[0].operation if isinstance(end, keras.layers.Dropout) else end
+                for end in ends
+            ]
+            yield from [end for end in ends if end.trainable_weights][-1:]
+
+
+def key_of(path, layer, index, variable):
+    return f"{path}/{index}/{'gamma' if is_layer_scale(layer) else variable.name}"
+
+
+def weights_of(model):
+    return {
+        key_of(path, layer, index, variable): variable.numpy()
+        for path, layer in leaves(model)
+        for index, variable in enumerate(layer.weights)
+    }
+
+
+def gradients(model, x, y):
+    """Loss and gradients, with BatchNormalization's moving statistics."""
+    variables = trainable(model)
+    with tf.GradientTape() as tape:
+        output = model(x, training=False)
+        loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y, output))
+    found = tape.gradient(loss, [variable.value for variable in variables.values()])
+    return float(loss), {path: np.asarray(value) for path, value in zip(variables, found)}
+
+
+def stepped(model, x, y):
+    """The weights after one step of SGD, with the batch's statistics."""
+    model.compile(keras.optimizers.SGD(RATE), "sparse_categorical_crossentropy", jit_compile=False, run_eagerly=True)
+    model.train_on_batch(x, y)
+    return weights_of(model)
+
+
+def norm_of(parts):
+    return np.sqrt(sum(float((np.asarray(part, "f8") ** 2).sum()) for part in parts))
+
+
+def apart(found, expected):
+    """The largest distance of a gradient, as `frostline verify` measures it: what is zero but for rounding counts beside the
+    others."""
+    all_norms = {path: norm_of([value]) for path, value in expected.items()}
+    least = 1e-3 * sum(all_norms.values())
+    return max(norm_of([found[path] - value]) / max(all_norms[path], least) for path, value in expected.items())
+
+
+class InDoubles:
+    """The same model in float64: what Keras computes without rounding, nearly."""
+
+    def __init__(self, name, weights):
+        keras.backend.set_floatx("float64")
+        self.model = build(name, True)
+        for path, layer in leaves(self.model):
+            for index, variable in enumerate(layer.weights):
+                variable.assign(weights[key_of(path, layer, index, variable)].astype("f8"))
+
+    def __enter__(self):
+        return self.model
+
+    def __exit__(self, *_):
+        keras.backend.set_floatx("float32")
+
+
+def examine(name, top, frostline, folder):
+    """The row of an architecture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(1)
+    model = build(name, top)
+    shape = model.input_shape[1:]
+    scale = lambda x: (60 * x + 128).clip(0, 255).astype("float32")  # most of them scale images themselves
+    enliven(model, scale(pictures(random, 64, shape)), random)
+    x, y = scale(pictures(random, IMAGES, shape)), random.integers(0, CLASSES, IMAGES)
+    row = Row(name, top, parameters=model.count_params(), layers=len(model.layers))
+    for ending in "keras", "h5":
+        model.save(folder / f"model.{ending}")
+    model.save_weights(folder / "model.weights.h5")
+
+    expected = np.asarray(model(x, training=False))
+    inspected = frostline.json("inspect", folder / "model.keras")
+    assert inspected["load"]["unused"] == []
+    row.cuts = sum(1 for layer in inspected["layers"] if layer["cut"])
+    clock = time.perf_counter()
+    found = [frostline.outputs(folder / "model.keras", x, folder)]
+    row.load_ms = 1000 * (time.perf_counter() - clock)
+    found.append(frostline.outputs(folder / "model.h5", x, folder))
+    frostline.done("convert", folder / "model.keras", "--weights", folder / "model.weights.h5", "-o", folder / "w.h5")
+    found.append(frostline.outputs(folder / "w.h5", x, folder))
+    row.forward = max(relative(output, expected) for output in found)
+    if top:
+        before = weights_of(model)
+        learn(row, name, model, before, x, y, frostline, folder)
+    row.round_trip = returned(row, model, expected, x, frostline, folder)
+    return row
+
+
+def learn(row, name, model, before, x, y, frostline, folder):
+    """Gradients and a step, beside those of Keras."""
+    loss, expected = gradients(model, x, y)
+    row.gradient = own_gradients(frostline, folder, x, y, loss, expected)
+    own_step = own_weights(frostline, folder, x, y)
+    theirs = stepped(model, x, y)
+    paths = lambda weights: [path for path in weights if not is_statistic(path)]
+    row.step = distance(own_step, theirs, before, paths(theirs))
+    if row.gradient < GRADIENT and row.step < CHANGE:
+        return
+    with InDoubles(name, before) as exact:
+        if row.gradient >= GRADIENT:
+            _, true = gradients(exact, x.astype("f8"), y)
+            row.gradient_noise = apart(expected, true)
+            row.gradient = own_gradients(frostline, folder, x, y, loss, true)
+        if row.step >= CHANGE:
+            true = stepped(exact, x.astype("f8"), y)
+            row.step_noise = distance(theirs, true, before, paths(true))
+            row.step = distance(own_step, true, before, paths(true))
+
+
+def own_gradients(frostline, folder, x, y, loss, expected):
+    reference = {f"grad/{path}": value.astype("float32") for path, value in expected.items()}
+    np.savez(folder / "gradients.npz", input_0=x, target_0=y.astype("float32"), loss=np.float32(loss), **reference)
+    result = frostline.run("verify", folder / "model.keras", "--against", folder / "gradients.npz", "--json")
+    assert result.stdout, result.stderr
+    return max(entry["difference"] for entry in json.loads(result.stdout)["differences"])
+
+
+def own_weights(frostline, folder, x, y):
+    # every class must be there
+    np.savez(folder / "data.npz", x_train=x, y_train=y)
+    frostline.done(
+        *("train", folder / "model.keras", folder / "data.npz", "-o", folder / "run", "--head", "keep"),
+        *("--freeze", "none", "--optimizer", "sgd", "--lr", RATE, "--batch", IMAGES, "--epochs", 1),
+        *("--no-shuffle", "--val", 0, "--preprocess", "none", "--no-cache"),
+    )
+    return weights_of(keras.models.load_model(folder / "run" / "model.keras"))
+
+
+def returned(row, model, expected, x, frostline, folder):
+    """Whether Keras loads what frostline writes, with the same bits: `.keras` with the top, `.h5` without."""
+    ending = "keras" if row.top else "h5"
+    frostline.done("convert", folder / f"model.{ending}", "-o", folder / f"back.{ending}")
+    own = {layer.__class__.__name__: layer.__class__ for layer in model.layers}
+    back = keras.models.load_model(folder / f"back.{ending}", custom_objects=own)
+    before = keras.models.load_model(folder / f"model.{ending}", custom_objects=own)
+    same = [np.array_equal(a, b) for a, b in zip(before.get_weights(), back.get_weights(), strict=True)]
+    if not all(same):
+        return f"{same.count(False)} weights differ"
+    output = relative(np.asarray(back(x, training=False)), expected)
+    return "equal" if output < 1e-6 else f"outputs differ by {output:.0e}"
+
+
+def main(document, *names):
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        frostline = conftest.Frostline(pathlib.Path(folder))
+        for name in names or NAMES:
+            for top in True, False:
+                with tempfile.TemporaryDirectory() as own:
+                    rows.append(examine(name, top, frostline, pathlib.Path(own)))
+                print("| " + " | ".join(rows[-1].cells()) + f" | {'holds' if rows[-1].holds() else 'FAILS'}", flush=True)
+    path = pathlib.Path(document)
+    text = path.read_text() if path.exists() else "<!-- gallery -->\n<!-- end -->\n"
+    before, _, rest = text.partition("<!-- gallery -->\n")
+    path.write_text(f"{before}<!-- gallery -->\n{table(rows)}\n<!-- end -->{rest.partition('<!-- end -->')[2]}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
