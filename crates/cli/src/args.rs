@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// The class and scores of images.
     Predict(Predict),
-    /// Write a model in another format, by the ending: .keras, .h5, .weights.h5.
+    /// Write a model in another format, by the ending: .keras, .h5, .weights.h5, .onnx.
     Convert(Convert),
     /// Compare a model's outputs and gradients with what another framework computed.
     Verify(Verify),
@@ -74,7 +74,7 @@ impl Command {
 
 #[derive(Args)]
 pub(crate) struct Inspect {
-    /// A .keras or .h5 file, or a run directory.
+    /// A .keras, .h5 or .onnx file, or a run directory.
     pub(crate) model: PathBuf,
     /// One JSON document instead of a table.
     #[arg(long)]
@@ -83,7 +83,7 @@ pub(crate) struct Inspect {
 
 #[derive(Args)]
 pub(crate) struct Train {
-    /// A .keras or .h5 file, or a run directory.
+    /// A .keras, .h5 or .onnx file, or a run directory.
     pub(crate) model: PathBuf,
     /// A folder with one folder a class (or train/, val/, test/ above those), a CSV `path,label[,split]`, or an .npz
     /// with `x_train, y_train[, x_test, y_test]`.
@@ -100,7 +100,7 @@ pub(crate) struct Train {
 
 #[derive(Args)]
 pub(crate) struct Plan {
-    /// A .keras or .h5 file, or a run directory.
+    /// A .keras, .h5 or .onnx file, or a run directory.
     pub(crate) model: PathBuf,
     /// As for `train`.
     pub(crate) data: PathBuf,
@@ -113,7 +113,7 @@ pub(crate) struct Plan {
 
 #[derive(Args)]
 pub(crate) struct Depth {
-    /// A .keras or .h5 file, or a run directory.
+    /// A .keras, .h5 or .onnx file, or a run directory.
     pub(crate) model: PathBuf,
     /// As for `train`. A test part is only quoted; without one, a quarter of the images is.
     pub(crate) data: PathBuf,
@@ -323,7 +323,7 @@ impl Images {
 
 #[derive(Args)]
 pub(crate) struct Evaluate {
-    /// A .keras or .h5 file, or a run directory.
+    /// A .keras, .h5 or .onnx file, or a run directory.
     pub(crate) model: PathBuf,
     /// As for `train`; the test part where there is one, else all.
     pub(crate) data: PathBuf,
@@ -344,7 +344,7 @@ pub(crate) struct Evaluate {
 
 #[derive(Args)]
 pub(crate) struct Predict {
-    /// A .keras or .h5 file, or a run directory.
+    /// A .keras, .h5 or .onnx file, or a run directory.
     pub(crate) model: PathBuf,
     /// Images, folders of images, or one .npy or .npz batch in the model's own input layout.
     #[arg(required = true)]
@@ -363,7 +363,7 @@ pub(crate) struct Predict {
 
 #[derive(Args)]
 pub(crate) struct Convert {
-    /// A .keras or .h5 file, or a run directory.
+    /// A .keras, .h5 or .onnx file, or a run directory.
     pub(crate) model: PathBuf,
     /// The file to write.
     #[arg(short, long, value_name = "OUT")]
@@ -371,6 +371,16 @@ pub(crate) struct Convert {
     /// Load these weights (.weights.h5 or .h5) onto the model first.
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
+    /// Write the resizing and scaling of images into the ONNX graph, which then takes images of any size, uint8
+    /// [batch, height, width, channels].
+    #[arg(long)]
+    pub(crate) embed_preprocessing: bool,
+    /// With --embed-preprocessing: the size of the model's images, where it leaves that open.
+    #[arg(long, value_name = "SIZE", requires = "embed_preprocessing")]
+    pub(crate) image_size: Option<ImageSize>,
+    /// With --embed-preprocessing: tf, caffe, torch, unit or none, where the model does not say what it was trained with.
+    #[arg(long, value_name = "NAME", default_value = "auto", requires = "embed_preprocessing")]
+    pub(crate) preprocess: String,
     /// One JSON document instead of a line.
     #[arg(long)]
     pub(crate) json: bool,
@@ -378,7 +388,7 @@ pub(crate) struct Convert {
 
 #[derive(Args)]
 pub(crate) struct Verify {
-    /// A .keras or .h5 file, or a run directory.
+    /// A .keras, .h5 or .onnx file, or a run directory.
     pub(crate) model: PathBuf,
     /// An .npz with input_0…, output_0…, and for gradients target_0, loss, grad/PATH.
     #[arg(long, value_name = "G.npz")]

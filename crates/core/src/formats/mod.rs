@@ -9,6 +9,7 @@ mod report;
 pub use report::{LoadReport, Loaded};
 
 use crate::graph::Model;
+use crate::ops::ResizeMethod;
 use crate::{Error, Result, write_atomically};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,8 @@ pub enum Format {
     H5,
     /// `.weights.h5`: weights alone.
     WeightsH5,
+    /// `.onnx`: what ONNX Runtime and others run.
+    Onnx,
 }
 
 impl Format {
@@ -31,15 +34,16 @@ impl Format {
             name if name.ends_with(".weights.h5") => Ok(Self::WeightsH5),
             name if name.ends_with(".h5") || name.ends_with(".hdf5") => Ok(Self::H5),
             name if name.ends_with(".keras") => Ok(Self::Keras),
+            name if name.ends_with(".onnx") => Ok(Self::Onnx),
             _ => Err(Error::format(
                 path,
-                "its ending names no format that can be written\nhelp: end it in `.keras`, `.h5` or `.weights.h5`",
+                "its ending names no format that can be written\nhelp: end it in `.keras`, `.h5`, `.weights.h5` or `.onnx`",
             )),
         }
     }
 }
 
-/// Reads a model: a `.keras` archive, a legacy `.h5` file of any Keras, or the directory of a run. What the file
+/// Reads a model: a `.keras` archive, a legacy `.h5` file of any Keras, an `.onnx` file, or the directory of a run. What the file
 /// holds decides, not its ending.
 pub fn load(path: &Path) -> Result<Loaded> {
     if path.is_dir() && !path.join("run.json").exists() {
@@ -105,5 +109,37 @@ pub(crate) fn to_bytes(model: &Model, path: &Path) -> Result<Vec<u8>> {
         Format::Keras => keras::archive::to_bytes(path, model),
         Format::H5 => keras::legacy::to_bytes(path, model),
         Format::WeightsH5 => keras::store::to_bytes(path, model),
+        Format::Onnx => onnx::write::to_bytes(path, model, None),
+    }
+}
+
+/// What turns pixels of 0 to 255 into a model's input, written into an ONNX graph in front of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EmbeddedPreprocessing {
+    /// Height and width of the model's images.
+    pub size: [usize; 2],
+    /// How images of other sizes are resized.
+    pub method: ResizeMethod,
+    /// BGR instead of RGB, before scaling.
+    pub reverse_channels: bool,
+    /// Factors, one for all or one a channel.
+    pub scale: Vec<f32>,
+    /// Summands, one for all or one a channel.
+    pub offset: Vec<f32>,
+}
+
+/// Writes a model as ONNX that takes images of any size, `[batch, height, width, channels]` in uint8, and resizes and scales
+/// them itself.
+pub fn save_with_preprocessing(
+    model: &Model,
+    path: &Path,
+    preprocessing: &EmbeddedPreprocessing,
+) -> Result<()> {
+    match Format::of(path)? {
+        Format::Onnx => write_atomically(path, &onnx::write::to_bytes(path, model, Some(preprocessing))?),
+        _ => Err(Error::format(
+            path,
+            "only ONNX graphs hold their preprocessing\nhelp: end the name in `.onnx`, or leave --embed-preprocessing out",
+        )),
     }
 }

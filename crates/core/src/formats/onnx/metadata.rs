@@ -41,6 +41,9 @@ mod tests {
         assert_eq!(entries["frostline.image_size"], "[224,192]");
         assert_eq!(read(&entries), info);
         assert!(write(&ModelInfo::default()).is_empty());
-        assert_eq!(read(&BTreeMap::from([("frostline.classes".to_owned(), "7".to_owned())])), ModelInfo::default());
+        assert_eq!(
+            read(&BTreeMap::from([("frostline.classes".to_owned(), "7".to_owned())])),
+            ModelInfo::default()
+        );
     }
 }

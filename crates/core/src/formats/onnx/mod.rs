@@ -6,3 +6,4 @@ mod metadata;
 #[rustfmt::skip]
 mod proto;
 pub(super) mod read;
+pub(super) mod write;

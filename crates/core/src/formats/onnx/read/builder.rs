@@ -37,7 +37,10 @@ impl Builder {
     fn unused(&mut self, name: &str) -> String {
         let name = legal(name);
         let numbered = (1..).map(|number| format!("{name}_{number}"));
-        let found = std::iter::once(name.clone()).chain(numbered).find(|name| !self.taken.contains(name)).unwrap_or(name);
+        let found = std::iter::once(name.clone())
+            .chain(numbered)
+            .find(|name| !self.taken.contains(name))
+            .unwrap_or(name);
         self.taken.insert(found.clone());
         found
     }
@@ -49,9 +52,18 @@ impl Builder {
     }
 
     /// An input of the model, stored in these extents.
-    pub(super) fn input(&mut self, name: &str, stored: &[Option<usize>], axes: Vec<usize>) -> Result<Value, String> {
-        let shape: Vec<Json> = std::iter::once(Json::Null).chain(stored.iter().map(|extent| json!(extent))).collect();
-        let config = Map::from_iter([("batch_shape".to_owned(), Json::Array(shape)), ("dtype".to_owned(), json!("float32"))]);
+    pub(super) fn input(
+        &mut self,
+        name: &str,
+        stored: &[Option<usize>],
+        axes: Vec<usize>,
+    ) -> Result<Value, String> {
+        let shape: Vec<Json> =
+            std::iter::once(Json::Null).chain(stored.iter().map(|extent| json!(extent))).collect();
+        let config = Map::from_iter([
+            ("batch_shape".to_owned(), Json::Array(shape)),
+            ("dtype".to_owned(), json!("float32")),
+        ]);
         let name = self.unused(name);
         let body = read("InputLayer", &name, &config)?;
         let id = self.call(Layer { name, trainable: true, body, config }, Vec::new());
@@ -61,7 +73,13 @@ impl Builder {
     }
 
     /// A layer of a Keras class called on these values. The result's axes are those in which it is stored.
-    pub(super) fn layer(&mut self, name: &str, class: &str, config: Json, inputs: &[&Value]) -> Result<Value, String> {
+    pub(super) fn layer(
+        &mut self,
+        name: &str,
+        class: &str,
+        config: Json,
+        inputs: &[&Value],
+    ) -> Result<Value, String> {
         let config = config.as_object().cloned().unwrap_or_default();
         let kind = kind(class, name, &config)?;
         let shapes = |size: usize| {
@@ -77,13 +95,25 @@ impl Builder {
     }
 
     /// A layer whose result is stored as its only input is.
-    pub(super) fn alike(&mut self, name: &str, class: &str, config: Json, input: &Value) -> Result<Value, String> {
+    pub(super) fn alike(
+        &mut self,
+        name: &str,
+        class: &str,
+        config: Json,
+        input: &Value,
+    ) -> Result<Value, String> {
         let made = self.layer(name, class, config, &[input])?;
         Ok(Value { axes: input.axes.clone(), flattened: input.flattened.clone(), ..made })
     }
 
     /// A layer that cannot be run.
-    pub(super) fn unsupported(&mut self, name: &str, op: &str, reason: &str, inputs: Vec<TensorId>) -> (TensorId, String) {
+    pub(super) fn unsupported(
+        &mut self,
+        name: &str,
+        op: &str,
+        reason: &str,
+        inputs: Vec<TensorId>,
+    ) -> (TensorId, String) {
         let name = self.unused(name);
         let body = Body::Unsupported { class_name: op.to_owned(), reason: reason.to_owned() };
         let layer = Layer { name: name.clone(), trainable: true, body, config: Map::new() };
@@ -91,9 +121,16 @@ impl Builder {
     }
 
     /// A `Reshape` to these stored extents.
-    pub(super) fn reshape(&mut self, name: &str, value: &Value, stored: &[[usize; 2]]) -> Result<Value, String> {
+    pub(super) fn reshape(
+        &mut self,
+        name: &str,
+        value: &Value,
+        stored: &[[usize; 2]],
+    ) -> Result<Value, String> {
         if stored.iter().filter(|[small, large]| small != large).count() > 1 {
-            return Err("it reshapes an image whose size is open: export the model with a fixed size".to_owned());
+            return Err(
+                "it reshapes an image whose size is open: export the model with a fixed size".to_owned()
+            );
         }
         self.layer(name, "Reshape", json!({"target_shape": target_shape(stored)}), &[value])
     }
@@ -104,7 +141,8 @@ impl Builder {
         if is_pooling && value.sole {
             let config = self.set(value, "keepdims", json!(false));
             if config.is_ok() {
-                let shapes = value.shapes.each_ref().map(|shape| shape.last().copied().into_iter().collect::<Shape>());
+                let shapes =
+                    value.shapes.each_ref().map(|shape| shape.last().copied().into_iter().collect::<Shape>());
                 return Ok(Value { shapes, axes: plain(2), ..value.clone() });
             }
         }
@@ -140,7 +178,13 @@ impl Builder {
     }
 
     /// Gives the layer that made a value a weight.
-    pub(super) fn weight(&mut self, value: &Value, variable: &str, shape: &[usize], data: Vec<f32>) -> Result<(), String> {
+    pub(super) fn weight(
+        &mut self,
+        value: &Value,
+        variable: &str,
+        shape: &[usize],
+        data: Vec<f32>,
+    ) -> Result<(), String> {
         if shape.iter().product::<usize>() != data.len() {
             return Err(format!("its {variable} has {} numbers where {shape:?} are expected", data.len()));
         }
@@ -156,7 +200,9 @@ impl Builder {
         let name = self.name_of(value);
         let (kernel, bias) = (format!("{name}/kernel"), format!("{name}/bias"));
         let channels = value.channels();
-        let of = |numbers: &[f32], channel: usize| numbers.get(channel % numbers.len().max(1)).copied().unwrap_or(0.0);
+        let of = |numbers: &[f32], channel: usize| {
+            numbers.get(channel % numbers.len().max(1)).copied().unwrap_or(0.0)
+        };
         if !has_kernel || !value.sole || channels == 0 || !self.weights.contains_key(&kernel) {
             return false;
         }
@@ -165,18 +211,30 @@ impl Builder {
             return false;
         }
         let present = present.unwrap_or_else(|| vec![0.0; channels]);
-        let data = present.iter().enumerate().map(|(channel, bias)| bias * of(scale, channel) + of(offset, channel)).collect();
+        let data = present
+            .iter()
+            .enumerate()
+            .map(|(channel, bias)| bias * of(scale, channel) + of(offset, channel))
+            .collect();
         self.weights.insert(bias, Tensor { shape: vec![channels], data });
         if let Some(kernel) = self.weights.get_mut(&kernel) {
             // the output's channels are the kernel's last axis, or its last two
-            kernel.data.iter_mut().enumerate().for_each(|(index, weight)| *weight *= of(scale, index % channels));
+            kernel
+                .data
+                .iter_mut()
+                .enumerate()
+                .for_each(|(index, weight)| *weight *= of(scale, index % channels));
         }
         true
     }
 }
 
 /// The layer kind, or in words why there is none.
-fn kind(class: &str, name: &str, config: &Map<String, Json>) -> Result<Box<dyn crate::layers::LayerKind>, String> {
+fn kind(
+    class: &str,
+    name: &str,
+    config: &Map<String, Json>,
+) -> Result<Box<dyn crate::layers::LayerKind>, String> {
     let reader = Config::new(name, config);
     match read_kind(class, &reader) {
         Some(Ok(kind)) => Ok(kind),

@@ -2,8 +2,8 @@
 //! with shapes works on.
 
 use super::external;
-use crate::formats::onnx::proto::{TensorProto, tensor_proto::DataLocation, tensor_proto::DataType};
 use crate::formats::hdf5::half_to_f32;
+use crate::formats::onnx::proto::{TensorProto, tensor_proto::DataLocation, tensor_proto::DataType};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -94,12 +94,16 @@ impl Constant {
     pub(super) fn read(path: &Path, mut tensor: TensorProto) -> Result<Self> {
         let name = tensor.name.clone().unwrap_or_default();
         let wrong = |what: String| {
-            Error::format(path, format!("the tensor `{name}` {what}\nhelp: the file is damaged; export the model again"))
+            Error::format(
+                path,
+                format!("the tensor `{name}` {what}\nhelp: the file is damaged; export the model again"),
+            )
         };
         let dims: Option<Vec<usize>> = tensor.dims.iter().map(|dim| usize::try_from(*dim).ok()).collect();
         let dims = dims.ok_or_else(|| wrong("has a negative extent".to_owned()))?;
         let len = product(&dims).filter(|len| *len <= MOST_ELEMENTS);
-        let len = len.ok_or_else(|| wrong(format!("has the extents {dims:?}, which are too many numbers")))?;
+        let len =
+            len.ok_or_else(|| wrong(format!("has the extents {dims:?}, which are too many numbers")))?;
         let len = if dims.contains(&0) { 0 } else { len };
         let kind = DataType::try_from(tensor.data_type.unwrap_or_default()).unwrap_or(DataType::Undefined);
         let Some(width) = width(kind) else {
@@ -114,7 +118,11 @@ impl Constant {
         if let Some(raw) = &raw
             && raw.len() != len.saturating_mul(width)
         {
-            return Err(wrong(format!("has {} bytes where its extents {dims:?} want {}", raw.len(), len * width)));
+            return Err(wrong(format!(
+                "has {} bytes where its extents {dims:?} want {}",
+                raw.len(),
+                len * width
+            )));
         }
         if is_whole(kind) && len > MOST_WHOLE {
             return Ok(Self { dims, data: Data::Other(kind.as_str_name().to_lowercase()) });
@@ -167,7 +175,9 @@ fn from_raw(kind: DataType, raw: &[u8]) -> Data {
         DataType::Float16 => Data::Float(each(raw, |bytes| half_to_f32(u16::from_le_bytes(bytes)))),
         DataType::Bfloat16 => Data::Float(each(raw, |bytes| bfloat_to_f32(u16::from_le_bytes(bytes)))),
         DataType::Int64 => known(each(raw, i64::from_le_bytes)),
-        DataType::Uint64 => known(each(raw, |bytes| i64::try_from(u64::from_le_bytes(bytes)).unwrap_or(i64::MAX))),
+        DataType::Uint64 => {
+            known(each(raw, |bytes| i64::try_from(u64::from_le_bytes(bytes)).unwrap_or(i64::MAX)))
+        }
         DataType::Int32 => known(each(raw, |bytes| i32::from_le_bytes(bytes).into())),
         DataType::Uint32 => known(each(raw, |bytes| u32::from_le_bytes(bytes).into())),
         DataType::Int16 => known(each(raw, |bytes| i16::from_le_bytes(bytes).into())),
@@ -185,7 +195,9 @@ fn from_fields(kind: DataType, tensor: TensorProto) -> Data {
         DataType::Double => Data::Float(tensor.double_data.iter().map(|value| *value as f32).collect()),
         DataType::Float16 => Data::Float(narrow(half_to_f32)),
         DataType::Bfloat16 => Data::Float(narrow(bfloat_to_f32)),
-        DataType::Int64 => Data::Whole(tensor.int64_data.iter().map(|number| Extent::Known(*number)).collect()),
+        DataType::Int64 => {
+            Data::Whole(tensor.int64_data.iter().map(|number| Extent::Known(*number)).collect())
+        }
         DataType::Uint64 | DataType::Uint32 => {
             let number = |number: &u64| Extent::Known(i64::try_from(*number).unwrap_or(i64::MAX));
             Data::Whole(tensor.uint64_data.iter().map(number).collect())
@@ -219,7 +231,10 @@ mod tests {
         assert_eq!(floats(read(DataType::Float16, &[2], &[0x00, 0x3c, 0x00, 0xc0])), [1.0, -2.0]);
         assert_eq!(floats(read(DataType::Bfloat16, &[2], &[0x80, 0x3f, 0x00, 0xc0])), [1.0, -2.0]);
         assert_eq!(floats(read(DataType::Double, &[1], &1.5f64.to_le_bytes())), [1.5]);
-        assert_eq!(read(DataType::Int64, &[1], &(-7i64).to_le_bytes()).expect("valid").as_known(), Some(vec![-7]));
+        assert_eq!(
+            read(DataType::Int64, &[1], &(-7i64).to_le_bytes()).expect("valid").as_known(),
+            Some(vec![-7])
+        );
     }
 
     #[test]
@@ -232,6 +247,9 @@ mod tests {
 
     #[test]
     fn other_types_are_kept_by_their_name() {
-        assert_eq!(read(DataType::Float8e4m3fn, &[1], &[0]).expect("kept").data, Data::Other("float8e4m3fn".to_owned()));
+        assert_eq!(
+            read(DataType::Float8e4m3fn, &[1], &[0]).expect("kept").data,
+            Data::Other("float8e4m3fn".to_owned())
+        );
     }
 }

@@ -76,14 +76,24 @@ impl<'a> Converter<'a> {
                     let row = value.flattened.is_some();
                     let value = value.clone();
                     let value = if row { value.plain(&mut self.builder, "output")? } else { value };
-                    if value.axes != plain(value.rank()) && value.shapes[0].iter().filter(|extent| **extent != 1).count() > 1 {
-                        report.notes.push(format!("the output `{output}` has its channels last here, not first"));
+                    if value.axes != plain(value.rank())
+                        && value.shapes[0].iter().filter(|extent| **extent != 1).count() > 1
+                    {
+                        report
+                            .notes
+                            .push(format!("the output `{output}` has its channels last here, not first"));
                     }
                     value.id
                 }
                 Some(Entry::Unknown(id)) => *id,
-                Some(Entry::Failed(reason)) => return Err(format!("its output `{output}` depends on no image: {reason}")),
-                None => return Err(format!("its output {index}, `{output}`, is made by no node that reads its input\nhelp: the file is damaged")),
+                Some(Entry::Failed(reason)) => {
+                    return Err(format!("its output `{output}` depends on no image: {reason}"));
+                }
+                None => {
+                    return Err(format!(
+                        "its output {index}, `{output}`, is made by no node that reads its input\nhelp: the file is damaged"
+                    ));
+                }
             };
             self.builder.graph.outputs.push(id);
         }
@@ -123,13 +133,18 @@ impl<'a> Converter<'a> {
             && let Some(Entry::Value(value)) = node.input(0).and_then(|input| self.entries.get(input))
         {
             let shape = value.shape();
-            let clamp = |at: i64| if at < 0 { at.saturating_add(shape.len() as i64) } else { at }.clamp(0, shape.len() as i64) as usize;
-            let (start, end) = (clamp(node.int("start").unwrap_or(0)), clamp(node.int("end").unwrap_or(i64::MAX)));
+            let clamp = |at: i64| {
+                if at < 0 { at.saturating_add(shape.len() as i64) } else { at }.clamp(0, shape.len() as i64)
+                    as usize
+            };
+            let (start, end) =
+                (clamp(node.int("start").unwrap_or(0)), clamp(node.int("end").unwrap_or(i64::MAX)));
             let part = shape.get(start..end).unwrap_or_default().to_vec();
             self.computed.insert(node.output().to_owned(), Rc::new(Constant::whole(part)));
             return Ok(());
         }
-        let read: Vec<&Entry> = (0..node.inputs.len()).filter_map(|index| self.entries.get(node.input(index)?)).collect();
+        let read: Vec<&Entry> =
+            (0..node.inputs.len()).filter_map(|index| self.entries.get(node.input(index)?)).collect();
         let failed = read.iter().find_map(|entry| match entry {
             Entry::Failed(reason) => Some(reason.clone()),
             _ => None,
@@ -145,14 +160,21 @@ impl<'a> Converter<'a> {
         let stands_on_unknown = read.iter().any(|entry| matches!(entry, Entry::Unknown(_)));
         let named = if node.name.is_empty() { node.output() } else { node.name.as_str() };
         if below.is_empty() {
-            let constants: Vec<Option<Rc<Constant>>> = (0..node.inputs.len()).map(|index| self.known(node, index)).collect();
+            let constants: Vec<Option<Rc<Constant>>> =
+                (0..node.inputs.len()).map(|index| self.known(node, index)).collect();
             let given: Vec<Option<&Constant>> = constants.iter().map(Option::as_deref).collect();
             match fold::evaluate(node, &given).filter(|_| failed.is_none()) {
                 Some(value) => {
                     self.computed.insert(node.output().to_owned(), Rc::new(value));
                 }
                 None => {
-                    let reason = failed.unwrap_or_else(|| format!("it is computed by `{}` (node `{named}`), which cannot be done here{}", node.op, remedy(&node.op)));
+                    let reason = failed.unwrap_or_else(|| {
+                        format!(
+                            "it is computed by `{}` (node `{named}`), which cannot be done here{}",
+                            node.op,
+                            remedy(&node.op)
+                        )
+                    });
                     let all = node.outputs.iter().filter(|output| !output.is_empty());
                     self.entries.extend(all.map(|output| (output.clone(), Entry::Failed(reason.clone()))));
                 }
@@ -234,7 +256,9 @@ impl<'a> Converter<'a> {
             Some(Entry::Value(value)) => Ok(value.clone()),
             Some(Entry::Failed(reason)) => Err(reason.clone()),
             Some(Entry::Unknown(_)) => Err("it stands on a layer that cannot be run".to_owned()),
-            None if self.known(node, index).is_some() => Err(format!("its input {index}, `{name}`, is a known tensor, not a value")),
+            None if self.known(node, index).is_some() => {
+                Err(format!("its input {index}, `{name}`, is a known tensor, not a value"))
+            }
             None => Err(format!("its input `{name}` is made by no node before it")),
         }
     }
@@ -260,8 +284,12 @@ impl<'a> Converter<'a> {
         match (self.known(node, index), self.entries.get(name)) {
             (Some(constant), _) => match &constant.data {
                 Data::Float(_) => Ok(constant),
-                Data::Whole(_) => Err(format!("its {what} `{name}` is of whole numbers: give the model before it was quantized")),
-                Data::Other(kind) => Err(format!("its {what} `{name}` is of the type {kind}: give the model in float32 or float16")),
+                Data::Whole(_) => Err(format!(
+                    "its {what} `{name}` is of whole numbers: give the model before it was quantized"
+                )),
+                Data::Other(kind) => Err(format!(
+                    "its {what} `{name}` is of the type {kind}: give the model in float32 or float16"
+                )),
             },
             (None, Some(Entry::Failed(reason))) => Err(format!("its {what} `{name}` is not known: {reason}")),
             (None, Some(_)) => Err(format!("its {what} `{name}` is computed from the image")),
@@ -287,7 +315,9 @@ fn image_axes(source: &Source, input: &str) -> Option<Vec<usize>> {
     // for each value that is the input in another order: its axes as axes of the input
     let mut orders: BTreeMap<&str, Vec<usize>> = BTreeMap::from([(input, plain(4))]);
     for node in &source.nodes {
-        let Some(order) = node.inputs.iter().find_map(|name| orders.get(name.as_str())).cloned() else { continue };
+        let Some(order) = node.inputs.iter().find_map(|name| orders.get(name.as_str())).cloned() else {
+            continue;
+        };
         if OF_IMAGES.contains(&node.op.as_str()) {
             let [_, channels, height, width] = order.as_slice() else { return None };
             let mut axes = plain(4);
@@ -298,7 +328,8 @@ fn image_axes(source: &Source, input: &str) -> Option<Vec<usize>> {
         }
         let next = match node.op.as_str() {
             "Transpose" => {
-                let turned = node.ints("perm")?.iter().map(|axis| order.get(usize::try_from(*axis).ok()?).copied());
+                let turned =
+                    node.ints("perm")?.iter().map(|axis| order.get(usize::try_from(*axis).ok()?).copied());
                 turned.collect::<Option<Vec<_>>>()?
             }
             op if KEEP_AXES.contains(&op) => order,

@@ -13,12 +13,22 @@ impl Converter<'_> {
         let x = self.image(node, name)?;
         let kernel = self.weight(node, 1, "kernel")?;
         let &[filters, depth, height, width] = kernel.dims.as_slice() else {
-            return Err(format!("its kernel has the extents {:?}: only images of two dimensions can be run", kernel.dims));
+            return Err(format!(
+                "its kernel has the extents {:?}: only images of two dimensions can be run",
+                kernel.dims
+            ));
         };
         let groups = usize::try_from(node.int("group").unwrap_or(1)).unwrap_or(0);
         let channels = x.channels();
-        if groups == 0 || filters == 0 || depth.checked_mul(groups) != Some(channels) || !filters.is_multiple_of(groups) {
-            return Err(format!("its kernel of {:?} in {groups} groups does not fit {channels} channels", kernel.dims));
+        if groups == 0
+            || filters == 0
+            || depth.checked_mul(groups) != Some(channels)
+            || !filters.is_multiple_of(groups)
+        {
+            return Err(format!(
+                "its kernel of {:?} in {groups} groups does not fit {channels} channels",
+                kernel.dims
+            ));
         }
         let window = Window::read(node, [height, width])?;
         let (x, padding) = match window.padding(&x)? {
@@ -64,7 +74,9 @@ impl Converter<'_> {
         if node.int("transB").unwrap_or(0) != 0 {
             kernel = fold::transpose(&kernel, None).ok_or("its kernel cannot be turned")?;
         }
-        let scaled = |numbers: Vec<f32>, factor: f32| numbers.into_iter().map(|number| number * factor).collect::<Vec<_>>();
+        let scaled = |numbers: Vec<f32>, factor: f32| {
+            numbers.into_iter().map(|number| number * factor).collect::<Vec<_>>()
+        };
         let data = scaled(floats(&kernel)?, node.float("alpha", 1.0));
         let bias = match node.input(2) {
             None => None,
@@ -93,7 +105,14 @@ impl Converter<'_> {
         self.dense(&x, name, &kernel.dims, floats(&kernel)?, None)
     }
 
-    fn dense(&mut self, x: &Value, name: &str, dims: &[usize], data: Vec<f32>, bias: Option<Vec<f32>>) -> Result<Value, String> {
+    fn dense(
+        &mut self,
+        x: &Value,
+        name: &str,
+        dims: &[usize],
+        data: Vec<f32>,
+        bias: Option<Vec<f32>>,
+    ) -> Result<Value, String> {
         let &[rows, units] = dims else {
             return Err(format!("its kernel has the extents {dims:?} where two are expected"));
         };
@@ -106,7 +125,10 @@ impl Converter<'_> {
             Some(Some(places)) => {
                 let row = |place: &usize| data.get(place * units..(place + 1) * units);
                 let rows: Option<Vec<&[f32]>> = places.iter().map(row).collect();
-                (Value { flattened: None, ..x.clone() }, rows.ok_or("its kernel does not fit the image below")?.concat())
+                (
+                    Value { flattened: None, ..x.clone() },
+                    rows.ok_or("its kernel does not fit the image below")?.concat(),
+                )
             }
             Some(None) => (x.plain(&mut self.builder, name)?, data),
         };
@@ -124,12 +146,16 @@ impl Converter<'_> {
         if margins == [[0; 2]; 2] {
             return Ok(x.clone());
         }
-        let padded = self.builder.alike(&format!("{name}.pad"), "ZeroPadding2D", json!({"padding": margins}), x)?;
+        let padded =
+            self.builder.alike(&format!("{name}.pad"), "ZeroPadding2D", json!({"padding": margins}), x)?;
         Ok(Value { nonnegative: x.nonnegative, ..padded })
     }
 }
 
 /// The elements of a weight.
 pub(super) fn floats(constant: &super::constant::Constant) -> Result<Vec<f32>, String> {
-    constant.as_floats().map(<[f32]>::to_vec).ok_or_else(|| "its weights are no floating-point numbers".to_owned())
+    constant
+        .as_floats()
+        .map(<[f32]>::to_vec)
+        .ok_or_else(|| "its weights are no floating-point numbers".to_owned())
 }

@@ -25,7 +25,9 @@ impl Converter<'_> {
         let named = ACTIVATIONS.iter().find(|(op, _)| *op == node.op);
         let (class, config, nonnegative) = match (node.op.as_str(), named) {
             ("Gelu", _) if node.text("approximate", "none") != "none" => {
-                return Some(Err("it is the approximate GELU with tanh: export the model with the exact one".to_owned()));
+                return Some(Err(
+                    "it is the approximate GELU with tanh: export the model with the exact one".to_owned(),
+                ));
             }
             (_, Some((op, activation))) => {
                 let nonnegative = ["Exp", "Sigmoid", "Softplus"].contains(op);
@@ -36,7 +38,9 @@ impl Converter<'_> {
             ("Elu", _) => ("ELU", json!({"alpha": node.float("alpha", 1.0)}), false),
             ("Selu", _) => match (node.float("alpha", 1.673_263_2), node.float("gamma", 1.050_701)) {
                 (1.67..1.68, 1.05..1.06) => ("Activation", json!({"activation": "selu"}), false),
-                other => return Some(Err(format!("its alpha and gamma are {other:?}, not those of Keras's SELU"))),
+                other => {
+                    return Some(Err(format!("its alpha and gamma are {other:?}, not those of Keras's SELU")));
+                }
             },
             ("HardSigmoid", _) => return Some(self.hard_sigmoid(node, name)),
             ("Clip", _) => return Some(self.clip(node, name)),
@@ -47,7 +51,14 @@ impl Converter<'_> {
         Some(self.function(node, name, class, config, nonnegative))
     }
 
-    fn function(&mut self, node: &Node, name: &str, class: &str, config: Json, nonnegative: bool) -> Result<Value, String> {
+    fn function(
+        &mut self,
+        node: &Node,
+        name: &str,
+        class: &str,
+        config: Json,
+        nonnegative: bool,
+    ) -> Result<Value, String> {
         let x = self.value(node, 0)?;
         let made = self.builder.alike(name, class, config, &x)?;
         Ok(Value { nonnegative, ..made })
@@ -81,7 +92,8 @@ impl Converter<'_> {
     fn softmax(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let x = self.value(node, 0)?;
         let default = if self.source.opset < 13 { 1 } else { -1 };
-        let axis = super::fold::axis_of(node.int("axis").unwrap_or(default), x.rank()).ok_or("its axis is none of its input's")?;
+        let axis = super::fold::axis_of(node.int("axis").unwrap_or(default), x.rank())
+            .ok_or("its axis is none of its input's")?;
         // before opset 13 it went over all axes from this on
         if self.source.opset < 13 && axis + 1 != x.rank() {
             return Err(format!("it goes over several axes, from {axis} on"));
@@ -89,7 +101,11 @@ impl Converter<'_> {
         let x = match x.last() == axis && x.flattened.is_none() {
             true => x,
             false if axis + 1 == x.rank() => x.plain(&mut self.builder, name)?,
-            false => return Err(format!("it goes over the axis {axis}, of which only that of the channels can be run")),
+            false => {
+                return Err(format!(
+                    "it goes over the axis {axis}, of which only that of the channels can be run"
+                ));
+            }
         };
         let made = self.builder.alike(name, "Softmax", json!({"axis": -1}), &x)?;
         Ok(Value { nonnegative: true, ..made })
@@ -151,7 +167,8 @@ impl Converter<'_> {
             "Min" => "Minimum",
             _ => "Average",
         };
-        let mut values = (0..node.inputs.len()).map(|index| self.value(node, index)).collect::<Result<Vec<_>, _>>()?;
+        let mut values =
+            (0..node.inputs.len()).map(|index| self.value(node, index)).collect::<Result<Vec<_>, _>>()?;
         if let [one] = values.as_slice() {
             return Ok(one.clone());
         }
@@ -159,7 +176,10 @@ impl Converter<'_> {
         let first = values.first().ok_or("it has no input")?.clone();
         let alike = values.iter().all(|value| value.flattened == first.flattened && value.axes == first.axes);
         if !alike {
-            let wanted = values.iter().max_by_key(|value| value.shapes[0].iter().product::<usize>()).map(|value| value.axes.clone());
+            let wanted = values
+                .iter()
+                .max_by_key(|value| value.shapes[0].iter().product::<usize>())
+                .map(|value| value.axes.clone());
             let wanted = wanted.unwrap_or_default();
             for value in &mut values {
                 *value = value.arranged(&mut self.builder, name, &wanted)?;
@@ -178,10 +198,17 @@ impl Converter<'_> {
         let count = match exponent {
             Some(2.0) => 2,
             Some(3.0) => 3,
-            other => return Err(format!("it is a power of {other:?}, of which only squares and cubes can be run")),
+            other => {
+                return Err(format!("it is a power of {other:?}, of which only squares and cubes can be run"));
+            }
         };
         let x = self.value(node, 0)?;
         let made = self.builder.layer(name, "Multiply", json!({}), &vec![&x; count])?;
-        Ok(Value { axes: x.axes.clone(), flattened: x.flattened.clone(), nonnegative: x.nonnegative || count == 2, ..made })
+        Ok(Value {
+            axes: x.axes.clone(),
+            flattened: x.flattened.clone(),
+            nonnegative: x.nonnegative || count == 2,
+            ..made
+        })
     }
 }

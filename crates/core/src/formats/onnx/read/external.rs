@@ -7,7 +7,12 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path};
 
 /// The `wanted` bytes of the tensor `name`.
-pub(super) fn read(model: &Path, name: &str, entries: &[StringStringEntryProto], wanted: usize) -> Result<Vec<u8>> {
+pub(super) fn read(
+    model: &Path,
+    name: &str,
+    entries: &[StringStringEntryProto],
+    wanted: usize,
+) -> Result<Vec<u8>> {
     let entry = |key: &str| {
         let found = entries.iter().find(|entry| entry.key.as_deref() == Some(key));
         found.and_then(|entry| entry.value.as_deref())
@@ -16,7 +21,9 @@ pub(super) fn read(model: &Path, name: &str, entries: &[StringStringEntryProto],
     let location = entry("location").unwrap_or_default();
     let is_plain = !location.is_empty()
         && !location.contains('\\')
-        && Path::new(location).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        && Path::new(location)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if !is_plain {
         return Err(wrong(format!(
             "lies in `{location}`, a path that leads out of the model's folder\nhelp: do not trust this file; save the model with its data beside it"
@@ -24,7 +31,9 @@ pub(super) fn read(model: &Path, name: &str, entries: &[StringStringEntryProto],
     }
     let number = |key: &str, default: u64| match entry(key) {
         None => Ok(default),
-        Some(text) => text.parse::<u64>().map_err(|_| wrong(format!("has the {key} `{text}`\nhelp: the file is damaged"))),
+        Some(text) => text
+            .parse::<u64>()
+            .map_err(|_| wrong(format!("has the {key} `{text}`\nhelp: the file is damaged"))),
     };
     let folder = model.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let data = folder.join(location);
@@ -72,9 +81,15 @@ mod tests {
         std::fs::write(folder.path().join("secret"), [0; 8]).expect("written");
         let model = inner.join("m.onnx");
         assert_eq!(read(&model, "w", &at("w.data", "1"), 4).expect("inside"), [2, 3, 4, 5]);
-        for (location, offset) in
-            [("../secret", "0"), ("/etc/hosts", "0"), ("", "0"), ("w.data", "2"), ("w.data", "x"), ("w.data", "18446744073709551615"), ("gone", "0")]
-        {
+        for (location, offset) in [
+            ("../secret", "0"),
+            ("/etc/hosts", "0"),
+            ("", "0"),
+            ("w.data", "2"),
+            ("w.data", "x"),
+            ("w.data", "18446744073709551615"),
+            ("gone", "0"),
+        ] {
             let error = read(&model, "w", &at(location, offset), 4).expect_err(location).to_string();
             assert!(error.contains("help:"), "{error}");
         }

@@ -22,6 +22,8 @@ pub(super) fn evaluate(node: &Node, inputs: &[Option<&Constant>]) -> Option<Cons
             inputs.iter().skip(1).try_fold(x.clone(), |all, next| binary(&node.op, &all, (*next)?))
         }
         "Neg" | "Sqrt" | "Reciprocal" | "Ceil" | "Floor" | "Exp" => unary(&node.op, x),
+        "Clip" => clip(node, inputs),
+        "Range" => range(inputs),
         "Reshape" => reshape(x, &second()?.as_known()?),
         "Squeeze" => squeeze(x, axes(node, second()).as_deref()),
         "Unsqueeze" => unsqueeze(x, &axes(node, second())?),
@@ -59,8 +61,12 @@ fn constant(node: &Node) -> Option<Constant> {
     node.attributes.iter().find_map(|(name, attribute)| match (name.as_str(), attribute) {
         ("value", Attribute::Tensor(tensor)) => Some(Constant::clone(tensor)),
         ("value_float", Attribute::Float(number)) => Some(Constant::floats(&[], vec![*number])),
-        ("value_floats", Attribute::Floats(numbers)) => Some(Constant::floats(&[numbers.len()], numbers.clone())),
-        ("value_int", Attribute::Int(number)) => Some(Constant { dims: vec![], data: Data::Whole(known(&[*number])) }),
+        ("value_floats", Attribute::Floats(numbers)) => {
+            Some(Constant::floats(&[numbers.len()], numbers.clone()))
+        }
+        ("value_int", Attribute::Int(number)) => {
+            Some(Constant { dims: vec![], data: Data::Whole(known(&[*number])) })
+        }
         ("value_ints", Attribute::Ints(numbers)) => Some(Constant::whole(known(numbers))),
         _ => None,
     })
@@ -99,6 +105,32 @@ fn unary(op: &str, x: &Constant) -> Option<Constant> {
         _ => return None,
     };
     Some(Constant { dims: x.dims.clone(), data })
+}
+
+fn clip(node: &Node, inputs: &[Option<&Constant>]) -> Option<Constant> {
+    let x = inputs.first().copied().flatten()?;
+    let bound = |index: usize, name: &str, op: &str, x: Constant| match (
+        node.attributes.get(name),
+        inputs.get(index).copied().flatten(),
+    ) {
+        (Some(Attribute::Float(number)), _) => binary(op, &x, &Constant::floats(&[], vec![*number])),
+        (_, Some(number)) => binary(op, &x, number),
+        _ => Some(x),
+    };
+    bound(2, "max", "Min", bound(1, "min", "Max", x.clone())?)
+}
+
+fn range(inputs: &[Option<&Constant>]) -> Option<Constant> {
+    let number = |index: usize| match inputs.get(index).copied().flatten()?.as_known()?.as_slice() {
+        [number] => Some(*number),
+        _ => None,
+    };
+    let (start, limit, step) = (number(0)?, number(1)?, number(2)?);
+    let count =
+        usize::try_from(limit.checked_sub(start)?.checked_add(step.checked_sub(1)?)?.checked_div(step)?)
+            .ok()?;
+    let values = (0..count as i64).map(|at| Extent::Known(start + at * step));
+    (step > 0 && count <= MOST).then(|| Constant::whole(values.collect()))
 }
 
 /// Element by element, with broadcasting.
@@ -172,9 +204,10 @@ fn reshape(x: &Constant, target: &[i64]) -> Option<Constant> {
         extent => Some(*extent),
     };
     let target: Vec<i64> = target.iter().enumerate().map(copied).collect::<Option<_>>()?;
-    let known = target.iter().filter(|extent| **extent != -1).try_fold(1usize, |product, extent| {
-        product.checked_mul(usize::try_from(*extent).ok()?)
-    })?;
+    let known = target
+        .iter()
+        .filter(|extent| **extent != -1)
+        .try_fold(1usize, |product, extent| product.checked_mul(usize::try_from(*extent).ok()?))?;
     let rest = x.len().checked_div(known)?;
     let dims: Vec<usize> = target.iter().map(|extent| usize::try_from(*extent).unwrap_or(rest)).collect();
     product(&dims)?;
@@ -204,8 +237,12 @@ fn unsqueeze(x: &Constant, axes: &[i64]) -> Option<Constant> {
 /// The elements at these places, in this order.
 fn pick(x: &Constant, dims: Vec<usize>, places: &[usize]) -> Option<Constant> {
     let data = match &x.data {
-        Data::Float(values) => Data::Float(places.iter().map(|at| values.get(*at).copied()).collect::<Option<_>>()?),
-        Data::Whole(values) => Data::Whole(places.iter().map(|at| values.get(*at).copied()).collect::<Option<_>>()?),
+        Data::Float(values) => {
+            Data::Float(places.iter().map(|at| values.get(*at).copied()).collect::<Option<_>>()?)
+        }
+        Data::Whole(values) => {
+            Data::Whole(places.iter().map(|at| values.get(*at).copied()).collect::<Option<_>>()?)
+        }
         Data::Other(_) => return None,
     };
     Some(Constant { dims, data })
@@ -236,7 +273,10 @@ pub(super) fn transpose(x: &Constant, order: Option<&[i64]>) -> Option<Constant>
     let dims: Vec<usize> = order.iter().map(|axis| x.dims[*axis]).collect();
     let mut places = vec![0usize];
     for axis in &order {
-        places = places.iter().flat_map(|base| (0..x.dims[*axis]).map(|at| base + at * own[*axis]).collect::<Vec<_>>()).collect();
+        places = places
+            .iter()
+            .flat_map(|base| (0..x.dims[*axis]).map(|at| base + at * own[*axis]).collect::<Vec<_>>())
+            .collect();
     }
     pick(x, dims, &places)
 }
@@ -294,9 +334,12 @@ fn slice(node: &Node, inputs: &[Option<&Constant>]) -> Option<Constant> {
         let extent = *x.dims.get(axis)? as i64;
         let from_end = |at: i64| if at < 0 { at.saturating_add(extent) } else { at };
         let kept: Vec<i64> = match step {
-            1.. => (from_end(*start).clamp(0, extent)..from_end(*end).clamp(0, extent)).step_by(*step as usize).collect(),
+            1.. => (from_end(*start).clamp(0, extent)..from_end(*end).clamp(0, extent))
+                .step_by(*step as usize)
+                .collect(),
             -1 => {
-                let (start, end) = (from_end(*start).clamp(0, extent - 1), from_end(*end).clamp(-1, extent - 1));
+                let (start, end) =
+                    (from_end(*start).clamp(0, extent - 1), from_end(*end).clamp(-1, extent - 1));
                 (end + 1..=start).rev().collect()
             }
             _ => return None,
@@ -308,7 +351,8 @@ fn slice(node: &Node, inputs: &[Option<&Constant>]) -> Option<Constant> {
 }
 
 fn constant_of_shape(node: &Node, shape: &Constant) -> Option<Constant> {
-    let dims: Vec<usize> = shape.as_known()?.iter().map(|dim| usize::try_from(*dim).ok()).collect::<Option<_>>()?;
+    let dims: Vec<usize> =
+        shape.as_known()?.iter().map(|dim| usize::try_from(*dim).ok()).collect::<Option<_>>()?;
     product(&dims).filter(|len| *len <= MOST)?;
     let len = dims.iter().product();
     let zero = Rc::new(Constant::floats(&[1], vec![0.0]));
@@ -343,9 +387,12 @@ mod tests {
     #[test]
     fn shapes_are_taken_apart_and_put_together() {
         let shape = Constant::whole(vec![Extent::Batch, Extent::Known(8), Extent::Open, Extent::Known(7)]);
-        let at = |index: i64| evaluate(&node("Gather", &[]), &[Some(&shape), Some(&list(&[index]))]).expect("known");
+        let at = |index: i64| {
+            evaluate(&node("Gather", &[]), &[Some(&shape), Some(&list(&[index]))]).expect("known")
+        };
         assert_eq!(at(0).data, Data::Whole(vec![Extent::Batch]));
-        let joined = evaluate(&node("Concat", &[("axis", Attribute::Int(0))]), &[Some(&at(0)), Some(&at(-1))]);
+        let joined =
+            evaluate(&node("Concat", &[("axis", Attribute::Int(0))]), &[Some(&at(0)), Some(&at(-1))]);
         assert_eq!(joined.expect("known").data, Data::Whole(vec![Extent::Batch, Extent::Known(7)]));
         let open = binary("Mul", &at(2), &at(1)).expect("known");
         assert_eq!(open.data, Data::Whole(vec![Extent::Open]));
@@ -367,7 +414,10 @@ mod tests {
     fn transposing_moves_elements() {
         let x = Constant::floats(&[2, 3], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
         let y = transpose(&x, None).expect("valid");
-        assert_eq!((y.dims.as_slice(), y.as_floats()), (&[3, 2][..], Some(&[0.0, 3.0, 1.0, 4.0, 2.0, 5.0][..])));
+        assert_eq!(
+            (y.dims.as_slice(), y.as_floats()),
+            (&[3, 2][..], Some(&[0.0, 3.0, 1.0, 4.0, 2.0, 5.0][..]))
+        );
         assert!(transpose(&x, Some(&[0, 0])).is_none());
     }
 

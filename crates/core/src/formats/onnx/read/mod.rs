@@ -54,7 +54,10 @@ pub(in crate::formats) fn load(path: &Path, bytes: &[u8]) -> Result<Loaded> {
         missing.truncate(NAMED);
         return Err(Error::format(
             path,
-            format!("no weight for `{}`\nhelp: the file is damaged, or of a kind that frostline misreads", missing.join("`, `")),
+            format!(
+                "no weight for `{}`\nhelp: the file is damaged, or of a kind that frostline misreads",
+                missing.join("`, `")
+            ),
         ));
     }
     count(&source, &mut report);
@@ -82,13 +85,17 @@ fn notes(
     let producer = if source.producer.is_empty() { "an unnamed exporter" } else { &source.producer };
     report.notes.push(format!("written by {producer}, opset {}", source.opset));
     let has = |class: &str| {
-        graph.leaves().iter().any(|(_, layer)| matches!(&layer.body, crate::graph::Body::Kind(kind) if kind.class_name() == class))
+        graph.leaves().iter().any(
+            |(_, layer)| matches!(&layer.body, crate::graph::Body::Kind(kind) if kind.class_name() == class),
+        )
     };
     if has("Conv2D") && !has_batch_normalization {
         report.notes.push("it holds no BatchNormalization: where the model had it, the export has folded it into the convolutions".to_owned());
     }
     if folded > 0 {
-        report.notes.push(format!("{folded} scales and offsets went into the kernel and bias of the layer below them"));
+        report.notes.push(format!(
+            "{folded} scales and offsets went into the kernel and bias of the layer below them"
+        ));
     }
     let scales_itself = has("Rescaling") || has("Normalization");
     if info.preprocess.is_none() && !scales_itself {

@@ -14,14 +14,23 @@ const ENDINGS: &[&str] = &[".weight", ".bias", ".gamma", ".beta", ".running_mean
 /// A name for the layer of each node; it may be given twice.
 pub(super) fn layer_names(source: &Source) -> Vec<String> {
     let root = common_root(source);
-    let modules: Vec<Option<String>> = source.nodes.iter().map(|node| module(source, node, root.as_deref())).collect();
+    let modules: Vec<Option<String>> =
+        source.nodes.iter().map(|node| module(source, node, root.as_deref())).collect();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    modules.iter().flatten().for_each(|module| *counts.entry(module).or_default() += 1);
+    // what only moves axes is no layer of its own in most places
+    let is_layer = |node: &Node| {
+        !["Cast", "Identity", "Reshape", "Shape", "Squeeze", "Transpose", "Unsqueeze"]
+            .contains(&node.op.as_str())
+    };
+    let layers = source.nodes.iter().zip(&modules).filter(|(node, _)| is_layer(node));
+    layers
+        .filter_map(|(_, module)| module.as_deref())
+        .for_each(|module| *counts.entry(module).or_default() += 1);
     let name = |(node, module): (&Node, &Option<String>)| {
         let kind = snake_case(node.op.rsplit('.').next().unwrap_or_default());
         match module {
             None => String::new(),
-            Some(module) if counts.get(module.as_str()) == Some(&1) => module.clone(),
+            Some(module) if counts.get(module.as_str()) == Some(&1) && is_layer(node) => module.clone(),
             // of several nodes of a module that with the weights is the layer
             Some(module) if has_weights(source, node) => module.clone(),
             Some(module) => format!("{module}.{kind}"),
@@ -61,7 +70,8 @@ fn has_weights(source: &Source, node: &Node) -> bool {
 fn module(source: &Source, node: &Node, root: Option<&str>) -> Option<String> {
     if has_weights(source, node) {
         let weights = (1..node.inputs.len()).filter_map(|index| node.input(index));
-        let module = weights.filter_map(|name| ENDINGS.iter().find_map(|ending| name.strip_suffix(ending))).next();
+        let module =
+            weights.filter_map(|name| ENDINGS.iter().find_map(|ending| name.strip_suffix(ending))).next();
         if let Some(module) = module {
             return Some(module.to_owned());
         }
@@ -90,7 +100,11 @@ fn module(source: &Source, node: &Node, root: Option<&str>) -> Option<String> {
 
 /// The model's own name, where all nodes' names begin with it (`resnet50/conv1_conv/Conv2D`).
 fn common_root(source: &Source) -> Option<String> {
-    let mut roots = source.nodes.iter().filter_map(|node| Some(node.name.split_once('/')?.0)).filter(|root| !root.is_empty());
+    let mut roots = source
+        .nodes
+        .iter()
+        .filter_map(|node| Some(node.name.split_once('/')?.0))
+        .filter(|root| !root.is_empty());
     let first = roots.next()?;
     roots.all(|root| root == first).then(|| first.to_owned())
 }

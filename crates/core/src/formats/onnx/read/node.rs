@@ -1,8 +1,8 @@
 //! A node of an ONNX graph with its attributes, typed.
 
 use super::constant::Constant;
-use crate::formats::onnx::proto::{AttributeProto, NodeProto};
 use crate::Result;
+use crate::formats::onnx::proto::{AttributeProto, NodeProto};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
@@ -41,7 +41,10 @@ impl Node {
             None | Some("" | "ai.onnx") => op,
             Some(domain) => format!("{domain}.{op}"),
         };
-        let scopes = node.metadata_props.iter().find(|entry| entry.key.as_deref() == Some("pkg.torch.onnx.name_scopes"));
+        let scopes = node
+            .metadata_props
+            .iter()
+            .find(|entry| entry.key.as_deref() == Some("pkg.torch.onnx.name_scopes"));
         let module = scopes.and_then(|entry| innermost_module(entry.value.as_deref()?));
         let mut attributes = BTreeMap::new();
         for mut attribute in node.attribute {
@@ -104,8 +107,11 @@ impl Node {
 
 /// `['', 'layer1', 'layer1.0', 'layer1.0.conv1', 'conv2d']`: the last but one is the module.
 fn innermost_module(scopes: &str) -> Option<String> {
-    let names: Vec<&str> =
-        scopes.trim_matches(['[', ']']).split(',').map(|name| name.trim().trim_matches(['\'', '"'])).collect();
+    let names: Vec<&str> = scopes
+        .trim_matches(['[', ']'])
+        .split(',')
+        .map(|name| name.trim().trim_matches(['\'', '"']))
+        .collect();
     let (_, modules) = names.split_last()?;
     modules.last().filter(|module| !module.is_empty()).map(|module| (*module).to_owned())
 }
@@ -119,7 +125,9 @@ fn read_attribute(path: &Path, attribute: AttributeProto) -> Result<Attribute> {
         Type::Float => Attribute::Float(attribute.f.unwrap_or_default()),
         Type::Ints => Attribute::Ints(attribute.ints),
         Type::Floats => Attribute::Floats(attribute.floats),
-        Type::String => Attribute::Text(String::from_utf8_lossy(&attribute.s.unwrap_or_default()).into_owned()),
+        Type::String => {
+            Attribute::Text(String::from_utf8_lossy(&attribute.s.unwrap_or_default()).into_owned())
+        }
         Type::Tensor => match attribute.t {
             Some(tensor) => Attribute::Tensor(Rc::new(Constant::read(path, tensor)?)),
             None => Attribute::Other,

@@ -32,7 +32,8 @@ impl Converter<'_> {
 
     pub(super) fn layer_normalization(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let x = self.value(node, 0)?;
-        let axis = fold::axis_of(node.int("axis").unwrap_or(-1), x.rank()).ok_or("its axis is none of its input's")?;
+        let axis = fold::axis_of(node.int("axis").unwrap_or(-1), x.rank())
+            .ok_or("its axis is none of its input's")?;
         // the operator normalises its axis and all behind it; what a pattern was made of, its axis alone
         let alone = node.int("one_axis").is_some() || axis + 1 == x.rank();
         if !alone {
@@ -47,7 +48,8 @@ impl Converter<'_> {
             return Err(format!("it normalises the axis {axis}, which is not that of the channels"));
         }
         let (gamma, beta) = (node.input(1).is_some(), node.input(2).is_some());
-        let config = json!({"axis": -1, "epsilon": node.float("epsilon", 1e-5), "scale": gamma, "center": beta});
+        let config =
+            json!({"axis": -1, "epsilon": node.float("epsilon", 1e-5), "scale": gamma, "center": beta});
         let made = self.builder.alike(name, "LayerNormalization", config, &x)?;
         for (index, variable) in [(1, "gamma"), (2, "beta")] {
             if node.input(index).is_some() {
@@ -60,13 +62,19 @@ impl Converter<'_> {
 
     /// Of opset 21, where scale and bias are one number a channel.
     pub(super) fn group_normalization(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        if self.source.opset < 21 {
+        // a node of the file, not one that was put together
+        if node.int("whole").is_none() && self.source.opset < 21 {
             return Err("it is of an opset below 21, in which its scale is one number a group".to_owned());
         }
         let x = self.image(node, name)?;
-        let config = json!({"groups": node.int("num_groups").unwrap_or(1), "epsilon": node.float("epsilon", 1e-5)});
+        let (gamma, beta) = (node.input(1).is_some(), node.input(2).is_some());
+        let groups = node.int("num_groups").unwrap_or(1);
+        let config =
+            json!({"groups": groups, "epsilon": node.float("epsilon", 1e-5), "scale": gamma, "center": beta});
         let made = self.builder.alike(name, "GroupNormalization", config, &x)?;
-        for (index, variable) in [(1, "gamma"), (2, "beta")] {
+        for (index, variable) in
+            [(1, "gamma"), (2, "beta")].into_iter().filter(|(index, _)| node.input(*index).is_some())
+        {
             let weight = along_channels(self.weight(node, index, variable)?.as_ref(), x.channels())?;
             self.builder.weight(&made, variable, &[x.channels()], weight)?;
         }
@@ -78,7 +86,8 @@ impl Converter<'_> {
         let x = self.value(node, 0)?;
         let slope = self.weight(node, 1, "slope")?;
         // beside an image the slope is `[channels, 1, 1]`, which a list of numbers a channel stands for as well
-        let slope = match x.rank() == 4 && slope.dims.len() == 1 && slope.dims.first() == Some(&x.channels()) {
+        let slope = match x.rank() == 4 && slope.dims.len() == 1 && slope.dims.first() == Some(&x.channels())
+        {
             true => Constant { dims: vec![slope.dims[0], 1, 1], data: slope.data.clone() },
             false => slope.as_ref().clone(),
         };
@@ -87,7 +96,8 @@ impl Converter<'_> {
             [one] => vec![*one; x.channels()],
             _ => numbers,
         };
-        let shared: Vec<usize> = plain(x.rank()).into_iter().filter(|axis| *axis > 0 && axis + 1 < x.rank()).collect();
+        let shared: Vec<usize> =
+            plain(x.rank()).into_iter().filter(|axis| *axis > 0 && axis + 1 < x.rank()).collect();
         let mut shape = vec![1; shared.len()];
         shape.push(x.channels());
         let made = self.builder.alike(name, "PReLU", json!({"shared_axes": shared}), &x)?;

@@ -12,16 +12,20 @@ impl Converter<'_> {
         let x = self.image(node, name)?;
         let size = match node.ints("kernel_shape") {
             Some(&[height, width]) => [height, width].map(|extent| usize::try_from(extent).unwrap_or(0)),
-            other => return Err(format!("its window is {other:?}: only images of two dimensions can be run")),
+            other => {
+                return Err(format!("its window is {other:?}: only images of two dimensions can be run"));
+            }
         };
         let window = Window::read(node, size)?;
         if window.dilations != [1, 1] || size.contains(&0) {
             return Err("its window is dilated or empty, which no pooling of Keras is".to_owned());
         }
-        let config = |padding: &str| json!({"pool_size": size, "strides": window.strides, "padding": padding});
+        let config =
+            |padding: &str| json!({"pool_size": size, "strides": window.strides, "padding": padding});
         let is_max = node.op == "MaxPool";
         let class = if is_max { "MaxPooling2D" } else { "AveragePooling2D" };
-        let counts_padding = !is_max && node.int("count_include_pad").unwrap_or(0) != 0 && window.margins != [[0; 2]; 2];
+        let counts_padding =
+            !is_max && node.int("count_include_pad").unwrap_or(0) != 0 && window.margins != [[0; 2]; 2];
         let made = match window.padding(&x)? {
             // padding never counts in Keras
             Padding::Named(padding) if !counts_padding || padding == "valid" => {
@@ -48,7 +52,13 @@ impl Converter<'_> {
 
     /// A maximum whose input may be below 0, so that padding with zeros would change it: the maximum around every pixel, whose
     /// padding never counts, and then every second of them.
-    fn max_of_all(&mut self, x: &Value, name: &str, window: &Window, margins: [[usize; 2]; 2]) -> Result<Value, String> {
+    fn max_of_all(
+        &mut self,
+        x: &Value,
+        name: &str,
+        window: &Window,
+        margins: [[usize; 2]; 2],
+    ) -> Result<Value, String> {
         let is_centred = |axis: usize| {
             let half = window.size[axis] / 2;
             // what is missing behind does no harm: the last window then ends where the image does
@@ -56,11 +66,17 @@ impl Converter<'_> {
         };
         let more = |axis: usize| margins[axis][1].saturating_sub(window.size[axis] / 2);
         let fits = |axis: usize| {
-            let count = |extent: usize, behind: usize| (extent + margins[axis][0] + behind).saturating_sub(window.size[axis]) / window.strides[axis];
-            x.extents(axis + 2).iter().all(|extent| more(axis) == 0 || count(*extent, margins[axis][1]) == count(*extent, window.size[axis] / 2))
+            let count = |extent: usize, behind: usize| {
+                (extent + margins[axis][0] + behind).saturating_sub(window.size[axis]) / window.strides[axis]
+            };
+            x.extents(axis + 2).iter().all(|extent| {
+                more(axis) == 0 || count(*extent, margins[axis][1]) == count(*extent, window.size[axis] / 2)
+            })
         };
         if !(0..2).all(|axis| is_centred(axis) && fits(axis)) {
-            return Err(format!("its padding {margins:?} around values that may be below 0 is none that a maximum of Keras has"));
+            return Err(format!(
+                "its padding {margins:?} around values that may be below 0 is none that a maximum of Keras has"
+            ));
         }
         let around = json!({"pool_size": window.size, "strides": 1, "padding": "same"});
         let around = self.builder.alike(name, "MaxPooling2D", around, x)?;
@@ -89,7 +105,9 @@ impl Converter<'_> {
         let mut sorted = stored.clone();
         sorted.sort_unstable();
         if x.rank() != 4 || sorted != [1, 2] {
-            return Err(format!("it reduces the axes {axes:?}, of which only those of the image's pixels can be run"));
+            return Err(format!(
+                "it reduces the axes {axes:?}, of which only those of the image's pixels can be run"
+            ));
         }
         let keep = node.int("keepdims").unwrap_or(1) != 0;
         let class = if node.op == "ReduceMax" { "GlobalMaxPooling2D" } else { "GlobalAveragePooling2D" };

@@ -12,7 +12,11 @@ impl Converter<'_> {
     pub(super) fn transpose(&mut self, node: &Node) -> Result<Value, String> {
         let x = self.value(node, 0)?;
         let order: Vec<usize> = match node.ints("perm") {
-            Some(order) => order.iter().map(|axis| fold::axis_of(*axis, x.rank())).collect::<Option<_>>().ok_or("its order names axes that are not there")?,
+            Some(order) => order
+                .iter()
+                .map(|axis| fold::axis_of(*axis, x.rank()))
+                .collect::<Option<_>>()
+                .ok_or("its order names axes that are not there")?,
             None => (0..x.rank()).rev().collect(),
         };
         let mut sorted = order.clone();
@@ -27,7 +31,11 @@ impl Converter<'_> {
         let x = self.value(node, 0)?;
         match node.int("axis").map(|axis| fold::axis_of(axis, x.rank() + 1)) {
             None | Some(Some(1)) => {}
-            Some(axis) => return Err(format!("it flattens from axis {axis:?} on: the images of a batch must stay apart")),
+            Some(axis) => {
+                return Err(format!(
+                    "it flattens from axis {axis:?} on: the images of a batch must stay apart"
+                ));
+            }
         }
         let all = (1..x.rank()).map(|axis| x.extents(axis)).try_fold([1usize; 2], |all, next| {
             Some([all[0].checked_mul(next[0])?, all[1].checked_mul(next[1])?])
@@ -38,7 +46,9 @@ impl Converter<'_> {
     pub(super) fn reshape(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let x = self.value(node, 0)?;
         let target = self.known(node, 1).ok_or("its target shape is not known")?;
-        let super::constant::Data::Whole(target) = &target.data else { return Err("its target shape is no list of whole numbers".to_owned()) };
+        let super::constant::Data::Whole(target) = &target.data else {
+            return Err("its target shape is no list of whole numbers".to_owned());
+        };
         let copies = node.int("allowzero").unwrap_or(0) == 0;
         let own: Vec<[usize; 2]> = (0..x.rank()).map(|axis| x.extents(axis)).collect();
         let all = product(own.iter().skip(1)).ok_or("too many numbers")?;
@@ -47,13 +57,23 @@ impl Converter<'_> {
         let mut extents = Vec::with_capacity(rest.len());
         for (index, extent) in rest.iter().enumerate() {
             extents.push(match extent {
-                Extent::Known(0) if copies => *own.get(index + 1).ok_or("it copies an extent that is not there")?,
+                Extent::Known(0) if copies => {
+                    *own.get(index + 1).ok_or("it copies an extent that is not there")?
+                }
                 Extent::Known(-1) | Extent::Open if unknown.is_none() => {
                     unknown = Some(index);
                     [1, 1]
                 }
-                Extent::Known(extent) => [usize::try_from(*extent).ok().filter(|extent| *extent > 0).ok_or("its target shape is damaged")?; 2],
-                _ => return Err("its target shape depends on the size of the image: export the model with a fixed size".to_owned()),
+                Extent::Known(extent) => {
+                    [usize::try_from(*extent)
+                        .ok()
+                        .filter(|extent| *extent > 0)
+                        .ok_or("its target shape is damaged")?; 2]
+                }
+                _ => return Err(
+                    "its target shape depends on the size of the image: export the model with a fixed size"
+                        .to_owned(),
+                ),
             });
         }
         let known = product(extents.iter()).ok_or("too many numbers")?;
@@ -64,7 +84,10 @@ impl Converter<'_> {
         let is_batch = match first {
             Extent::Batch | Extent::Open | Extent::Known(0) => true,
             Extent::Known(-1) => unknown.is_none() && known == all,
-            Extent::Known(extent) => self.source.inputs.iter().any(|input| input.batch == Some(*extent)) || (*extent == 1 && product(extents.iter()) == Some(all)),
+            Extent::Known(extent) => {
+                self.source.inputs.iter().any(|input| input.batch == Some(*extent))
+                    || (*extent == 1 && product(extents.iter()) == Some(all))
+            }
         };
         if !is_batch {
             return Err(format!("it reshapes to {target:?}: the images of a batch must stay apart"));
@@ -75,13 +98,20 @@ impl Converter<'_> {
     pub(super) fn squeeze(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let x = self.value(node, 0)?;
         let axes = match fold::axes(node, self.known(node, 1).as_deref()) {
-            Some(axes) => axes.iter().map(|axis| fold::axis_of(*axis, x.rank())).collect::<Option<Vec<_>>>().ok_or("its axes are not there")?,
+            Some(axes) => axes
+                .iter()
+                .map(|axis| fold::axis_of(*axis, x.rank()))
+                .collect::<Option<Vec<_>>>()
+                .ok_or("its axes are not there")?,
             None => (1..x.rank()).filter(|axis| x.extents(*axis) == [1, 1]).collect(),
         };
         if axes.iter().any(|axis| *axis == 0 || x.extents(*axis) != [1, 1]) {
-            return Err(format!("it drops the axes {axes:?}, of which one is the batch or has several elements"));
+            return Err(format!(
+                "it drops the axes {axes:?}, of which one is the batch or has several elements"
+            ));
         }
-        let target: Vec<[usize; 2]> = (1..x.rank()).filter(|axis| !axes.contains(axis)).map(|axis| x.extents(axis)).collect();
+        let target: Vec<[usize; 2]> =
+            (1..x.rank()).filter(|axis| !axes.contains(axis)).map(|axis| x.extents(axis)).collect();
         x.reshaped(&mut self.builder, name, &target)
     }
 
@@ -89,20 +119,27 @@ impl Converter<'_> {
         let x = self.value(node, 0)?;
         let axes = fold::axes(node, self.known(node, 1).as_deref()).ok_or("its axes are not known")?;
         let rank = x.rank() + axes.len();
-        let axes: Vec<usize> = axes.iter().map(|axis| fold::axis_of(*axis, rank)).collect::<Option<_>>().ok_or("its axes are not there")?;
+        let axes: Vec<usize> = axes
+            .iter()
+            .map(|axis| fold::axis_of(*axis, rank))
+            .collect::<Option<_>>()
+            .ok_or("its axes are not there")?;
         if axes.contains(&0) {
             return Err("it puts an axis before the batch".to_owned());
         }
         let mut own = (1..x.rank()).map(|axis| x.extents(axis));
         let extent = |axis: usize| if axes.contains(&axis) { Some([1, 1]) } else { own.next() };
-        let target: Vec<[usize; 2]> = (1..rank).map(extent).collect::<Option<_>>().ok_or("its axes are named twice")?;
+        let target: Vec<[usize; 2]> =
+            (1..rank).map(extent).collect::<Option<_>>().ok_or("its axes are named twice")?;
         x.reshaped(&mut self.builder, name, &target)
     }
 
     pub(super) fn concat(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        let mut values = (0..node.inputs.len()).map(|index| self.value(node, index)).collect::<Result<Vec<_>, _>>()?;
+        let mut values =
+            (0..node.inputs.len()).map(|index| self.value(node, index)).collect::<Result<Vec<_>, _>>()?;
         let first = values.first().ok_or("it has no input")?;
-        let axis = node.int("axis").and_then(|axis| fold::axis_of(axis, first.rank())).filter(|axis| *axis > 0);
+        let axis =
+            node.int("axis").and_then(|axis| fold::axis_of(axis, first.rank())).filter(|axis| *axis > 0);
         let axis = axis.ok_or("it joins the images of a batch, or an axis that is not there")?;
         let axes = first.axes.clone();
         for value in &mut values {
@@ -113,7 +150,12 @@ impl Converter<'_> {
         }
         let stored = axes.get(axis).copied().unwrap_or(axis);
         let axis = if stored + 1 == axes.len() { json!(-1) } else { json!(stored) };
-        let made = self.builder.layer(name, "Concatenate", json!({ "axis": axis }), &values.iter().collect::<Vec<_>>())?;
+        let made = self.builder.layer(
+            name,
+            "Concatenate",
+            json!({ "axis": axis }),
+            &values.iter().collect::<Vec<_>>(),
+        )?;
         Ok(Value { axes, nonnegative: values.iter().all(|value| value.nonnegative), ..made })
     }
 
@@ -121,8 +163,11 @@ impl Converter<'_> {
     pub(super) fn padding(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let computed = self.known(node, 1);
         let known = patterns::pad_of(self.source, node);
-        let known = known.or_else(|| Some((computed?.as_known()?, 0.0)).filter(|_| node.text("mode", "constant") == "constant"));
-        let (margins, value) = known.ok_or("its margins are not known, or it does not pad with a constant")?;
+        let known = known.or_else(|| {
+            Some((computed?.as_known()?, 0.0)).filter(|_| node.text("mode", "constant") == "constant")
+        });
+        let (margins, value) =
+            known.ok_or("its margins are not known, or it does not pad with a constant")?;
         let x = self.value(node, 0)?;
         if margins.iter().all(|margin| *margin == 0) {
             return Ok(x);
@@ -139,13 +184,18 @@ impl Converter<'_> {
             return Err(format!("it pads {margins:?}: only zeros around an image can be run"));
         }
         let all = |sign: i64| {
-            let extent = |margin: i64| margin.checked_mul(sign).and_then(|margin| usize::try_from(margin).ok());
+            let extent =
+                |margin: i64| margin.checked_mul(sign).and_then(|margin| usize::try_from(margin).ok());
             let sides = sides.map(|[before, behind]| Some([extent(before)?, extent(behind)?]));
             Some([sides[0]?, sides[1]?])
         };
         let made = match (all(1), all(-1)) {
-            (Some(padding), _) => self.builder.alike(name, "ZeroPadding2D", json!({ "padding": padding }), &x)?,
-            (_, Some(cropping)) => self.builder.alike(name, "Cropping2D", json!({ "cropping": cropping }), &x)?,
+            (Some(padding), _) => {
+                self.builder.alike(name, "ZeroPadding2D", json!({ "padding": padding }), &x)?
+            }
+            (_, Some(cropping)) => {
+                self.builder.alike(name, "Cropping2D", json!({ "cropping": cropping }), &x)?
+            }
             _ => return Err(format!("it pads and crops at once, {margins:?}")),
         };
         Ok(Value { nonnegative: x.nonnegative, ..made })
@@ -154,7 +204,8 @@ impl Converter<'_> {
     /// The rim of an image taken off.
     pub(super) fn slice(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let x = self.value(node, 0)?;
-        let inputs: Vec<Option<std::rc::Rc<Constant>>> = (0..node.inputs.len()).map(|index| self.known(node, index)).collect();
+        let inputs: Vec<Option<std::rc::Rc<Constant>>> =
+            (0..node.inputs.len()).map(|index| self.known(node, index)).collect();
         let inputs: Vec<Option<&Constant>> = inputs.iter().map(Option::as_deref).collect();
         let [starts, ends, axes, steps] = fold::ranges(node, &inputs).ok_or("its range is not known")?;
         let mut cropping = [[0usize; 2]; 2];
@@ -168,10 +219,16 @@ impl Converter<'_> {
                 continue;
             }
             let stored = x.axes.get(axis).copied().unwrap_or(0);
-            let sides = stored.checked_sub(1).and_then(|axis| cropping.get_mut(axis)).filter(|_| x.rank() == 4);
+            let sides =
+                stored.checked_sub(1).and_then(|axis| cropping.get_mut(axis)).filter(|_| x.rank() == 4);
             match sides {
-                Some(sides) if *step == 1 && small == large => *sides = [start as usize, (extent - end).max(0) as usize],
-                _ => return Err("it takes a part of the channels, or every second pixel, which no layer of Keras does".to_owned()),
+                Some(sides) if *step == 1 && small == large => {
+                    *sides = [start as usize, (extent - end).max(0) as usize]
+                }
+                _ => return Err(
+                    "it takes a part of the channels, or every second pixel, which no layer of Keras does"
+                        .to_owned(),
+                ),
             }
         }
         if cropping == [[0; 2]; 2] {
@@ -185,16 +242,32 @@ impl Converter<'_> {
     pub(super) fn resize(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let x = self.image(node, name)?;
         let of_upsample = node.op == "Upsample" || self.source.opset < 11;
-        let centres = node.text("coordinate_transformation_mode", if of_upsample { "asymmetric" } else { "half_pixel" });
+        let centres = node
+            .text("coordinate_transformation_mode", if of_upsample { "asymmetric" } else { "half_pixel" });
         let mode = node.text("mode", "nearest");
         let numbers = |index: usize| self.known(node, index).filter(|constant| constant.len() == 4);
+        if let Some(size) = numbers(3).and_then(|sizes| fixed_size(&sizes)) {
+            let interpolation = match (mode, centres, node.text("nearest_mode", "round_prefer_floor")) {
+                ("linear", "half_pixel" | "pytorch_half_pixel", _) => "bilinear",
+                ("nearest", "half_pixel", "round_prefer_ceil") => "nearest",
+                _ => "",
+            };
+            let [height, width] = size;
+            if !interpolation.is_empty() && node.int("antialias").unwrap_or(0) == 0 {
+                let config = json!({"height": height, "width": width, "interpolation": interpolation});
+                let made = self.builder.alike(name, "Resizing", config, &x)?;
+                return Ok(Value { nonnegative: x.nonnegative, ..made });
+            }
+        }
         let (scales, sizes) = (numbers(if of_upsample { 1 } else { 2 }), numbers(3));
         let factor = |axis: usize| {
             let of_scale = scales.as_ref().and_then(|scales| scales.as_floats()?.get(axis).copied());
             let size = || sizes.as_ref().and_then(|sizes| sizes.as_known()?.get(axis).copied());
             of_scale.or_else(|| Some(size()? as f32 / x.extents(axis)[0] as f32))
         };
-        let factors = [2, 3].map(|axis| factor(axis).filter(|factor| *factor >= 1.0 && factor.fract() == 0.0 && *factor < 1024.0));
+        let factors = [2, 3].map(|axis| {
+            factor(axis).filter(|factor| *factor >= 1.0 && factor.fract() == 0.0 && *factor < 1024.0)
+        });
         let [Some(down), Some(across)] = factors else {
             return Err("it resizes by other than whole factors".to_owned());
         };
@@ -202,14 +275,21 @@ impl Converter<'_> {
             && match centres {
                 "half_pixel" | "pytorch_half_pixel" => true,
                 // the same pixels, for whole factors
-                "asymmetric" => node.text("nearest_mode", if of_upsample { "floor" } else { "round_prefer_floor" }) == "floor",
+                "asymmetric" => {
+                    node.text("nearest_mode", if of_upsample { "floor" } else { "round_prefer_floor" })
+                        == "floor"
+                }
                 _ => false,
             };
         let is_linear = mode == "linear" && matches!(centres, "half_pixel" | "pytorch_half_pixel");
         let interpolation = match (is_nearest, is_linear) {
             (true, _) => "nearest",
             (_, true) => "bilinear",
-            _ => return Err(format!("it resizes by `{mode}` with `{centres}` centres, which no layer of Keras does")),
+            _ => {
+                return Err(format!(
+                    "it resizes by `{mode}` with `{centres}` centres, which no layer of Keras does"
+                ));
+            }
         };
         let config = json!({"size": [down as usize, across as usize], "interpolation": interpolation});
         let made = self.builder.alike(name, "UpSampling2D", config, &x)?;
@@ -217,7 +297,21 @@ impl Converter<'_> {
     }
 }
 
+/// Height and width of the sizes of a `Resize`, where both are known.
+fn fixed_size(sizes: &Constant) -> Option<[usize; 2]> {
+    match &sizes.data {
+        super::constant::Data::Whole(extents) => match extents.as_slice() {
+            [_, _, Extent::Known(height), Extent::Known(width)] => {
+                Some([usize::try_from(*height).ok()?, usize::try_from(*width).ok()?])
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn product<'a>(extents: impl Iterator<Item = &'a [usize; 2]>) -> Option<[usize; 2]> {
     let mut extents = extents;
-    extents.try_fold([1usize; 2], |all, next| Some([all[0].checked_mul(next[0])?, all[1].checked_mul(next[1])?]))
+    extents
+        .try_fold([1usize; 2], |all, next| Some([all[0].checked_mul(next[0])?, all[1].checked_mul(next[1])?]))
 }

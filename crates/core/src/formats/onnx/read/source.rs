@@ -3,7 +3,9 @@
 use super::constant::{Constant, Extent};
 use super::fold;
 use super::node::Node;
-use crate::formats::onnx::proto::{ModelProto, TypeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
+use crate::formats::onnx::proto::{
+    ModelProto, TypeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto,
+};
 use crate::{Error, Result};
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,9 +44,13 @@ impl Source {
     pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Self> {
         let wrong = |what: &str| Error::format(path, what.to_owned());
         let model = ModelProto::decode(bytes).map_err(|error| {
-            wrong(&format!("it cannot be read as an ONNX model: {error}\nhelp: the file is cut off or damaged"))
+            wrong(&format!(
+                "it cannot be read as an ONNX model: {error}\nhelp: the file is cut off or damaged"
+            ))
         })?;
-        let graph = model.graph.ok_or_else(|| wrong("it holds no graph\nhelp: the file is no ONNX model, or damaged"))?;
+        let graph = model
+            .graph
+            .ok_or_else(|| wrong("it holds no graph\nhelp: the file is no ONNX model, or damaged"))?;
         let is_own = |domain: Option<&str>| matches!(domain, None | Some("" | "ai.onnx"));
         let own = model.opset_import.iter().find(|opset| is_own(opset.domain.as_deref()));
         let opset = own.and_then(|opset| opset.version).unwrap_or(1);
@@ -71,7 +77,10 @@ impl Source {
             return Err(wrong("its graph has no input or no output\nhelp: the file is damaged"));
         }
         let nodes = graph.node.into_iter().map(|node| Node::read(path, node)).collect::<Result<Vec<_>>>()?;
-        let metadata = model.metadata_props.into_iter().map(|entry| (entry.key.unwrap_or_default(), entry.value.unwrap_or_default()));
+        let metadata = model
+            .metadata_props
+            .into_iter()
+            .map(|entry| (entry.key.unwrap_or_default(), entry.value.unwrap_or_default()));
         let mut source = Self {
             name: graph.name.unwrap_or_default(),
             producer: model.producer_name.unwrap_or_default(),
@@ -116,7 +125,9 @@ impl Source {
 
     /// Which node makes a value.
     pub(super) fn producers(&self) -> BTreeMap<String, usize> {
-        let outputs = |(index, node): (usize, &Node)| node.outputs.iter().map(move |name| (name.clone(), index)).collect::<Vec<_>>();
+        let outputs = |(index, node): (usize, &Node)| {
+            node.outputs.iter().map(move |name| (name.clone(), index)).collect::<Vec<_>>()
+        };
         self.nodes.iter().enumerate().flat_map(outputs).filter(|(name, _)| !name.is_empty()).collect()
     }
 
@@ -146,7 +157,9 @@ impl Source {
 impl ValueInfoProto {
     fn shape(&self) -> Option<&[crate::formats::onnx::proto::tensor_shape_proto::Dimension]> {
         match self.r#type.as_ref()? {
-            TypeProto { value: Some(type_proto::Value::TensorType(tensor)), .. } => Some(&tensor.shape.as_ref()?.dim),
+            TypeProto { value: Some(type_proto::Value::TensorType(tensor)), .. } => {
+                Some(&tensor.shape.as_ref()?.dim)
+            }
             _ => None,
         }
     }
@@ -165,7 +178,12 @@ fn read_input(path: &Path, input: ValueInfoProto) -> Result<Input> {
     let (batch, extents) = match all.split_first() {
         Some((Extent::Known(batch), rest)) => (Some(*batch), rest.to_vec()),
         Some((_, rest)) => (None, rest.to_vec()),
-        None => return Err(Error::format(path, format!("its input `{name}` is one number\nhelp: images are expected"))),
+        None => {
+            return Err(Error::format(
+                path,
+                format!("its input `{name}` is one number\nhelp: images are expected"),
+            ));
+        }
     };
     Ok(Input { name, batch, extents })
 }

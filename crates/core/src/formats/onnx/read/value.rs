@@ -46,9 +46,15 @@ impl Flattened {
         if small != large {
             return None;
         }
-        let logical: Vec<usize> = self.axes.iter().skip(1).map(|axis| small.get(axis.checked_sub(1)?).copied()).collect::<Option<_>>()?;
+        let logical: Vec<usize> = self
+            .axes
+            .iter()
+            .skip(1)
+            .map(|axis| small.get(axis.checked_sub(1)?).copied())
+            .collect::<Option<_>>()?;
         let len: usize = logical.iter().product();
-        let counted = Constant { dims: logical, data: Data::Whole((0..len as i64).map(Extent::Known).collect()) };
+        let counted =
+            Constant { dims: logical, data: Data::Whole((0..len as i64).map(Extent::Known).collect()) };
         // the logical axis that lies at each stored one
         let order: Vec<i64> = (1..self.axes.len())
             .map(|stored| self.axes.iter().position(|axis| *axis == stored).map(|logical| logical as i64 - 1))
@@ -72,7 +78,9 @@ impl Value {
     /// The extents of a logical axis for both sizes; of the batch's, `[1, 1]`.
     pub(super) fn extents(&self, logical: usize) -> [usize; 2] {
         let stored = self.axes.get(logical).copied().unwrap_or(0);
-        self.shapes.each_ref().map(|shape| stored.checked_sub(1).and_then(|axis| shape.get(axis)).copied().unwrap_or(1))
+        self.shapes
+            .each_ref()
+            .map(|shape| stored.checked_sub(1).and_then(|axis| shape.get(axis)).copied().unwrap_or(1))
     }
 
     /// The logical shape, as `Shape` gives it.
@@ -111,11 +119,17 @@ impl Value {
         }
         // for each new place the present one
         let order: Vec<usize> = (1..axes.len())
-            .map(|place| axes.iter().position(|axis| *axis == place).and_then(|logical| value.axes.get(logical)).copied())
+            .map(|place| {
+                axes.iter()
+                    .position(|axis| *axis == place)
+                    .and_then(|logical| value.axes.get(logical))
+                    .copied()
+            })
             .collect::<Option<_>>()
             .ok_or("axes that are no order")?;
         let pairs = value.stored_pairs();
-        let pair = |place: &usize| place.checked_sub(1).and_then(|axis| pairs.get(axis)).copied().unwrap_or([1, 1]);
+        let pair =
+            |place: &usize| place.checked_sub(1).and_then(|axis| pairs.get(axis)).copied().unwrap_or([1, 1]);
         let moving: Vec<usize> = order.iter().copied().filter(|place| pair(place) != [1, 1]).collect();
         let made = match moving.is_sorted() {
             // nothing moves but axes of one element
@@ -123,7 +137,9 @@ impl Value {
                 let target: Vec<[usize; 2]> = order.iter().map(pair).collect();
                 builder.reshape(&format!("{name}.reshape"), &value, &target)?
             }
-            false => builder.layer(&format!("{name}.permute"), "Permute", json!({"dims": order}), &[&value])?,
+            false => {
+                builder.layer(&format!("{name}.permute"), "Permute", json!({"dims": order}), &[&value])?
+            }
         };
         Ok(Self { axes: axes.to_vec(), nonnegative: value.nonnegative, ..made })
     }
@@ -137,7 +153,8 @@ impl Value {
     fn unflattened(&self, builder: &mut Builder, name: &str) -> Result<Self, String> {
         let Some(flattened) = &self.flattened else { return Ok(self.clone()) };
         let [small, large] = &flattened.shapes;
-        let target: Vec<[usize; 2]> = small.iter().zip(large).map(|(small, large)| [*small, *large]).collect();
+        let target: Vec<[usize; 2]> =
+            small.iter().zip(large).map(|(small, large)| [*small, *large]).collect();
         let row = Self { flattened: None, ..self.clone() };
         let image = builder.reshape(&format!("{name}.reshape"), &row, &target)?;
         let image = Self { axes: flattened.axes.clone(), ..image }.plain(builder, name)?;
@@ -146,7 +163,12 @@ impl Value {
     }
 
     /// The value in another logical shape, the batch left out.
-    pub(super) fn reshaped(&self, builder: &mut Builder, name: &str, target: &[[usize; 2]]) -> Result<Self, String> {
+    pub(super) fn reshaped(
+        &self,
+        builder: &mut Builder,
+        name: &str,
+        target: &[[usize; 2]],
+    ) -> Result<Self, String> {
         let value = self.unflattened(builder, name)?;
         let own: Vec<[usize; 2]> = (1..value.rank()).map(|axis| value.extents(axis)).collect();
         if own == target {
@@ -254,7 +276,8 @@ fn groups(from: &[[usize; 2]], to: &[[usize; 2]]) -> Option<Vec<Group>> {
 /// The new logical axes in the order in which they are stored, if nothing has to move: the axes of each group must lie
 /// side by side in their order.
 fn stored_order(value: &Value, groups: &[Group]) -> Option<Vec<usize>> {
-    let logical_at = |stored: usize| value.axes.iter().position(|axis| *axis == stored).map(|logical| logical - 1);
+    let logical_at =
+        |stored: usize| value.axes.iter().position(|axis| *axis == stored).map(|logical| logical - 1);
     let stored: Vec<usize> = (1..value.rank()).map(logical_at).collect::<Option<_>>()?;
     let mut moving = stored.iter().copied().filter(|logical| value.extents(logical + 1) != [1, 1]).peekable();
     let (mut order, mut done) = (Vec::new(), vec![false; groups.len()]);

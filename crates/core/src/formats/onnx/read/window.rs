@@ -41,13 +41,17 @@ impl Window {
                     (Ok(height), Ok(width)) if height > 0 && width > 0 => Ok([height, width]),
                     _ => Err(format!("its {name} are {:?}", [height, width])),
                 },
-                Some(other) => Err(format!("its {name} are {other:?}: only images of two dimensions can be run")),
+                Some(other) => {
+                    Err(format!("its {name} are {other:?}: only images of two dimensions can be run"))
+                }
             }
         };
         let side = |extent: i64| usize::try_from(extent).ok().filter(|extent| *extent < 1 << 16);
         let margins = match node.ints("pads") {
             None => Some([[0; 2]; 2]),
-            Some(&[top, left, bottom, right]) => (|| Some([[side(top)?, side(bottom)?], [side(left)?, side(right)?]]))(),
+            Some(&[top, left, bottom, right]) => {
+                (|| Some([[side(top)?, side(bottom)?], [side(left)?, side(right)?]]))()
+            }
             Some(_) => None,
         };
         let margins = margins.ok_or_else(|| format!("its pads are {:?}", node.ints("pads")))?;
@@ -70,7 +74,8 @@ impl Window {
     /// What `same` puts before and behind an extent.
     fn same(&self, axis: usize, extent: usize) -> [usize; 2] {
         let windows = extent.div_ceil(self.strides[axis]);
-        let covered = windows.saturating_sub(1).saturating_mul(self.strides[axis]).saturating_add(self.reach(axis));
+        let covered =
+            windows.saturating_sub(1).saturating_mul(self.strides[axis]).saturating_add(self.reach(axis));
         let all = covered.saturating_sub(extent);
         [all / 2, all - all / 2]
     }
@@ -97,10 +102,12 @@ impl Window {
             } else if self.ceil {
                 let [before, behind] = margins[axis];
                 let missing = |extent: usize| {
-                    let left = (extent + before + behind).saturating_sub(self.reach(axis)) % self.strides[axis];
+                    let left =
+                        (extent + before + behind).saturating_sub(self.reach(axis)) % self.strides[axis];
                     let last = if left == 0 { 0 } else { self.strides[axis] - left };
                     // a window that begins in the padding does not count
-                    let begins = extent + before + behind + last - self.reach(axis).min(extent + before + behind + last);
+                    let begins = extent + before + behind + last
+                        - self.reach(axis).min(extent + before + behind + last);
                     if begins >= extent + before { 0 } else { last }
                 };
                 if missing(small) != missing(large) && !self.is_same(x, &margins) {
