@@ -30,10 +30,12 @@ fn close(a: f32, b: f32) -> bool {
 /// Replaces every pattern, and drops the nodes that are not needed any more.
 pub(super) fn recognise(source: &mut Source) {
     let producers = source.producers();
-    for index in 0..source.nodes.len() {
-        if let Some(node) = (Matcher { source, producers: &producers }).whole(index) {
-            source.nodes[index] = node;
-        }
+    // all are found before one is replaced: one pattern may be the beginning of a larger one
+    let matcher = Matcher { source, producers: &producers };
+    let found: Vec<(usize, Node)> =
+        (0..source.nodes.len()).filter_map(|index| Some((index, matcher.whole(index)?))).collect();
+    for (index, node) in found {
+        source.nodes[index] = node;
     }
     source.prune();
     strided::strided(source);
