@@ -30,6 +30,7 @@ pub(super) fn evaluate(node: &Node, inputs: &[Option<&Constant>]) -> Option<Cons
         "Transpose" => transpose(x, node.ints("perm")),
         "Concat" => concat(inputs, node.int("axis")?),
         "Gather" => gather(x, second()?, node.int("axis").unwrap_or(0)),
+        "Shape" => Some(Constant::whole(x.dims.iter().map(|dim| Extent::Known(*dim as i64)).collect())),
         "Slice" => slice(node, inputs),
         "ConstantOfShape" => constant_of_shape(node, x),
         "Expand" => expand(x, &second()?.as_known()?),
@@ -281,16 +282,24 @@ pub(super) fn transpose(x: &Constant, order: Option<&[i64]>) -> Option<Constant>
     pick(x, dims, &places)
 }
 
+/// Lists behind one another; nothing else is joined where nothing depends on the image.
 fn concat(inputs: &[Option<&Constant>], axis: i64) -> Option<Constant> {
-    // shapes are lists; nothing else is joined where nothing depends on the image
-    let mut all = Vec::new();
+    let (mut whole, mut floats) = (Vec::new(), Vec::new());
     for input in inputs {
-        match &(*input)?.data {
-            Data::Whole(values) if (*input)?.dims.len() == 1 => all.extend(values.iter().copied()),
-            _ => return None,
+        let input = (*input)?;
+        (input.dims.len() == 1).then_some(())?;
+        match &input.data {
+            Data::Whole(values) => whole.extend(values.iter().copied()),
+            Data::Float(values) => floats.extend(values.iter().copied()),
+            Data::Other(_) => return None,
         }
     }
-    ([0, -1].contains(&axis) && all.len() <= MOST).then(|| Constant::whole(all))
+    ([0, -1].contains(&axis) && whole.len().max(floats.len()) <= MOST).then_some(())?;
+    match (whole.is_empty(), floats.is_empty()) {
+        (_, true) => Some(Constant::whole(whole)),
+        (true, false) => Some(Constant::floats(&[floats.len()], floats)),
+        (false, false) => None,
+    }
 }
 
 fn gather(x: &Constant, index: &Constant, axis: i64) -> Option<Constant> {
