@@ -3,7 +3,7 @@
 A small model for each layer kind and each way of nesting, saved by Keras, and beside it an `.npz` with inputs,
 outputs, a loss and the gradients of every trainable weight, in the format of `frostline verify --against`.
 
-    python tests/keras/make_goldens.py crates/core/tests/golden/keras
+    python tests/keras/make_goldens.py crates/core/tests/golden/keras [CASE...]     (all of them without names)
 """
 
 import argparse
@@ -186,6 +186,33 @@ CASES = {
         L.RandomFlip(), L.RandomRotation(0.1), L.RandomZoom(0.1), L.RandomContrast(0.1), L.RandomTranslation(0.1, 0.1),
         L.GaussianNoise(0.1), L.Conv2D(2, 3),
     ),
+    "layer_norm": layer(L.LayerNormalization, epsilon=0.1),
+    "layer_norm_bare": layer(L.LayerNormalization, scale=False, center=False, shape=(11,)),
+    "group_norm": lambda: chain(L.Conv2D(6, 3), L.GroupNormalization(3, epsilon=0.1)),
+    "instance_norm": layer(L.GroupNormalization, -1, center=False),
+    "unit_norm": layer(L.UnitNormalization),
+    "prelu": layer(L.PReLU),
+    "prelu_shared": layer(L.PReLU, shared_axes=[1, 2]),
+    "conv_transpose": layer(L.Conv2DTranspose, 6, 3, strides=2, padding="same", activation="relu"),
+    "conv_transpose_valid": layer(L.Conv2DTranspose, 4, (2, 5), strides=(3, 1), use_bias=False),
+    "conv_transpose_padded": layer(L.Conv2DTranspose, 4, 3, strides=2, padding="same", output_padding=0),
+    "permute": lambda: chain(L.Permute((3, 1, 2)), L.Conv2D(2, 3)),
+    "repeat_vector": lambda: chain(L.RepeatVector(4), L.Conv1D(3, 2), shape=(11,)),
+    "conv1d": lambda: chain(
+        L.ZeroPadding1D((1, 2)), L.Conv1D(6, 3, strides=2, activation="relu"), L.BatchNormalization(),
+        L.SeparableConv1D(7, 3, padding="same", depth_multiplier=2), L.DepthwiseConv1D(2), L.SpatialDropout1D(0.3),
+        L.GlobalAveragePooling1D(), shape=(25, 5),
+    ),
+    "pooling_1d": lambda: chain(
+        L.MaxPooling1D(2), L.UpSampling1D(3), L.Cropping1D(1), L.AveragePooling1D(3, 2, "same"),
+        L.Conv1DTranspose(4, 3, strides=2), L.GlobalMaxPooling1D(), shape=(9, 5),
+    ),
+    "dot": lambda: function(
+        lambda a, b: L.Concatenate()([L.Dot(1)([a, L.Dense(6)(b)]), L.Dot(-1, normalize=True)([a, L.Dense(6)(b)])]), (6,), (4,)
+    ),
+    "dot_matrices": lambda: function(
+        lambda a, b: L.Dot((1, 2))([L.Dense(3)(a), L.Dense(5, activation="tanh")(b)]), (5, 4), (7, 2)
+    ),
     "nested_in_sequential": lambda: chain(backbone(), L.GlobalAveragePooling2D(), L.Dense(3, activation="softmax")),
     "sequential_in_functional": lambda: function(
         lambda x: L.Dense(1, activation="sigmoid")(
@@ -199,10 +226,11 @@ CASES = {
 }
 
 # dropout and augmentation would make the pass in training mode random
-RANDOM = {"dropout", "augmentation"}
+RANDOM = {"dropout", "augmentation", "conv1d"}
 # these are also saved in the other formats
 ALSO_H5 = {"dense", "batch_norm", "nested_in_sequential", "sequential_in_functional", "deeply_nested", "shared_layer",
-           "shared_model", "separable", "depthwise_multiplier", "normalization_adapted", "unet"}
+           "shared_model", "separable", "depthwise_multiplier", "normalization_adapted", "unet", "layer_norm", "prelu", "conv1d",
+           "conv_transpose"}
 
 
 def paths(model, prefix=""):
@@ -276,9 +304,13 @@ def record(name, model):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("cases", nargs="*")
+    arguments = parser.parse_args()
+    folder, cases = arguments.folder, arguments.cases
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in CASES.items():
+        if cases and name not in cases:
+            continue
         keras.backend.clear_session()
         keras.utils.set_random_seed(1)
         model = make()
@@ -288,6 +320,8 @@ def main():
         if name in ALSO_H5:
             model.save(folder / f"{name}.h5")
             model.save_weights(folder / f"{name}.weights.h5")
+    if cases:
+        return
     bad = folder.parent / "bad"
     bad.mkdir(exist_ok=True)
     keras.backend.clear_session()

@@ -99,7 +99,9 @@ pub fn compile_inference_in(numbers: &Numbers, model: &Model, inputs: &[Shape]) 
 
 fn checked(model: &Model, path: &str, shape: &Shape) -> Result<Tensor> {
     let tensor = model.weights.get(path)?.get();
-    if tensor.shape == *shape {
+    // a layer over one axis runs as one over two, of which the first has extent 1
+    let bare = |shape: &[usize]| shape.iter().copied().skip_while(|extent| *extent == 1).collect::<Vec<_>>();
+    if tensor.shape == *shape || bare(&tensor.shape) == bare(shape) {
         return Ok(tensor);
     }
     Err(Error::Weights(format!("weight `{path}` has shape {:?}, the layer wants {shape:?}", tensor.shape)))

@@ -169,6 +169,14 @@ impl<'a> Config<'a> {
         self.map.iter().filter(own).map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
+    /// Other settings of the same layer.
+    pub(super) fn of<'b>(&self, map: &'b Map<String, Value>) -> Config<'b>
+    where
+        'a: 'b,
+    {
+        Config::new(self.layer, map)
+    }
+
     /// The keys that nobody has read and that could change what the layer computes.
     pub fn unread(&self) -> Vec<String> {
         let read = self.read.borrow();

@@ -30,11 +30,7 @@ impl LayerNormalization {
 
     fn channels(&self, inputs: &[Shape]) -> Result<usize, String> {
         let input = super::one_of(inputs)?;
-        let axis = match &self.axis {
-            Value::Array(axes) if axes.len() == 1 => axes[0].as_i64(),
-            axis => axis.as_i64(),
-        };
-        let is_last = axis.is_some_and(|axis| axis == -1 || axis == input.len() as i64);
+        let is_last = super::is_last_axis(&self.axis, input);
         input.last().copied().filter(|_| is_last).ok_or_else(|| {
             format!("normalises axis {} of {input:?}\nhelp: only the last axis can be run", self.axis)
         })

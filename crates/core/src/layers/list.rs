@@ -15,6 +15,9 @@ pub fn read_kind(class_name: &str, config: &Config<'_>) -> Option<Result<Box<dyn
     if let Some(kind) = Arithmetic::from_config(class_name, config) {
         return boxed(kind);
     }
+    if let Some(kind) = OneDimensional::from_config(class_name, config) {
+        return boxed(kind);
+    }
     match class_name {
         "Activation" => boxed(Activation::from_config(config)),
         "Add" => boxed(Merge::Add.from_config(config)),
@@ -23,10 +26,12 @@ pub fn read_kind(class_name: &str, config: &Config<'_>) -> Option<Result<Box<dyn
         "BatchNormalization" => boxed(BatchNormalization::from_config(config)),
         "Concatenate" => boxed(Concatenate::from_config(config)),
         "Conv2D" => boxed(Conv2D::from_config(config)),
+        "Conv2DTranspose" => boxed(Conv2DTranspose::from_config(config)),
         "Cropping2D" => boxed(Cropping2D::from_config(config)),
         "CustomScaleLayer" => boxed(ScaledAdd::from_config(config)),
         "Dense" => boxed(Dense::from_config(config)),
         "DepthwiseConv2D" => boxed(DepthwiseConv2D::from_config(config)),
+        "Dot" => boxed(Dot::from_config(config)),
         "Dropout" => boxed(Dropout::from_config(Dropped::Elements, config)),
         "ELU" => boxed(Elu::from_config(config)),
         "Flatten" => boxed(Flatten::from_config(config)),
@@ -43,7 +48,9 @@ pub fn read_kind(class_name: &str, config: &Config<'_>) -> Option<Result<Box<dyn
         "Multiply" => boxed(Merge::Multiply.from_config(config)),
         "Normalization" => boxed(Normalization::from_config(config)),
         "PReLU" => boxed(PRelu::from_config(config)),
+        "Permute" => boxed(Permute::from_config(config)),
         "ReLU" => boxed(Relu::from_config(config)),
+        "RepeatVector" => boxed(RepeatVector::from_config(config)),
         "Rescaling" => boxed(Rescaling::from_config(config)),
         "Reshape" => boxed(Reshape::from_config(config)),
         "Resizing" => boxed(Resizing::from_config(config)),
@@ -52,6 +59,7 @@ pub fn read_kind(class_name: &str, config: &Config<'_>) -> Option<Result<Box<dyn
         "SpatialDropout2D" => boxed(Dropout::from_config(Dropped::Channels, config)),
         "StochasticDepth" => boxed(Dropout::from_config(Dropped::Images, config)),
         "Subtract" => boxed(Merge::Subtract.from_config(config)),
+        "UnitNormalization" => boxed(UnitNormalization::from_config(config)),
         "UpSampling2D" => boxed(UpSampling2D::from_config(config)),
         "ZeroPadding2D" => boxed(ZeroPadding2D::from_config(config)),
         _ => None,

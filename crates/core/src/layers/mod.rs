@@ -8,9 +8,11 @@ mod batch_normalization;
 mod concatenate;
 mod config;
 mod conv2d;
+mod conv2d_transpose;
 mod convolution;
 mod dense;
 mod depthwise_conv2d;
+mod dot;
 mod dropout;
 mod global_pooling;
 mod group_normalization;
@@ -24,14 +26,18 @@ mod list;
 mod margins;
 mod merge;
 mod normalization;
+mod one_dimensional;
+mod permute;
 mod pooling;
 mod prelu;
 mod relu;
+mod repeat_vector;
 mod rescaling;
 mod reshape;
 mod resizing;
 mod scaled_add;
 mod separable_conv2d;
+mod unit_normalization;
 
 pub(crate) use activation::HARD_SIGMOID_KERAS_2;
 pub use activation::{Activation, NamedActivation};
@@ -41,9 +47,11 @@ pub use concatenate::Concatenate;
 pub use config::Config;
 use config::number;
 pub use conv2d::Conv2D;
+pub use conv2d_transpose::Conv2DTranspose;
 pub use convolution::Convolution;
 pub use dense::Dense;
 pub use depthwise_conv2d::DepthwiseConv2D;
+pub use dot::Dot;
 pub use dropout::Dropout;
 pub use global_pooling::GlobalPooling2D;
 pub use group_normalization::GroupNormalization;
@@ -57,14 +65,18 @@ pub use list::read_kind;
 pub use margins::{Cropping2D, ZeroPadding2D};
 pub use merge::Merge;
 pub use normalization::Normalization;
+pub use one_dimensional::OneDimensional;
+pub use permute::Permute;
 pub use pooling::Pooling2D;
 pub use prelu::PRelu;
 pub use relu::{Elu, LeakyRelu, Relu, Softmax};
+pub use repeat_vector::RepeatVector;
 pub use rescaling::Rescaling;
 pub use reshape::{Flatten, Reshape};
 pub use resizing::{Resizing, UpSampling2D};
 pub use scaled_add::ScaledAdd;
 pub use separable_conv2d::SeparableConv2D;
+pub use unit_normalization::UnitNormalization;
 
 use crate::ops::{Lowering, Role, ValueId};
 use crate::{Result, Shape};
@@ -151,6 +163,15 @@ fn one_of(inputs: &[Shape]) -> Result<&Shape, String> {
         [input] => Ok(input),
         _ => Err(format!("expected one input, received {}", inputs.len())),
     }
+}
+
+/// Whether an axis as files have it, batch counted, alone or in a list, is the last one of `shape`.
+fn is_last_axis(axis: &Value, shape: &Shape) -> bool {
+    let axis = match axis {
+        Value::Array(axes) if axes.len() == 1 => axes[0].as_i64(),
+        axis => axis.as_i64(),
+    };
+    axis.is_some_and(|axis| axis == -1 || axis == shape.len() as i64)
 }
 
 /// Reads a layer from its config, as a file has it.

@@ -34,11 +34,7 @@ impl Normalization {
 
     fn channels(&self, inputs: &[Shape]) -> Result<usize, String> {
         let input = super::one_of(inputs)?;
-        let axis = match &self.axis {
-            Value::Array(axes) if axes.len() == 1 => axes[0].as_i64(),
-            axis => axis.as_i64(),
-        };
-        let is_last = axis.is_some_and(|axis| axis == -1 || axis == input.len() as i64);
+        let is_last = super::is_last_axis(&self.axis, input);
         match input.last() {
             Some(channels) if is_last => match &self.given {
                 Some((mean, _)) if ![1, *channels].contains(&mean.len()) => {

@@ -83,7 +83,7 @@ impl Convolution {
     }
 
     /// `y = conv(x)` or `y += conv(x)`.
-    pub(super) fn product(&self, x: &[f32], y: &mut [f32], accumulate: Accumulate, scratch: &mut [f32]) {
+    pub fn product(&self, x: &[f32], y: &mut [f32], accumulate: Accumulate, scratch: &mut [f32]) {
         match &self.0 {
             Method::Direct(conv) => conv.product(x, y, accumulate, scratch),
             Method::Winograd(conv) => {

@@ -6,7 +6,7 @@ use crate::layers::{Arithmetic, HARD_SIGMOID_KERAS_2, LayerKind, Rescaling};
 use serde_json::{Map, Value, json};
 
 /// Classes whose constructor in Keras takes no `trainable`.
-const NO_TRAINABLE: &[&str] = &["InputLayer", "SpatialDropout2D"];
+const NO_TRAINABLE: &[&str] = &["InputLayer", "SpatialDropout1D", "SpatialDropout2D"];
 
 /// Layers that `keras.applications` has for itself, and where.
 const APPLICATIONS: &[(&str, &str)] = &[

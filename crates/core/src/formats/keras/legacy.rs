@@ -26,6 +26,7 @@ const OTHER_NAMES: &[(&str, &str, &[&str])] = &[
     ("", "bias", &["b"]),
     ("", "moving_mean", &["running_mean"]),
     ("", "moving_variance", &["running_std"]),
+    ("DepthwiseConv1D", "kernel", &["depthwise_kernel"]),
     ("DepthwiseConv2D", "kernel", &["depthwise_kernel"]),
     ("LayerScale", "gamma", &["variable", "Variable"]),
 ];

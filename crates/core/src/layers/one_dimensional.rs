@@ -1,0 +1,175 @@
+//! Layers over one axis, `[length, channels]`: they run as their counterparts over images of height 1.
+
+use super::{Config, LayerKind, WeightSpec, read_kind};
+use crate::ops::{self, Lowering, ValueId};
+use crate::{Error, Result, Shape};
+use serde_json::{Map, Value, json};
+
+/// Keras's classes, and those over images.
+const CLASSES: &[(&str, &str)] = &[
+    ("AveragePooling1D", "AveragePooling2D"),
+    ("Conv1D", "Conv2D"),
+    ("Conv1DTranspose", "Conv2DTranspose"),
+    ("Cropping1D", "Cropping2D"),
+    ("DepthwiseConv1D", "DepthwiseConv2D"),
+    ("GlobalAveragePooling1D", "GlobalAveragePooling2D"),
+    ("GlobalMaxPooling1D", "GlobalMaxPooling2D"),
+    ("MaxPooling1D", "MaxPooling2D"),
+    ("SeparableConv1D", "SeparableConv2D"),
+    ("SpatialDropout1D", "SpatialDropout2D"),
+    ("UpSampling1D", "UpSampling2D"),
+    ("ZeroPadding1D", "ZeroPadding2D"),
+];
+
+/// Settings that are one number here and two there, with what the other is.
+const PAIRS: &[(&str, u64)] = &[
+    ("dilation_rate", 1),
+    ("kernel_size", 1),
+    ("output_padding", 0),
+    ("pool_size", 1),
+    ("size", 1),
+    ("strides", 1),
+];
+
+/// A layer over one axis.
+#[derive(Clone, Debug)]
+pub struct OneDimensional {
+    class_name: &'static str,
+    /// Verbatim.
+    config: Map<String, Value>,
+    over_images: Box<dyn LayerKind>,
+}
+
+impl OneDimensional {
+    /// Reads a layer of one of the classes; `None` for all others.
+    pub fn from_config(class_name: &str, config: &Config<'_>) -> Option<Result<Self>> {
+        let (class_name, counterpart) = CLASSES.iter().find(|(own, _)| *own == class_name)?;
+        let own = config.take_all();
+        let settings = match over_images(counterpart, &own) {
+            Some(settings) => settings,
+            None => {
+                let message = "a setting has more numbers than axes\nhelp: the file may be damaged";
+                return Some(Err(config.error(message)));
+            }
+        };
+        let over_images = read_kind(counterpart, &config.of(&settings))?;
+        Some(over_images.map(|over_images| Self { class_name, config: own, over_images }))
+    }
+}
+
+/// The settings of the counterpart.
+fn over_images(counterpart: &str, config: &Map<String, Value>) -> Option<Map<String, Value>> {
+    let mut settings = config.clone();
+    for (key, other) in PAIRS {
+        if let Some(value) = settings.get_mut(*key).filter(|value| !value.is_null()) {
+            *value = json!([other, single(value)?]);
+        }
+    }
+    // pooling goes on by its own width where nothing else is said, but never down
+    if counterpart.ends_with("Pooling2D") && settings.get("strides").is_some_and(Value::is_null) {
+        settings.remove("strides");
+    }
+    // margins on both sides of the axis
+    for key in ["padding", "cropping"] {
+        if matches!(counterpart, "ZeroPadding2D" | "Cropping2D")
+            && let Some(value) = settings.get_mut(key)
+        {
+            let sides = if value.is_array() { value.clone() } else { json!([value, value]) };
+            *value = json!([[0, 0], sides]);
+        }
+    }
+    Some(settings)
+}
+
+/// The one number, alone or in a list.
+fn single(value: &Value) -> Option<Value> {
+    match value {
+        Value::Array(list) => <&[Value; 1]>::try_from(list.as_slice()).ok().map(|[one]| one.clone()),
+        other => Some(other.clone()),
+    }
+}
+
+/// `[length, channels]` as an image.
+fn images(inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+    let image = |shape: &Shape| match shape.as_slice() {
+        [length, channels] => Ok(vec![1, *length, *channels]),
+        other => Err(format!("expected values [length, channels], received {other:?}")),
+    };
+    inputs.iter().map(image).collect()
+}
+
+/// An image of height 1 without its height; what global pooling gives is a vector already.
+fn without_height(shape: &[usize]) -> Shape {
+    if shape.len() == 3 { shape[1..].to_vec() } else { shape.to_vec() }
+}
+
+impl LayerKind for OneDimensional {
+    fn class_name(&self) -> &'static str {
+        self.class_name
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        self.config.clone()
+    }
+
+    fn weights(&self, inputs: &[Shape]) -> Result<Vec<WeightSpec>, String> {
+        let mut weights = self.over_images.weights(&images(inputs)?)?;
+        for weight in weights.iter_mut().filter(|weight| weight.shape.len() == 4) {
+            weight.shape.remove(0);
+        }
+        Ok(weights)
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        self.over_images.output_shape(&images(inputs)?).map(|shape| without_height(&shape))
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
+        let shapes: Vec<Shape> = inputs.iter().map(|input| lowering.shape(*input).clone()).collect();
+        let mut values = Vec::new();
+        for (input, shape) in inputs.iter().zip(images(&shapes).map_err(Error::Surgery)?) {
+            values.push(lowering.push(ops::Reshape { shape }, &[*input], &[])?);
+        }
+        let value = self.over_images.lower(lowering, &values)?;
+        match without_height(lowering.shape(value)) {
+            shape if shape.len() == 2 => lowering.push(ops::Reshape { shape }, &[value], &[]),
+            _ => Ok(value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    #[test]
+    fn shapes_and_weights_are_those_of_keras() {
+        let conv = json!({"filters": 8, "kernel_size": [3], "strides": [2], "padding": "same"});
+        let kind = read("Conv1D", conv.clone()).expect("valid");
+        assert_eq!(kind.output_shape(&[vec![9, 4]]), Ok(vec![5, 8]));
+        let shapes: Vec<Shape> =
+            kind.weights(&[vec![9, 4]]).expect("known").iter().map(|weight| weight.shape.clone()).collect();
+        assert_eq!(shapes, [vec![3, 4, 8], vec![8]]);
+        assert_eq!(Value::Object(kind.config()), conv);
+        let shape =
+            |class: &str, config: Value| read(class, config).expect("valid").output_shape(&[vec![9, 4]]);
+        assert_eq!(shape("MaxPooling1D", json!({"pool_size": 2, "strides": null})), Ok(vec![4, 4]));
+        assert_eq!(shape("ZeroPadding1D", json!({"padding": [1, 2]})), Ok(vec![12, 4]));
+        assert_eq!(shape("Cropping1D", json!({"cropping": 2})), Ok(vec![5, 4]));
+        assert_eq!(shape("UpSampling1D", json!({"size": 3})), Ok(vec![27, 4]));
+        assert_eq!(shape("GlobalMaxPooling1D", json!({})), Ok(vec![4]));
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_refused() {
+        assert!(read("Conv1D", json!({"filters": 8, "kernel_size": 3, "padding": "causal"})).is_err());
+        assert!(read("Conv1D", json!({"filters": 8, "kernel_size": [3, 3]})).is_err());
+        assert!(
+            read("Conv1D", json!({"filters": 8, "kernel_size": 3}))
+                .expect("valid")
+                .output_shape(&[vec![9]])
+                .is_err()
+        );
+    }
+}
