@@ -39,7 +39,9 @@ impl Converter<'_> {
             ("Selu", _) => match (node.float("alpha", 1.673_263_2), node.float("gamma", 1.050_701)) {
                 (1.67..1.68, 1.05..1.06) => ("Activation", json!({"activation": "selu"}), false),
                 other => {
-                    return Some(Err(format!("its alpha and gamma are {other:?}, not those of Keras's SELU")));
+                    return Some(Err(format!(
+                        "its alpha and gamma are {other:?}, not those of Keras's SELU"
+                    )));
                 }
             },
             ("HardSigmoid", _) => return Some(self.hard_sigmoid(node, name)),
@@ -199,7 +201,9 @@ impl Converter<'_> {
             Some(2.0) => 2,
             Some(3.0) => 3,
             other => {
-                return Err(format!("it is a power of {other:?}, of which only squares and cubes can be run"));
+                return Err(format!(
+                    "it is a power of {other:?}, of which only squares and cubes can be run"
+                ));
             }
         };
         let x = self.value(node, 0)?;

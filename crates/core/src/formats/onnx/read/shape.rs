@@ -161,11 +161,12 @@ impl Converter<'_> {
 
     /// Zeros around an image, or its rim taken off.
     pub(super) fn padding(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        let computed = self.known(node, 1);
-        let known = patterns::pad_of(self.source, node);
-        let known = known.or_else(|| {
-            Some((computed?.as_known()?, 0.0)).filter(|_| node.text("mode", "constant") == "constant")
-        });
+        // margins that are computed from the image's size are known here, and were not when patterns were looked for
+        let computed = || {
+            let value = node.input(2).map_or(Some(0.0), |_| self.known(node, 2)?.uniform())?;
+            (node.text("mode", "constant") == "constant").then_some((self.known(node, 1)?.as_known()?, value))
+        };
+        let known = patterns::pad_of(self.source, node).or_else(computed);
         let (margins, value) =
             known.ok_or("its margins are not known, or it does not pad with a constant")?;
         let x = self.value(node, 0)?;

@@ -3,7 +3,10 @@
 use super::emit::{Attribute, Value};
 use super::layer::{Output, Writer};
 use super::window::window;
-use crate::layers::{Conv2D, Convolution, Dense, DepthwiseConv2D, SeparableConv2D};
+use crate::layers::{
+    Conv2D, Conv2DTranspose, Convolution, Dense, DepthwiseConv2D, LayerKind, SeparableConv2D,
+};
+use crate::ops::Padding;
 use crate::{Result, Tensor};
 
 impl Writer<'_> {
@@ -20,6 +23,38 @@ impl Writer<'_> {
             layer.groups,
             layer.convolution.use_bias,
         )?;
+        Ok(Output::First(self.activated(path, &layer.convolution, product)?))
+    }
+
+    pub(super) fn conv2d_transpose(
+        &mut self,
+        path: &str,
+        layer: &Conv2DTranspose,
+        x: &mut Value,
+    ) -> Result<Output, String> {
+        let Convolution { kernel_size, strides, dilation_rate, use_bias, .. } = layer.convolution;
+        let output = layer.output_shape(&x.shapes[..1])?;
+        let (mut margins, mut more) = ([[0i64; 2]; 2], [0i64; 2]);
+        for axis in 0..2 {
+            // what the last pixel adds, whatever the size of the image
+            let before = x.shapes[0][axis].saturating_sub(1) * strides[axis];
+            let added = output[axis] as i64 - before as i64;
+            let all = ((kernel_size[axis] - 1) * dilation_rate[axis] + 1) as i64 - added;
+            match all >= 0 {
+                true => margins[axis] = [all / 2, all - all / 2],
+                false => more[axis] = -all,
+            }
+        }
+        let [[top, bottom], [left, right]] = margins;
+        let mut attributes = window(x, kernel_size, strides, dilation_rate, Padding::Valid);
+        attributes.push(("pads", Attribute::Ints(vec![top, left, bottom, right])));
+        attributes.push(("output_padding", Attribute::Ints(more.to_vec())));
+        let kernel = self.weight(path, "kernel")?;
+        let kernel = self.stored(path, "kernel", &kernel, &[3, 2, 0, 1])?;
+        let input = self.emit.first(x, path);
+        let bias = use_bias.then(|| self.vector(path, "bias")).transpose()?;
+        let inputs: Vec<&str> = [input.as_str(), &kernel].into_iter().chain(bias.as_deref()).collect();
+        let product = self.emit.node(path, "ConvTranspose", &inputs, &attributes);
         Ok(Output::First(self.activated(path, &layer.convolution, product)?))
     }
 

@@ -20,6 +20,8 @@ pub(super) struct Writer<'a> {
     pub(super) emit: Emitter,
     pub(super) weights: &'a Weights,
     pub(super) values: Vec<Value>,
+    /// The layer at hand runs over one axis: its kernels are given a height of 1.
+    pub(super) over_one_axis: bool,
 }
 
 impl Writer<'_> {
@@ -81,10 +83,12 @@ impl Writer<'_> {
 
     /// A weight of the layer.
     pub(super) fn weight(&self, path: &str, variable: &str) -> Result<Tensor, String> {
-        self.weights
-            .get(&format!("{path}/{variable}"))
-            .map(|handle| handle.get())
-            .map_err(|error| error.to_string())
+        let weight = self.weights.get(&format!("{path}/{variable}")).map_err(|error| error.to_string())?;
+        let mut weight = weight.get();
+        if self.over_one_axis && weight.shape.len() == 3 {
+            weight.shape.insert(0, 1);
+        }
+        Ok(weight)
     }
 
     /// A weight with its axes in this order, as an initializer.
@@ -106,12 +110,20 @@ impl Writer<'_> {
         Ok(self.emit.floats(&format!("{path}/{variable}"), &weight.shape, &weight.data))
     }
 
-    fn layer(&mut self, path: &str, kind: &dyn LayerKind, inputs: &[usize]) -> Result<Output, String> {
+    pub(super) fn layer(
+        &mut self,
+        path: &str,
+        kind: &dyn LayerKind,
+        inputs: &[usize],
+    ) -> Result<Output, String> {
         let config = kind.config();
         let config = Config::new(path, &config);
         if let Some(operation) = kind.arithmetic() {
             let (scale, offset) = operation.scale_and_offset();
             return self.scaled(path, inputs, &[scale], &[offset]);
+        }
+        if let Some(counterpart) = kind.counterpart() {
+            return self.over_one_axis(path, counterpart, inputs);
         }
         let words = |error: crate::Error| error.to_string();
         let index = inputs.first().copied().ok_or("it is called on nothing")?;
@@ -142,7 +154,11 @@ impl Writer<'_> {
                 &mut x,
             )?,
             "Normalization" => {
-                return self.normalization(path, &Normalization::from_config(&config).map_err(words)?, inputs);
+                return self.normalization(
+                    path,
+                    &Normalization::from_config(&config).map_err(words)?,
+                    inputs,
+                );
             }
             "LayerScale" => {
                 let gamma = self.weight(path, "gamma")?;
@@ -232,6 +248,28 @@ impl Writer<'_> {
                     &interpolation(layer.method),
                 ))
             }
+            "Conv2DTranspose" => {
+                self.conv2d_transpose(path, &Conv2DTranspose::from_config(&config).map_err(words)?, &mut x)?
+            }
+            "Permute" => {
+                let dims = Permute::from_config(&config).map_err(words)?.dims;
+                let order: Vec<i64> = std::iter::once(0).chain(dims).map(|axis| axis as i64).collect();
+                let input = self.emit.last(&mut x, path);
+                Output::Last(self.emit.transpose(path, &input, &order))
+            }
+            "RepeatVector" => {
+                let times = RepeatVector::from_config(&config).map_err(words)?.n;
+                let input = self.emit.last(&mut x, path);
+                let axis = self.emit.whole(&format!("{path}/axis"), &[1]);
+                let row = self.emit.node(path, "Unsqueeze", &[&input, &axis], &[]);
+                let times = self.emit.whole(&format!("{path}/times"), &[1, times as i64, 1]);
+                Output::Last(self.emit.node(path, "Tile", &[&row, &times], &[]))
+            }
+            "UnitNormalization" => {
+                let input = self.emit.last(&mut x, path);
+                Output::Last(self.emit.unit_norm(path, &input, -1))
+            }
+            "Dot" => self.dot(path, &Dot::from_config(&config).map_err(words)?, inputs)?,
             _ if is_identity(class) => Output::Input(index),
             other => {
                 return Err(format!(

@@ -8,6 +8,7 @@ mod elementwise;
 mod emit;
 mod kernels;
 mod layer;
+mod sequence;
 mod window;
 
 use super::metadata;
@@ -36,7 +37,12 @@ pub(in crate::formats) fn to_bytes(
     preprocessing: Option<&EmbeddedPreprocessing>,
 ) -> Result<Vec<u8>> {
     let wrong = |message: String| Error::format(path, message);
-    let mut writer = Writer { emit: Emitter::default(), weights: &model.weights, values: Vec::new() };
+    let mut writer = Writer {
+        emit: Emitter::default(),
+        weights: &model.weights,
+        values: Vec::new(),
+        over_one_axis: false,
+    };
     let (mut inputs, mut values) = (Vec::new(), Vec::new());
     for (id, extents) in model.graph.inputs.iter().zip(model.graph.input_shapes()) {
         let name = model.graph.layers[model.graph.calls[id.call].layer].name.clone();
