@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// xorshift64
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -23,7 +23,7 @@ impl Random {
     }
 
     /// Up to eight bytes changed: to anything, to an extreme, or by one bit.
-    fn mutate(&mut self, bytes: &mut [u8]) {
+    pub(crate) fn mutate(&mut self, bytes: &mut [u8]) {
         for _ in 0..=self.below(8) {
             let (at, what) = (self.below(bytes.len()), self.below(4));
             bytes[at] = match what {

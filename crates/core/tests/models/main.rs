@@ -6,6 +6,7 @@ mod config;
 mod cuts;
 mod damaged;
 mod golden;
+mod onnx;
 mod round_trip;
 mod surgery;
 mod transfer;

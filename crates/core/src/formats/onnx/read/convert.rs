@@ -278,6 +278,15 @@ impl<'a> Converter<'a> {
         self.computed.get(name).or_else(|| self.source.constant(name)).cloned()
     }
 
+    /// Why a tensor that has to be known is not: what it is computed by.
+    pub(super) fn unknown(&self, node: &Node, index: usize, what: &str) -> String {
+        match node.input(index).and_then(|name| self.entries.get(name)) {
+            Some(Entry::Failed(reason)) => format!("its {what} are not known: {reason}"),
+            Some(_) => format!("its {what} are computed from the image"),
+            None => format!("its {what} are not there, or of another kind than expected"),
+        }
+    }
+
     /// A weight that a node reads.
     pub(super) fn weight(&self, node: &Node, index: usize, what: &str) -> Result<Rc<Constant>, String> {
         let name = node.input(index).ok_or_else(|| format!("its {what} is missing"))?;

@@ -45,7 +45,7 @@ impl Converter<'_> {
 
     pub(super) fn reshape(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let x = self.value(node, 0)?;
-        let target = self.known(node, 1).ok_or("its target shape is not known")?;
+        let target = self.known(node, 1).ok_or_else(|| self.unknown(node, 1, "target extents"))?;
         let super::constant::Data::Whole(target) = &target.data else {
             return Err("its target shape is no list of whole numbers".to_owned());
         };
@@ -167,8 +167,10 @@ impl Converter<'_> {
             (node.text("mode", "constant") == "constant").then_some((self.known(node, 1)?.as_known()?, value))
         };
         let known = patterns::pad_of(self.source, node).or_else(computed);
-        let (margins, value) =
-            known.ok_or("its margins are not known, or it does not pad with a constant")?;
+        let (margins, value) = known.ok_or_else(|| match node.text("mode", "constant") {
+            "constant" => self.unknown(node, 1, "margins"),
+            mode => format!("it pads by `{mode}`, where only zeros can be run"),
+        })?;
         let x = self.value(node, 0)?;
         if margins.iter().all(|margin| *margin == 0) {
             return Ok(x);
@@ -202,41 +204,45 @@ impl Converter<'_> {
         Ok(Value { nonnegative: x.nonnegative, ..made })
     }
 
-    /// The rim of an image taken off.
+    /// The rim of an image taken off, or a part of the channels, which is a rim where they are stored as rows.
     pub(super) fn slice(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        let x = self.value(node, 0)?;
+        let mut x = self.value(node, 0)?;
         let inputs: Vec<Option<std::rc::Rc<Constant>>> =
             (0..node.inputs.len()).map(|index| self.known(node, index)).collect();
         let inputs: Vec<Option<&Constant>> = inputs.iter().map(Option::as_deref).collect();
-        let [starts, ends, axes, steps] = fold::ranges(node, &inputs).ok_or("its range is not known")?;
-        let mut cropping = [[0usize; 2]; 2];
+        let [starts, ends, axes, steps] =
+            fold::ranges(node, &inputs).ok_or_else(|| self.unknown(node, 1, "ends"))?;
         for (((start, end), axis), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
             let axis = fold::axis_of(*axis, x.rank()).ok_or("its axes are not there")?;
             let [small, large] = x.extents(axis);
             let extent = small as i64;
             let from_end = |at: i64| if at < 0 { at.saturating_add(extent) } else { at }.clamp(0, extent);
             let (start, end) = (from_end(*start), from_end(*end));
-            if *step == 1 && start == 0 && end == extent && small == large {
+            let is_all = small == large && start == 0 && end == extent;
+            if *step == 1 && is_all {
                 continue;
             }
-            let stored = x.axes.get(axis).copied().unwrap_or(0);
-            let sides =
-                stored.checked_sub(1).and_then(|axis| cropping.get_mut(axis)).filter(|_| x.rank() == 4);
-            match sides {
-                Some(sides) if *step == 1 && small == large => {
-                    *sides = [start as usize, (extent - end).max(0) as usize]
-                }
-                _ => return Err(
-                    "it takes a part of the channels, or every second pixel, which no layer of Keras does"
-                        .to_owned(),
-                ),
+            if *step != 1 || small != large || axis == 0 || start >= end || x.rank() != 4 {
+                return Err(format!(
+                    "it takes {start} to {end} by {step} of axis {axis}, where a part of an image or of its channels can be taken"
+                ));
             }
+            if x.axes.get(axis) == Some(&3) {
+                // the channels in front, the others in their order
+                let moved = |stored: &usize| match stored {
+                    0 => 0,
+                    3 => 1,
+                    other => other + 1,
+                };
+                let axes: Vec<usize> = x.axes.iter().map(moved).collect();
+                x = x.arranged(&mut self.builder, name, &axes)?;
+            }
+            let sides = [start as usize, (extent - end) as usize];
+            let cropping = if x.axes.get(axis) == Some(&1) { [sides, [0, 0]] } else { [[0, 0], sides] };
+            let made = self.builder.alike(name, "Cropping2D", json!({ "cropping": cropping }), &x)?;
+            x = Value { nonnegative: x.nonnegative, ..made };
         }
-        if cropping == [[0; 2]; 2] {
-            return Ok(x);
-        }
-        let made = self.builder.alike(name, "Cropping2D", json!({ "cropping": cropping }), &x)?;
-        Ok(Value { nonnegative: x.nonnegative, ..made })
+        Ok(x)
     }
 
     /// An image at another size, by half-pixel centres.

@@ -2,7 +2,7 @@
 
 use super::constant::{Constant, Extent};
 use super::fold;
-use super::node::Node;
+use super::node::{Attribute, Node};
 use crate::formats::onnx::proto::{
     ModelProto, TypeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto,
 };
@@ -94,11 +94,39 @@ impl Source {
             metadata: metadata.collect(),
         };
         for node in nodes {
-            if !source.fold(&node) {
+            if let Some(parts) = source.split(&node) {
+                source.nodes.extend(parts);
+            } else if !source.fold(&node) {
                 source.nodes.push(node);
             }
         }
         Ok(source)
+    }
+
+    /// A `Split` as a `Slice` for each of its outputs; `None` where their sizes are not known.
+    fn split(&self, node: &Node) -> Option<Vec<Node>> {
+        let sizes = match (node.op.as_str(), node.ints("split")) {
+            ("Split", Some(sizes)) => sizes.to_vec(),
+            ("Split", None) => self.constant(node.input(1)?)?.as_known()?,
+            _ => return None,
+        };
+        let axis = node.int("axis").unwrap_or(0);
+        let mut start = 0i64;
+        let mut parts = Vec::with_capacity(sizes.len());
+        for (size, output) in sizes.iter().zip(&node.outputs) {
+            let end = start.checked_add(*size)?;
+            let list = |number: i64| Attribute::Ints(vec![number]);
+            let attributes = [("starts", list(start)), ("ends", list(end)), ("axes", list(axis))];
+            parts.push(Node {
+                op: "Slice".to_owned(),
+                inputs: node.inputs.iter().take(1).cloned().collect(),
+                outputs: vec![output.clone()],
+                attributes: attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+                ..node.clone()
+            });
+            start = end;
+        }
+        Some(parts)
     }
 
     /// Computes a node of which all inputs are known.
