@@ -2,10 +2,12 @@
 every golden model as frostline writes it."""
 
 import json
+import pathlib
 
 import keras
 import numpy as np
 import onnx
+import onnx.numpy_helper
 import onnxruntime
 import pytest
 from conftest import relative
@@ -15,9 +17,7 @@ from test_round_trip import FILES, arrays
 
 # The largest difference as a share of the largest output.
 OUTPUT = 1e-4
-GRAPHS = sorted((__import__("pathlib").Path(__file__).parent / "onnx").glob("*.onnx"))
-# what no layer of Keras does: the graph loads, and has to be cut below it
-CUT_BELOW = {"shufflenet_v2_x0_5.torchscript": "stage2.0"}
+GRAPHS = sorted((pathlib.Path(__file__).parent / "onnx").glob("*.onnx"))
 SIZE = 224
 
 
@@ -55,7 +55,7 @@ def filled(tmp_path_factory):
     return make
 
 
-@pytest.mark.parametrize("name", [graph.stem for graph in GRAPHS if graph.stem not in CUT_BELOW])
+@pytest.mark.parametrize("name", [graph.stem for graph in GRAPHS])
 def test_models_of_pytorch_compute_what_they_did(name, filled, frostline, tmp_path):
     path, batch = filled(name), images()
     expected = run(path, batch.transpose(0, 3, 1, 2))[0]
@@ -68,14 +68,114 @@ def test_models_of_pytorch_compute_what_they_did(name, filled, frostline, tmp_pa
     assert any("--preprocess" in note for note in report["load"]["notes"])
 
 
-@pytest.mark.parametrize("name", CUT_BELOW)
-def test_a_graph_with_an_operator_that_no_layer_does_is_cut_below_it(name, filled, frostline, tmp_path):
-    path = filled(name)
+def small(nodes, weights, opset=17, shape=("batch", 3, 8, 8)):
+    """A graph of these nodes from `x` to `y`."""
+    helper = onnx.helper
+    value = helper.make_tensor_value_info
+    weights = [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()]
+    ends = value("x", onnx.TensorProto.FLOAT, shape), value("y", onnx.TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, "small", [ends[0]], [ends[1]], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def kernel(dtype="float32"):
+    return np.random.default_rng(5).normal(size=(4, 3, 3, 3)).astype(dtype)
+
+
+def test_an_operator_that_no_layer_does_is_named_and_the_graph_cut_below_it(frostline, tmp_path):
+    node = onnx.helper.make_node
+    nodes = [
+        node("Conv", ["x", "w"], ["a"], name="/conv/Conv"),
+        node("LRN", ["a"], ["b"], name="/lrn/LRN", size=3),
+        node("Relu", ["b"], ["y"], name="/relu/Relu"),
+    ]
+    path = tmp_path / "lrn.onnx"
+    onnx.save(small(nodes, {"w": kernel()}), path)
     report = frostline.json("inspect", path)
-    assert any(kind in ("Slice", "Split") for _, kind in [(u["path"], u["kind"]) for u in report["load"]["unsupported"]])
-    np.savez(tmp_path / "x.npz", input_0=images(1))
+    assert {"path": "lrn", "kind": "LRN"} in report["load"]["unsupported"]
+    np.savez(tmp_path / "x.npz", input_0=images(1, 8))
     refused = frostline.run("predict", path, tmp_path / "x.npz")
-    assert refused.returncode == 1 and "help:" in refused.stderr
+    assert refused.returncode == 1 and "/lrn/LRN" in refused.stderr and "--keep conv" in refused.stderr
+    data = pictures(tmp_path / "data", count=4)
+    frostline.done(
+        "train", path, data, "-o", tmp_path / "run", "--keep", "conv", "--preprocess", "unit", "--epochs", "1",
+        "--fine-tune-epochs", "0", "--no-cache", "--quiet",
+    )  # fmt: skip
+
+
+def test_what_cannot_be_read_says_what_to_do(frostline, tmp_path):
+    node = onnx.helper.make_node
+    conv = [node("Conv", ["x", "w"], ["y"], name="conv")]
+    dequantized = [node("DequantizeLinear", ["q", "s"], ["w"], name="dq"), *conv]
+    integers = {"q": kernel().astype("int8"), "s": np.float32(0.1)}
+    np.savez(tmp_path / "x.npz", input_0=images(1, 8))
+    for model, words in [
+        (small(conv, {"w": kernel()}, opset=8), "opset 8"),
+        (small(conv, {"w": kernel()}, opset=99), "opset 99"),
+        (small(dequantized, integers), "quantized"),
+        (small([node("If", ["x"], ["y"], name="branch")], {}), "If"),
+    ]:
+        path = tmp_path / "refused.onnx"
+        path.write_bytes(model.SerializeToString())
+        refused = frostline.run("predict", path, tmp_path / "x.npz")
+        assert refused.returncode == 1 and words in refused.stderr and "help:" in refused.stderr, refused.stderr
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_weights_of_other_widths_become_float32(dtype, frostline, tmp_path):
+    nodes = [
+        onnx.helper.make_node("Cast", ["w"], ["w32"], to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("Conv", ["x", "w32"], ["y"]),
+    ]
+    path = tmp_path / "narrow.onnx"
+    onnx.save(small(nodes, {"w": kernel(dtype)}), path)
+    batch = images(2, 8)
+    expected = run(path, batch.transpose(0, 3, 1, 2))[0].transpose(0, 2, 3, 1)
+    assert relative(frostline.outputs(path, batch, tmp_path), expected) < OUTPUT
+
+
+def test_weights_beside_the_model_are_read(frostline, tmp_path):
+    path = tmp_path / "outside.onnx"
+    model = small([onnx.helper.make_node("Conv", ["x", "w"], ["y"])], {"w": kernel()})
+    onnx.save(model, path, save_as_external_data=True, location="outside.onnx.data", size_threshold=0)
+    assert (tmp_path / "outside.onnx.data").exists()
+    batch = images(2, 8)
+    expected = run(path, batch.transpose(0, 3, 1, 2))[0].transpose(0, 2, 3, 1)
+    assert relative(frostline.outputs(path, batch, tmp_path), expected) < OUTPUT
+    elsewhere = onnx.load(path, load_external_data=False)
+    elsewhere.graph.initializer[0].external_data[0].value = "../outside.onnx.data"
+    path.write_bytes(elsewhere.SerializeToString())
+    refused = frostline.run("inspect", path)
+    assert refused.returncode == 1 and "leads out of the model's folder" in refused.stderr
+
+
+@pytest.mark.parametrize("nodes", [
+    # padding below zero, sizes that do not come out even, channels taken apart, axes moved about
+    [("MaxPool", {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]})],
+    [("MaxPool", {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1})],
+    [("AveragePool", {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1], "count_include_pad": 1})],
+    [("AveragePool", {"kernel_shape": [3, 3], "strides": [1, 1], "pads": [1, 1, 1, 1]})],
+    [("Slice", {"starts": [1], "ends": [3], "axes": [1]}), ("Relu", {})],
+    [("Transpose", {"perm": [0, 2, 3, 1]}), ("Softmax", {"axis": 3})],
+    [("Flatten", {}), ("Softmax", {"axis": 1})],
+    [("ReduceMean", {"axes": [2, 3], "keepdims": 0})],
+], ids=lambda nodes: "-".join(op for op, _ in nodes))  # fmt: skip
+def test_single_operators(nodes, frostline, tmp_path):
+    names = ["x", "a", *[f"v{index}" for index in range(len(nodes) - 1)], "y"]
+    made = [onnx.helper.make_node("Conv", ["x", "w"], ["a"])]
+    for (op, attributes), before, after in zip(nodes, names[1:], names[2:], strict=False):
+        made.append(onnx.helper.make_node(op, [before], [after], **attributes))
+    path = tmp_path / "one.onnx"
+    onnx.save(small(made, {"w": kernel()}, opset=9 if nodes[0][0] == "Slice" else 12), path)
+    batch = images(2, 8)
+    expected = run(path, batch.transpose(0, 3, 1, 2))[0]
+    if expected.ndim == 4 and nodes[0][0] != "Transpose":
+        expected = expected.transpose(0, 2, 3, 1)
+    assert frostline.json("inspect", path)["load"]["unsupported"] == []
+    found = frostline.outputs(path, batch, tmp_path)
+    # parts of the channels come with the channels in front
+    found = found if found.shape == expected.shape else found.transpose(0, 2, 3, 1)
+    assert relative(found, expected) < OUTPUT
 
 
 @pytest.mark.parametrize("layer, kinds", [

@@ -310,11 +310,12 @@ impl<'a> Converter<'a> {
 /// What can be done about an operator.
 fn remedy(op: &str) -> &'static str {
     match op {
-        _ if op.contains("Quantize") || op.contains("Integer") || op.starts_with("QLinear") => {
+        _ if op.contains("uantize") || op.contains("Integer") || op.starts_with("QLinear") => {
             ": give the model before it was quantized"
         }
         "If" | "Loop" | "Scan" => ": export the model by tracing it",
-        _ => ": keep the layers below it with --keep",
+        // what is said of any layer that cannot be run names the place to cut at
+        _ => "",
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) fn evaluate(node: &Node, inputs: &[Option<&Constant>]) -> Option<Cons
         "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Min" => {
             inputs.iter().skip(1).try_fold(x.clone(), |all, next| binary(&node.op, &all, (*next)?))
         }
+        // what sums and products with known tensors have become
+        "Affine" => binary("Add", &binary("Mul", x, node.tensor("scale")?)?, node.tensor("offset")?),
         "Neg" | "Sqrt" | "Reciprocal" | "Ceil" | "Floor" | "Exp" => unary(&node.op, x),
         "Clip" => clip(node, inputs),
         "Range" => range(inputs),

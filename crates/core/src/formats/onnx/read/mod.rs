@@ -26,7 +26,7 @@ use crate::graph::{Handle, Model, ModelInfo, Weights};
 use crate::{Error, Result};
 use convert::Converter;
 use source::Source;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// As many missing weights are named.
@@ -97,8 +97,25 @@ fn notes(
             "{folded} scales and offsets went into the kernel and bias of the layer below them"
         ));
     }
+    let shared = shared_kernels(source);
+    if !shared.is_empty() {
+        report
+            .notes
+            .push(format!("several layers read `{}` in the file: each has a copy here", shared.join("`, `")));
+    }
     let scales_itself = has("Rescaling") || has("Normalization");
     if info.preprocess.is_none() && !scales_itself {
         report.notes.push("the file does not say how its images were preprocessed: give --preprocess, for ImageNet models of torchvision `torch`, of timm what its `pretrained_cfg` says".to_owned());
     }
+}
+
+/// Kernels that several nodes read.
+fn shared_kernels(source: &Source) -> Vec<&str> {
+    let mut reads: BTreeMap<&str, usize> = BTreeMap::new();
+    let has_kernel = |node: &&node::Node| ["Conv", "Gemm", "MatMul"].contains(&node.op.as_str());
+    let kernels = source.nodes.iter().filter(has_kernel).filter_map(|node| node.input(1));
+    kernels
+        .filter(|name| source.constant(name).is_some())
+        .for_each(|name| *reads.entry(name).or_default() += 1);
+    reads.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name).collect()
 }
