@@ -1,10 +1,11 @@
 //! A layer becomes nodes.
 
-use super::emit::{Attribute, Emitter, Value};
+use super::emit::{Emitter, Value, transposed};
+use super::resize::interpolation;
 use super::window::window;
 use crate::graph::{Body, Graph, Weights, join};
 use crate::layers::*;
-use crate::ops::{PoolKind, ResizeMethod};
+use crate::ops::PoolKind;
 use crate::{Result, Shape, Tensor};
 
 /// The result of a layer, in the layout in which its last node gives it.
@@ -302,48 +303,4 @@ fn is_identity(class: &str) -> bool {
         "StochasticDepth",
     ];
     TRAINING_ONLY.contains(&class)
-}
-
-/// How `Resize` makes new pixels, as Keras does: half-pixel centres, no antialiasing.
-fn interpolation(method: ResizeMethod) -> Vec<(&'static str, Attribute<'static>)> {
-    let centres = ("coordinate_transformation_mode", Attribute::Text("half_pixel"));
-    match method {
-        ResizeMethod::Bilinear => vec![("mode", Attribute::Text("linear")), centres],
-        ResizeMethod::Nearest => {
-            vec![
-                ("mode", Attribute::Text("nearest")),
-                centres,
-                ("nearest_mode", Attribute::Text("round_prefer_ceil")),
-            ]
-        }
-    }
-}
-
-impl Emitter {
-    /// An image of any size at this one. `x`: channels first.
-    pub(super) fn resize(&mut self, path: &str, x: &str, size: [usize; 2], method: ResizeMethod) -> String {
-        let shape = self.node(path, "Shape", &[x], &[("end", Attribute::Int(2))]);
-        let size = self.whole(&format!("{path}/size"), &size.map(|extent| extent as i64));
-        let sizes = self.node(path, "Concat", &[&shape, &size], &[("axis", Attribute::Int(0))]);
-        self.node(path, "Resize", &[x, "", "", &sizes], &interpolation(method))
-    }
-}
-
-/// A tensor with its axes in another order.
-pub(super) fn transposed(tensor: &Tensor, order: &[usize]) -> Option<Tensor> {
-    let shape: Shape = order.iter().map(|axis| tensor.shape.get(*axis).copied()).collect::<Option<_>>()?;
-    if order.len() != tensor.shape.len() {
-        return None;
-    }
-    let mut strides = vec![1; order.len()];
-    for axis in (1..order.len()).rev() {
-        strides[axis - 1] = strides[axis] * tensor.shape[axis];
-    }
-    let mut places = vec![0usize];
-    for axis in order {
-        let (extent, stride) = (tensor.shape[*axis], strides[*axis]);
-        places = places.iter().flat_map(|base| (0..extent).map(move |at| base + at * stride)).collect();
-    }
-    let data = places.iter().map(|place| tensor.data.get(*place).copied()).collect::<Option<_>>()?;
-    Some(Tensor { shape, data })
 }

@@ -8,6 +8,9 @@ mod elementwise;
 mod emit;
 mod kernels;
 mod layer;
+mod merge;
+mod normalization;
+mod resize;
 mod sequence;
 mod window;
 
