@@ -6,4 +6,5 @@ mod metadata;
 #[rustfmt::skip]
 mod proto;
 pub(super) mod read;
+mod turn;
 pub(super) mod write;

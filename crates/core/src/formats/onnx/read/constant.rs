@@ -8,7 +8,7 @@ use crate::{Error, Result};
 use std::path::Path;
 
 /// Whole numbers describe shapes; a tensor of more is none.
-const MOST_WHOLE: usize = 1 << 16;
+pub(super) const MOST_WHOLE: usize = 1 << 16;
 /// No tensor of a model has more elements.
 const MOST_ELEMENTS: usize = 1 << 31;
 

@@ -23,6 +23,13 @@ impl Converter<'_> {
         let config =
             |padding: &str| json!({"pool_size": size, "strides": window.strides, "padding": padding});
         let is_max = node.op == "MaxPool";
+        let is_auto = !["NOTSET", "VALID", ""].contains(&node.text("auto_pad", "NOTSET"));
+        if is_auto && node.int("count_include_pad").unwrap_or(0) != 0 {
+            return Err(
+                "its average counts a padding that the runtime chooses: export it with explicit pads"
+                    .to_owned(),
+            );
+        }
         let class = if is_max { "MaxPooling2D" } else { "AveragePooling2D" };
         let counts_padding =
             !is_max && node.int("count_include_pad").unwrap_or(0) != 0 && window.margins != [[0; 2]; 2];

@@ -3,6 +3,7 @@
 use crate::formats::onnx::proto::{
     AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType,
 };
+use crate::formats::onnx::turn::turned;
 use crate::{Shape, Tensor};
 use std::collections::BTreeSet;
 
@@ -179,19 +180,5 @@ fn attribute((name, value): &(&str, Attribute<'_>)) -> AttributeProto {
 
 /// A tensor with its axes in another order.
 pub(super) fn transposed(tensor: &Tensor, order: &[usize]) -> Option<Tensor> {
-    let shape: Shape = order.iter().map(|axis| tensor.shape.get(*axis).copied()).collect::<Option<_>>()?;
-    if order.len() != tensor.shape.len() {
-        return None;
-    }
-    let mut strides = vec![1; order.len()];
-    for axis in (1..order.len()).rev() {
-        strides[axis - 1] = strides[axis] * tensor.shape[axis];
-    }
-    let mut places = vec![0usize];
-    for axis in order {
-        let (extent, stride) = (tensor.shape[*axis], strides[*axis]);
-        places = places.iter().flat_map(|base| (0..extent).map(move |at| base + at * stride)).collect();
-    }
-    let data = places.iter().map(|place| tensor.data.get(*place).copied()).collect::<Option<_>>()?;
-    Some(Tensor { shape, data })
+    turned(&tensor.shape, order, &tensor.data).map(|(shape, data)| Tensor { shape, data })
 }

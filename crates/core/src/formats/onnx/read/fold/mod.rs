@@ -5,12 +5,12 @@ mod shape;
 
 pub(super) use shape::{ranges, transpose};
 
-use super::constant::{Constant, Data, Extent, product};
+use super::constant::{Constant, Data, Extent, MOST_WHOLE, product};
 use super::node::{Attribute, Node};
 use shape::{concat, constant_of_shape, expand, gather, reshape, slice, squeeze, unsqueeze};
 
 /// No computed tensor has more elements: a few bytes of a file may ask for any number.
-const MOST: usize = 1 << 26;
+const MOST: usize = 1 << 24;
 
 /// The value of a node whose inputs are known; `None` where it cannot be computed here.
 pub(super) fn evaluate(node: &Node, inputs: &[Option<&Constant>]) -> Option<Constant> {
@@ -137,7 +137,7 @@ fn range(inputs: &[Option<&Constant>]) -> Option<Constant> {
         usize::try_from(limit.checked_sub(start)?.checked_add(step.checked_sub(1)?)?.checked_div(step)?)
             .ok()?;
     let values = (0..count as i64).map(|at| Extent::Known(start + at * step));
-    (step > 0 && count <= MOST).then(|| Constant::whole(values.collect()))
+    (step > 0 && count <= MOST_WHOLE).then(|| Constant::whole(values.collect()))
 }
 
 /// Element by element, with broadcasting.
@@ -158,7 +158,7 @@ pub(super) fn binary(op: &str, a: &Constant, b: &Constant) -> Option<Constant> {
             let each = at_a.iter().zip(&at_b).map(|(a, b)| Some(function(*x.get(*a)?, *y.get(*b)?)));
             Data::Float(each.collect::<Option<_>>()?)
         }
-        (Data::Whole(x), Data::Whole(y)) => {
+        (Data::Whole(x), Data::Whole(y)) if at_a.len() <= MOST_WHOLE => {
             let each = at_a.iter().zip(&at_b).map(|(a, b)| whole(op, *x.get(*a)?, *y.get(*b)?));
             Data::Whole(each.collect::<Option<_>>()?)
         }

@@ -1,8 +1,9 @@
 //! Known tensors taken apart, put together and given other shapes.
 
 use super::{MOST, axis_of, broadcast, indices};
-use crate::formats::onnx::read::constant::{Constant, Data, Extent, product};
+use crate::formats::onnx::read::constant::{Constant, Data, Extent, MOST_WHOLE, product};
 use crate::formats::onnx::read::node::Node;
+use crate::formats::onnx::turn::turned;
 use std::rc::Rc;
 
 pub(super) fn reshape(x: &Constant, target: &[i64]) -> Option<Constant> {
@@ -55,15 +56,6 @@ fn pick(x: &Constant, dims: Vec<usize>, places: &[usize]) -> Option<Constant> {
     Some(Constant { dims, data })
 }
 
-/// The distance in memory between neighbours along each axis.
-fn strides(dims: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; dims.len()];
-    for axis in (0..dims.len().saturating_sub(1)).rev() {
-        strides[axis] = strides[axis + 1] * dims[axis + 1];
-    }
-    strides
-}
-
 /// The tensor with its axes in another order; `None` reverses them.
 pub(in crate::formats::onnx::read) fn transpose(x: &Constant, order: Option<&[i64]>) -> Option<Constant> {
     let rank = x.dims.len();
@@ -71,21 +63,16 @@ pub(in crate::formats::onnx::read) fn transpose(x: &Constant, order: Option<&[i6
         Some(order) => order.iter().map(|axis| axis_of(*axis, rank)).collect::<Option<_>>()?,
         None => (0..rank).rev().collect(),
     };
-    let mut sorted = order.clone();
-    sorted.sort_unstable();
-    if !sorted.iter().copied().eq(0..rank) {
-        return None;
-    }
-    let own = strides(&x.dims);
-    let dims: Vec<usize> = order.iter().map(|axis| x.dims[*axis]).collect();
-    let mut places = vec![0usize];
-    for axis in &order {
-        places = places
-            .iter()
-            .flat_map(|base| (0..x.dims[*axis]).map(|at| base + at * own[*axis]).collect::<Vec<_>>())
-            .collect();
-    }
-    pick(x, dims, &places)
+    let (dims, data) = match &x.data {
+        Data::Float(values) => {
+            turned(&x.dims, &order, values).map(|(dims, values)| (dims, Data::Float(values)))?
+        }
+        Data::Whole(values) => {
+            turned(&x.dims, &order, values).map(|(dims, values)| (dims, Data::Whole(values)))?
+        }
+        Data::Other(_) => return None,
+    };
+    Some(Constant { dims, data })
 }
 
 /// Lists behind one another; nothing else is joined where nothing depends on the image.
@@ -176,7 +163,9 @@ pub(super) fn constant_of_shape(node: &Node, shape: &Constant) -> Option<Constan
     let zero = Rc::new(Constant::floats(&[1], vec![0.0]));
     let data = match &node.tensor("value").unwrap_or(&zero).data {
         Data::Float(values) => Data::Float(vec![*values.first()?; len]),
-        Data::Whole(values) => Data::Whole(vec![*values.first()?; len]),
+        // lists of extents; nothing longer is one
+        Data::Whole(values) if len <= MOST_WHOLE => Data::Whole(vec![*values.first()?; len]),
+        Data::Whole(_) => return None,
         Data::Other(_) => return None,
     };
     Some(Constant { dims, data })
