@@ -5,6 +5,7 @@ use frostline::Precision;
 use frostline::cache::RowElement;
 use frostline::data::{Augment, Preprocess, Resize, ScaledDecode};
 use frostline::fit::{ClassWeights, Head, ImageSize, Loss, Metric, OptimizerKind, Recipe, Schedule};
+use frostline::formats::Architecture;
 use frostline::freeze::Unfreeze;
 use frostline::graph::Keep;
 use std::path::{Path, PathBuf};
@@ -45,7 +46,7 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// The class and scores of images.
     Predict(Predict),
-    /// Write a model in another format, by the ending: .keras, .h5, .weights.h5, .onnx.
+    /// Write a model in another format, by the ending: .keras, .h5, .weights.h5, .safetensors, .onnx.
     Convert(Convert),
     /// Compare a model's outputs and gradients with what another framework computed.
     Verify(Verify),
@@ -59,23 +60,35 @@ impl Command {
     /// The model that it works on.
     pub(crate) fn model(&self) -> Option<&Path> {
         match self {
-            Self::Inspect(command) => Some(&command.model),
-            Self::Plan(command) => Some(&command.model),
-            Self::Train(command) => Some(&command.model),
-            Self::Depth(command) => Some(&command.model),
-            Self::Evaluate(command) => Some(&command.model),
-            Self::Predict(command) => Some(&command.model),
-            Self::Convert(command) => Some(&command.model),
-            Self::Verify(command) => Some(&command.model),
+            Self::Inspect(command) => Some(&command.model.path),
+            Self::Plan(command) => Some(&command.model.path),
+            Self::Train(command) => Some(&command.model.path),
+            Self::Depth(command) => Some(&command.model.path),
+            Self::Evaluate(command) => Some(&command.model.path),
+            Self::Predict(command) => Some(&command.model.path),
+            Self::Convert(command) => Some(&command.model.path),
+            Self::Verify(command) => Some(&command.model.path),
             Self::Cache(_) | Self::Demo(_) => None,
         }
     }
 }
 
+/// The model that a command works on.
+#[derive(Args)]
+pub(crate) struct ModelFile {
+    /// A .keras, .h5, .onnx or .safetensors file, or a run directory.
+    #[arg(value_name = "MODEL")]
+    pub(crate) path: PathBuf,
+    /// What a .safetensors file of torchvision or timm holds the weights of: resnet18, resnet34, resnet50, mobilenet_v2,
+    /// mobilenet_v3_large, mobilenet_v3_small, efficientnet_b0 or convnext_tiny.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) arch: Option<Architecture>,
+}
+
 #[derive(Args)]
 pub(crate) struct Inspect {
-    /// A .keras, .h5 or .onnx file, or a run directory.
-    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: ModelFile,
     /// One JSON document instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
@@ -83,8 +96,8 @@ pub(crate) struct Inspect {
 
 #[derive(Args)]
 pub(crate) struct Train {
-    /// A .keras, .h5 or .onnx file, or a run directory.
-    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: ModelFile,
     /// A folder with one folder a class (or train/, val/, test/ above those), a CSV `path,label[,split]`, or an .npz
     /// with `x_train, y_train[, x_test, y_test]`.
     pub(crate) data: PathBuf,
@@ -100,8 +113,8 @@ pub(crate) struct Train {
 
 #[derive(Args)]
 pub(crate) struct Plan {
-    /// A .keras, .h5 or .onnx file, or a run directory.
-    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: ModelFile,
     /// As for `train`.
     pub(crate) data: PathBuf,
     /// One JSON document instead of a table.
@@ -113,8 +126,8 @@ pub(crate) struct Plan {
 
 #[derive(Args)]
 pub(crate) struct Depth {
-    /// A .keras, .h5 or .onnx file, or a run directory.
-    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: ModelFile,
     /// As for `train`. A test part is only quoted; without one, a quarter of the images is.
     pub(crate) data: PathBuf,
     /// The run directory to write; a search that was ended goes on in it. Without it, cuts are scored and nothing is trained.
@@ -323,8 +336,8 @@ impl Images {
 
 #[derive(Args)]
 pub(crate) struct Evaluate {
-    /// A .keras, .h5 or .onnx file, or a run directory.
-    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: ModelFile,
     /// As for `train`; the test part where there is one, else all.
     pub(crate) data: PathBuf,
     /// One JSON document instead of a table.
@@ -344,8 +357,8 @@ pub(crate) struct Evaluate {
 
 #[derive(Args)]
 pub(crate) struct Predict {
-    /// A .keras, .h5 or .onnx file, or a run directory.
-    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: ModelFile,
     /// Images, folders of images, or one .npy or .npz batch in the model's own input layout.
     #[arg(required = true)]
     pub(crate) inputs: Vec<PathBuf>,
@@ -363,12 +376,12 @@ pub(crate) struct Predict {
 
 #[derive(Args)]
 pub(crate) struct Convert {
-    /// A .keras, .h5 or .onnx file, or a run directory.
-    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: ModelFile,
     /// The file to write.
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
-    /// Load these weights (.weights.h5 or .h5) onto the model first.
+    /// Load these weights (.weights.h5, .h5 or .safetensors) onto the model first.
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
     /// Write the resizing and scaling of images into the ONNX graph, which then takes images of any size, uint8
@@ -388,8 +401,8 @@ pub(crate) struct Convert {
 
 #[derive(Args)]
 pub(crate) struct Verify {
-    /// A .keras, .h5 or .onnx file, or a run directory.
-    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: ModelFile,
     /// An .npz with input_0…, output_0…, and for gradients target_0, loss, grad/PATH.
     #[arg(long, value_name = "G.npz")]
     pub(crate) against: PathBuf,

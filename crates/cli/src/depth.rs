@@ -46,7 +46,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let began = Instant::now();
     let skips = data::check_all(&dataset, &|_| {})?;
     dataset = dataset.without(&skips);
-    let source = Provenance::new(&command.model, &command.data, rayon::current_num_threads())?;
+    let source = Provenance::new(&command.model.path, &command.data, rayon::current_num_threads())?;
     let key = SearchKey::new(&source.model_hash, &dataset, &recipe, seed)?;
     let caching = Caching::Disk(cache::open(command.cache.as_deref(), command.cache_limit)?);
     let experiment = Experiment::new(&model, dataset, recipe, caching, seed)?;
@@ -77,7 +77,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let learning = learning_curves(&experiment, &found, &known, &limits, &tell)?;
     console.clear();
     let report = DepthReport {
-        model: command.model.display().to_string(),
+        model: command.model.path.display().to_string(),
         data: command.data.display().to_string(),
         images: [experiment.images(), experiment.quoted().len()],
         verdict: Verdict::of(&found, paths.len()),

@@ -1,21 +1,20 @@
 //! The pipeline of a model that is used as it is.
 
 use crate::Failure;
-use crate::args::Images;
+use crate::args::{Images, ModelFile};
 use crate::console::Console;
 use frostline::data::{Augment, Dataset, Pipeline, Preprocess, Resize};
 use frostline::fit::{input_shape, preprocess_of, resize_of, scaled_decode_of};
 use frostline::formats::{self, LoadReport};
 use frostline::graph::Model;
-use std::path::Path;
 
 /// Loads a model and tells what the load report says.
-pub(crate) fn load(path: &Path, console: &Console) -> Result<(Model, LoadReport), Failure> {
-    let loaded = formats::load(path)?;
+pub(crate) fn load(file: &ModelFile, console: &Console) -> Result<(Model, LoadReport), Failure> {
+    let loaded = formats::load_as(&file.path, file.arch)?;
     if !loaded.report.unused.is_empty() {
         console.warn(format_args!(
             "`{}`: {} of {} tensors belong to no layer: {}",
-            path.display(),
+            file.path.display(),
             loaded.report.unused.len(),
             loaded.report.tensors,
             loaded.report.unused.join(", ")

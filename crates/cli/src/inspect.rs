@@ -22,7 +22,7 @@ struct Row {
 }
 
 pub(crate) fn run(command: &Inspect, console: &Console) -> Result<(), Failure> {
-    let loaded = formats::load(&command.model)?;
+    let loaded = formats::load_as(&command.model.path, command.model.arch)?;
     let (model, report) = (&loaded.model, &loaded.report);
     let rows = rows(model)?;
     let params: usize = rows.iter().map(|row| row.params).sum();

@@ -1,7 +1,7 @@
 //! `frostline train`.
 
 use crate::Failure;
-use crate::args::{Auto, Reuse, Train, Training};
+use crate::args::{Auto, ModelFile, Reuse, Train, Training};
 use crate::cache;
 use crate::console::{Console, scores_text, table};
 use crate::depth;
@@ -28,7 +28,7 @@ pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), F
     RunFolder::check(&command.output, &command.data)?;
     let mut prepared =
         prepared(Check::FirstPass, &command.model, &command.data, &command.training, seed, console)?;
-    let source = Provenance::new(&command.model, &command.data, rayon::current_num_threads())?;
+    let source = Provenance::new(&command.model.path, &command.data, rayon::current_num_threads())?;
     let folder = RunFolder::create(&command.output, &command.data)?;
     let broken: Mutex<Option<frostline::Error>> = Mutex::new(None);
     let observe = |event: &Event<'_>| {
@@ -54,7 +54,7 @@ pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), F
 /// The model with its new head, and its data. Tells what there is to know.
 pub(crate) fn prepared(
     check: Check,
-    model: &Path,
+    model: &ModelFile,
     data: &Path,
     training: &Training,
     seed: u64,

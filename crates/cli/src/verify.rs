@@ -38,7 +38,7 @@ pub(crate) fn run(command: &Verify, console: &Console) -> Result<(), Failure> {
         true => Ok(()),
         false => Err(format!(
             "`{}` differs from `{}` in {}\nhelp: the table says by how much; --tolerance sets the limit",
-            command.model.display(),
+            command.model.path.display(),
             command.against.display(),
             beyond.join(", ")
         )

@@ -104,22 +104,28 @@ fn compare_gradients(
         return Ok(()); // nothing in the model could train
     }
     suffix.forward_training(&boundary, images, 0);
-    let output = suffix.output(images).to_vec();
-    let width = output.len() / images;
+    let width = suffix.output(images).len() / images;
     let classes: Vec<u32> = target.data.iter().map(|value| *value as u32).collect();
-    let targets = match target.data.len() == output.len() {
+    let targets = match target.data.len() == images * width {
         true => Targets::Values(&target.data),
         false => Targets::Classes(&classes),
     };
     let loss = setting.loss.unwrap_or_else(|| suits(&targets, suffix.logits(images).is_some(), width));
+    // as Keras does, which keeps the logits of a softmax or sigmoid beside its result
+    let (values, from, input) = match suffix.logits(images) {
+        Some((logits, squash)) if loss.takes_logits_of(squash) => {
+            (logits, Outputs::Logits, LossInput::Logits)
+        }
+        _ => (suffix.output(images), Outputs::Probabilities, LossInput::Output),
+    };
+    let mut gradient = vec![0.0; values.len()];
     let loss = LossSetting { loss, label_smoothing: 0.0 };
-    let mut gradient = vec![0.0; output.len()];
-    let value = loss.evaluate(&output, Outputs::Probabilities, width, &targets, None, Some(&mut gradient));
+    let value = loss.evaluate(values, from, width, &targets, None, Some(&mut gradient));
     if let Some(expected) = reference.get("loss").and_then(|loss| loss.data.first()) {
         let relative = (value - f64::from(*expected)).abs() / f64::from(expected.abs()).max(1e-6);
         found.push(Difference { name: "loss".to_owned(), relative });
     }
-    suffix.backward(images, LossInput::Output, |grad| grad.copy_from_slice(&gradient));
+    suffix.backward(images, input, |grad| grad.copy_from_slice(&gradient));
     let own: BTreeMap<String, Vec<f32>> =
         suffix.trained().map(|(path, _, gradient)| (path.to_owned(), gradient.to_vec())).collect();
     let all: f64 = reference

@@ -19,6 +19,7 @@ fn wrong_arguments_end_with_status_two() {
         vec!["verify", &model],
         vec!["inspect", &model, "--jsn"],
         vec!["inspect", &model, "--threads", "many"],
+        vec!["inspect", &model, "--arch", "resnet19"],
         vec!["demo", "--seeds", "1"],
         with(&["--lr", "fast"]),
         with(&["--epochs", "-1"]),

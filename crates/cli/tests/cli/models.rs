@@ -41,6 +41,30 @@ fn an_archive_with_a_path_out_of_it_is_refused() {
 }
 
 #[test]
+fn a_pickle_is_refused() {
+    let folder = Folder::new();
+    std::fs::write(folder.path("model.pth"), b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.").expect("written");
+    nothing_reads(&folder.text("model.pth"), &["runs the code in it", "save_file(model.state_dict()"]);
+    let (model, weights) = (demo_model(), folder.text("model.pth"));
+    let out = folder.text("out.keras");
+    fails(&["convert", &model, "--weights", &weights, "-o", &out], &["runs the code in it", &weights]);
+}
+
+#[test]
+fn a_safetensors_file_is_a_model_like_any_other() {
+    let folder = Folder::new();
+    let (model, data, file) = (demo_model(), demo_data(), folder.text("model.safetensors"));
+    works(&["convert", &model, "-o", &file]);
+    assert_eq!(json(&["inspect", &file])["layers"], json(&["inspect", &model])["layers"]);
+    assert_eq!(json(&["evaluate", &file, &data]), json(&["evaluate", &model, &data]));
+    let words = ["says its architecture itself", "leave `--arch resnet18` out", &file];
+    fails(&["inspect", &file, "--arch", "resnet18"], &words);
+    let bytes = std::fs::read(&file).expect("the file");
+    std::fs::write(folder.path("cut.safetensors"), &bytes[..bytes.len() / 2]).expect("written");
+    nothing_reads(&folder.text("cut.safetensors"), &["damaged"]);
+}
+
+#[test]
 fn a_missing_weight_is_named() {
     let folder = Folder::new();
     let (from, to) = (golden("keras/batch_norm_bare.keras"), folder.path("missing.keras"));

@@ -4,13 +4,17 @@
 mod hdf5;
 mod keras;
 mod onnx;
+mod pickle;
 mod report;
+mod safetensors;
 
 pub use report::{LoadReport, Loaded};
+pub use safetensors::Architecture;
 
 use crate::graph::Model;
 use crate::ops::ResizeMethod;
 use crate::{Error, Result, write_atomically};
+use hdf5::half_to_f32;
 use std::path::{Path, PathBuf};
 
 /// The kinds of model files that frostline writes, by their ending.
@@ -24,6 +28,8 @@ pub enum Format {
     WeightsH5,
     /// `.onnx`: what ONNX Runtime and others run.
     Onnx,
+    /// `.safetensors`: weights, with the architecture in the metadata.
+    Safetensors,
 }
 
 impl Format {
@@ -35,17 +41,23 @@ impl Format {
             name if name.ends_with(".h5") || name.ends_with(".hdf5") => Ok(Self::H5),
             name if name.ends_with(".keras") => Ok(Self::Keras),
             name if name.ends_with(".onnx") => Ok(Self::Onnx),
+            name if name.ends_with(".safetensors") => Ok(Self::Safetensors),
             _ => Err(Error::format(
                 path,
-                "its ending names no format that can be written\nhelp: end it in `.keras`, `.h5`, `.weights.h5` or `.onnx`",
+                "its ending names no format that can be written\nhelp: end it in `.keras`, `.h5`, `.weights.h5`, `.safetensors` or `.onnx`",
             )),
         }
     }
 }
 
-/// Reads a model: a `.keras` archive, a legacy `.h5` file of any Keras, an `.onnx` file, or the directory of a run. What the file
-/// holds decides, not its ending.
+/// Reads a model: a `.keras` archive, a legacy `.h5` file of any Keras, an `.onnx` file, a `.safetensors` file that frostline wrote, or
+/// the directory of a run. What the file holds decides, not its ending.
 pub fn load(path: &Path) -> Result<Loaded> {
+    load_as(path, None)
+}
+
+/// [`load`], or with an architecture the state dict of a PyTorch model of it, as a `.safetensors` file.
+pub fn load_as(path: &Path, architecture: Option<Architecture>) -> Result<Loaded> {
     if path.is_dir() && !path.join("run.json").exists() {
         return Err(Error::format(
             path,
@@ -54,20 +66,25 @@ pub fn load(path: &Path) -> Result<Loaded> {
     }
     let path = model_file(path);
     let bytes = std::fs::read(&path).map_err(|source| Error::io(&path, source))?;
-    match bytes.as_slice() {
-        [b'P', b'K', ..] => keras::archive::load(&path, bytes).map_err(|error| in_file(&path, error)),
-        [0x89, b'H', b'D', b'F', ..] => {
-            keras::legacy::load(&path, bytes).map_err(|error| in_file(&path, error))
+    let loaded = match (bytes.as_slice(), architecture) {
+        (content, _) if pickle::is_pickle(content) => Err(pickle::refusal(&path)),
+        ([b'P', b'K', ..] | [0x89, b'H', b'D', b'F', ..], Some(architecture)) => {
+            Err(safetensors::says_it_itself(&path, architecture))
+        }
+        ([b'P', b'K', ..], None) => keras::archive::load(&path, bytes),
+        ([0x89, b'H', b'D', b'F', ..], None) => keras::legacy::load(&path, bytes),
+        (content, None) if is_onnx(&path) => onnx::read::load(&path, content),
+        (content, _) if safetensors::is_safetensors(&path, content) => {
+            safetensors::load(&path, content, architecture)
         }
         // protobuf has no mark of its own; every exporter begins with the version of the format
-        bytes if is_onnx(&path) || bytes.first() == Some(&0x08) => {
-            onnx::read::load(&path, bytes).map_err(|error| in_file(&path, error))
-        }
+        ([0x08, ..], None) => onnx::read::load(&path, &bytes),
         _ => Err(Error::format(
             &path,
-            "this is no model file that can be read\nhelp: expected a `.keras` archive, a Keras `.h5` file or an `.onnx` file; it may be cut off or damaged",
+            "this is no model file that can be read\nhelp: expected a `.keras` archive, a Keras `.h5`, an `.onnx` or a `.safetensors` file; it may be cut off or damaged",
         )),
-    }
+    };
+    loaded.map_err(|error| in_file(&path, error))
 }
 
 fn is_onnx(path: &Path) -> bool {
@@ -90,11 +107,18 @@ pub fn model_file(path: &Path) -> PathBuf {
     if path.is_dir() { path.join("model.keras") } else { path.to_owned() }
 }
 
-/// Reads a file of weights (`.weights.h5`, or a whole-model `.h5`) onto a model that is there already. The model is
-/// changed only if every weight fits.
+/// Reads a file of weights (`.weights.h5`, a whole-model `.h5`, `.safetensors`) onto a model that is there already. The
+/// model is changed only if every weight fits.
 pub fn load_weights(path: &Path, model: &Model) -> Result<LoadReport> {
     let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
-    keras::legacy::load_weights(path, bytes, model).map_err(|error| in_file(path, error))
+    let report = match bytes.as_slice() {
+        content if pickle::is_pickle(content) => Err(pickle::refusal(path)),
+        content if safetensors::is_safetensors(path, content) => {
+            safetensors::load_weights(path, content, model)
+        }
+        _ => keras::legacy::load_weights(path, bytes, model),
+    };
+    report.map_err(|error| in_file(path, error))
 }
 
 /// Writes a model in the format of the path's ending, so that the current Keras loads it. The file appears whole
@@ -110,6 +134,7 @@ pub(crate) fn to_bytes(model: &Model, path: &Path) -> Result<Vec<u8>> {
         Format::H5 => keras::legacy::to_bytes(path, model),
         Format::WeightsH5 => keras::store::to_bytes(path, model),
         Format::Onnx => onnx::write::to_bytes(path, model, None),
+        Format::Safetensors => safetensors::to_bytes(path, model),
     }
 }
 

@@ -81,11 +81,20 @@ const FILES: [&str; 6] = [
     "bad/lambda.h5",
 ];
 
+/// Some golden files, and one of them as a `.safetensors` file.
+fn files() -> Vec<(&'static str, Vec<u8>)> {
+    let read = |name: &'static str| (name, std::fs::read(golden::path(name)).expect("a golden"));
+    let saved = tempfile::tempdir().expect("a folder");
+    let path = saved.path().join("model.safetensors");
+    formats::save(&golden::load("keras/nested_in_sequential.keras"), &path).expect("saved");
+    let saved = ("nested_in_sequential.safetensors", std::fs::read(path).expect("the file"));
+    FILES.into_iter().map(read).chain([saved]).collect()
+}
+
 #[test]
 fn a_file_that_is_cut_off_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
-    for name in FILES {
-        let bytes = std::fs::read(golden::path(name)).expect("a golden");
+    for (name, bytes) in files() {
         for cut in (0..bytes.len()).step_by(bytes.len() / 60 + 1) {
             let case = format!("{name} cut at {cut}");
             let loaded = is_an_error_or_a_model(folder.path(), &bytes[..cut], &case);
@@ -98,8 +107,7 @@ fn a_file_that_is_cut_off_is_an_error() {
 #[test]
 fn random_changes_of_a_file_give_an_error_or_a_model() {
     let folder = tempfile::tempdir().expect("a folder");
-    for (index, name) in FILES.iter().enumerate() {
-        let bytes = std::fs::read(golden::path(name)).expect("a golden");
+    for (index, (name, bytes)) in files().into_iter().enumerate() {
         for seed in 0..250u64 {
             let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ (seed + 1) << 8 ^ index as u64);
             let mut changed = bytes.clone();

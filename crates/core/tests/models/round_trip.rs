@@ -29,7 +29,7 @@ fn is_the_same(name: &str, a: &Model, b: &Model) {
 #[test]
 fn a_model_that_is_saved_and_loaded_is_the_same_to_the_last_bit() {
     for (name, model) in models() {
-        for ending in [".keras", ".h5"] {
+        for ending in [".keras", ".h5", ".safetensors"] {
             let (_folder, path) = saved(&model, &name, ending);
             let loaded = formats::load(&path).unwrap_or_else(|error| panic!("{name} as {ending}: {error}"));
             assert_eq!(loaded.report.unused, [] as [String; 0], "{name} as {ending}");
@@ -47,7 +47,7 @@ fn weights_that_are_saved_alone_come_back_to_the_last_bit() {
         if model.weights.is_empty() {
             continue;
         }
-        for ending in [".weights.h5", ".h5"] {
+        for ending in [".weights.h5", ".h5", ".safetensors"] {
             let (_folder, path) = saved(&model, &name, ending);
             let other = model.copy();
             other
@@ -67,7 +67,7 @@ fn the_same_model_gives_the_same_bytes() {
     for (name, model) in
         models().into_iter().filter(|(name, _)| name.starts_with("unet") || name.starts_with("dense"))
     {
-        for ending in [".keras", ".h5", ".weights.h5"] {
+        for ending in [".keras", ".h5", ".weights.h5", ".safetensors"] {
             let bytes = || {
                 let (_folder, path) = saved(&model, &name, ending);
                 std::fs::read(path).expect("the file")
@@ -78,7 +78,7 @@ fn the_same_model_gives_the_same_bytes() {
 }
 
 #[test]
-fn class_names_and_preprocessing_ride_along_in_both_whole_model_formats() {
+fn class_names_and_preprocessing_ride_along_in_all_whole_model_formats() {
     let mut model = crate::golden::load("keras/dense.keras");
     model.info = ModelInfo {
         classes: Some(vec!["zebra".to_owned(), "ant".to_owned()]),
@@ -87,7 +87,7 @@ fn class_names_and_preprocessing_ride_along_in_both_whole_model_formats() {
         resize: Some("pil-bilinear".to_owned()),
         scaled_decode: Some(2),
     };
-    for ending in [".keras", ".h5"] {
+    for ending in [".keras", ".h5", ".safetensors"] {
         let (_folder, path) = saved(&model, "dense", ending);
         assert_eq!(formats::load(&path).expect("the file").model.info, model.info, "{ending}");
     }
@@ -97,7 +97,7 @@ fn class_names_and_preprocessing_ride_along_in_both_whole_model_formats() {
 fn the_trainable_flags_are_kept() {
     let mut model = crate::golden::load("keras/dense.keras");
     model.graph.layers[1].trainable = false;
-    for ending in [".keras", ".h5"] {
+    for ending in [".keras", ".h5", ".safetensors"] {
         let (_folder, path) = saved(&model, "dense", ending);
         is_the_same(ending, &model, &formats::load(&path).expect("the file").model);
     }

@@ -5,7 +5,7 @@ use super::config_out::{Style, model as model_config};
 use super::legacy::{KERAS_VERSION, major, parse};
 use super::store;
 use crate::formats::{LoadReport, Loaded, hdf5};
-use crate::graph::{Model, ModelInfo};
+use crate::graph::{Graph, Model, ModelInfo};
 use crate::{Error, Result};
 use serde_json::{Value, json};
 use std::io::{Cursor, Read, Write};
@@ -99,14 +99,19 @@ fn read_entry(path: &Path, archive: &mut ZipArchive<Cursor<Vec<u8>>>, name: &str
 /// Bytes enough for what an archive holds besides its files.
 const DIRECTORY: usize = 4096;
 
-/// A whole model as an archive. The same model gives the same bytes.
-pub(in crate::formats) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>> {
-    let failed = |error: &dyn std::fmt::Display| Error::format(path, format!("cannot be written: {error}"));
-    let mut config =
-        model_config(&model.graph, Style::Archive).map_err(|message| Error::format(path, message))?;
+/// What `config.json` holds. Errors name the layer that cannot be written.
+pub(in crate::formats) fn config_of(graph: &Graph) -> Result<Value, String> {
+    let mut config = model_config(graph, Style::Archive)?;
     if let Some(map) = config.as_object_mut() {
         map.insert("compile_config".to_owned(), Value::Null);
     }
+    Ok(config)
+}
+
+/// A whole model as an archive. The same model gives the same bytes.
+pub(in crate::formats) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>> {
+    let failed = |error: &dyn std::fmt::Display| Error::format(path, format!("cannot be written: {error}"));
+    let config = config_of(&model.graph).map_err(|message| Error::format(path, message))?;
     let mut entries = vec![
         ("metadata.json", json!({"keras_version": KERAS_VERSION}).to_string().into_bytes()),
         ("config.json", config.to_string().into_bytes()),

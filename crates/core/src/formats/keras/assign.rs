@@ -41,19 +41,24 @@ pub(super) fn assign(
         used.insert(name.clone());
         weights.insert(wanted.path, Handle::new(value));
     }
-    if wrong.is_empty() {
-        return Ok((weights, used));
+    match wrong.is_empty() {
+        true => Ok((weights, used)),
+        false => Err(do_not_fit(path, wrong)),
     }
+}
+
+/// The error for a file with these misfits, the first of which are named.
+pub(in crate::formats) fn do_not_fit(path: &Path, mut wrong: Vec<String>) -> Error {
     let more = wrong.len().saturating_sub(NAMED);
     let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
     wrong.truncate(NAMED);
-    Err(Error::format(
+    Error::format(
         path,
         format!(
             "the weights do not fit the architecture:\n  {}{more}\nhelp: the weights belong to another model, or the file is damaged",
             wrong.join("\n  ")
         ),
-    ))
+    )
 }
 
 fn missing(wanted: &WantedWeight, available: &BTreeMap<String, Dataset>) -> String {

@@ -5,7 +5,7 @@ use super::assign::assign;
 use super::config_in::Reader;
 use super::config_out::{Style, model as model_config};
 use super::order::keras_order;
-use super::store;
+use super::{store, theano};
 use crate::formats::hdf5::{Tree, attribute_names, attribute_string, damaged, datasets, open};
 use crate::formats::{LoadReport, Loaded};
 use crate::graph::{Body, Graph, Layer, Model, ModelInfo, WantedWeight, Weights, join};
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The version that frostline's files say they are of.
-pub(super) const KERAS_VERSION: &str = "3.15.1";
+pub(in crate::formats) const KERAS_VERSION: &str = "3.15.1";
 
 /// Other names of variables in files: those from before Keras 3, and what stands for a variable without a name. The class is
 /// empty where they hold for all.
@@ -52,6 +52,17 @@ pub(in crate::formats) fn load(path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
     let mut report = LoadReport::default();
     let graph = parse(path, &config, major(version.as_deref()), &mut report)?;
     let (weights, found) = read(path, &group, &graph)?;
+    match attribute_string(&root, "backend").as_deref() {
+        Some("theano") => {
+            theano::turn_kernels(&graph, &weights)?;
+            report.notes.push("Theano wrote the file: kernels are turned, as it turns them".to_owned());
+        }
+        None if version.is_none_or(|version| version.starts_with("1.")) => {
+            let note = "Keras 1 does not say which backend it ran on: kernels are taken as TensorFlow's, and would have to be turned if it was Theano";
+            report.notes.push(note.to_owned());
+        }
+        _ => {}
+    }
     report.tensors = found.tensors;
     report.loaded = found.loaded;
     report.unused = found.unused;
@@ -62,7 +73,12 @@ pub(in crate::formats) fn load(path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
 }
 
 /// Parses a model config, with errors that name the file.
-pub(super) fn parse(path: &Path, config: &str, major: u32, report: &mut LoadReport) -> Result<Graph> {
+pub(in crate::formats) fn parse(
+    path: &Path,
+    config: &str,
+    major: u32,
+    report: &mut LoadReport,
+) -> Result<Graph> {
     let failed = |message: String| Error::format(path, message);
     let json: Value = serde_json::from_str(config).map_err(|error| {
         failed(format!("the model's config is no JSON: {error}\nhelp: the file is cut off or damaged"))
@@ -73,7 +89,7 @@ pub(super) fn parse(path: &Path, config: &str, major: u32, report: &mut LoadRepo
 }
 
 /// The major version; files from before 2.0 did not say theirs.
-pub(super) fn major(version: Option<&str>) -> u32 {
+pub(in crate::formats) fn major(version: Option<&str>) -> u32 {
     version.and_then(|version| version.split('.').next()?.parse().ok()).unwrap_or(1)
 }
 
@@ -121,13 +137,25 @@ fn read(path: &Path, group: &Group, graph: &Graph) -> Result<(Weights, LoadRepor
     Ok((weights, report))
 }
 
-/// `conv1/kernel:0` as `[conv1, kernel]`; Keras 1's `conv1_W` as `[conv1, W]`.
+/// Variables of Keras 1, whose names follow the layer's after an underscore.
+const KERAS_1_VARIABLES: &[&str] =
+    &["W", "b", "gamma", "beta", "running_mean", "running_std", "alphas", "depthwise_kernel"];
+
+/// `conv1/kernel:0` as `[conv1, kernel]`; Keras 1's `conv1_W`, which may be of a layer in a nested model, as `[conv1, W]`.
 fn parts(layer: &str, name: &str) -> Vec<String> {
     let name = name.split(':').next().unwrap_or(name);
-    match name.strip_prefix(layer).and_then(|rest| rest.strip_prefix('_')) {
-        Some(variable) if !name.contains('/') => vec![layer.to_owned(), variable.to_owned()],
-        _ => name.split('/').map(str::to_owned).collect(),
+    if name.contains('/') {
+        return name.split('/').map(str::to_owned).collect();
     }
+    let of_variable = |variable: &&str| {
+        let own = name.strip_suffix(*variable)?.strip_suffix('_')?;
+        Some(vec![own.to_owned(), (*variable).to_owned()])
+    };
+    let own = name.strip_prefix(layer).and_then(|rest| rest.strip_prefix('_'));
+    KERAS_1_VARIABLES.iter().find_map(of_variable).unwrap_or_else(|| match own {
+        Some(variable) => vec![layer.to_owned(), variable.to_owned()],
+        None => vec![name.to_owned()],
+    })
 }
 
 /// The tensor whose name ends as the weight's path does; the longest agreement counts, and it must be the only

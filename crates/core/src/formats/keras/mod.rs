@@ -10,3 +10,8 @@ pub(super) mod legacy;
 mod operation;
 mod order;
 pub(super) mod store;
+mod theano;
+
+pub(super) use archive::config_of;
+pub(super) use assign::do_not_fit;
+pub(super) use legacy::{KERAS_VERSION, major, parse};

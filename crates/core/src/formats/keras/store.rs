@@ -6,14 +6,16 @@ use super::assign::assign;
 use super::order::keras_order;
 use crate::formats::LoadReport;
 use crate::formats::hdf5::{Tree, attribute_string, datasets};
-use crate::graph::{Body, Graph, Model, WantedWeight, Weights, join, snake_case};
+use crate::graph::{Body, Graph, Layer, Model, WantedWeight, Weights, is_within, join, snake_case};
 use crate::{Error, Result};
 use hdf5_pure::{File, Group};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What Keras has called the group of a model's layers.
-const CONTAINERS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
+const CONTAINERS: [&str; 2] = ["layers", DEPENDENCIES];
+/// Keras 2.12's: it went through the layers with weights twice, and so counted them twice.
+const DEPENDENCIES: &str = "_layer_checkpoint_dependencies";
 
 /// Whether a file has the layout of this store.
 pub(super) fn is_store(file: &File) -> bool {
@@ -32,9 +34,9 @@ pub(super) fn read(path: &Path, file: &File, graph: &Graph) -> Result<(Weights, 
             .notes
             .push(format!("{} tensors of the optimizer's state are left behind", all - tensors.len()));
     }
-    let mut places = BTreeMap::new();
-    locate(graph, &file.root(), "", "", &mut places);
     let order = variable_order(graph)?;
+    let mut places = BTreeMap::new();
+    locate(graph, &order, &file.root(), "", "", &mut places);
     let find = |wanted: &WantedWeight| {
         let (layer, variable) = wanted.path.rsplit_once('/')?;
         let number = order.get(layer)?.iter().position(|name| *name == variable)?;
@@ -57,8 +59,9 @@ fn variable_order(graph: &Graph) -> Result<BTreeMap<String, Vec<&'static str>>> 
     Ok(order)
 }
 
-/// Keras's names for the layers of a graph, which follow their classes: `conv2d`, `conv2d_1`, ….
-fn group_names(graph: &Graph) -> Vec<(usize, String)> {
+/// Keras's names for the layers of a graph, which follow their classes: `conv2d`, `conv2d_1`, …. `counts`: how much a layer
+/// adds to the number of the next of its class.
+fn group_names(graph: &Graph, counts: impl Fn(&Layer) -> usize) -> Vec<(usize, String)> {
     let mut used: BTreeMap<String, usize> = BTreeMap::new();
     let mut name = |layer: usize| {
         let base = match &graph.layers[layer].body {
@@ -66,8 +69,9 @@ fn group_names(graph: &Graph) -> Vec<(usize, String)> {
             Body::Model(inner) => snake_case(&format!("{:?}", inner.form)),
             Body::Unsupported { class_name, .. } => snake_case(class_name),
         };
-        let number = used.entry(base.clone()).and_modify(|number| *number += 1).or_insert(0);
+        let number = used.entry(base.clone()).or_insert(0);
         let name = if *number == 0 { base } else { format!("{base}_{number}") };
+        *number += counts(&graph.layers[layer]);
         (layer, name)
     };
     keras_order(graph).into_iter().map(&mut name).collect()
@@ -75,7 +79,14 @@ fn group_names(graph: &Graph) -> Vec<(usize, String)> {
 
 /// Notes the group of every layer. A layer is found by the name that newer versions write beside its variables,
 /// else by Keras's rule for the groups' names.
-fn locate(graph: &Graph, group: &Group, prefix: &str, path: &str, places: &mut BTreeMap<String, String>) {
+fn locate(
+    graph: &Graph,
+    order: &BTreeMap<String, Vec<&'static str>>,
+    group: &Group,
+    prefix: &str,
+    path: &str,
+    places: &mut BTreeMap<String, String>,
+) {
     let found = CONTAINERS.iter().find_map(|container| Some((container, group.group(container).ok()?)));
     let Some((container, layers)) = found else { return };
     let mut by_name: BTreeMap<String, String> = BTreeMap::new();
@@ -85,13 +96,18 @@ fn locate(graph: &Graph, group: &Group, prefix: &str, path: &str, places: &mut B
             by_name.insert(name, child);
         }
     }
-    for (layer, by_class) in group_names(graph) {
+    let counts = |layer: &Layer| {
+        let path = join(path, &layer.name);
+        let has_weights = order.keys().any(|own| is_within(own, &path));
+        if *container == DEPENDENCIES && has_weights { 2 } else { 1 }
+    };
+    for (layer, by_class) in group_names(graph, counts) {
         let layer = &graph.layers[layer];
         let child = by_name.get(&layer.name).cloned().unwrap_or(by_class);
         let place = join(prefix, &format!("{container}/{child}"));
         let path = join(path, &layer.name);
         match (&layer.body, layers.group(&child)) {
-            (Body::Model(inner), Ok(child)) => locate(inner, &child, &place, &path, places),
+            (Body::Model(inner), Ok(child)) => locate(inner, order, &child, &place, &path, places),
             _ => drop(places.insert(path, place)),
         }
     }
@@ -117,7 +133,7 @@ fn write(
 ) -> Result<()> {
     tree.group("vars").string("name", &*graph.name);
     let layers = tree.group("layers");
-    for (layer, name) in group_names(graph) {
+    for (layer, name) in group_names(graph, |_| 1) {
         let layer = &graph.layers[layer];
         let (group, path) = (layers.group(&name), join(path, &layer.name));
         if let Body::Model(inner) = &layer.body {

@@ -30,6 +30,8 @@ pub(super) struct Converter<'a> {
     entries: BTreeMap<String, Entry>,
     uses: BTreeMap<String, usize>,
     pub(super) has_batch_normalization: bool,
+    /// An input has its channels first in the file.
+    turned: bool,
     /// Scales and offsets that went into the kernel below them.
     pub(super) folded: usize,
 }
@@ -44,6 +46,7 @@ impl<'a> Converter<'a> {
             entries: BTreeMap::new(),
             uses: source.uses(),
             has_batch_normalization: false,
+            turned: false,
             folded: 0,
         }
     }
@@ -59,12 +62,11 @@ impl<'a> Converter<'a> {
         for (index, output) in self.source.outputs.iter().enumerate() {
             let id = match self.entries.get(output) {
                 Some(Entry::Value(value)) => {
-                    let row = value.flattened.is_some();
                     let value = value.clone();
-                    let value = if row { value.plain(&mut self.builder, "output")? } else { value };
-                    if value.axes != plain(value.rank())
-                        && value.shapes[0].iter().filter(|extent| **extent != 1).count() > 1
-                    {
+                    // images stay as they are where the input was turned too; all else is as the file has it
+                    let stays = self.turned && value.axes == IMAGE && value.flattened.is_none();
+                    let value = if stays { value } else { value.plain(&mut self.builder, "output")? };
+                    if stays && value.shapes[0].iter().filter(|extent| **extent != 1).count() > 1 {
                         report
                             .notes
                             .push(format!("the output `{output}` has its channels last here, not first"));
@@ -104,6 +106,7 @@ impl<'a> Converter<'a> {
             }
         }
         if axes != plain(rank) {
+            self.turned = true;
             report.notes.push(format!(
                 "the input `{}` is [batch, height, width, channels] here: weights and values were turned from channels first to channels last",
                 input.name

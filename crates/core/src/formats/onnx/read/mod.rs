@@ -40,7 +40,10 @@ pub(in crate::formats) fn load(path: &Path, bytes: &[u8]) -> Result<Loaded> {
     patterns::recognise(&mut source);
     let mut report = LoadReport::default();
     let mut converter = Converter::new(&source);
-    converter.run(&mut report).map_err(|message| Error::format(path, message))?;
+    converter.run(&mut report).map_err(|message| match message.contains("help:") {
+        true => Error::format(path, message),
+        false => Error::format(path, format!("{message}\nhelp: the file is damaged; export the model again")),
+    })?;
     let (mut builder, has_batch_normalization, folded) =
         (converter.builder, converter.has_batch_normalization, converter.folded);
     builder.graph.prune();

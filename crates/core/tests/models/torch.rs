@@ -1,0 +1,269 @@
+//! State dicts of torchvision and timm give what PyTorch computes with them. The goldens are written by
+//! `tests/keras/make_torch_goldens.py`.
+
+use crate::golden::path;
+use crate::torch_formula::{Golden, value};
+use frostline::Tensor;
+use frostline::data::Preprocess;
+use frostline::fit::preprocess_of;
+use frostline::formats::{self, Architecture, Loaded};
+use frostline::graph::{Body, Layer, Model, ModelInfo};
+use frostline::verify::{read_reference, verify};
+use safetensors::tensor::{Dtype, TensorView};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// The largest difference as a share of the largest output: rounding alone, which adds up over 50 layers.
+const OUTPUT: f64 = 1e-4;
+/// Gradients and the loss, in relative norm.
+const GRADIENT: f64 = 1e-3;
+
+fn goldens() -> Vec<(String, Golden)> {
+    let entries =
+        std::fs::read_dir(path("torch")).expect("the goldens").map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|ending| ending == "json")).collect();
+    files.sort();
+    let name = |path: &PathBuf| path.file_stem().expect("a name").to_string_lossy().into_owned();
+    files.iter().map(|path| (name(path), Golden::read(path))).collect()
+}
+
+fn golden(name: &str) -> Golden {
+    Golden::read(&path(&format!("torch/{name}.json")))
+}
+
+fn written(bytes: &[u8]) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("weights.safetensors");
+    std::fs::write(&path, bytes).expect("written");
+    (folder, path)
+}
+
+fn load(bytes: &[u8], architecture: Option<&str>) -> Result<Loaded, String> {
+    let (_folder, path) = written(bytes);
+    let architecture = architecture.map(|name| name.parse::<Architecture>().expect("a name that is known"));
+    formats::load_as(&path, architecture).map_err(|error| error.to_string())
+}
+
+/// A state dict with other tensors: each is kept with the name that `change` gives it, or left out.
+fn changed(golden: &Golden, change: impl Fn(&str) -> Option<String>) -> Vec<u8> {
+    let tensors = golden.tensors.iter().filter_map(|(name, shape)| Some((change(name)?, shape.clone())));
+    Golden { tensors: tensors.collect(), ..Golden::default() }.file()
+}
+
+#[test]
+#[allow(clippy::print_stdout, reason = "it tells the figures of docs/pytorch.md")]
+fn every_architecture_computes_what_pytorch_does() {
+    let goldens = goldens();
+    assert!(goldens.len() >= 18, "only {} goldens were found", goldens.len());
+    for (name, golden) in goldens {
+        let loaded = load(&golden.file(), Some(&golden.architecture))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let counters = golden.tensors.keys().filter(|name| name.ends_with("num_batches_tracked")).count();
+        assert_eq!(loaded.report.unused, [] as [String; 0], "{name}");
+        assert_eq!(loaded.report.loaded, golden.tensors.len() - counters, "{name}");
+        assert_eq!(loaded.report.notes.len(), usize::from(counters > 0), "{name}: {:?}", loaded.report.notes);
+        let images = golden.input[0];
+        let shape = vec![images, golden.input[2], golden.input[3], golden.input[1]];
+        let output =
+            Tensor { shape: vec![images, golden.output.len() / images], data: golden.output.clone() };
+        let input = Tensor { shape, data: golden.images() };
+        let mut setting = read_setting();
+        let mut reference: frostline::verify::Reference =
+            [("input_0".to_owned(), input), ("output_0".to_owned(), output)].into();
+        let gradients = path(&format!("torch/{name}.npz"));
+        if gradients.exists() {
+            let (found, how) = read_reference(&gradients).expect("the gradients");
+            reference.extend(found);
+            setting = how;
+        }
+        let differences =
+            verify(&loaded.model, &reference, setting).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let worst = differences.iter().skip(1).map(|difference| difference.relative).fold(0.0, f64::max);
+        println!("{name}: {:.1e}, {} others to {worst:.1e}", differences[0].relative, differences.len() - 1);
+        for difference in differences {
+            let limit = if difference.name.starts_with("output") { OUTPUT } else { GRADIENT };
+            assert!(difference.relative <= limit, "{name}: {} {:.2e}", difference.name, difference.relative);
+        }
+    }
+}
+
+fn read_setting() -> frostline::verify::GradientSetting {
+    frostline::verify::GradientSetting { loss: None, statistics: frostline::compile::Statistics::Moving }
+}
+
+/// The layers of a class, by name, with a setting of each.
+fn setting(model: &Model, class: &str, key: &str) -> BTreeMap<String, f64> {
+    let of = |(path, layer): (String, &Layer)| match &layer.body {
+        Body::Kind(kind) if kind.class_name() == class => Some((path, layer.config[key].as_f64()?)),
+        _ => None,
+    };
+    model.graph.leaves().into_iter().filter_map(of).collect()
+}
+
+#[test]
+fn settings_that_no_output_shows_are_those_of_pytorch() {
+    let close = |left: f64, right: f64| (left - right).abs() < 1e-7;
+    for (name, golden) in goldens() {
+        let model = load(&golden.file(), Some(&golden.architecture)).expect("a model").model;
+        for class in ["BatchNormalization", "LayerNormalization"] {
+            let expected = golden.settings[class].as_array().expect("a list");
+            let epsilons = setting(&model, class, "epsilon");
+            assert_eq!(epsilons.is_empty(), expected.is_empty(), "{name}");
+            for expected in expected {
+                let epsilon = expected[0].as_f64().expect("a number");
+                assert!(epsilons.values().all(|found| close(*found, epsilon)), "{name}: {epsilons:?}");
+                if let Some(momentum) = expected[1].as_f64() {
+                    let found = setting(&model, class, "momentum");
+                    assert!(found.values().all(|found| close(*found, 1.0 - momentum)), "{name}: {found:?}");
+                }
+            }
+        }
+        for (class, key) in [("Dropout", "rate"), ("StochasticDepth", "drop_path_rate")] {
+            let expected: BTreeMap<String, f64> =
+                serde_json::from_value(golden.settings[class].clone()).expect("rates");
+            let found = setting(&model, class, key);
+            assert!(found.keys().eq(expected.keys()), "{name}: {found:?} and {expected:?}");
+            assert!(found.values().zip(expected.values()).all(|(a, b)| close(*a, *b)), "{name}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn images_are_prepared_as_the_pretrained_weights_were_shown_theirs() {
+    for (name, resize) in
+        [("torchvision-mobilenet_v2", "pil-bilinear"), ("timm-mobilenetv2_100", "pil-bicubic")]
+    {
+        let info = load(&golden(name).file(), Some("mobilenet_v2")).expect("a model").model.info;
+        assert_eq!((info.image_size, info.resize.as_deref()), (Some([224, 224]), Some(resize)));
+        assert_eq!(info.preprocess, Some("torch".into()));
+    }
+    // what frostline saved beside the model is lost when Keras saves it again
+    let mut model = load(&golden("headless-resnet18").file(), Some("resnet18")).expect("a model").model;
+    model.info = ModelInfo::default();
+    assert_eq!(preprocess_of(&model).map(|(preprocess, _)| preprocess), Some(Preprocess::Torch));
+}
+
+#[test]
+fn without_an_architecture_the_error_says_which_one_fits() {
+    for (name, golden) in goldens() {
+        let error = load(&golden.file(), None).expect_err("no architecture");
+        let help = format!("help: its tensors are those of `{0}`: give --arch {0} ", golden.architecture);
+        assert!(error.contains("no architecture\n") && error.contains(&help), "{name}: {error}");
+    }
+    let other = load(&changed(&golden("torchvision-resnet18"), |name| Some(format!("net.{name}"))), None);
+    let error = other.expect_err("no architecture");
+    assert!(error.contains("one of resnet18, resnet34") && error.contains("`net.bn1.bias`"), "{error}");
+}
+
+#[test]
+fn another_architecture_than_the_tensors_is_an_error_with_the_right_one() {
+    // a ResNet-18 could be filled from a part of a ResNet-34
+    for wrong in ["resnet50", "resnet18", "mobilenet_v2"] {
+        let error =
+            load(&golden("torchvision-resnet34").file(), Some(wrong)).expect_err("another architecture");
+        assert!(
+            error.contains(&format!("of `resnet34`, not of `{wrong}`\nhelp: give --arch resnet34")),
+            "{error}"
+        );
+    }
+    let renamed =
+        changed(&golden("torchvision-resnet34"), |name| Some(name.replace("layer4.0", "layer4.0.0")));
+    let error = load(&renamed, Some("resnet34")).expect_err("no architecture that is known");
+    assert!(error.contains("no tensor `layer4.0.conv1.weight` of shape [512, 256, 3, 3]"), "{error}");
+}
+
+#[test]
+fn missing_and_unexpected_tensors_are_named() {
+    let golden = golden("timm-mobilenetv3_small_100");
+    let lacks = changed(&golden, |name| (name != "blocks.0.0.se.conv_reduce.bias").then(|| name.to_owned()));
+    let error = load(&lacks, Some("mobilenet_v3_small")).expect_err("a tensor is missing");
+    assert!(error.contains("no tensor `blocks.0.0.se.conv_reduce.bias` of shape [8]"), "{error}");
+    assert!(error.contains("for `blocks.0.0.se.conv_reduce/bias`"), "{error}");
+    let more = changed(&golden, |name| {
+        Some(if name == "bn1.num_batches_tracked" { "ema".to_owned() } else { name.to_owned() })
+    });
+    let report = load(&more, Some("mobilenet_v3_small")).expect("all that is needed").report;
+    assert_eq!(report.unused, ["ema"]);
+    assert_eq!(report.tensors, report.loaded + 1);
+}
+
+#[test]
+fn a_state_dict_fills_a_model_whose_layers_have_its_names() {
+    let golden = golden("torchvision-mobilenet_v3_small");
+    let (_folder, path) = written(&golden.file());
+    let model = formats::load_as(&path, Some(Architecture::MobileNetV3Small)).expect("a model").model;
+    let other = model.copy();
+    other.weights.iter().for_each(|(_, handle)| handle.set(&vec![f32::NAN; handle.with(Tensor::len)]));
+    let report = formats::load_weights(&path, &other).expect("the weights");
+    assert_eq!((report.loaded, report.unused.len()), (model.weights.len(), 0));
+    assert!(crate::golden::weight_bits(&model) == crate::golden::weight_bits(&other));
+}
+
+#[test]
+fn a_file_that_says_its_architecture_takes_no_other() {
+    let error =
+        formats::load_as(&path("keras/dense.keras"), Some(Architecture::ResNet18)).expect_err("it says it");
+    assert!(error.to_string().contains("leave `--arch resnet18` out"), "{error}");
+}
+
+#[test]
+fn tensors_of_other_widths_are_converted_and_integers_refused() {
+    let golden = golden("headless-resnet18");
+    let numbers = value("bn1.bias", &[64]);
+    let exact: Vec<f32> = numbers.iter().map(|number| (number * 64.0).round() / 64.0).collect();
+    let with = |dtype: Dtype, bytes: &[u8]| {
+        let file = golden.file();
+        let own = safetensors::SafeTensors::deserialize(&file).expect("a file");
+        let mut tensors: Vec<(String, TensorView<'_>)> = own.tensors();
+        let bias = tensors.iter_mut().find(|(name, _)| name == "bn1.bias").expect("the bias");
+        bias.1 = TensorView::new(dtype, vec![64], bytes).expect("a tensor");
+        load(&safetensors::serialize(tensors, None).expect("a file"), Some("resnet18"))
+    };
+    // multiples of 1/64 below 1 have few digits: cut off, not rounded, they are exact in all
+    let half = |number: &f32| {
+        let bits = number.to_bits();
+        let magnitude = if *number == 0.0 { 0 } else { (bits >> 13 & 0x3ffff) - (112 << 10) };
+        ((bits >> 16 & 0x8000) | magnitude) as u16
+    };
+    let f64s: Vec<u8> = exact.iter().flat_map(|number| f64::from(*number).to_le_bytes()).collect();
+    let halves: Vec<u8> = exact.iter().flat_map(|number| half(number).to_le_bytes()).collect();
+    let bf16s: Vec<u8> =
+        exact.iter().flat_map(|number| ((number.to_bits() >> 16) as u16).to_le_bytes()).collect();
+    for (dtype, bytes) in [(Dtype::F64, f64s), (Dtype::F16, halves), (Dtype::BF16, bf16s)] {
+        let model = with(dtype, &bytes).unwrap_or_else(|error| panic!("{dtype:?}: {error}")).model;
+        assert_eq!(model.weights.get("bn1/beta").expect("the bias").get().data, exact, "{dtype:?}");
+    }
+    let error = with(Dtype::I32, &[0; 256]).expect_err("integers");
+    assert!(error.contains("`bn1.bias` cannot be read") && error.contains("F16"), "{error}");
+}
+
+/// A header that was changed: an error with words, or a model, but no panic and no memory for numbers that are not there.
+#[test]
+fn a_damaged_header_is_an_error_or_a_model() {
+    let bytes = golden("headless-mobilenetv3_small_100").file();
+    let length = u64::from_le_bytes(*bytes.first_chunk().expect("a length")) as usize;
+    let mut loaded = 0;
+    for seed in 0..80u64 {
+        let mut random = crate::damaged::Random(0x9E37_79B9_7F4A_7C15 ^ (seed + 1) << 8);
+        let mut changed = bytes.clone();
+        random.mutate(&mut changed[..8 + length]);
+        match load(&changed, Some("mobilenet_v3_small")) {
+            Ok(_) => loaded += 1,
+            Err(error) => assert!(error.contains("help:"), "seed {seed}: {error}"),
+        }
+    }
+    assert!(loaded < 80, "no change was damage");
+}
+
+#[test]
+fn absurd_shapes_of_a_classifier_are_errors() {
+    for (weight, bias) in [([1 << 40, 0], [0]), ([0, 1 << 40], [0]), ([0, 512], [0])] {
+        let mut golden = golden("headless-resnet18");
+        golden.tensors.insert("fc.weight".to_owned(), weight.to_vec());
+        golden.tensors.insert("fc.bias".to_owned(), bias.to_vec());
+        let error = load(&golden.file(), Some("resnet18")).expect_err("no classes");
+        assert!(error.contains("help:") && error.contains("fc"), "{error}");
+    }
+}

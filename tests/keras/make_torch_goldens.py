@@ -1,0 +1,141 @@
+"""Writes the golden files of `crates/core/tests/golden/torch/` with real PyTorch, torchvision and timm.
+
+For each architecture: the names and shapes of its state dict and what the model makes of an input. No weights are
+written: every tensor, and the input, is a formula of its name and shape (`torch_formula.py`).
+For some models an `.npz` holds the gradients of small weights, in the format and layout of `frostline verify --against`.
+
+    pip install -r tests/keras/requirements-torch.txt
+    python tests/keras/make_torch_goldens.py crates/core/tests/golden/torch [NAME…]
+"""
+
+import argparse
+import json
+import pathlib
+
+import numpy as np
+import timm
+import torch
+import torchvision
+from torch_formula import value
+
+CLASSES = 10
+BATCH, SIZE = 2, 64
+
+TORCHVISION = [
+    "resnet18", "resnet34", "resnet50", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small",
+    "efficientnet_b0", "convnext_tiny",
+]  # fmt: skip
+TIMM = {
+    "resnet18": "resnet18", "resnet50": "resnet50", "mobilenetv2_100": "mobilenet_v2",
+    "mobilenetv3_large_100": "mobilenet_v3_large", "mobilenetv3_small_100": "mobilenet_v3_small",
+    "efficientnet_b0": "efficientnet_b0", "convnext_tiny": "convnext_tiny",
+}  # fmt: skip
+# Without a classifier: the backbone with pooled features.
+HEADLESS = {"mobilenetv3_small_100": "mobilenet_v3_small", "resnet18": "resnet18", "convnext_tiny": "convnext_tiny"}
+GRADIENTS = ["torchvision-mobilenet_v3_small", "torchvision-resnet18", "timm-convnext_tiny"]
+# Gradients of weights with more numbers are left out, so that the files stay small.
+LARGEST_GRADIENT = 600
+
+
+def fill(model):
+    state = {name: torch.from_numpy(value(name, tuple(old.shape))) for name, old in model.state_dict().items()}
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def keras_path(model, name, gradient):
+    """Where frostline keeps a parameter, and its gradient in that layout."""
+    module, _, last = name.rpartition(".")
+    if last in ("gamma", "layer_scale"):
+        return f"{name}/gamma", gradient.reshape(-1)
+    kind = model.get_submodule(module)
+    if isinstance(kind, (torch.nn.BatchNorm2d, torch.nn.LayerNorm)):
+        return f"{module}/{'gamma' if last == 'weight' else 'beta'}", gradient
+    if last == "bias":
+        return f"{module}/bias", gradient
+    if isinstance(kind, torch.nn.Linear):
+        return f"{module}/kernel", gradient.T
+    depthwise = kind.groups > 1
+    return f"{module}/kernel", gradient.permute((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+
+
+def gradients(model, images):
+    """Mean squared error against a fixed target, BatchNormalization by its moving statistics."""
+    target = torch.from_numpy(value("target", (BATCH, CLASSES)))
+    loss = torch.nn.functional.mse_loss(model(images), target)
+    loss.backward()
+    found = {
+        "target_0": target.numpy(),
+        "loss": np.float32(loss.item()),
+        "loss_name": np.array("mean_squared_error"),
+    }
+    for name, parameter in model.named_parameters():
+        if parameter.numel() <= LARGEST_GRADIENT:
+            path, gradient = keras_path(model, name, parameter.grad)
+            found[f"grad/{path}"] = gradient.contiguous().numpy()
+    return found
+
+
+def settings(model):
+    """What no output shows, or hardly: by the names of the modules where it differs between them."""
+    found = {"BatchNormalization": [], "LayerNormalization": [], "Dropout": {}, "StochasticDepth": {}}
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            found["BatchNormalization"].append([module.eps, module.momentum])
+        elif isinstance(module, torch.nn.LayerNorm):
+            found["LayerNormalization"].append([module.eps])
+        elif isinstance(module, torch.nn.Dropout) and module.p > 0:
+            found["Dropout"][name] = module.p
+        elif isinstance(module, torchvision.ops.StochasticDepth) and module.p > 0:
+            block = model.get_submodule(name.rpartition(".")[0])
+            if getattr(block, "use_res_connect", True):
+                found["StochasticDepth"][name] = module.p
+    for norm in "BatchNormalization", "LayerNormalization":
+        found[norm] = [list(each) for each in sorted({tuple(each) for each in found[norm]})]
+    return found
+
+
+def write(folder, name, architecture, model):
+    images = torch.from_numpy(value("input", (BATCH, 3, SIZE, SIZE)))
+    fill(model)
+    with torch.no_grad():
+        output = model(images).numpy()
+    golden = {
+        "architecture": architecture,
+        "input": [BATCH, 3, SIZE, SIZE],
+        "settings": settings(model),
+        "output": [[float(f"{number:.9g}") for number in row] for row in output],
+        "tensors": {key: list(tensor.shape) for key, tensor in model.state_dict().items()},
+    }
+    text = json.dumps(golden).replace(", \"", ",\n\"") + "\n"
+    (folder / f"{name}.json").write_text(text)
+    print(f"{name}: {len(golden['tensors'])} tensors, outputs to {np.abs(output).max():.3g}, "
+          f"the two images differ by {np.abs(output[0] - output[1]).max():.3g}")  # fmt: skip
+    if name in GRADIENTS:
+        found = gradients(model, images)
+        np.savez_compressed(folder / f"{name}.npz", **found)
+        print(f"{name}: {sum(key.startswith('grad/') for key in found)} gradients")
+
+
+def models():
+    for name in TORCHVISION:
+        yield f"torchvision-{name}", name, lambda name=name: torchvision.models.get_model(name, num_classes=CLASSES)
+    for name, architecture in TIMM.items():
+        yield f"timm-{name}", architecture, lambda name=name: timm.create_model(name, num_classes=CLASSES)
+    for name, architecture in HEADLESS.items():
+        yield f"headless-{name}", architecture, lambda name=name: timm.create_model(name, num_classes=0)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("names", nargs="*")
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    for name, architecture, build in models():
+        if not arguments.names or name in arguments.names:
+            write(arguments.folder, name, architecture, build())
+
+
+if __name__ == "__main__":
+    main()
