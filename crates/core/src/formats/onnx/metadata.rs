@@ -4,6 +4,9 @@ use crate::graph::ModelInfo;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// The key that says that images have their channels last; only frostline writes it.
+pub(super) const LAYOUT: &str = "frostline.layout";
+
 /// Before each key.
 const PREFIX: &str = "frostline.";
 

@@ -9,6 +9,7 @@ use super::node::Node;
 use super::source::{Input, Source};
 use super::value::{IMAGE, Value, plain};
 use crate::formats::LoadReport;
+use crate::formats::onnx::metadata::LAYOUT;
 use crate::graph::TensorId;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -94,10 +95,13 @@ impl<'a> Converter<'a> {
             return Ok(());
         }
         let rank = input.extents.len() + 1;
+        // what frostline wrote says so itself; else the channels come first or last, and no other order is an image's
+        let is_own = self.source.metadata.contains_key(LAYOUT);
         let axes = match rank {
-            4 => image_axes(self.source, &input.name).unwrap_or_else(|| plain(rank)),
-            _ => plain(rank),
+            4 if !is_own => image_axes(self.source, &input.name).filter(|axes| axes == &IMAGE),
+            _ => None,
         };
+        let axes = axes.unwrap_or_else(|| plain(rank));
         let mut stored = vec![None; input.extents.len()];
         for (logical, extent) in input.extents.iter().enumerate() {
             let place = axes.get(logical + 1).and_then(|axis| stored.get_mut(axis - 1));

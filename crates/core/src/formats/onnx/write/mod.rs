@@ -123,7 +123,7 @@ fn properties(model: &Model, is_preprocessed: bool) -> Vec<StringStringEntryProt
         saved.preprocess = Some(serde_json::json!("none"));
         (saved.image_size, saved.resize, saved.scaled_decode) = (None, None, None);
     }
-    let layout = ("frostline.layout".to_owned(), "\"NHWC\"".to_owned());
+    let layout = (metadata::LAYOUT.to_owned(), "\"NHWC\"".to_owned());
     let entry =
         |(key, value): (String, String)| StringStringEntryProto { key: Some(key), value: Some(value) };
     std::iter::once(layout).chain(metadata::write(&saved)).map(entry).collect()
