@@ -113,7 +113,7 @@ def test_what_cannot_be_read_says_what_to_do(frostline, tmp_path):
         (small(conv, {"w": kernel()}, opset=8), "opset 8"),
         (small(conv, {"w": kernel()}, opset=99), "opset 99"),
         (small(dequantized, integers), "quantized"),
-        (small([node("If", ["x"], ["y"], name="branch")], {}), "If"),
+        (small([node("Conv", ["x", "w"], ["a"]), node("If", ["a"], ["y"], name="branch")], {"w": kernel()}), "`If`"),
     ]:
         path = tmp_path / "refused.onnx"
         path.write_bytes(model.SerializeToString())
