@@ -136,7 +136,7 @@ def enliven(model, x, random):
         layer.momentum = momentum
         # small images leave some channels without variance
         variance = layer.moving_variance.numpy()
-        layer.moving_variance.assign(np.maximum(variance, 0.01 * variance.mean()))
+        layer.moving_variance.assign(np.maximum(variance, 0.5 * variance.mean()))
 
 
 def trainable(model):
@@ -324,8 +324,7 @@ def returned(row, model, expected, x, frostline, folder):
     # `.h5` files do not say where these are
     own = {type(layer).__name__: type(layer) for layer in model.layers if "applications" in type(layer).__module__}
     back = keras.models.load_model(folder / f"back.{ending}", custom_objects=own)
-    before = keras.models.load_model(folder / f"model.{ending}", custom_objects=own)
-    same = [np.array_equal(a, b) for a, b in zip(before.get_weights(), back.get_weights(), strict=True)]
+    same = [np.array_equal(a, b) for a, b in zip(model.get_weights(), back.get_weights(), strict=True)]
     if not all(same):
         return f"{same.count(False)} weights differ"
     output = relative(np.asarray(back(x, training=False)), expected)
@@ -339,7 +338,10 @@ def examined(name):
         frostline = conftest.Frostline(pathlib.Path(cache))
         for top in True, False:
             with tempfile.TemporaryDirectory() as folder:
-                rows.append(examine(name, top, frostline, pathlib.Path(folder)))
+                try:
+                    rows.append(examine(name, top, frostline, pathlib.Path(folder)))
+                except Exception as error:  # the others are examined all the same
+                    rows.append(Row(name, top, round_trip=f"{type(error).__name__}: {error}"[:300]))
     return rows
 
 

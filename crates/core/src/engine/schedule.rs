@@ -208,8 +208,8 @@ impl Schedule {
         all.sort_unstable();
         all.dedup();
         let bytes: usize = all.iter().map(|touched| 4 * given.len(touched.value())).sum();
-        let weights: usize =
-            segment.weights.iter().flat_map(|param| &given.program.params[param.0].shape).product();
+        let len = |param: &ParamId| given.program.params[param.0].shape.iter().product::<usize>();
+        let weights: usize = segment.weights.iter().map(len).sum();
         (segment.bands, segment.chunk) = match rows_of(given, segment, &all) {
             // each band adds to all of the weights' gradients
             Some(rows) => {

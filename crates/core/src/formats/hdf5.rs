@@ -2,9 +2,10 @@
 
 use crate::{Error, Result, Tensor};
 use hdf5_pure::{
-    AttrValue, DType, Dataset, Datatype, DatatypeByteOrder, File, FileBuilder, Group, GroupBuilder,
+    AttrValue, DType, Dataset, Datatype, DatatypeByteOrder, File, FileBuilder, Group, GroupBuilder, Layout,
 };
 use std::collections::BTreeMap;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// No Keras file nests its groups deeper; a damaged one may point back at itself.
@@ -122,6 +123,58 @@ pub(super) fn tensor(path: &Path, name: &str, dataset: &Dataset, shape: &[usize]
         return Err(failed(&format!("{} numbers for a shape of {shape:?}", data.len())));
     }
     Ok(Tensor { shape: shape.to_vec(), data })
+}
+
+/// The numbers of a dataset: in memory, or where they lie in the file as they are wanted, so that they need not be there twice.
+pub(super) enum Stored {
+    /// In memory.
+    Here(Tensor),
+    /// As f32 one behind the other, the lowest byte first, from this byte on.
+    At { shape: Vec<usize>, address: u64 },
+}
+
+impl From<Tensor> for Stored {
+    fn from(tensor: Tensor) -> Self {
+        Self::Here(tensor)
+    }
+}
+
+impl Stored {
+    /// Reads what is still in the file.
+    pub(super) fn read(self, path: &Path, mut file: &std::fs::File) -> Result<Tensor> {
+        let (shape, address) = match self {
+            Self::Here(tensor) => return Ok(tensor),
+            Self::At { shape, address } => (shape, address),
+        };
+        let failed = |source| Error::io(path, source);
+        let len: usize = shape.iter().product();
+        let end = address.checked_add(4 * len as u64);
+        if end.is_none_or(|end| file.metadata().is_ok_and(|file| file.len() < end)) {
+            return Err(damaged(path, &"a tensor ends behind the file"));
+        }
+        let mut data = vec![0.0f32; len];
+        file.seek(SeekFrom::Start(address)).map_err(failed)?;
+        file.read_exact(bytemuck::cast_slice_mut(&mut data)).map_err(failed)?;
+        if cfg!(target_endian = "big") {
+            data.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
+        }
+        Ok(Tensor { shape, data })
+    }
+}
+
+/// As [`tensor`], but leaves in the file what lies there as it is wanted.
+pub(super) fn stored(path: &Path, name: &str, dataset: &Dataset, shape: &[usize]) -> Result<Stored> {
+    let is_plain = matches!(
+        dataset.datatype(),
+        Ok(Datatype::FloatingPoint { size: 4, byte_order: DatatypeByteOrder::LittleEndian, .. })
+    ) && matches!(dataset.dtype(), Ok(DType::F32));
+    let bytes = shape.iter().try_fold(4u64, |bytes, extent| bytes.checked_mul(*extent as u64));
+    match dataset.layout() {
+        Ok(Layout::Contiguous { address: Some(address), size }) if is_plain && Some(size) == bytes => {
+            Ok(Stored::At { shape: shape.to_vec(), address })
+        }
+        _ => tensor(path, name, dataset, shape).map(Stored::Here),
+    }
 }
 
 /// float16, of either byte order.

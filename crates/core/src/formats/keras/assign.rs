@@ -3,7 +3,7 @@
 
 use crate::formats::hdf5::{shape, tensor};
 use crate::graph::{Graph, Handle, WantedWeight, Weights};
-use crate::{Error, Result};
+use crate::{Error, Result, Tensor};
 use hdf5_pure::Dataset;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,13 +18,28 @@ pub(super) fn assign(
     available: &BTreeMap<String, Dataset>,
     find: impl Fn(&WantedWeight) -> Option<String>,
 ) -> Result<(Weights, BTreeSet<String>)> {
+    let (values, used) = assign_values(path, graph, available, find, tensor)?;
     let mut weights = Weights::default();
+    values.into_iter().for_each(|(path, value)| weights.insert(path, Handle::new(value)));
+    Ok((weights, used))
+}
+
+/// The values of a graph's weights by their paths, as `value` makes them of a dataset with its name and shape, and the names of
+/// the file's tensors that they came from.
+pub(super) fn assign_values<T: From<Tensor>>(
+    path: &Path,
+    graph: &Graph,
+    available: &BTreeMap<String, Dataset>,
+    find: impl Fn(&WantedWeight) -> Option<String>,
+    value: impl Fn(&Path, &str, &Dataset, &[usize]) -> Result<T>,
+) -> Result<(Vec<(String, T)>, BTreeSet<String>)> {
+    let mut values = Vec::new();
     let (mut used, mut wrong) = (BTreeSet::new(), Vec::new());
     for wanted in graph.weight_specs(&graph.stand_in_shapes())? {
         let Some((name, dataset)) = find(&wanted).and_then(|name| available.get_key_value(&name)) else {
             // files of some versions leave the count of a Normalization layer out; nothing is computed with it
             match wanted.spec.name == "count" && wanted.class_name == "Normalization" {
-                true => weights.insert(wanted.path, Handle::new(crate::Tensor::filled(&[], 0.0))),
+                true => values.push((wanted.path, Tensor::filled(&[], 0.0).into())),
                 false => wrong.push(missing(&wanted, available)),
             }
             continue;
@@ -37,12 +52,11 @@ pub(super) fn assign(
             ));
             continue;
         }
-        let value = tensor(path, name, dataset, &found)?;
         used.insert(name.clone());
-        weights.insert(wanted.path, Handle::new(value));
+        values.push((wanted.path, value(path, name, dataset, &found)?));
     }
     match wrong.is_empty() {
-        true => Ok((weights, used)),
+        true => Ok((values, used)),
         false => Err(do_not_fit(path, wrong)),
     }
 }

@@ -1,17 +1,19 @@
 //! Keras's `.h5` files: whole models of every Keras, and files of weights alone.
 //! Source: `keras/src/legacy/saving/legacy_h5_format.py`.
 
-use super::assign::assign;
+use super::assign::assign_values;
 use super::config_in::Reader;
 use super::config_out::{Style, model as model_config};
 use super::order::keras_order;
 use super::{store, theano};
-use crate::formats::hdf5::{Tree, attribute_names, attribute_string, damaged, datasets, open};
+use crate::formats::hdf5::{
+    Stored, Tree, attribute_names, attribute_string, damaged, datasets, open, stored, tensor,
+};
 use crate::formats::{LoadReport, Loaded};
-use crate::graph::{Body, Graph, Layer, Model, ModelInfo, WantedWeight, Weights, join};
+use crate::graph::{Body, Graph, Handle, Layer, Model, ModelInfo, WantedWeight, Weights, join};
 use crate::ops::Role;
-use crate::{Error, Result};
-use hdf5_pure::{File, Group};
+use crate::{Error, Result, Tensor};
+use hdf5_pure::{Dataset, File, Group};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,8 +33,32 @@ const OTHER_NAMES: &[(&str, &str, &[&str])] = &[
     ("LayerScale", "gamma", &["variable", "Variable"]),
 ];
 
-/// Reads a whole model.
+/// Reads a whole model. What the file says of it comes first, and then its numbers, when nothing else of the file is in
+/// memory any more.
 pub(in crate::formats) fn load(path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
+    let Described { graph, values, info, is_of_theano, mut report } = describe(path, bytes)?;
+    let file = std::fs::File::open(path).map_err(|source| Error::io(path, source))?;
+    let mut weights = Weights::default();
+    for (name, value) in values {
+        weights.insert(name, Handle::new(value.read(path, &file)?));
+    }
+    if is_of_theano {
+        theano::turn_kernels(&graph, &weights)?;
+        report.notes.push("Theano wrote the file: kernels are turned, as it turns them".to_owned());
+    }
+    Ok(Loaded { model: Model { graph, weights, info }, report })
+}
+
+/// A model whose numbers may still be in its file.
+struct Described {
+    graph: Graph,
+    values: Vec<(String, Stored)>,
+    info: ModelInfo,
+    is_of_theano: bool,
+    report: LoadReport,
+}
+
+fn describe(path: &Path, bytes: Vec<u8>) -> Result<Described> {
     let file = open(path, bytes)?;
     let root = file.root();
     let Some(config) = attribute_string(&root, "model_config") else {
@@ -51,17 +77,11 @@ pub(in crate::formats) fn load(path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
     let version = version.or_else(|| attribute_string(&group, "keras_version"));
     let mut report = LoadReport::default();
     let graph = parse(path, &config, major(version.as_deref()), &mut report)?;
-    let (weights, found) = read(path, &group, &graph)?;
-    match attribute_string(&root, "backend").as_deref() {
-        Some("theano") => {
-            theano::turn_kernels(&graph, &weights)?;
-            report.notes.push("Theano wrote the file: kernels are turned, as it turns them".to_owned());
-        }
-        None if version.is_none_or(|version| version.starts_with("1.")) => {
-            let note = "Keras 1 does not say which backend it ran on: kernels are taken as TensorFlow's, and would have to be turned if it was Theano";
-            report.notes.push(note.to_owned());
-        }
-        _ => {}
+    let (values, found) = read(path, &group, &graph, stored)?;
+    let backend = attribute_string(&root, "backend");
+    if backend.is_none() && version.is_none_or(|version| version.starts_with("1.")) {
+        let note = "Keras 1 does not say which backend it ran on: kernels are taken as TensorFlow's, and would have to be turned if it was Theano";
+        report.notes.push(note.to_owned());
     }
     report.tensors = found.tensors;
     report.loaded = found.loaded;
@@ -69,7 +89,13 @@ pub(in crate::formats) fn load(path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
     if root.groups().unwrap_or_default().iter().any(|name| name == "optimizer_weights") {
         report.notes.push("the optimizer's state is left behind".to_owned());
     }
-    Ok(Loaded { model: Model { graph, weights, info: info(&root) }, report })
+    Ok(Described {
+        graph,
+        values,
+        info: info(&root),
+        is_of_theano: backend.as_deref() == Some("theano"),
+        report,
+    })
 }
 
 /// Parses a model config, with errors that name the file.
@@ -97,20 +123,29 @@ pub(in crate::formats) fn major(version: Option<&str>) -> u32 {
 pub(in crate::formats) fn load_weights(path: &Path, bytes: Vec<u8>, model: &Model) -> Result<LoadReport> {
     let file: File = open(path, bytes)?;
     let root = file.root();
-    let (weights, report) = match root.group("model_weights") {
-        _ if store::is_store(&file) => store::read(path, &file, &model.graph)?,
-        Ok(group) => read(path, &group, &model.graph)?,
-        Err(_) => read(path, &root, &model.graph)?,
-    };
-    for (name, handle) in weights.iter() {
-        let own = model.weights.get(name)?;
-        handle.with(|value| own.set(&value.data));
+    if store::is_store(&file) {
+        let (weights, report) = store::read(path, &file, &model.graph)?;
+        for (name, handle) in weights.iter() {
+            let own = model.weights.get(name)?;
+            handle.with(|value| own.set(&value.data));
+        }
+        return Ok(report);
+    }
+    let group = root.group("model_weights").unwrap_or(root);
+    let (values, report): (Vec<(String, Tensor)>, _) = read(path, &group, &model.graph, tensor)?;
+    for (name, value) in values {
+        model.weights.get(&name)?.set(&value.data);
     }
     Ok(report)
 }
 
-/// The weights below a group with `layer_names`.
-fn read(path: &Path, group: &Group, graph: &Graph) -> Result<(Weights, LoadReport)> {
+/// The weights below a group with `layer_names`, as `value` makes them of datasets.
+fn read<T: From<Tensor>>(
+    path: &Path,
+    group: &Group,
+    graph: &Graph,
+    value: impl Fn(&Path, &str, &Dataset, &[usize]) -> Result<T>,
+) -> Result<(Vec<(String, T)>, LoadReport)> {
     let layers = attribute_names(group, "layer_names").ok_or_else(|| {
         Error::format(path, "the file holds no list of layers\nhelp: it is no Keras file, or damaged")
     })?;
@@ -127,14 +162,14 @@ fn read(path: &Path, group: &Group, graph: &Graph) -> Result<(Weights, LoadRepor
         let (top, rest) = wanted.path.split_once('/')?;
         match_name(listed.get(top)?, rest, wanted.class_name)
     };
-    let (weights, used) = assign(path, graph, &tensors, find)?;
+    let (values, used) = assign_values(path, graph, &tensors, find, value)?;
     let report = LoadReport {
         tensors: tensors.len(),
         loaded: used.len(),
         unused: tensors.into_keys().filter(|name| !used.contains(name)).collect(),
         ..LoadReport::default()
     };
-    Ok((weights, report))
+    Ok((values, report))
 }
 
 /// Variables of Keras 1, whose names follow the layer's after an underscore.
