@@ -46,7 +46,7 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// The class and scores of images.
     Predict(Predict),
-    /// Write a model in another format, by the ending: .keras, .h5, .weights.h5, .safetensors.
+    /// Write a model in another format, by the ending: .keras, .h5, .weights.h5, .safetensors, .onnx.
     Convert(Convert),
     /// Compare a model's outputs and gradients with what another framework computed.
     Verify(Verify),
@@ -76,7 +76,7 @@ impl Command {
 /// The model that a command works on.
 #[derive(Args)]
 pub(crate) struct ModelFile {
-    /// A .keras, .h5 or .safetensors file, or a run directory.
+    /// A .keras, .h5, .onnx or .safetensors file, or a run directory.
     #[arg(value_name = "MODEL")]
     pub(crate) path: PathBuf,
     /// What a .safetensors file of torchvision or timm holds the weights of: resnet18, resnet34, resnet50, mobilenet_v2,
@@ -384,6 +384,16 @@ pub(crate) struct Convert {
     /// Load these weights (.weights.h5, .h5 or .safetensors) onto the model first.
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
+    /// Write the resizing and scaling of images into the ONNX graph, which then takes images of any size, uint8
+    /// [batch, height, width, channels].
+    #[arg(long)]
+    pub(crate) embed_preprocessing: bool,
+    /// With --embed-preprocessing: the size of the model's images, where it leaves that open.
+    #[arg(long, value_name = "SIZE", requires = "embed_preprocessing")]
+    pub(crate) image_size: Option<ImageSize>,
+    /// With --embed-preprocessing: tf, caffe, torch, unit or none, where the model does not say what it was trained with.
+    #[arg(long, value_name = "NAME", default_value = "auto", requires = "embed_preprocessing")]
+    pub(crate) preprocess: String,
     /// One JSON document instead of a line.
     #[arg(long)]
     pub(crate) json: bool,

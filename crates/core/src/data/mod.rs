@@ -43,7 +43,7 @@ pub use error::DataError;
 pub use folders::pictures_in;
 pub use image::{Image, Pixels};
 pub use loader::Pipeline;
-pub use preprocess::Preprocess;
+pub use preprocess::{AffinePixels, Preprocess};
 pub(crate) use random::Random;
 pub use range::ValueRange;
 pub use resize::Resize;

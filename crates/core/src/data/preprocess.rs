@@ -35,6 +35,17 @@ pub enum Preprocess {
     },
 }
 
+/// `x · scale + offset`, each one number for all channels or one a channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AffinePixels {
+    /// The channels in reverse, before scaling: RGB to BGR.
+    pub reverse_channels: bool,
+    /// Factors.
+    pub scale: Vec<f32>,
+    /// Summands.
+    pub offset: Vec<f32>,
+}
+
 impl Preprocess {
     /// Errors where the mode does not fit the number of channels.
     pub fn check_channels(&self, channels: usize) -> Result<(), DataError> {
@@ -80,6 +91,22 @@ impl Preprocess {
                 }
             }
         }
+    }
+
+    /// The same in the form in which a graph of layers or operators has it.
+    pub fn as_affine(&self) -> AffinePixels {
+        let (scale, offset) = match self {
+            Preprocess::None => (vec![1.0], vec![0.0]),
+            Preprocess::Tf => (vec![1.0 / 127.5], vec![-1.0]),
+            Preprocess::Unit => (vec![1.0 / 255.0], vec![0.0]),
+            Preprocess::Caffe => (vec![1.0], CAFFE_MEAN_BGR.iter().map(|mean| -mean).collect()),
+            Preprocess::Torch => (
+                TORCH_STD.iter().map(|std| 1.0 / (255.0 * std)).collect(),
+                TORCH_MEAN.iter().zip(TORCH_STD).map(|(mean, std)| -mean / std).collect(),
+            ),
+            Preprocess::Affine { scale, offset } => (scale.clone(), offset.clone()),
+        };
+        AffinePixels { reverse_channels: *self == Preprocess::Caffe, scale, offset }
     }
 
     /// Where pixels of 0 to 255 come to lie, over all channels. [`Preprocess::None`] says nothing of its model.
@@ -162,6 +189,21 @@ mod tests {
         assert!(mode.check_channels(3).is_ok());
         assert!(mode.check_channels(1).is_err());
         assert!(Preprocess::Affine { scale: vec![], offset: vec![0.0] }.check_channels(3).is_err());
+    }
+
+    #[test]
+    fn the_affine_form_is_the_same() {
+        let pixel = [200.0, 30.0, 90.0];
+        let all = [Preprocess::Tf, Preprocess::Caffe, Preprocess::Torch, Preprocess::Unit, Preprocess::None];
+        for mode in all {
+            let AffinePixels { reverse_channels, scale, offset } = mode.as_affine();
+            let mut found = pixel;
+            if reverse_channels {
+                found.reverse();
+            }
+            Preprocess::Affine { scale, offset }.apply(&mut found, 3);
+            assert!(close(found, applied(&mode, pixel)), "{mode}: {found:?}");
+        }
     }
 
     #[test]

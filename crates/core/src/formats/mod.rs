@@ -3,6 +3,7 @@
 
 mod hdf5;
 mod keras;
+mod onnx;
 mod pickle;
 mod report;
 mod safetensors;
@@ -11,6 +12,7 @@ pub use report::{LoadReport, Loaded};
 pub use safetensors::Architecture;
 
 use crate::graph::Model;
+use crate::ops::ResizeMethod;
 use crate::{Error, Result, write_atomically};
 use hdf5::half_to_f32;
 use std::path::{Path, PathBuf};
@@ -24,6 +26,8 @@ pub enum Format {
     H5,
     /// `.weights.h5`: weights alone.
     WeightsH5,
+    /// `.onnx`: what ONNX Runtime and others run.
+    Onnx,
     /// `.safetensors`: weights, with the architecture in the metadata.
     Safetensors,
 }
@@ -36,16 +40,17 @@ impl Format {
             name if name.ends_with(".weights.h5") => Ok(Self::WeightsH5),
             name if name.ends_with(".h5") || name.ends_with(".hdf5") => Ok(Self::H5),
             name if name.ends_with(".keras") => Ok(Self::Keras),
+            name if name.ends_with(".onnx") => Ok(Self::Onnx),
             name if name.ends_with(".safetensors") => Ok(Self::Safetensors),
             _ => Err(Error::format(
                 path,
-                "its ending names no format that can be written\nhelp: end it in `.keras`, `.h5`, `.weights.h5` or `.safetensors`",
+                "its ending names no format that can be written\nhelp: end it in `.keras`, `.h5`, `.weights.h5`, `.safetensors` or `.onnx`",
             )),
         }
     }
 }
 
-/// Reads a model: a `.keras` archive, a legacy `.h5` file of any Keras, a `.safetensors` file that frostline wrote, or
+/// Reads a model: a `.keras` archive, a legacy `.h5` file of any Keras, an `.onnx` file, a `.safetensors` file that frostline wrote, or
 /// the directory of a run. What the file holds decides, not its ending.
 pub fn load(path: &Path) -> Result<Loaded> {
     load_as(path, None)
@@ -68,15 +73,22 @@ pub fn load_as(path: &Path, architecture: Option<Architecture>) -> Result<Loaded
         }
         ([b'P', b'K', ..], None) => keras::archive::load(&path, bytes),
         ([0x89, b'H', b'D', b'F', ..], None) => keras::legacy::load(&path, bytes),
+        (content, None) if is_onnx(&path) => onnx::read::load(&path, content),
         (content, _) if safetensors::is_safetensors(&path, content) => {
             safetensors::load(&path, content, architecture)
         }
+        // protobuf has no mark of its own; every exporter begins with the version of the format
+        ([0x08, ..], None) => onnx::read::load(&path, &bytes),
         _ => Err(Error::format(
             &path,
-            "this is no model file that can be read\nhelp: expected a `.keras` archive, a Keras `.h5` file or a `.safetensors` file; it may be cut off or damaged",
+            "this is no model file that can be read\nhelp: expected a `.keras` archive, a Keras `.h5`, an `.onnx` or a `.safetensors` file; it may be cut off or damaged",
         )),
     };
     loaded.map_err(|error| in_file(&path, error))
+}
+
+fn is_onnx(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"))
 }
 
 /// An error about a layer that came out of a file, with the file's name.
@@ -121,6 +133,38 @@ pub(crate) fn to_bytes(model: &Model, path: &Path) -> Result<Vec<u8>> {
         Format::Keras => keras::archive::to_bytes(path, model),
         Format::H5 => keras::legacy::to_bytes(path, model),
         Format::WeightsH5 => keras::store::to_bytes(path, model),
+        Format::Onnx => onnx::write::to_bytes(path, model, None),
         Format::Safetensors => safetensors::to_bytes(path, model),
+    }
+}
+
+/// What turns pixels of 0 to 255 into a model's input, written into an ONNX graph in front of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EmbeddedPreprocessing {
+    /// Height and width of the model's images.
+    pub size: [usize; 2],
+    /// How images of other sizes are resized.
+    pub method: ResizeMethod,
+    /// BGR instead of RGB, before scaling.
+    pub reverse_channels: bool,
+    /// Factors, one for all or one a channel.
+    pub scale: Vec<f32>,
+    /// Summands, one for all or one a channel.
+    pub offset: Vec<f32>,
+}
+
+/// Writes a model as ONNX that takes images of any size, `[batch, height, width, channels]` in uint8, and resizes and scales
+/// them itself.
+pub fn save_with_preprocessing(
+    model: &Model,
+    path: &Path,
+    preprocessing: &EmbeddedPreprocessing,
+) -> Result<()> {
+    match Format::of(path)? {
+        Format::Onnx => write_atomically(path, &onnx::write::to_bytes(path, model, Some(preprocessing))?),
+        _ => Err(Error::format(
+            path,
+            "only ONNX graphs hold their preprocessing\nhelp: end the name in `.onnx`, or leave --embed-preprocessing out",
+        )),
     }
 }

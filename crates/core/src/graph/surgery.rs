@@ -302,7 +302,7 @@ impl Graph {
     }
 
     /// Drops the calls that no output needs, and the layers that are not called any more.
-    fn prune(&mut self) {
+    pub(crate) fn prune(&mut self) {
         let mut needed = vec![false; self.calls.len()];
         let mut stack: Vec<usize> = self.outputs.iter().map(|id| id.call).collect();
         while let Some(call) = stack.pop() {

@@ -137,6 +137,11 @@ pub trait LayerKind: Debug + Send + Sync + CloneKind {
     fn arithmetic(&self) -> Option<&Arithmetic> {
         None
     }
+
+    /// For a layer over one axis: its counterpart over images of height 1, which it runs as.
+    fn counterpart(&self) -> Option<&dyn LayerKind> {
+        None
+    }
 }
 
 /// Cloning behind a box.

@@ -115,6 +115,10 @@ impl LayerKind for OneDimensional {
         self.config.clone()
     }
 
+    fn counterpart(&self) -> Option<&dyn LayerKind> {
+        Some(self.over_images.as_ref())
+    }
+
     fn weights(&self, inputs: &[Shape]) -> Result<Vec<WeightSpec>, String> {
         let mut weights = self.over_images.weights(&images(inputs)?)?;
         for weight in weights.iter_mut().filter(|weight| weight.shape.len() == 4) {

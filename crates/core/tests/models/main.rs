@@ -6,6 +6,7 @@ mod config;
 mod cuts;
 mod damaged;
 mod golden;
+mod onnx;
 mod pickle;
 mod round_trip;
 mod safetensors;

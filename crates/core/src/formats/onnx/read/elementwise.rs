@@ -1,0 +1,218 @@
+//! What goes element by element: activations, scales and offsets, sums and products of values.
+
+use super::constant::Constant;
+use super::convert::Converter;
+use super::node::Node;
+use super::patterns;
+use super::value::Value;
+use serde_json::{Value as Json, json};
+
+/// Operators that are an activation of Keras by name.
+const ACTIVATIONS: &[(&str, &str)] = &[
+    ("Exp", "exponential"),
+    ("Gelu", "gelu"),
+    ("HardSwish", "hard_silu"),
+    ("Sigmoid", "sigmoid"),
+    ("Softplus", "softplus"),
+    ("Softsign", "softsign"),
+    ("Swish", "silu"),
+    ("Tanh", "tanh"),
+];
+
+impl Converter<'_> {
+    /// A function of one number. `None` for an operator that is none.
+    pub(super) fn activation(&mut self, node: &Node, name: &str) -> Option<Result<Value, String>> {
+        let named = ACTIVATIONS.iter().find(|(op, _)| *op == node.op);
+        let (class, config, nonnegative) = match (node.op.as_str(), named) {
+            ("Gelu", _) if node.text("approximate", "none") != "none" => {
+                return Some(Err(
+                    "it is the approximate GELU with tanh: export the model with the exact one".to_owned(),
+                ));
+            }
+            (_, Some((op, activation))) => {
+                let nonnegative = ["Exp", "Sigmoid", "Softplus"].contains(op);
+                ("Activation", json!({ "activation": activation }), nonnegative)
+            }
+            ("Relu", _) => ("ReLU", json!({}), true),
+            ("LeakyRelu", _) => ("LeakyReLU", json!({"negative_slope": node.float("alpha", 0.01)}), false),
+            ("Elu", _) => ("ELU", json!({"alpha": node.float("alpha", 1.0)}), false),
+            ("Selu", _) => match (node.float("alpha", 1.673_263_2), node.float("gamma", 1.050_701)) {
+                (1.67..1.68, 1.05..1.06) => ("Activation", json!({"activation": "selu"}), false),
+                other => {
+                    return Some(Err(format!(
+                        "its alpha and gamma are {other:?}, not those of Keras's SELU"
+                    )));
+                }
+            },
+            ("HardSigmoid", _) => return Some(self.hard_sigmoid(node, name)),
+            ("Clip", _) => return Some(self.clip(node, name)),
+            ("Softmax", _) => return Some(self.softmax(node, name)),
+            ("Dropout", _) => return Some(self.dropout(node, name)),
+            _ => return None,
+        };
+        Some(self.function(node, name, class, config, nonnegative))
+    }
+
+    fn function(
+        &mut self,
+        node: &Node,
+        name: &str,
+        class: &str,
+        config: Json,
+        nonnegative: bool,
+    ) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let made = self.builder.alike(name, class, config, &x)?;
+        Ok(Value { nonnegative, ..made })
+    }
+
+    fn hard_sigmoid(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let (alpha, beta) = (node.float("alpha", 0.2), node.float("beta", 0.5));
+        if (alpha - 1.0 / 6.0).abs() < 1e-3 && beta == 0.5 {
+            return self.function(node, name, "Activation", json!({"activation": "hard_sigmoid"}), true);
+        }
+        // another line between 0 and 1 than Keras's
+        let x = self.value(node, 0)?;
+        let line = json!({"scale": alpha, "offset": beta});
+        let line = self.builder.alike(&format!("{name}.line"), "Rescaling", line, &x)?;
+        let made = self.builder.alike(name, "ReLU", json!({"max_value": 1.0}), &line)?;
+        Ok(Value { nonnegative: true, ..made })
+    }
+
+    fn clip(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let bounds = patterns::clip_bounds(self.source, node).ok_or("its bounds are not known")?;
+        match bounds {
+            (Some(0.0), Some(6.0)) => self.function(node, name, "ReLU", json!({"max_value": 6.0}), true),
+            (Some(0.0), None) => self.function(node, name, "ReLU", json!({}), true),
+            (Some(0.0), Some(max)) if max > 0.0 => {
+                self.function(node, name, "ReLU", json!({ "max_value": max }), true)
+            }
+            (min, max) => Err(format!("it clips to {min:?} and {max:?}, where Keras's ReLU begins at 0")),
+        }
+    }
+
+    fn softmax(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let default = if self.source.opset < 13 { 1 } else { -1 };
+        let axis = super::fold::axis_of(node.int("axis").unwrap_or(default), x.rank())
+            .ok_or("its axis is none of its input's")?;
+        // before opset 13 it went over all axes from this on
+        if self.source.opset < 13 && axis + 1 != x.rank() {
+            return Err(format!("it goes over several axes, from {axis} on"));
+        }
+        let x = match x.last() == axis && x.flattened.is_none() {
+            true => x,
+            false if axis + 1 == x.rank() => x.plain(&mut self.builder, name)?,
+            false => {
+                return Err(format!(
+                    "it goes over the axis {axis}, of which only that of the channels can be run"
+                ));
+            }
+        };
+        let made = self.builder.alike(name, "Softmax", json!({"axis": -1}), &x)?;
+        Ok(Value { nonnegative: true, ..made })
+    }
+
+    fn dropout(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let given = node.input(1).and_then(|input| self.source.number(input));
+        let rate = given.unwrap_or_else(|| node.float("ratio", 0.5));
+        let made = self.builder.alike(name, "Dropout", json!({ "rate": rate }), &x)?;
+        Ok(Value { nonnegative: x.nonnegative, ..made })
+    }
+
+    /// `x · scale + offset`, by known tensors.
+    pub(super) fn affine(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let x = match x.flattened {
+            None => x,
+            Some(_) => x.plain(&mut self.builder, name)?,
+        };
+        let (Some(scale), Some(offset)) = (node.tensor("scale"), node.tensor("offset")) else {
+            return Err("it has no scale or offset".to_owned());
+        };
+        let list = |constant: &Constant| {
+            x.per_channel(constant).ok_or_else(|| {
+                format!("a tensor of {:?} meets a value, of which only one number for all or one a channel can be run", constant.dims)
+            })
+        };
+        let (scale, offset) = (list(scale)?, list(offset)?);
+        let is_all = |numbers: &[f32], number: f32| numbers.iter().all(|other| *other == number);
+        if is_all(&scale, 1.0) && is_all(&offset, 0.0) {
+            return Ok(x);
+        }
+        let scales_alone = is_all(&offset, 0.0);
+        if !scales_alone && self.builder.fold_in(&x, &scale, &offset) {
+            self.folded += 1;
+            return Ok(Value { nonnegative: false, ..x });
+        }
+        if scales_alone && scale.len() > 1 && !self.builder.weights.is_empty() {
+            let config = json!({"projection_dim": scale.len(), "init_values": 1.0});
+            let made = self.builder.alike(name, "LayerScale", config, &x)?;
+            self.builder.weight(&made, "gamma", &[scale.len()], scale)?;
+            return Ok(made);
+        }
+        let list = |numbers: &[f32]| match numbers {
+            [one] => json!(one),
+            many => json!(many),
+        };
+        self.builder.alike(name, "Rescaling", json!({"scale": list(&scale), "offset": list(&offset)}), &x)
+    }
+
+    /// Sums, products, … of several values.
+    pub(super) fn merge(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let class = match node.op.as_str() {
+            "Add" | "Sum" => "Add",
+            "Sub" => "Subtract",
+            "Mul" => "Multiply",
+            "Max" => "Maximum",
+            "Min" => "Minimum",
+            _ => "Average",
+        };
+        let mut values =
+            (0..node.inputs.len()).map(|index| self.value(node, index)).collect::<Result<Vec<_>, _>>()?;
+        if let [one] = values.as_slice() {
+            return Ok(one.clone());
+        }
+        // rows of images in the same order stay as they are
+        let first = values.first().ok_or("it has no input")?.clone();
+        let alike = values.iter().all(|value| value.flattened == first.flattened && value.axes == first.axes);
+        if !alike {
+            let wanted = values
+                .iter()
+                .max_by_key(|value| value.shapes[0].iter().product::<usize>())
+                .map(|value| value.axes.clone());
+            let wanted = wanted.unwrap_or_default();
+            for value in &mut values {
+                *value = value.arranged(&mut self.builder, name, &wanted)?;
+            }
+        }
+        let inputs: Vec<&Value> = values.iter().collect();
+        let made = self.builder.layer(name, class, json!({}), &inputs)?;
+        let nonnegative = class != "Subtract" && values.iter().all(|value| value.nonnegative);
+        let axes = values.first().map(|value| value.axes.clone()).unwrap_or_default();
+        Ok(Value { axes, nonnegative, flattened: if alike { first.flattened } else { None }, ..made })
+    }
+
+    /// `x²`, `x³`: products of a value with itself.
+    pub(super) fn power(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let exponent = node.input(1).and_then(|input| self.source.number(input));
+        let count = match exponent {
+            Some(2.0) => 2,
+            Some(3.0) => 3,
+            other => {
+                return Err(format!(
+                    "it is a power of {other:?}, of which only squares and cubes can be run"
+                ));
+            }
+        };
+        let x = self.value(node, 0)?;
+        let made = self.builder.layer(name, "Multiply", json!({}), &vec![&x; count])?;
+        Ok(Value {
+            axes: x.axes.clone(),
+            flattened: x.flattened.clone(),
+            nonnegative: x.nonnegative || count == 2,
+            ..made
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! `BatchNormalization`, `LayerNormalization`, `GroupNormalization`.
+
+use super::constant::Constant;
+use super::convert::Converter;
+use super::convolution::floats;
+use super::fold;
+use super::node::Node;
+use super::value::{Value, plain};
+use serde_json::json;
+
+impl Converter<'_> {
+    pub(super) fn batch_normalization(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        if node.int("training_mode").unwrap_or(0) != 0 {
+            return Err("it is in training mode: export the model with `model.eval()`".to_owned());
+        }
+        let x = match self.value(node, 0)?.rank() {
+            4 => self.image(node, name)?,
+            _ => self.value(node, 0)?.plain(&mut self.builder, name)?,
+        };
+        if x.last() != 1 {
+            return Err(format!("it normalises a value of {} axes", x.rank()));
+        }
+        let config = json!({"epsilon": node.float("epsilon", 1e-5), "momentum": node.float("momentum", 0.9)});
+        let made = self.builder.alike(name, "BatchNormalization", config, &x)?;
+        for (index, variable) in [(1, "gamma"), (2, "beta"), (3, "moving_mean"), (4, "moving_variance")] {
+            let weight = floats(self.weight(node, index, variable)?.as_ref())?;
+            self.builder.weight(&made, variable, &[x.channels()], weight)?;
+        }
+        self.has_batch_normalization = true;
+        Ok(made)
+    }
+
+    pub(super) fn layer_normalization(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let axis = fold::axis_of(node.int("axis").unwrap_or(-1), x.rank())
+            .ok_or("its axis is none of its input's")?;
+        // the operator normalises its axis and all behind it; what a pattern was made of, its axis alone
+        let alone = node.int("one_axis").is_some() || axis + 1 == x.rank();
+        if !alone {
+            return Err("it normalises several axes together, of which only the last can be run".to_owned());
+        }
+        let x = match x.flattened.is_none() && x.last() == axis {
+            true => x,
+            false if axis + 1 == x.rank() => x.plain(&mut self.builder, name)?,
+            false => self.image(node, name)?,
+        };
+        if x.last() != axis {
+            return Err(format!("it normalises the axis {axis}, which is not that of the channels"));
+        }
+        let (gamma, beta) = (node.input(1).is_some(), node.input(2).is_some());
+        let config =
+            json!({"axis": -1, "epsilon": node.float("epsilon", 1e-5), "scale": gamma, "center": beta});
+        let made = self.builder.alike(name, "LayerNormalization", config, &x)?;
+        for (index, variable) in [(1, "gamma"), (2, "beta")] {
+            if node.input(index).is_some() {
+                let weight = along_channels(self.weight(node, index, variable)?.as_ref(), x.channels())?;
+                self.builder.weight(&made, variable, &[x.channels()], weight)?;
+            }
+        }
+        Ok(made)
+    }
+
+    /// Of opset 21, where scale and bias are one number a channel.
+    pub(super) fn group_normalization(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        // a node of the file, not one that was put together
+        if node.int("whole").is_none() && self.source.opset < 21 {
+            return Err("it is of an opset below 21, in which its scale is one number a group".to_owned());
+        }
+        let x = self.image(node, name)?;
+        let (gamma, beta) = (node.input(1).is_some(), node.input(2).is_some());
+        let groups = node.int("num_groups").unwrap_or(1);
+        let config =
+            json!({"groups": groups, "epsilon": node.float("epsilon", 1e-5), "scale": gamma, "center": beta});
+        let made = self.builder.alike(name, "GroupNormalization", config, &x)?;
+        for (index, variable) in
+            [(1, "gamma"), (2, "beta")].into_iter().filter(|(index, _)| node.input(*index).is_some())
+        {
+            let weight = along_channels(self.weight(node, index, variable)?.as_ref(), x.channels())?;
+            self.builder.weight(&made, variable, &[x.channels()], weight)?;
+        }
+        Ok(made)
+    }
+
+    /// `PReLU` with one slope a channel.
+    pub(super) fn prelu(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let slope = self.weight(node, 1, "slope")?;
+        // beside an image the slope is `[channels, 1, 1]`, which a list of numbers a channel stands for as well
+        let slope = match x.rank() == 4 && slope.dims.len() == 1 && slope.dims.first() == Some(&x.channels())
+        {
+            true => Constant { dims: vec![slope.dims[0], 1, 1], data: slope.data.clone() },
+            false => slope.as_ref().clone(),
+        };
+        let numbers = x.per_channel(&slope).ok_or("its slopes are not one number a channel")?;
+        let all = match numbers.as_slice() {
+            [one] => vec![*one; x.channels()],
+            _ => numbers,
+        };
+        let shared: Vec<usize> =
+            plain(x.rank()).into_iter().filter(|axis| *axis > 0 && axis + 1 < x.rank()).collect();
+        let mut shape = vec![1; shared.len()];
+        shape.push(x.channels());
+        let made = self.builder.alike(name, "PReLU", json!({"shared_axes": shared}), &x)?;
+        self.builder.weight(&made, "alpha", &shape, all)?;
+        Ok(made)
+    }
+}
+
+/// One number a channel, in whatever shape.
+fn along_channels(weight: &Constant, channels: usize) -> Result<Vec<f32>, String> {
+    match weight.uniform() {
+        Some(number) => Ok(vec![number; channels]),
+        None if weight.len() == channels => floats(weight),
+        None => Err(format!("its weights of {:?} do not fit {channels} channels", weight.dims)),
+    }
+}

@@ -1,0 +1,125 @@
+//! `MaxPool`, `AveragePool`, the global ones, and means over the whole image.
+
+use super::convert::Converter;
+use super::fold;
+use super::node::Node;
+use super::value::{IMAGE, Value, plain};
+use super::window::{Padding, Window};
+use serde_json::json;
+
+impl Converter<'_> {
+    pub(super) fn pool(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.image(node, name)?;
+        let size = match node.ints("kernel_shape") {
+            Some(&[height, width]) => [height, width].map(|extent| usize::try_from(extent).unwrap_or(0)),
+            other => {
+                return Err(format!("its window is {other:?}: only images of two dimensions can be run"));
+            }
+        };
+        let window = Window::read(node, size)?;
+        if window.dilations != [1, 1] || size.contains(&0) {
+            return Err("its window is dilated or empty, which no pooling of Keras is".to_owned());
+        }
+        let config =
+            |padding: &str| json!({"pool_size": size, "strides": window.strides, "padding": padding});
+        let is_max = node.op == "MaxPool";
+        let is_auto = !["NOTSET", "VALID", ""].contains(&node.text("auto_pad", "NOTSET"));
+        if is_auto && node.int("count_include_pad").unwrap_or(0) != 0 {
+            return Err(
+                "its average counts a padding that the runtime chooses: export it with explicit pads"
+                    .to_owned(),
+            );
+        }
+        let class = if is_max { "MaxPooling2D" } else { "AveragePooling2D" };
+        let counts_padding =
+            !is_max && node.int("count_include_pad").unwrap_or(0) != 0 && window.margins != [[0; 2]; 2];
+        let made = match window.padding(&x)? {
+            // padding never counts in Keras
+            Padding::Named(padding) if !counts_padding || padding == "valid" => {
+                self.builder.alike(name, class, config(padding), &x)?
+            }
+            Padding::Explicit(margins) if is_max && x.nonnegative => {
+                let padded = self.pad(&x, name, margins)?;
+                self.builder.alike(name, class, config("valid"), &padded)?
+            }
+            Padding::Explicit(margins) if is_max => self.max_of_all(&x, name, &window, margins)?,
+            _ if counts_padding && !window.ceil => {
+                let padded = self.pad(&x, name, window.margins)?;
+                self.builder.alike(name, class, config("valid"), &padded)?
+            }
+            _ => {
+                return Err(format!(
+                    "its padding {:?} is none that an average of Keras has: export the model with an image size of which it comes out even",
+                    window.margins
+                ));
+            }
+        };
+        Ok(Value { nonnegative: x.nonnegative, ..made })
+    }
+
+    /// A maximum whose input may be below 0, so that padding with zeros would change it: the maximum around every pixel, whose
+    /// padding never counts, and then every second of them.
+    fn max_of_all(
+        &mut self,
+        x: &Value,
+        name: &str,
+        window: &Window,
+        margins: [[usize; 2]; 2],
+    ) -> Result<Value, String> {
+        let is_centred = |axis: usize| {
+            let half = window.size[axis] / 2;
+            // what is missing behind does no harm: the last window then ends where the image does
+            window.size[axis] % 2 == 1 && margins[axis][0] == half && margins[axis][1] >= half
+        };
+        let more = |axis: usize| margins[axis][1].saturating_sub(window.size[axis] / 2);
+        let fits = |axis: usize| {
+            let count = |extent: usize, behind: usize| {
+                (extent + margins[axis][0] + behind).saturating_sub(window.size[axis]) / window.strides[axis]
+            };
+            x.extents(axis + 2).iter().all(|extent| {
+                more(axis) == 0 || count(*extent, margins[axis][1]) == count(*extent, window.size[axis] / 2)
+            })
+        };
+        if !(0..2).all(|axis| is_centred(axis) && fits(axis)) {
+            return Err(format!(
+                "its padding {margins:?} around values that may be below 0 is none that a maximum of Keras has"
+            ));
+        }
+        let around = json!({"pool_size": window.size, "strides": 1, "padding": "same"});
+        let around = self.builder.alike(name, "MaxPooling2D", around, x)?;
+        if window.strides == [1, 1] {
+            return Ok(around);
+        }
+        let picked = json!({"pool_size": 1, "strides": window.strides, "padding": "valid"});
+        self.builder.alike(&format!("{name}.stride"), "MaxPooling2D", picked, &around)
+    }
+
+    pub(super) fn global_pool(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.image(node, name)?;
+        let class = if node.op == "GlobalMaxPool" { "GlobalMaxPooling2D" } else { "GlobalAveragePooling2D" };
+        let made = self.builder.layer(name, class, json!({"keepdims": true}), &[&x])?;
+        Ok(Value { axes: IMAGE.to_vec(), nonnegative: x.nonnegative, ..made })
+    }
+
+    /// A mean or maximum over all pixels.
+    pub(super) fn reduce(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let axes = fold::axes(node, self.known(node, 1).as_deref()).ok_or("its axes are not known")?;
+        let mut axes: Vec<usize> = axes.iter().filter_map(|axis| fold::axis_of(*axis, x.rank())).collect();
+        axes.sort_unstable();
+        let x = x.arranged(&mut self.builder, name, &x.axes)?;
+        let stored: Vec<usize> = axes.iter().filter_map(|axis| x.axes.get(*axis).copied()).collect();
+        let mut sorted = stored.clone();
+        sorted.sort_unstable();
+        if x.rank() != 4 || sorted != [1, 2] {
+            return Err(format!(
+                "it reduces the axes {axes:?}, of which only those of the image's pixels can be run"
+            ));
+        }
+        let keep = node.int("keepdims").unwrap_or(1) != 0;
+        let class = if node.op == "ReduceMax" { "GlobalMaxPooling2D" } else { "GlobalAveragePooling2D" };
+        let made = self.builder.layer(name, class, json!({"keepdims": keep}), &[&x])?;
+        let axes = if keep { x.axes.clone() } else { plain(2) };
+        Ok(Value { axes, nonnegative: x.nonnegative, ..made })
+    }
+}

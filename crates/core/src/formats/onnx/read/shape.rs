@@ -1,0 +1,253 @@
+//! Operators that move elements: reshaping, transposing, joining, padding, resizing.
+
+use super::constant::{Constant, Extent};
+use super::convert::Converter;
+use super::fold;
+use super::node::Node;
+use super::patterns;
+use super::value::Value;
+use serde_json::json;
+
+impl Converter<'_> {
+    pub(super) fn transpose(&mut self, node: &Node) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let order: Vec<usize> = match node.ints("perm") {
+            Some(order) => order
+                .iter()
+                .map(|axis| fold::axis_of(*axis, x.rank()))
+                .collect::<Option<_>>()
+                .ok_or("its order names axes that are not there")?,
+            None => (0..x.rank()).rev().collect(),
+        };
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        if order.first() != Some(&0) || !sorted.iter().copied().eq(0..x.rank()) {
+            return Err(format!("it orders the axes {order:?}: the images of a batch must stay apart"));
+        }
+        Ok(Value { axes: order.iter().map(|axis| x.axes[*axis]).collect(), ..x })
+    }
+
+    pub(super) fn flatten(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        match node.int("axis").map(|axis| fold::axis_of(axis, x.rank() + 1)) {
+            None | Some(Some(1)) => {}
+            Some(axis) => {
+                return Err(format!(
+                    "it flattens from axis {axis:?} on: the images of a batch must stay apart"
+                ));
+            }
+        }
+        let all = (1..x.rank()).map(|axis| x.extents(axis)).try_fold([1usize; 2], |all, next| {
+            Some([all[0].checked_mul(next[0])?, all[1].checked_mul(next[1])?])
+        });
+        x.reshaped(&mut self.builder, name, &[all.ok_or("too many numbers")?])
+    }
+
+    pub(super) fn reshape(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let target = self.known(node, 1).ok_or_else(|| self.unknown(node, 1, "target extents"))?;
+        let super::constant::Data::Whole(target) = &target.data else {
+            return Err("its target shape is no list of whole numbers".to_owned());
+        };
+        let copies = node.int("allowzero").unwrap_or(0) == 0;
+        let own: Vec<[usize; 2]> = (0..x.rank()).map(|axis| x.extents(axis)).collect();
+        let all = product(own.iter().skip(1)).ok_or("too many numbers")?;
+        let (first, rest) = target.split_first().ok_or("it makes one number of its input")?;
+        let mut unknown = None;
+        let mut extents = Vec::with_capacity(rest.len());
+        for (index, extent) in rest.iter().enumerate() {
+            extents.push(match extent {
+                Extent::Known(0) if copies => {
+                    *own.get(index + 1).ok_or("it copies an extent that is not there")?
+                }
+                Extent::Known(-1) | Extent::Open if unknown.is_none() => {
+                    unknown = Some(index);
+                    [1, 1]
+                }
+                Extent::Known(extent) => {
+                    [usize::try_from(*extent)
+                        .ok()
+                        .filter(|extent| *extent > 0)
+                        .ok_or("its target shape is damaged")?; 2]
+                }
+                _ => return Err(
+                    "its target shape depends on the size of the image: export the model with a fixed size"
+                        .to_owned(),
+                ),
+            });
+        }
+        let known = product(extents.iter()).ok_or("too many numbers")?;
+        if let Some(unknown) = unknown.and_then(|index| extents.get_mut(index)) {
+            *unknown = [all[0] / known[0].max(1), all[1] / known[1].max(1)];
+        }
+        // a batch of the file's own size, or what is left over for it
+        let is_batch = match first {
+            Extent::Batch | Extent::Open | Extent::Known(0) => true,
+            Extent::Known(-1) => unknown.is_none() && known == all,
+            Extent::Known(extent) => {
+                self.source.inputs.iter().any(|input| input.batch == Some(*extent))
+                    || (*extent == 1 && product(extents.iter()) == Some(all))
+            }
+        };
+        if !is_batch {
+            return Err(format!("it reshapes to {target:?}: the images of a batch must stay apart"));
+        }
+        x.reshaped(&mut self.builder, name, &extents)
+    }
+
+    pub(super) fn squeeze(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let axes = match fold::axes(node, self.known(node, 1).as_deref()) {
+            Some(axes) => axes
+                .iter()
+                .map(|axis| fold::axis_of(*axis, x.rank()))
+                .collect::<Option<Vec<_>>>()
+                .ok_or("its axes are not there")?,
+            None => (1..x.rank()).filter(|axis| x.extents(*axis) == [1, 1]).collect(),
+        };
+        if axes.iter().any(|axis| *axis == 0 || x.extents(*axis) != [1, 1]) {
+            return Err(format!(
+                "it drops the axes {axes:?}, of which one is the batch or has several elements"
+            ));
+        }
+        let target: Vec<[usize; 2]> =
+            (1..x.rank()).filter(|axis| !axes.contains(axis)).map(|axis| x.extents(axis)).collect();
+        x.reshaped(&mut self.builder, name, &target)
+    }
+
+    pub(super) fn unsqueeze(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let axes = fold::axes(node, self.known(node, 1).as_deref()).ok_or("its axes are not known")?;
+        let rank = x.rank() + axes.len();
+        let axes: Vec<usize> = axes
+            .iter()
+            .map(|axis| fold::axis_of(*axis, rank))
+            .collect::<Option<_>>()
+            .ok_or("its axes are not there")?;
+        if axes.contains(&0) {
+            return Err("it puts an axis before the batch".to_owned());
+        }
+        let mut own = (1..x.rank()).map(|axis| x.extents(axis));
+        let extent = |axis: usize| if axes.contains(&axis) { Some([1, 1]) } else { own.next() };
+        let target: Vec<[usize; 2]> =
+            (1..rank).map(extent).collect::<Option<_>>().ok_or("its axes are named twice")?;
+        x.reshaped(&mut self.builder, name, &target)
+    }
+
+    pub(super) fn concat(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let mut values =
+            (0..node.inputs.len()).map(|index| self.value(node, index)).collect::<Result<Vec<_>, _>>()?;
+        let first = values.first().ok_or("it has no input")?;
+        let axis =
+            node.int("axis").and_then(|axis| fold::axis_of(axis, first.rank())).filter(|axis| *axis > 0);
+        let axis = axis.ok_or("it joins the images of a batch, or an axis that is not there")?;
+        let axes = first.axes.clone();
+        for value in &mut values {
+            *value = value.arranged(&mut self.builder, name, &axes)?;
+        }
+        if let [one] = values.as_slice() {
+            return Ok(one.clone());
+        }
+        let stored = axes.get(axis).copied().unwrap_or(axis);
+        let axis = if stored + 1 == axes.len() { json!(-1) } else { json!(stored) };
+        let made = self.builder.layer(
+            name,
+            "Concatenate",
+            json!({ "axis": axis }),
+            &values.iter().collect::<Vec<_>>(),
+        )?;
+        Ok(Value { axes, nonnegative: values.iter().all(|value| value.nonnegative), ..made })
+    }
+
+    /// Zeros around an image, or its rim taken off.
+    pub(super) fn padding(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        // margins that are computed from the image's size are known here, and were not when patterns were looked for
+        let computed = || {
+            let value = node.input(2).map_or(Some(0.0), |_| self.known(node, 2)?.uniform())?;
+            (node.text("mode", "constant") == "constant").then_some((self.known(node, 1)?.as_known()?, value))
+        };
+        let known = patterns::pad_of(self.source, node).or_else(computed);
+        let (margins, value) = known.ok_or_else(|| match node.text("mode", "constant") {
+            "constant" => self.unknown(node, 1, "margins"),
+            mode => format!("it pads by `{mode}`, where only zeros can be run"),
+        })?;
+        let x = self.value(node, 0)?;
+        if margins.iter().all(|margin| *margin == 0) {
+            return Ok(x);
+        }
+        if value != 0.0 || x.rank() != 4 || margins.len() != 8 {
+            return Err(format!("it pads {margins:?} with {value}: only zeros around an image can be run"));
+        }
+        let at = |stored: usize, side: usize| {
+            let logical = x.axes.iter().position(|axis| *axis == stored).unwrap_or(0);
+            margins.get(logical + side * 4).copied().unwrap_or(0)
+        };
+        let sides = [1, 2].map(|stored| [at(stored, 0), at(stored, 1)]);
+        if [0, 3].iter().any(|stored| at(*stored, 0) != 0 || at(*stored, 1) != 0) {
+            return Err(format!("it pads {margins:?}: only zeros around an image can be run"));
+        }
+        let all = |sign: i64| {
+            let extent =
+                |margin: i64| margin.checked_mul(sign).and_then(|margin| usize::try_from(margin).ok());
+            let sides = sides.map(|[before, behind]| Some([extent(before)?, extent(behind)?]));
+            Some([sides[0]?, sides[1]?])
+        };
+        let made = match (all(1), all(-1)) {
+            (Some(padding), _) => {
+                self.builder.alike(name, "ZeroPadding2D", json!({ "padding": padding }), &x)?
+            }
+            (_, Some(cropping)) => {
+                self.builder.alike(name, "Cropping2D", json!({ "cropping": cropping }), &x)?
+            }
+            _ => return Err(format!("it pads and crops at once, {margins:?}")),
+        };
+        Ok(Value { nonnegative: x.nonnegative, ..made })
+    }
+
+    /// The rim of an image taken off, or a part of the channels, which is a rim where they are stored as rows.
+    pub(super) fn slice(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let mut x = self.value(node, 0)?;
+        let inputs: Vec<Option<std::rc::Rc<Constant>>> =
+            (0..node.inputs.len()).map(|index| self.known(node, index)).collect();
+        let inputs: Vec<Option<&Constant>> = inputs.iter().map(Option::as_deref).collect();
+        let [starts, ends, axes, steps] =
+            fold::ranges(node, &inputs).ok_or_else(|| self.unknown(node, 1, "ends"))?;
+        for (((start, end), axis), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
+            let axis = fold::axis_of(*axis, x.rank()).ok_or("its axes are not there")?;
+            let [small, large] = x.extents(axis);
+            let extent = small as i64;
+            let from_end = |at: i64| if at < 0 { at.saturating_add(extent) } else { at }.clamp(0, extent);
+            let (start, end) = (from_end(*start), from_end(*end));
+            let is_all = small == large && start == 0 && end == extent;
+            if *step == 1 && is_all {
+                continue;
+            }
+            if *step != 1 || small != large || axis == 0 || start >= end || x.rank() != 4 {
+                return Err(format!(
+                    "it takes {start} to {end} by {step} of axis {axis}, where a part of an image or of its channels can be taken"
+                ));
+            }
+            if x.axes.get(axis) == Some(&3) {
+                // the channels in front, the others in their order
+                let moved = |stored: &usize| match stored {
+                    0 => 0,
+                    3 => 1,
+                    other => other + 1,
+                };
+                let axes: Vec<usize> = x.axes.iter().map(moved).collect();
+                x = x.arranged(&mut self.builder, name, &axes)?;
+            }
+            let sides = [start as usize, (extent - end) as usize];
+            let cropping = if x.axes.get(axis) == Some(&1) { [sides, [0, 0]] } else { [[0, 0], sides] };
+            let made = self.builder.alike(name, "Cropping2D", json!({ "cropping": cropping }), &x)?;
+            x = Value { nonnegative: x.nonnegative, ..made };
+        }
+        Ok(x)
+    }
+}
+
+fn product<'a>(extents: impl Iterator<Item = &'a [usize; 2]>) -> Option<[usize; 2]> {
+    let mut extents = extents;
+    extents
+        .try_fold([1usize; 2], |all, next| Some([all[0].checked_mul(next[0])?, all[1].checked_mul(next[1])?]))
+}

@@ -1,0 +1,301 @@
+//! A value of the ONNX graph as frostline has it: the batch first, channels last.
+//!
+//! ONNX's axes are *logical*: `[batch, channels, height, width]` in most files. What is computed here is *stored* as
+//! `[batch, height, width, channels]`. Each value says where its logical axes are stored, so that a `Transpose` moves
+//! nothing and a pair of them vanishes.
+
+use super::builder::Builder;
+use super::constant::{Constant, Data, Extent};
+use super::fold;
+use crate::Shape;
+use crate::graph::TensorId;
+use serde_json::{Value as Json, json};
+
+/// Where the axes of `[batch, channels, height, width]` are stored.
+pub(super) const IMAGE: [usize; 4] = [0, 3, 1, 2];
+
+/// A value.
+#[derive(Clone, Debug)]
+pub(super) struct Value {
+    pub(super) id: TensorId,
+    /// As stored, without the batch, for a small and a large image: what differs is open.
+    pub(super) shapes: [Shape; 2],
+    /// For each logical axis, the batch's first, the axis at which it is stored.
+    pub(super) axes: Vec<usize>,
+    /// No number is below 0, whatever the weights.
+    pub(super) nonnegative: bool,
+    /// Only one node reads it, so that its layer may be changed.
+    pub(super) sole: bool,
+    /// The rows of an image that was flattened as it is stored, not as ONNX counts.
+    pub(super) flattened: Option<Flattened>,
+}
+
+/// An image in a row. Its elements are in the order in which it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Flattened {
+    /// As stored, without the batch.
+    pub(super) shapes: [Shape; 2],
+    /// Where its logical axes are stored.
+    pub(super) axes: Vec<usize>,
+}
+
+impl Flattened {
+    /// For each element of the row as it is stored the place that it has for ONNX; `None` where the image's size is open.
+    pub(super) fn places(&self) -> Option<Vec<usize>> {
+        let [small, large] = &self.shapes;
+        if small != large {
+            return None;
+        }
+        let logical: Vec<usize> = self
+            .axes
+            .iter()
+            .skip(1)
+            .map(|axis| small.get(axis.checked_sub(1)?).copied())
+            .collect::<Option<_>>()?;
+        let len: usize = logical.iter().product();
+        let counted =
+            Constant { dims: logical, data: Data::Whole((0..len as i64).map(Extent::Known).collect()) };
+        // the logical axis that lies at each stored one
+        let order: Vec<i64> = (1..self.axes.len())
+            .map(|stored| self.axes.iter().position(|axis| *axis == stored).map(|logical| logical as i64 - 1))
+            .collect::<Option<_>>()?;
+        let places = fold::transpose(&counted, Some(&order))?.as_known()?;
+        Some(places.into_iter().map(|place| place as usize).collect())
+    }
+}
+
+/// The axes of a value that is stored as it is counted.
+pub(super) fn plain(rank: usize) -> Vec<usize> {
+    (0..rank).collect()
+}
+
+impl Value {
+    /// The number of axes, the batch counted.
+    pub(super) fn rank(&self) -> usize {
+        self.axes.len()
+    }
+
+    /// The extents of a logical axis for both sizes; of the batch's, `[1, 1]`.
+    pub(super) fn extents(&self, logical: usize) -> [usize; 2] {
+        let stored = self.axes.get(logical).copied().unwrap_or(0);
+        self.shapes
+            .each_ref()
+            .map(|shape| stored.checked_sub(1).and_then(|axis| shape.get(axis)).copied().unwrap_or(1))
+    }
+
+    /// The logical shape, as `Shape` gives it.
+    pub(super) fn shape(&self) -> Vec<Extent> {
+        let extent = |logical: usize| match (logical, self.extents(logical)) {
+            (0, _) => Extent::Batch,
+            (_, [small, large]) if small == large => Extent::Known(small as i64),
+            _ => Extent::Open,
+        };
+        (0..self.rank()).map(extent).collect()
+    }
+
+    /// The number of channels, which are stored last.
+    pub(super) fn channels(&self) -> usize {
+        self.shapes[0].last().copied().unwrap_or(1)
+    }
+
+    /// The logical axis that is stored last.
+    pub(super) fn last(&self) -> usize {
+        self.axes.iter().position(|axis| axis + 1 == self.rank()).unwrap_or(0)
+    }
+
+    /// The extents with those of the other size, by stored axis.
+    fn stored_pairs(&self) -> Vec<[usize; 2]> {
+        self.shapes[0].iter().zip(&self.shapes[1]).map(|(small, large)| [*small, *large]).collect()
+    }
+
+    /// The value with its axes stored at these places.
+    pub(super) fn arranged(&self, builder: &mut Builder, name: &str, axes: &[usize]) -> Result<Self, String> {
+        let value = self.unflattened(builder, name)?;
+        if value.axes == axes {
+            return Ok(value);
+        }
+        if axes.len() != value.rank() || value.axes.first() != Some(&0) {
+            return Err(format!("a value of {} axes where {} are expected", value.rank(), axes.len()));
+        }
+        // for each new place the present one
+        let order: Vec<usize> = (1..axes.len())
+            .map(|place| {
+                axes.iter()
+                    .position(|axis| *axis == place)
+                    .and_then(|logical| value.axes.get(logical))
+                    .copied()
+            })
+            .collect::<Option<_>>()
+            .ok_or("axes that are no order")?;
+        let pairs = value.stored_pairs();
+        let pair =
+            |place: &usize| place.checked_sub(1).and_then(|axis| pairs.get(axis)).copied().unwrap_or([1, 1]);
+        let moving: Vec<usize> = order.iter().copied().filter(|place| pair(place) != [1, 1]).collect();
+        let made = match moving.is_sorted() {
+            // nothing moves but axes of one element
+            true => {
+                let target: Vec<[usize; 2]> = order.iter().map(pair).collect();
+                builder.reshape(&format!("{name}.reshape"), &value, &target)?
+            }
+            false => {
+                builder.layer(&format!("{name}.permute"), "Permute", json!({"dims": order}), &[&value])?
+            }
+        };
+        Ok(Self { axes: axes.to_vec(), nonnegative: value.nonnegative, ..made })
+    }
+
+    /// The value in ONNX's own order.
+    pub(super) fn plain(&self, builder: &mut Builder, name: &str) -> Result<Self, String> {
+        self.arranged(builder, name, &plain(self.rank()))
+    }
+
+    /// A row in the order in which ONNX counts, made where it is not.
+    fn unflattened(&self, builder: &mut Builder, name: &str) -> Result<Self, String> {
+        let Some(flattened) = &self.flattened else { return Ok(self.clone()) };
+        let [small, large] = &flattened.shapes;
+        let target: Vec<[usize; 2]> =
+            small.iter().zip(large).map(|(small, large)| [*small, *large]).collect();
+        let row = Self { flattened: None, ..self.clone() };
+        let image = builder.reshape(&format!("{name}.reshape"), &row, &target)?;
+        let image = Self { axes: flattened.axes.clone(), ..image }.plain(builder, name)?;
+        let made = builder.layer(&format!("{name}.flatten"), "Flatten", json!({}), &[&image])?;
+        Ok(Self { nonnegative: self.nonnegative, ..made })
+    }
+
+    /// The value in another logical shape, the batch left out.
+    pub(super) fn reshaped(
+        &self,
+        builder: &mut Builder,
+        name: &str,
+        target: &[[usize; 2]],
+    ) -> Result<Self, String> {
+        let value = self.unflattened(builder, name)?;
+        let own: Vec<[usize; 2]> = (1..value.rank()).map(|axis| value.extents(axis)).collect();
+        if own == target {
+            return Ok(value);
+        }
+        let groups = groups(&own, target).ok_or_else(|| {
+            let known = |pairs: &[[usize; 2]]| pairs.iter().map(|[small, _]| *small).collect::<Vec<_>>();
+            format!("cannot reshape {:?} to {:?}", known(&own), known(target))
+        })?;
+        let order = stored_order(&value, &groups);
+        let Some(mut order) = order else {
+            if let [_] = target {
+                let made = builder.layer(name, "Flatten", json!({}), &[&value])?;
+                let flattened = Flattened { shapes: value.shapes.clone(), axes: value.axes.clone() };
+                return Ok(Self { flattened: Some(flattened), nonnegative: value.nonnegative, ..made });
+            }
+            return value.plain(builder, name)?.reshaped(builder, name, target);
+        };
+        if target.len() == 3 && target.iter().skip(1).all(|extent| *extent == [1, 1]) {
+            order = vec![1, 2, 0]; // one number a channel: as images are stored
+        }
+        let stored: Vec<[usize; 2]> = order.iter().filter_map(|axis| target.get(*axis)).copied().collect();
+        let made = match stored == value.stored_pairs() {
+            true => value.clone(),
+            false if stored.len() == 1 => builder.flattened(name, &value)?,
+            false => builder.reshape(name, &value, &stored)?,
+        };
+        let mut axes = vec![0; target.len() + 1];
+        for (place, logical) in order.iter().enumerate() {
+            if let Some(axis) = axes.get_mut(logical + 1) {
+                *axis = place + 1;
+            }
+        }
+        Ok(Self { axes, nonnegative: value.nonnegative, ..made })
+    }
+
+    /// A known tensor that meets this value element by element, as it would be stored: its extents, the batch left out, and
+    /// its elements.
+    pub(super) fn beside(&self, constant: &Constant) -> Option<(Shape, Vec<f32>)> {
+        let missing = self.rank().checked_sub(constant.dims.len())?;
+        let mut dims = vec![1; missing];
+        dims.extend(&constant.dims);
+        if dims.first() != Some(&1) || self.flattened.is_some() {
+            return None;
+        }
+        let order: Vec<i64> = (0..self.rank())
+            .map(|stored| self.axes.iter().position(|axis| *axis == stored).map(|logical| logical as i64))
+            .collect::<Option<_>>()?;
+        let aligned = Constant { dims, data: constant.data.clone() };
+        let moved = fold::transpose(&aligned, Some(&order))?;
+        let values = moved.as_floats()?.to_vec();
+        Some((moved.dims.get(1..)?.to_vec(), values))
+    }
+
+    /// [`Value::beside`] for a tensor that has one number for all elements, or one a channel: those numbers.
+    pub(super) fn per_channel(&self, constant: &Constant) -> Option<Vec<f32>> {
+        if let Some(number) = constant.uniform() {
+            return Some(vec![number]);
+        }
+        let (shape, values) = self.beside(constant)?;
+        let (last, others) = shape.split_last()?;
+        (others.iter().all(|extent| *extent == 1) && *last == self.channels()).then_some(values)
+    }
+}
+
+/// Axes of a shape, and the axes of another that hold the same elements.
+struct Group {
+    from: Vec<usize>,
+    to: Vec<usize>,
+}
+
+/// The smallest runs of axes of both shapes with equal products.
+fn groups(from: &[[usize; 2]], to: &[[usize; 2]]) -> Option<Vec<Group>> {
+    let times = |a: [usize; 2], b: [usize; 2]| Some([a[0].checked_mul(b[0])?, a[1].checked_mul(b[1])?]);
+    let (mut found, mut i, mut j): (Vec<Group>, usize, usize) = (Vec::new(), 0, 0);
+    while i < from.len() && j < to.len() {
+        let (first, second) = (i, j);
+        let (mut left, mut right) = (from[i], to[j]);
+        (i, j) = (i + 1, j + 1);
+        while left != right {
+            if left < right {
+                left = times(left, *from.get(i)?)?;
+                i += 1;
+            } else {
+                right = times(right, *to.get(j)?)?;
+                j += 1;
+            }
+        }
+        found.push(Group { from: (first..i).collect(), to: (second..j).collect() });
+    }
+    let ones = |rest: &[[usize; 2]]| rest.iter().all(|extent| *extent == [1, 1]);
+    if !ones(from.get(i..)?) || !ones(to.get(j..)?) {
+        return None;
+    }
+    match found.last_mut() {
+        Some(last) => {
+            last.from.extend(i..from.len());
+            last.to.extend(j..to.len());
+        }
+        None => found.push(Group { from: (i..from.len()).collect(), to: (j..to.len()).collect() }),
+    }
+    Some(found)
+}
+
+/// The new logical axes in the order in which they are stored, if nothing has to move: the axes of each group must lie
+/// side by side in their order.
+fn stored_order(value: &Value, groups: &[Group]) -> Option<Vec<usize>> {
+    let logical_at =
+        |stored: usize| value.axes.iter().position(|axis| *axis == stored).map(|logical| logical - 1);
+    let stored: Vec<usize> = (1..value.rank()).map(logical_at).collect::<Option<_>>()?;
+    let mut moving = stored.iter().copied().filter(|logical| value.extents(logical + 1) != [1, 1]).peekable();
+    let (mut order, mut done) = (Vec::new(), vec![false; groups.len()]);
+    while let Some(logical) = moving.peek().copied() {
+        let at = groups.iter().position(|group| group.from.contains(&logical))?;
+        let group = groups.get(at)?;
+        for axis in group.from.iter().filter(|axis| value.extents(**axis + 1) != [1, 1]) {
+            (moving.next() == Some(*axis)).then_some(())?;
+        }
+        order.extend(&group.to);
+        *done.get_mut(at)? = true;
+    }
+    let rest = groups.iter().zip(&done).filter(|(_, done)| !**done);
+    order.extend(rest.flat_map(|(group, _)| group.to.iter().copied()));
+    Some(order)
+}
+
+/// Extents as a target shape of Keras: open ones are −1.
+pub(super) fn target_shape(pairs: &[[usize; 2]]) -> Json {
+    pairs.iter().map(|[small, large]| if small == large { json!(small) } else { json!(-1) }).collect()
+}
