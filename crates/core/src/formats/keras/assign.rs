@@ -24,15 +24,17 @@ pub(super) fn assign(
     Ok((weights, used))
 }
 
-/// The values of a graph's weights by their paths, as `value` makes them of a dataset with its name and shape, and the names of
-/// the file's tensors that they came from.
+/// Values of weights by their paths, and the names of the file's tensors that they came from.
+pub(super) type Assigned<T> = (Vec<(String, T)>, BTreeSet<String>);
+
+/// The values of a graph's weights, as `value` makes them of a dataset with its name and shape.
 pub(super) fn assign_values<T: From<Tensor>>(
     path: &Path,
     graph: &Graph,
     available: &BTreeMap<String, Dataset>,
     find: impl Fn(&WantedWeight) -> Option<String>,
     value: impl Fn(&Path, &str, &Dataset, &[usize]) -> Result<T>,
-) -> Result<(Vec<(String, T)>, BTreeSet<String>)> {
+) -> Result<Assigned<T>> {
     let mut values = Vec::new();
     let (mut used, mut wrong) = (BTreeSet::new(), Vec::new());
     for wanted in graph.weight_specs(&graph.stand_in_shapes())? {
