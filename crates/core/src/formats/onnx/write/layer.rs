@@ -194,12 +194,21 @@ impl Writer<'_> {
                 ))
             }
             "GlobalAveragePooling2D" | "GlobalMaxPooling2D" => {
-                let op = if class == "GlobalMaxPooling2D" { "GlobalMaxPool" } else { "GlobalAveragePool" };
-                let input = self.emit.first(&mut x, path);
+                let is_max = class == "GlobalMaxPooling2D";
+                let kind = if is_max { PoolKind::Max } else { PoolKind::Average };
+                let layer = GlobalPooling2D::from_config(kind, &config).map_err(words)?;
+                let op = if is_max { "GlobalMaxPool" } else { "GlobalAveragePool" };
+                // ONNX's own order of axes, whatever they stand for
+                let input = if layer.channels_first {
+                    self.emit.last(&mut x, path)
+                } else {
+                    self.emit.first(&mut x, path)
+                };
                 let pooled = self.emit.node(path, op, &[&input], &[]);
-                match config.bool_or("keepdims", false).map_err(words)? {
-                    true => Output::First(pooled),
-                    false => Output::Last(self.emit.node(path, "Flatten", &[&pooled], &[])),
+                match (layer.keepdims, layer.channels_first) {
+                    (true, false) => Output::First(pooled),
+                    (true, true) => Output::Last(pooled),
+                    (false, _) => Output::Last(self.emit.node(path, "Flatten", &[&pooled], &[])),
                 }
             }
             "Add" | "Subtract" | "Multiply" | "Average" | "Maximum" | "Minimum" => {
