@@ -72,7 +72,9 @@ def check(file, model, frostline, tmp_path, converts=True):
     load = frostline.json("inspect", file)["load"]
     print(f"{file.name}: {load['tensors']} tensors, {load['loaded']} loaded, notes {load['notes']}")
     assert load["tensors"] == load["loaded"]
-    assert load["unsupported"] == [] and load["notes"] == []
+    # of a file from before 2.0 that does not name its backend one thing cannot be known
+    notes = [note for note in load["notes"] if not note.startswith("Keras 1 does not say which backend")]
+    assert load["unsupported"] == [] and notes == []
     batch = tmp_path / "inputs.npz"
     np.savez(batch, **{f"input_{i}": x for i, x in enumerate(inputs)})
     frostline.done("predict", file, batch, "-o", tmp_path / "outputs.npz")
