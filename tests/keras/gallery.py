@@ -141,7 +141,7 @@ def enliven(model, x, random):
 
 def trainable(model):
     return {
-        f"{path}/{'gamma' if is_layer_scale(layer) else variable.name}": variable
+        f"{path}/{name_of(layer, variable)}": variable
         for path, layer in leaves(model)
         for variable in layer.trainable_weights
     }
@@ -159,8 +159,12 @@ def branches(model):
             yield from [end for end in ends if end.trainable_weights][-1:]
 
 
+def name_of(layer, variable):
+    return "gamma" if is_layer_scale(layer) else variable.name
+
+
 def key_of(path, layer, index, variable):
-    return f"{path}/{index}/{'gamma' if is_layer_scale(layer) else variable.name}"
+    return f"{path}/{index}/{name_of(layer, variable)}"
 
 
 def weights_of(model):

@@ -68,7 +68,7 @@ impl BatchNormalization {
     fn channels(&self, inputs: &[Shape]) -> Result<usize, String> {
         let input = super::one_of(inputs)?;
         match input.last() {
-            Some(channels) if self.axis == -1 || self.axis == input.len() as i64 => Ok(*channels),
+            Some(channels) if super::is_last_axis(&self.axis.into(), input) => Ok(*channels),
             _ => Err(format!(
                 "normalises axis {} of {input:?}\nhelp: only the last axis can be run",
                 self.axis

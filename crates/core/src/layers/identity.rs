@@ -15,7 +15,7 @@ pub struct Identity {
 }
 
 /// The classes that are the identity at inference.
-pub(super) const CLASSES: &[&str] = &[
+pub(crate) const CLASSES: &[&str] = &[
     "ActivityRegularization",
     "GaussianDropout",
     "GaussianNoise",

@@ -56,6 +56,7 @@ pub use dropout::Dropout;
 pub use global_pooling::GlobalPooling2D;
 pub use group_normalization::GroupNormalization;
 pub use head::parse_head;
+pub(crate) use identity::CLASSES as TRAINING_ONLY;
 pub use identity::Identity;
 pub use initializer::{Distribution, Fan, Initializer};
 pub use input_layer::InputLayer;

@@ -4,6 +4,7 @@ use crate::archive::{pack, unpack, with_config};
 use crate::golden;
 use frostline::compile::compile_inference;
 use frostline::formats;
+use frostline::graph::Model;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -36,6 +37,25 @@ impl Random {
     }
 }
 
+/// A model that was loaded has every weight, and runs where it is small.
+pub(crate) fn assert_whole(model: &Model) {
+    let shapes = model.graph.stand_in_shapes();
+    for wanted in model.graph.weight_specs(&shapes).expect("weights that are known") {
+        let found = model.weights.get(&wanted.path).expect("a weight that is there");
+        assert_eq!(found.with(|tensor| tensor.shape.clone()), wanted.spec.shape);
+    }
+    // a size that was changed may be valid and yet far too large to be run here
+    let small = |shapes: Vec<Vec<Vec<usize>>>| {
+        shapes.iter().flatten().all(|shape| shape.iter().product::<usize>() < 1 << 16)
+    };
+    if model.graph.infer_shapes(&shapes).is_ok_and(small)
+        && let Ok(mut plan) = compile_inference(model, &shapes)
+    {
+        let input = vec![0.5; plan.prefix().input_len()];
+        plan.predict(&input, 1);
+    }
+}
+
 /// Loads the bytes as a file: an error that names the file, or a model that is whole. Returns whether it loaded.
 fn is_an_error_or_a_model(folder: &Path, bytes: &[u8], case: &str) -> bool {
     let path = folder.join("damaged");
@@ -48,22 +68,7 @@ fn is_an_error_or_a_model(folder: &Path, bytes: &[u8], case: &str) -> bool {
             false
         }
         Ok(loaded) => {
-            let model = loaded.model;
-            let shapes = model.graph.stand_in_shapes();
-            for wanted in model.graph.weight_specs(&shapes).expect("weights that are known") {
-                let found = model.weights.get(&wanted.path).expect("a weight that is there");
-                assert_eq!(found.with(|tensor| tensor.shape.clone()), wanted.spec.shape);
-            }
-            // a size that was changed may be valid and yet far too large to be run here
-            let small = |shapes: Vec<Vec<Vec<usize>>>| {
-                shapes.iter().flatten().all(|shape| shape.iter().product::<usize>() < 1 << 16)
-            };
-            if model.graph.infer_shapes(&shapes).is_ok_and(small)
-                && let Ok(mut plan) = compile_inference(&model, &shapes)
-            {
-                let input = vec![0.5; plan.prefix().input_len()];
-                plan.predict(&input, 1);
-            }
+            assert_whole(&loaded.model);
             true
         }
     }));

@@ -1,8 +1,7 @@
 //! ONNX files that frostline wrote are read back as the model that they were; damaged ones are errors.
 
-use crate::damaged::Random;
+use crate::damaged::{Random, assert_whole};
 use crate::golden;
-use frostline::compile::compile_inference;
 use frostline::formats;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -64,21 +63,7 @@ fn load(path: &Path, bytes: &[u8], case: &str) -> bool {
             false
         }
         Ok(loaded) => {
-            let model = loaded.model;
-            let shapes = model.graph.stand_in_shapes();
-            for wanted in model.graph.weight_specs(&shapes).expect("weights that are known") {
-                let found = model.weights.get(&wanted.path).expect("a weight that is there");
-                assert_eq!(found.with(|tensor| tensor.shape.clone()), wanted.spec.shape);
-            }
-            let small = |shapes: Vec<Vec<Vec<usize>>>| {
-                shapes.iter().flatten().all(|shape| shape.iter().product::<usize>() < 1 << 16)
-            };
-            if model.graph.infer_shapes(&shapes).is_ok_and(small)
-                && let Ok(mut plan) = compile_inference(&model, &shapes)
-            {
-                let input = vec![0.5; plan.prefix().input_len()];
-                plan.predict(&input, 1);
-            }
+            assert_whole(&loaded.model);
             true
         }
     }));

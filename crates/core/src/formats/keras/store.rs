@@ -98,8 +98,8 @@ fn locate(
     }
     let counts = |layer: &Layer| {
         let path = join(path, &layer.name);
-        let has_weights = order.keys().any(|own| is_within(own, &path));
-        if *container == DEPENDENCIES && has_weights { 2 } else { 1 }
+        let is_counted_twice = *container == DEPENDENCIES && order.keys().any(|own| is_within(own, &path));
+        if is_counted_twice { 2 } else { 1 }
     };
     for (layer, by_class) in group_names(graph, counts) {
         let layer = &graph.layers[layer];

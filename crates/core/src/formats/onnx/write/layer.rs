@@ -297,19 +297,5 @@ impl Writer<'_> {
 
 /// Layers that do nothing but while Keras trains.
 fn is_identity(class: &str) -> bool {
-    const TRAINING_ONLY: &[&str] = &[
-        "ActivityRegularization",
-        "GaussianDropout",
-        "GaussianNoise",
-        "Identity",
-        "RandomBrightness",
-        "RandomContrast",
-        "RandomFlip",
-        "RandomRotation",
-        "RandomTranslation",
-        "RandomZoom",
-        "SpatialDropout2D",
-        "StochasticDepth",
-    ];
-    TRAINING_ONLY.contains(&class)
+    TRAINING_ONLY.contains(&class) || ["SpatialDropout2D", "StochasticDepth"].contains(&class)
 }

@@ -3,7 +3,8 @@
 
 use super::Library;
 use super::builder::{Builder, Conv};
-use crate::graph::TensorId;
+use crate::Result;
+use crate::graph::{Graph, TensorId};
 use serde_json::json;
 
 /// What a block does.
@@ -96,6 +97,32 @@ impl Block {
         y = b.stochastic_depth(&format!("{path}.stochastic_depth"), y, self.drop_rate);
         b.add(&format!("{path}.add"), x, y)
     }
+}
+
+/// The graph, once the pooled features and the classifier of MobileNetV2 and EfficientNet stand on it, where the file has one;
+/// torchvision's has dropout before it.
+pub(super) fn classified(
+    mut b: Builder,
+    x: TensorId,
+    library: Library,
+    dropout: f64,
+    units: impl Fn(&str) -> Option<usize>,
+) -> Result<Graph> {
+    let mut x = b.pooled("avgpool", x);
+    match library {
+        Library::Torchvision => {
+            if let Some(classes) = units("classifier.1") {
+                x = b.dropout("classifier.0", x, dropout);
+                x = b.linear("classifier.1", x, classes);
+            }
+        }
+        Library::Timm => {
+            if let Some(classes) = units("classifier") {
+                x = b.linear("classifier", x, classes);
+            }
+        }
+    }
+    b.finish(x)
 }
 
 impl Squeeze {

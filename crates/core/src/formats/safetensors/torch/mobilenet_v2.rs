@@ -2,7 +2,7 @@
 
 use super::Library;
 use super::builder::{BatchNorm, Builder, Conv};
-use super::inverted_residual::{Block, Names};
+use super::inverted_residual::{Block, Names, classified};
 use crate::Result;
 use crate::graph::Graph;
 
@@ -60,21 +60,7 @@ pub(super) fn build(name: &str, library: Library, units: impl Fn(&str) -> Option
         }
     }
     let x = b.conv_bn_act(top, x, TOP, FUNCTION);
-    let mut x = b.pooled("avgpool", x);
-    match library {
-        Library::Torchvision => {
-            if let Some(classes) = units("classifier.1") {
-                x = b.dropout("classifier.0", x, DROPOUT);
-                x = b.linear("classifier.1", x, classes);
-            }
-        }
-        Library::Timm => {
-            if let Some(classes) = units("classifier") {
-                x = b.linear("classifier", x, classes);
-            }
-        }
-    }
-    b.finish(x)
+    classified(b, x, library, DROPOUT, units)
 }
 
 /// torchvision's older way: what has an activation is a module of two, the projection is two modules.
