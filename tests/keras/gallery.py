@@ -12,6 +12,7 @@ within the limit.
 """
 
 import dataclasses
+import functools
 import json
 import multiprocessing
 import pathlib
@@ -123,20 +124,31 @@ def enliven(model, x, random):
                 variable.assign(random.uniform(0.1, 0.5, variable.shape))
             elif variable.name == "gamma":
                 variable.assign(random.uniform(0.7, 1.3, variable.shape))
-            elif variable.name in ("beta", "bias"):
+            elif variable.name == "beta":
+                # with most of a normalised signal above zero: random networks that bend it in the middle are chaotic
+                variable.assign(random.normal(1, 0.1, variable.shape))
+            elif variable.name == "bias":
                 variable.assign(random.normal(0, 0.1, variable.shape))
     for layer in branches(model):
         # as training leaves them: branches of full size amplify rounding from block to block
-        layer.trainable_weights[0].assign(0.3 * layer.trainable_weights[0])
-    momenta = [layer.momentum for layer in norms(model)]
+        layer.trainable_weights[0].assign(0.2 * layer.trainable_weights[0])
+    if isinstance(model.layers[-1], keras.layers.Dense):
+        model.layers[-1].kernel.assign(0.3 * model.layers[-1].kernel)
     for layer in norms(model):
-        layer.momentum = 0.0
-    model(x, training=True)
-    for layer, momentum in zip(norms(model), momenta):
-        layer.momentum = momentum
-        # small images leave some channels without variance
-        variance = layer.moving_variance.numpy()
-        layer.moving_variance.assign(np.maximum(variance, 0.5 * variance.mean()))
+        layer.call = functools.partial(calibrated, layer)
+    model(x, training=False)
+    for layer in norms(model):
+        del layer.call
+
+
+def calibrated(layer, x, training=None, mask=None):
+    """Inference with the statistics of `x`, which are kept."""
+    mean, variance = keras.ops.moments(x, axes=[axis for axis in range(x.ndim) if axis != layer.axis % x.ndim])
+    # small images leave some channels without variance
+    variance = keras.ops.maximum(variance, 0.5 * keras.ops.mean(variance))
+    layer.moving_mean.assign(mean)
+    layer.moving_variance.assign(variance)
+    return type(layer).call(layer, x, training=False)
 
 
 def trainable(model):
