@@ -81,6 +81,16 @@ def squeeze_excite():
     return function(build)
 
 
+def attention_images():
+    def build(x):
+        x = L.Conv2D(8, 3, strides=2, name="patches")(x)
+        seen = L.LayerNormalization(epsilon=0.1, name="norm")(x)
+        seen = L.MultiHeadAttention(4, 2, name="heads")(seen, seen)
+        return L.GlobalAveragePooling2D()(L.Add()([x, seen]))
+
+    return chain(function(build), L.Dense(3, activation="softmax"))
+
+
 def operations():
     def build(x):
         x = L.Conv2D(4, 3, name="conv")(x)
@@ -215,6 +225,14 @@ CASES = {
     "dot_matrices": lambda: function(
         lambda a, b: L.Dot((1, 2))([L.Dense(3)(a), L.Dense(5, activation="tanh")(b)]), (5, 4), (7, 2)
     ),
+    "attention": lambda: function(lambda x: L.MultiHeadAttention(2, 3, value_dim=4, name="heads")(x, x), (6, 8)),
+    "attention_cross": lambda: function(
+        lambda query, key, value: L.MultiHeadAttention(2, 3, use_bias=False, output_shape=(2, 5), name="heads")(
+            query, key=key, value=value
+        ),
+        (6, 8), (7, 5), (7, 9),
+    ),
+    "attention_images": attention_images,
     "nested_in_sequential": lambda: chain(backbone(), L.GlobalAveragePooling2D(), L.Dense(3, activation="softmax")),
     "sequential_in_functional": lambda: function(
         lambda x: L.Dense(1, activation="sigmoid")(
@@ -232,7 +250,7 @@ RANDOM = {"dropout", "augmentation", "conv1d"}
 # these are also saved in the other formats
 ALSO_H5 = {"dense", "batch_norm", "nested_in_sequential", "sequential_in_functional", "deeply_nested", "shared_layer",
            "shared_model", "separable", "depthwise_multiplier", "normalization_adapted", "unet", "layer_norm", "prelu", "conv1d",
-           "conv_transpose"}
+           "conv_transpose", "attention_cross", "attention_images"}
 
 
 def paths(model, prefix=""):
@@ -243,7 +261,9 @@ def paths(model, prefix=""):
             yield from paths(layer, path + "/")
         else:
             for variable in layer.weights:
-                yield f"{path}/{variable.name}", variable
+                # a layer made of layers: its variables are those of the inner layers
+                inner = variable.path.split("/")[-2] + "_" if isinstance(layer, L.MultiHeadAttention) else ""
+                yield f"{path}/{inner}{variable.name}", variable
 
 
 def liven(model, rng):

@@ -99,10 +99,25 @@ pub fn compile_inference_in(numbers: &Numbers, model: &Model, inputs: &[Shape]) 
 
 fn checked(model: &Model, path: &str, shape: &Shape) -> Result<Tensor> {
     let tensor = model.weights.get(path)?.get();
-    // a layer over one axis runs as one over two, of which the first has extent 1
-    let bare = |shape: &[usize]| shape.iter().copied().skip_while(|extent| *extent == 1).collect::<Vec<_>>();
-    if tensor.shape == *shape || bare(&tensor.shape) == bare(shape) {
-        return Ok(tensor);
+    // ops take some weights with neighbouring axes as one, or with more axes of extent 1
+    if is_same_but_for_merged_axes(&tensor.shape, shape) {
+        return Ok(Tensor { shape: shape.clone(), data: tensor.data });
     }
     Err(Error::Weights(format!("weight `{path}` has shape {:?}, the layer wants {shape:?}", tensor.shape)))
+}
+
+/// Whether the axes of `merged` are those of `shape`, or products of neighbours.
+fn is_same_but_for_merged_axes(shape: &[usize], merged: &[usize]) -> bool {
+    let mut axes = shape.iter();
+    let is_made = |extent: &usize| {
+        let mut product = 1;
+        while product < *extent {
+            match axes.next() {
+                Some(axis) if *axis > 0 => product *= axis,
+                _ => return false,
+            }
+        }
+        product == *extent
+    };
+    merged.iter().all(is_made) && axes.all(|axis| *axis == 1)
 }

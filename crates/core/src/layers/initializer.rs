@@ -29,6 +29,16 @@ pub enum Fan {
     Average,
 }
 
+impl Fan {
+    fn of(self, (fan_in, fan_out): (f32, f32)) -> f32 {
+        match self {
+            Self::In => fan_in,
+            Self::Out => fan_out,
+            Self::Average => (fan_in + fan_out) / 2.0,
+        }
+    }
+}
+
 /// A Keras initializer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Initializer {
@@ -124,6 +134,13 @@ impl Initializer {
         Ok(config.get(key).and_then(Self::from_config).unwrap_or(default))
     }
 
+    /// For a kernel of any shape that is a matrix of `[rows, columns]`, whose fans these are: what draws with their variance.
+    pub(super) fn of_matrix(&self, shape: &Shape, [rows, columns]: [usize; 2]) -> Self {
+        let Self::VarianceScaling { scale, fan, distribution } = self else { return self.clone() };
+        let scale = scale * fan.of(fans(shape)) / fan.of((rows as f32, columns as f32));
+        Self::VarianceScaling { scale, fan: *fan, distribution: *distribution }
+    }
+
     /// The config that Keras 3 writes for it.
     pub fn to_config(&self) -> Value {
         let object = |class_name: &str, config: Value| json!({"module": "keras.initializers", "class_name": class_name, "config": config, "registered_name": null});
@@ -184,13 +201,7 @@ impl Initializer {
                     .for_each(|element| *element = mean + stddev * random.normal(*truncated));
             }
             Self::VarianceScaling { scale, fan, distribution } => {
-                let (fan_in, fan_out) = fans(shape);
-                let fan = match fan {
-                    Fan::In => fan_in,
-                    Fan::Out => fan_out,
-                    Fan::Average => (fan_in + fan_out) / 2.0,
-                };
-                let variance = scale / fan.max(1.0);
+                let variance = scale / fan.of(fans(shape)).max(1.0);
                 // the standard deviation of a normal cut at two standard deviations
                 const TRUNCATED: f32 = 0.879_625_7;
                 let mut draw: Box<dyn FnMut() -> f32> = match distribution {

@@ -45,6 +45,7 @@ pub fn read_kind(class_name: &str, config: &Config<'_>) -> Option<Result<Box<dyn
         "MaxPooling2D" => boxed(Pooling2D::from_config(PoolKind::Max, config)),
         "Maximum" => boxed(Merge::Maximum.from_config(config)),
         "Minimum" => boxed(Merge::Minimum.from_config(config)),
+        "MultiHeadAttention" => boxed(MultiHeadAttention::from_config(config)),
         "Multiply" => boxed(Merge::Multiply.from_config(config)),
         "Normalization" => boxed(Normalization::from_config(config)),
         "PReLU" => boxed(PRelu::from_config(config)),

@@ -10,6 +10,9 @@ pub(super) struct TensorName {
     pub(super) output: usize,
 }
 
+/// What `MultiHeadAttention` is called on, in the order in which it takes it: keywords may be in any.
+pub(super) const ATTENTION: [&str; 3] = ["query", "value", "key"];
+
 /// The tensors in a value, in order: Keras 3 wraps each in an object with its history; Keras 1, 2 and tf.keras write
 /// `[layer, node, output]` or `[layer, node, output, {keyword arguments}]`.
 pub(super) fn tensors(value: &Value) -> Vec<TensorName> {
@@ -36,7 +39,13 @@ fn collect(value: &Value, depth: usize, found: &mut Vec<TensorName>) {
                 .flatten();
             match keras_history.and_then(|items| history(items)) {
                 Some(name) => found.push(name),
-                None => map.values().for_each(|value| collect(value, depth + 1, found)),
+                None => {
+                    let mut arguments: Vec<(&String, &Value)> = map.iter().collect();
+                    arguments.sort_by_key(|(name, _)| {
+                        ATTENTION.iter().position(|own| own == name).unwrap_or(ATTENTION.len())
+                    });
+                    arguments.into_iter().for_each(|(_, value)| collect(value, depth + 1, found));
+                }
             }
         }
         _ => {}

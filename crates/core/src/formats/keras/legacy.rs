@@ -5,6 +5,7 @@ use super::assign::assign_values;
 use super::config_in::Reader;
 use super::config_out::{Style, model as model_config};
 use super::order::keras_order;
+use super::sublayers::path_in_keras;
 use super::{store, theano};
 use crate::formats::hdf5::{
     Stored, Tree, attribute_names, attribute_string, damaged, datasets, open, stored, tensor,
@@ -159,7 +160,8 @@ fn read<T: From<Tensor>>(
         listed.insert(layer, names.iter().map(entry).collect());
     }
     let find = |wanted: &WantedWeight| {
-        let (top, rest) = wanted.path.split_once('/')?;
+        let path = path_in_keras(wanted);
+        let (top, rest) = path.split_once('/')?;
         match_name(listed.get(top)?, rest, wanted.class_name)
     };
     let (values, used) = assign_values(path, graph, &tensors, find, value)?;
@@ -249,23 +251,42 @@ pub(in crate::formats) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>
         let mut variables = Vec::new();
         collect(layer, &layer.name, true, &specs, &mut variables);
         // Keras lists what trains before what does not
-        variables.sort_by_key(|(_, trains)| !trains);
+        variables.sort_by_key(|variable| !variable.trains);
         let group = weights.group(&layer.name);
         let inside = |full: &str| match &layer.body {
             Body::Model(_) => full[layer.name.len() + 1..].to_owned(),
             _ => full.to_owned(),
         };
-        group.names("weight_names", &variables.iter().map(|(name, _)| inside(name)).collect::<Vec<_>>());
-        for (name, _) in &variables {
-            group.tensor(&inside(name), model.weights.get(name)?.get());
+        group.names(
+            "weight_names",
+            &variables.iter().map(|variable| inside(&variable.name)).collect::<Vec<_>>(),
+        );
+        for variable in &variables {
+            group.tensor(&inside(&variable.name), model.weights.get(variable.path)?.get());
         }
     }
     weights.group("top_level_model_weights").names("weight_names", &[]);
     tree.into_bytes(path)
 }
 
-/// The variables of a layer and all in it, in Keras's order, each with whether it trains by the flags in the file.
-fn collect(layer: &Layer, path: &str, trains: bool, specs: &[WantedWeight], found: &mut Vec<(String, bool)>) {
+/// A variable on its way into a file.
+struct Variable<'a> {
+    /// The path of the weight.
+    path: &'a str,
+    /// As Keras names it.
+    name: String,
+    /// By the flags in the file.
+    trains: bool,
+}
+
+/// The variables of a layer and all in it, in Keras's order.
+fn collect<'a>(
+    layer: &Layer,
+    path: &str,
+    trains: bool,
+    specs: &'a [WantedWeight],
+    found: &mut Vec<Variable<'a>>,
+) {
     let trains = trains && layer.trainable;
     if let Body::Model(inner) = &layer.body {
         for index in keras_order(inner) {
@@ -275,7 +296,11 @@ fn collect(layer: &Layer, path: &str, trains: bool, specs: &[WantedWeight], foun
     }
     let own =
         specs.iter().filter(|wanted| wanted.path.rsplit_once('/').is_some_and(|(layer, _)| layer == path));
-    found.extend(own.map(|wanted| (wanted.path.clone(), trains && wanted.spec.role == Role::Trainable)));
+    found.extend(own.map(|wanted| Variable {
+        path: &wanted.path,
+        name: path_in_keras(wanted),
+        trains: trains && wanted.spec.role == Role::Trainable,
+    }));
 }
 
 /// What frostline wrote beside the model, where it did.

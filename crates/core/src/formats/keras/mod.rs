@@ -10,6 +10,7 @@ pub(super) mod legacy;
 mod operation;
 mod order;
 pub(super) mod store;
+mod sublayers;
 mod theano;
 
 pub(super) use archive::config_of;

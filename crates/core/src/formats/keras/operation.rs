@@ -1,7 +1,7 @@
 //! Operations of Keras (`x * 2.0`, `1.0 - x`, `keras.ops.maximum(x, y)`): nodes of the graph that are no layers. What
 //! they are called on may be numbers, which stand beside the tensors.
 
-use super::inbound::tensors;
+use super::inbound::{ATTENTION, tensors};
 use serde_json::{Map, Value, json};
 
 /// Operations that are the layer of the same name where they are called on tensors alone.
@@ -23,6 +23,9 @@ enum Argument {
 pub(super) fn with_operand(class: &str, json: &Value, config: &mut Map<String, Value>) -> Result<(), String> {
     let module = json["module"].as_str().unwrap_or_default();
     let nodes = json["inbound_nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if class == "MultiHeadAttention" {
+        return nodes.iter().try_for_each(attends_to_all);
+    }
     // a merge layer is called on one list; `.h5` files do not say the module
     let several = |node: &Value| node["args"].as_array().is_some_and(|arguments| arguments.len() > 1);
     let is_operation = module.starts_with("keras.src.ops") || module.starts_with("keras.ops");
@@ -58,6 +61,23 @@ pub(super) fn with_operand(class: &str, json: &Value, config: &mut Map<String, V
         _ => {}
     }
     Ok(())
+}
+
+/// Whether a call of `MultiHeadAttention` has no mask and gives its output alone. Before Keras 3 keywords stand behind the
+/// first tensor.
+fn attends_to_all(node: &Value) -> Result<(), String> {
+    let positional = node["args"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let keywords = node.get("kwargs").or(node.get(0).and_then(|first| first.get(3)));
+    let is_set = |value: &Value| !value.is_null() && *value != json!(false);
+    let more = positional.iter().skip(ATTENTION.len()).find(|value| is_set(value)).map(|_| "a mask");
+    let is_other = |(name, value): &(&String, &Value)| {
+        is_set(value) && !ATTENTION.contains(&name.as_str()) && *name != "training"
+    };
+    let named = keywords.and_then(Value::as_object).and_then(|all| all.iter().find(is_other));
+    match more.or(named.map(|(name, _)| name.as_str())) {
+        Some(argument) => Err(format!("it is called with {argument}, which frostline does not have")),
+        None => Ok(()),
+    }
 }
 
 fn is_constant(call: &[Argument]) -> bool {

@@ -4,6 +4,7 @@
 
 use super::assign::assign;
 use super::order::keras_order;
+use super::sublayers::{Place, places as variable_places};
 use crate::formats::LoadReport;
 use crate::formats::hdf5::{Tree, attribute_string, datasets};
 use crate::graph::{Body, Graph, Layer, Model, WantedWeight, Weights, is_within, join, snake_case};
@@ -34,29 +35,18 @@ pub(super) fn read(path: &Path, file: &File, graph: &Graph) -> Result<(Weights, 
             .notes
             .push(format!("{} tensors of the optimizer's state are left behind", all - tensors.len()));
     }
-    let order = variable_order(graph)?;
+    let order = variable_places(graph.weight_specs(&graph.stand_in_shapes())?);
     let mut places = BTreeMap::new();
     locate(graph, &order, &file.root(), "", "", &mut places);
     let find = |wanted: &WantedWeight| {
         let (layer, variable) = wanted.path.rsplit_once('/')?;
-        let number = order.get(layer)?.iter().position(|name| *name == variable)?;
-        Some(format!("{}/vars/{number}", places.get(layer)?))
+        let place = order.get(layer)?.iter().find(|place| place.variable == variable)?;
+        Some(join(places.get(layer)?, &place.path()))
     };
     let (weights, used) = assign(path, graph, &tensors, find)?;
     report.loaded = used.len();
     report.unused = tensors.into_keys().filter(|name| !used.contains(name)).collect();
     Ok((weights, report))
-}
-
-/// The variables of each layer in their order, by the layer's path.
-fn variable_order(graph: &Graph) -> Result<BTreeMap<String, Vec<&'static str>>> {
-    let mut order: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
-    for wanted in graph.weight_specs(&graph.stand_in_shapes())? {
-        if let Some((layer, _)) = wanted.path.rsplit_once('/') {
-            order.entry(layer.to_owned()).or_default().push(wanted.spec.name);
-        }
-    }
-    Ok(order)
 }
 
 /// Keras's names for the layers of a graph, which follow their classes: `conv2d`, `conv2d_1`, …. `counts`: how much a layer
@@ -81,7 +71,7 @@ fn group_names(graph: &Graph, counts: impl Fn(&Layer) -> usize) -> Vec<(usize, S
 /// else by Keras's rule for the groups' names.
 fn locate(
     graph: &Graph,
-    order: &BTreeMap<String, Vec<&'static str>>,
+    order: &BTreeMap<String, Vec<Place>>,
     group: &Group,
     prefix: &str,
     path: &str,
@@ -116,8 +106,9 @@ fn locate(
 /// The store of a model's weights as a file.
 pub(in crate::formats) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>> {
     let mut tree = Tree::default();
-    let order = variable_order(&model.graph)?;
-    write(&model.graph, model, &order, "", &mut tree).map_err(|error| match error {
+    let graph = &model.graph;
+    let order = variable_places(graph.weight_specs(&graph.stand_in_shapes())?);
+    write(graph, model, &order, "", &mut tree).map_err(|error| match error {
         Error::Weights(message) => Error::format(path, message),
         other => other,
     })?;
@@ -127,7 +118,7 @@ pub(in crate::formats) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>
 fn write(
     graph: &Graph,
     model: &Model,
-    order: &BTreeMap<String, Vec<&'static str>>,
+    order: &BTreeMap<String, Vec<Place>>,
     path: &str,
     tree: &mut Tree,
 ) -> Result<()> {
@@ -139,10 +130,17 @@ fn write(
         if let Body::Model(inner) = &layer.body {
             write(inner, model, order, &path, group)?;
         }
-        let vars = group.group("vars");
-        vars.string("name", &*layer.name);
-        for (number, variable) in order.get(&path).into_iter().flatten().enumerate() {
-            vars.tensor(&number.to_string(), model.weights.get(&join(&path, variable))?.get());
+        group.group("vars").string("name", &*layer.name);
+        for place in order.get(&path).into_iter().flatten() {
+            let own = match place.inner {
+                Some((name, inner)) => {
+                    let vars = group.group(inner).group("vars");
+                    vars.string("name", name);
+                    vars
+                }
+                None => group.group("vars"),
+            };
+            own.tensor(&place.number.to_string(), model.weights.get(&join(&path, place.variable))?.get());
         }
     }
     Ok(())

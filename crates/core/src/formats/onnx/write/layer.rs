@@ -279,6 +279,9 @@ impl Writer<'_> {
                 let input = self.emit.last(&mut x, path);
                 Output::Last(self.emit.unit_norm(path, &input, -1))
             }
+            "MultiHeadAttention" => {
+                self.attention(path, &MultiHeadAttention::from_config(&config).map_err(words)?, inputs)?
+            }
             "Dot" => self.dot(path, &Dot::from_config(&config).map_err(words)?, inputs)?,
             _ if is_identity(class) => Output::Input(index),
             other => {

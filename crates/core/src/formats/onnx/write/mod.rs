@@ -4,6 +4,7 @@
 //! first, as ONNX's convolutions want them, with a `Transpose` where that changes.
 
 mod activation;
+mod attention;
 mod elementwise;
 mod emit;
 mod kernels;
