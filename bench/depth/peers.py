@@ -3,7 +3,7 @@
 usage: peers.py keras|fastai FOLDER TASK      (with the environment of bench/run and bench/depth/requirements.txt)
 
 Reads FOLDER/tasks/TASK and FOLDER/TASK-search/splits.json, writes FOLDER/TASK-keras.json or FOLDER/TASK-fastai.json: a score on
-the quoted images for each split. Both train on what the splits do not hold out, as the arms do.
+the quoted images and the seconds for each split. What was cut off goes on where it was. Both train on what the splits do not hold out, as the arms do.
 
 Keras: the guide's two stages, a new head on the frozen backbone with Adam at 1e-3, then the whole backbone at 1e-5 with
 BatchNormalization in inference mode. The guide trains for 2 + 1 epochs of thousands of photos, this for 30 + 15 epochs of
@@ -154,14 +154,15 @@ def main(peer, folder, name):
     size, train = keras_guide(of_task / "model.keras") if peer == "keras" else fastai(int(name.partition("_")[2] or 224))
     (x, y, names), (x_test, y_test) = task(of_task, size)
     splits = json.loads((folder / f"{name}-search/splits.json").read_text())
-    scores, began = [], time.time()
-    for repeat, held_out in enumerate(splits):
+    path = folder / f"{name}-{peer}.json"
+    found = json.loads(path.read_text()) if path.exists() else {"scores": [], "seconds": []}
+    for repeat, held_out in list(enumerate(splits))[len(found["scores"]) :]:
         assert set(held_out) <= set(names), "the splits are of other images"
-        fit = np.array([one not in set(held_out) for one in names])
-        scores.append(float(np.mean(train(x[fit], y[fit], repeat)(x_test) == y_test)))
-        print(f"{name}, {peer}, split {repeat}: {scores[-1]:.3f}", flush=True)
-    found = {"scores": scores, "seconds": (time.time() - began) / len(scores)}
-    (folder / f"{name}-{peer}.json").write_text(json.dumps(found) + "\n")
+        fit, began = np.array([one not in set(held_out) for one in names]), time.time()
+        found["scores"].append(float(np.mean(train(x[fit], y[fit], repeat)(x_test) == y_test)))
+        found["seconds"].append(time.time() - began)
+        print(f"{name}, {peer}, split {repeat}: {found['scores'][-1]:.3f}", flush=True)
+        path.write_text(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":

@@ -355,6 +355,7 @@ def main():
         "axis_1": lambda x: L.BatchNormalization(axis=1, name="odd")(x),
         "concatenate_0": lambda x: L.Concatenate(axis=0, name="odd")([x, x]),
         "maximum_number": lambda x: keras.ops.maximum(x, 0.5),
+        "causal_mask": lambda x: L.MultiHeadAttention(1, 2, name="odd")(x, x, use_causal_mask=True),
     }
     for name, make in odd.items():
         keras.backend.clear_session()

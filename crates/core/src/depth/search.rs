@@ -114,7 +114,11 @@ pub fn search(
         repeats = (2 * repeats).min(limits.repeats);
         let mean = |arm: &Arm| selection(&outcomes(&results, arm));
         left.sort_by(|a, b| mean(b).total_cmp(&mean(a)));
+        // training from scratch is no choice and takes no choice's place; it is followed on where it leads
+        let leader = left.first().copied();
+        left.retain(|arm| **arm != controls.scratch);
         left.truncate(left.len().div_ceil(2).max(FEWEST));
+        left.extend(leader.filter(|arm| **arm == controls.scratch));
     };
     let arms: Vec<(Arm, Vec<Outcome>)> =
         arms.iter().map(|arm| (arm.clone(), outcomes(&results, arm))).collect();
@@ -142,8 +146,9 @@ pub(crate) fn selection(outcomes: &[Outcome]) -> f64 {
 
 /// Of the arms with the most repeats the cheapest one that scores as well as the best one on the selection images: within the
 /// standard error of the best one's score, and within that of their difference on equal splits. What is cheapest has the
-/// fewest layers to keep, and then the fewest to train; of arms that differ in their rate alone the better one counts. Training from scratch reuses nothing and is no choice. Before anything
-/// is trained it is the first, by the scores of the features. `images`: how many there are to train and select on.
+/// fewest layers to keep; arms that keep the same cost the same to use, and the better one counts. Training from scratch reuses
+/// nothing and is no choice. Before anything is trained it is the first, by the scores of the features. `images`: how many
+/// there are to train and select on.
 fn choose(arms: &[(Arm, Vec<Outcome>)], controls: &Controls, overlap: f64, images: usize) -> usize {
     let is_candidate = |index: &usize| arms[*index].0 != controls.scratch;
     let most = (0..arms.len()).filter(is_candidate).map(|index| arms[index].1.len()).max().unwrap_or(0);
@@ -175,12 +180,9 @@ fn choose(arms: &[(Arm, Vec<Outcome>)], controls: &Controls, overlap: f64, image
         // images on which they differ are one in `less` at least
         less <= own.min(error_of(differences, less))
     };
-    let cost = |index: usize| {
-        let arm = &arms[index].0;
-        (arm.kept_layers, arm.kept_layers - arm.frozen_layers)
-    };
     let cheapest = |a: &usize, b: &usize| {
-        cost(*a).cmp(&cost(*b)).then(selection(&arms[*b].1).total_cmp(&selection(&arms[*a].1)))
+        let (one, other) = (&arms[*a], &arms[*b]);
+        one.0.kept_layers.cmp(&other.0.kept_layers).then(selection(&other.1).total_cmp(&selection(&one.1)))
     };
     whole.into_iter().filter(is_as_good).min_by(cheapest).unwrap_or(best)
 }

@@ -68,6 +68,7 @@ fn a_layer_that_refuses_its_input_is_not_taken_for_damage() {
         ("axis_1", "odd", "BatchNormalization", "only the last axis"),
         ("concatenate_0", "odd", "Concatenate", "along axis 0"),
         ("maximum_number", "maximum", "Maximum", "called on 0.5"),
+        ("causal_mask", "odd", "MultiHeadAttention", "called with use_causal_mask"),
     ] {
         let loaded = formats::load(&path(&format!("bad/{name}.keras"))).expect("a file that loads");
         assert_eq!(loaded.report.unsupported, [(layer.to_owned(), class.to_owned())], "{name}");
