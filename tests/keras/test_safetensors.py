@@ -58,6 +58,10 @@ def test_a_state_dict_is_a_model_for_every_command(golden, frostline, tmp_path):
     frostline.done("convert", *named, "-o", own)
     assert frostline.json("verify", own, "--against", tmp_path / "reference.npz")["equal"]
     assert frostline.json("inspect", own)["layers"] == inspected["layers"]
+    images, classes = np.random.default_rng(1).integers(0, 255, (12, 32, 32, 3), "uint8"), np.arange(12) % 2
+    np.savez(tmp_path / "data.npz", x_train=images, y_train=classes)
+    frostline.done("train", *named, tmp_path / "data.npz", "-o", tmp_path / "trained", "--image-size", 32, "--epochs", 1)
+    assert json.loads((tmp_path / "trained/run.json").read_text())["source"]["arch"] == "mobilenet_v3_small"
     photos = ROOT / "tests/keras"  # a model that is named wrong fails before the data are looked at
     for command in (["plan"], ["train", "-o", tmp_path / "run"], ["depth"], ["evaluate"]):
         failed = frostline.run(command[0], golden["file"], photos, *command[1:])

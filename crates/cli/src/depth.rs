@@ -1,7 +1,7 @@
 //! `frostline depth`, and `--keep auto`.
 
 use crate::Failure;
-use crate::args::Depth;
+use crate::args::{Depth, ModelFile};
 use crate::cache;
 use crate::console::{Console, table};
 use crate::images::load;
@@ -46,7 +46,8 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let began = Instant::now();
     let skips = data::check_all(&dataset, &|_| {})?;
     dataset = dataset.without(&skips);
-    let source = Provenance::new(&command.model.path, &command.data, rayon::current_num_threads())?;
+    let ModelFile { path, arch } = &command.model;
+    let source = Provenance::new(path, *arch, &command.data, rayon::current_num_threads())?;
     let key = SearchKey::new(&source.model_hash, &dataset, &recipe, seed)?;
     let caching = Caching::Disk(cache::open(command.cache.as_deref(), command.cache_limit)?);
     let experiment = Experiment::new(&model, dataset, recipe, caching, seed)?;

@@ -28,7 +28,8 @@ pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), F
     RunFolder::check(&command.output, &command.data)?;
     let mut prepared =
         prepared(Check::FirstPass, &command.model, &command.data, &command.training, seed, console)?;
-    let source = Provenance::new(&command.model.path, &command.data, rayon::current_num_threads())?;
+    let ModelFile { path, arch } = &command.model;
+    let source = Provenance::new(path, *arch, &command.data, rayon::current_num_threads())?;
     let folder = RunFolder::create(&command.output, &command.data)?;
     let broken: Mutex<Option<frostline::Error>> = Mutex::new(None);
     let observe = |event: &Event<'_>| {

@@ -7,7 +7,7 @@ use crate::fit::{
     Certificate, ClassScore, EpochRecord, Prepared, Recipe, Scores, StageReport, Trained, Validation,
     peak_memory,
 };
-use crate::formats;
+use crate::formats::{self, Architecture};
 use crate::{Error, Result, write_atomically};
 use serde::Serialize;
 use std::fs::File;
@@ -20,6 +20,9 @@ use std::sync::{Mutex, PoisonError};
 pub struct Provenance {
     /// The model file.
     pub model: PathBuf,
+    /// What the user said that it holds the weights of, where it holds weights alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arch: Option<String>,
     /// blake3 of its bytes.
     pub model_hash: String,
     /// The folder or file of the data.
@@ -30,13 +33,14 @@ pub struct Provenance {
 
 impl Provenance {
     /// Hashes the model's file.
-    pub fn new(model: &Path, data: &Path, threads: usize) -> Result<Self> {
+    pub fn new(model: &Path, arch: Option<Architecture>, data: &Path, threads: usize) -> Result<Self> {
         let file = formats::model_file(model);
         let mut hasher = blake3::Hasher::new();
         let read = File::open(&file).and_then(|model| hasher.update_reader(model).map(drop));
         read.map_err(|source| Error::io(&file, source))?;
         let model_hash = hasher.finalize().to_hex().to_string();
-        Ok(Self { model: model.to_owned(), model_hash, data: data.to_owned(), threads })
+        let arch = arch.map(|arch| arch.to_string());
+        Ok(Self { model: model.to_owned(), arch, model_hash, data: data.to_owned(), threads })
     }
 }
 
