@@ -136,9 +136,9 @@ pub(crate) struct Depth {
     /// The layers to cut behind, separated by commas; the controls stand on the highest [default: the ends of blocks, up to the output layer].
     #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
     pub(crate) cuts: Vec<String>,
-    /// Begin no training after so long: 90s, 10m, 2h [default: no limit].
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, requires = "output")]
-    pub(crate) budget: Option<Duration>,
+    /// Begin no training after so long (90s, 10m, 2h), or after so many of them (40) [default: no limit].
+    #[arg(long, value_name = "LIMIT", value_parser = budget, requires = "output")]
+    pub(crate) budget: Option<Budget>,
     /// Splits, each with a seed of its own, that the arms of the last round are trained on.
     #[arg(long, value_name = "R", default_value_t = 10, value_parser = count, requires = "output")]
     pub(crate) repeats: usize,
@@ -452,6 +452,20 @@ fn preprocess(name: &str) -> Result<String, String> {
     match name {
         "auto" => Ok(name.to_owned()),
         name => name.parse::<Preprocess>().map(|p| p.to_string()).map_err(|error| error.to_string()),
+    }
+}
+
+/// Where a search ends by itself.
+#[derive(Clone, Copy)]
+pub(crate) enum Budget {
+    Time(Duration),
+    Trainings(usize),
+}
+
+fn budget(text: &str) -> Result<Budget, humantime::DurationError> {
+    match text.parse() {
+        Ok(trainings) => Ok(Budget::Trainings(trainings)),
+        Err(_) => humantime::parse_duration(text).map(Budget::Time),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `frostline depth`, and `--keep auto`.
 
 use crate::Failure;
-use crate::args::{Depth, ModelFile};
+use crate::args::{Budget, Depth, ModelFile};
 use crate::cache;
 use crate::console::{Console, table};
 use crate::images::load;
@@ -62,10 +62,16 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let stop = Arc::new(AtomicBool::new(false));
     let asked = stop.clone();
     ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed))?;
+    let (until, trainings) = match command.budget {
+        None => (None, usize::MAX),
+        Some(Budget::Time(time)) => (Some(began + time), usize::MAX),
+        Some(Budget::Trainings(trainings)) => (None, trainings),
+    };
     let limits = Limits {
         repeats: command.repeats,
         exhaustive: command.exhaustive,
-        until: command.budget.map(|budget| began + budget),
+        until,
+        trainings: trainings.into(),
         stop: &stop,
     };
     let tell = |outcome: &Outcome, done: usize, total: usize| {

@@ -5,7 +5,7 @@ use super::side_by_side::side_by_side;
 use super::{Arm, Controls, Cost, Design, Estimate, Experiment, Outcome, Training, sampling_variance};
 use crate::Result;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -25,14 +25,19 @@ pub struct Limits<'a> {
     pub exhaustive: bool,
     /// No training begins after this.
     pub until: Option<Instant>,
+    /// How many more trainings may begin.
+    pub trainings: AtomicUsize,
     /// Set from outside when it shall end.
     pub stop: &'a AtomicBool,
 }
 
 impl Limits<'_> {
-    /// Whether another training may begin.
+    /// Whether another training may begin; one that may is counted.
     pub fn go_on(&self) -> bool {
-        !self.stop.load(Ordering::Relaxed) && self.until.is_none_or(|until| Instant::now() < until)
+        let one_less = |left: usize| left.checked_sub(1);
+        !self.stop.load(Ordering::Relaxed)
+            && self.until.is_none_or(|until| Instant::now() < until)
+            && self.trainings.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
 }
 
