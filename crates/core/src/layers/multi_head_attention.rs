@@ -282,6 +282,19 @@ mod tests {
     }
 
     #[test]
+    fn kernels_begin_as_the_matrices_that_they_are() {
+        // Glorot and Bengio's limit for 64 inputs and 4 heads of 25 outputs, which is what Keras draws with
+        let kind = attention(json!({"num_heads": 4, "key_dim": 25})).expect("valid");
+        let weights = kind.weights(&[vec![6, 64], vec![6, 64]]).expect("known");
+        let limit = (6.0f32 / (64.0 + 100.0)).sqrt();
+        for index in [0, 6] {
+            let drawn = weights[index].initializer.draw(&weights[index].shape, 1, "heads/kernel");
+            let largest = drawn.data.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+            assert!((0.99 * limit..=limit).contains(&largest), "{}: {largest}, {limit}", weights[index].name);
+        }
+    }
+
+    #[test]
     fn what_is_not_there_is_refused() {
         for more in [
             json!({"use_gate": true}),
