@@ -10,7 +10,7 @@ use frostline::fit::{Optimizer, OptimizerKind};
 use frostline::formats;
 use frostline::freeze::Freeze;
 use frostline::graph::{Keep, Model, Transfer};
-use frostline::ops::Op;
+use frostline::ops::{Node, Op, Program};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::Relaxed};
@@ -74,20 +74,27 @@ fn step(suffix: &mut Suffix, rows: &[f32], optimizer: &mut Optimizer) {
     suffix.reload();
 }
 
-/// Without a dense product: the model, or what of it lies below its first.
+/// Without a product: the model, or what of it lies below its first.
 fn without_products(model: &Model) -> Option<Model> {
     let is_plain = |model: &Model| {
         let shapes = model.graph.stand_in_shapes();
         let mut plan = compile(model, Freeze::nothing(), &shapes, IMAGES, Statistics::Batch).expect("a plan");
-        products(plan.suffix()) == 0 && plan.suffix().trained().next().is_some()
+        products(plan.suffix().program()) == 0 && plan.suffix().trained().next().is_some()
     };
     let cuts = model.graph.cut_points().into_iter().rev();
     let mut kept = cuts.map(|cut| model.keep(&Keep::Layer(cut), Transfer::Copy).expect("a cut"));
     kept.find(|model| is_plain(model))
 }
 
-fn products(suffix: &Suffix) -> usize {
-    suffix.program().nodes.iter().filter(|node| matches!(node.op, Op::Dense(_))).count()
+/// The products of matrices that an image takes.
+fn products(program: &Program) -> usize {
+    let of_node = |node: &Node| match node.op {
+        Op::Dense(_) => 1,
+        // one for each pair of matrices in its inputs
+        Op::Product(_) => program.shape(node.inputs[0]).iter().rev().skip(2).product(),
+        _ => 0,
+    };
+    program.nodes.iter().map(of_node).sum()
 }
 
 /// The allocations of the steps of a training, and of the products among its ops.
@@ -104,7 +111,7 @@ fn of_steps(model: &Model) -> (usize, usize) {
     let mut optimizer = Optimizer::new(OptimizerKind::default(), lens, 0.01);
     (0..3).for_each(|_| step(suffix, &rows, &mut optimizer));
     let found = allocations(|| (0..STEPS).for_each(|_| step(suffix, &rows, &mut optimizer)));
-    (found, products(suffix))
+    (found, products(suffix.program()))
 }
 
 fn steps_take_no_memory(threads: usize) {
@@ -134,7 +141,7 @@ fn frozen_images_take_no_memory(threads: usize) {
     for (name, model) in golden_models() {
         let plan = compile_inference(&model, &model.graph.stand_in_shapes()).expect("a plan");
         let prefix = plan.prefix();
-        let products = prefix.program().nodes.iter().filter(|node| matches!(node.op, Op::Dense(_))).count();
+        let products = products(prefix.program());
         let images = 16;
         let (inputs, mut rows) =
             (vec![0.5; images * prefix.input_len()], vec![0.0; images * prefix.row_len()]);
