@@ -46,11 +46,21 @@ class Task:
     def control(self, name):
         return self.arms[self.grid["controls"][name]["name"]]
 
-    def time(self, document):
+    def time(self, arms):
         """Core seconds of all trainings, by the median of each arm's: the whole network trains on both cores, all else on one."""
         cores = lambda arm: 2 if arm["frozen"] == 0 and arm["training"]["train"] in ("from", "scratch") else 1
-        trained = [arm for arm in document["arms"] if arm["scores"]]
-        return sum(cores(arm) * self.seconds[arm["name"]] * len(arm["scores"]) for arm in trained)
+        return sum(cores(arm) * self.seconds[arm["name"]] * len(arm["scores"]) for arm in arms if arm["scores"])
+
+    def parts(self):
+        """What the search's time goes to, as shares of the grid's: from scratch, the arms of the last round, all others."""
+        arms, whole = self.search["arms"], self.time(self.grid["arms"])
+        most = max(len(arm["scores"]) for arm in arms)
+        is_scratch = lambda arm: arm["training"]["train"] == "scratch"
+        is_last = lambda arm: len(arm["scores"]) == most
+        scratch = [arm for arm in arms if is_scratch(arm)]
+        last = [arm for arm in arms if is_last(arm) and not is_scratch(arm)]
+        others = [arm for arm in arms if not is_last(arm) and not is_scratch(arm)]
+        return [self.time(part) / whole for part in (arms, scratch, last, others)]
 
     def trainings(self, document):
         return sum(len(arm["scores"]) for arm in document["arms"])
@@ -96,14 +106,13 @@ def results(tasks):
 
 def costs(tasks):
     rows = [
-        "| task | arms of the grid | its trainings | trainings of the search | its share of the grid's time |",
-        "|---|---|---|---|---|",
+        "| task | arms of the grid | its trainings | trainings of the search | its share of the grid's time | from scratch | the last arms | all others |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, task in tasks.items():
-        share = task.time(task.search) / task.time(task.grid)
-        rows.append(
-            f"| {TASKS[name]} | {len(task.arms)} | {task.trainings(task.grid)} | {task.trainings(task.search)} | {share:.2f} |"
-        )
+        counts = [len(task.arms), task.trainings(task.grid), task.trainings(task.search)]
+        cells = [str(count) for count in counts] + [f"{share:.2f}" for share in task.parts()]
+        rows.append(f"| {TASKS[name]} | " + " | ".join(cells) + " |")
     return rows
 
 
