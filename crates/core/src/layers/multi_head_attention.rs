@@ -7,7 +7,8 @@ use crate::{Error, Result, Shape};
 use frostline_kernels::Activation;
 use serde_json::{Map, Value, json};
 
-/// Attributes as Keras names them. The inputs are `[…places, channels]`.
+/// Attributes as Keras names them. The inputs are `[…places, channels]`. What Keras has in layers within the layer, such as
+/// `query/kernel`, are its own weights: `query_kernel` `[channels, heads, key_dim]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MultiHeadAttention {
     /// Heads that look side by side.
