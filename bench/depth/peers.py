@@ -3,7 +3,8 @@
 usage: peers.py keras|fastai FOLDER TASK      (with the environment of bench/run and bench/depth/requirements.txt)
 
 Reads FOLDER/tasks/TASK and FOLDER/TASK-search/splits.json, writes FOLDER/TASK-keras.json or FOLDER/TASK-fastai.json: a score on
-the quoted images and the seconds for each split. What was cut off goes on where it was. Both train on what the splits do not hold out, as the arms do.
+the quoted images and the seconds for each split. What was cut off goes on where it was. Both train on what the splits do not
+hold out, as the arms do.
 
 Keras: the guide's two stages, a new head on the frozen backbone with Adam at 1e-3, then the whole backbone at 1e-5 with
 BatchNormalization in inference mode. The guide trains for 2 + 1 epochs of thousands of photos, this for 30 + 15 epochs of
@@ -156,7 +157,8 @@ def main(peer, folder, name):
     splits = json.loads((folder / f"{name}-search/splits.json").read_text())
     path = folder / f"{name}-{peer}.json"
     found = json.loads(path.read_text()) if path.exists() else {"scores": [], "seconds": []}
-    for repeat, held_out in list(enumerate(splits))[len(found["scores"]) :]:
+    done = len(found["scores"])
+    for repeat, held_out in enumerate(splits[done:], done):
         assert set(held_out) <= set(names), "the splits are of other images"
         fit, began = np.array([one not in set(held_out) for one in names]), time.time()
         found["scores"].append(float(np.mean(train(x[fit], y[fit], repeat)(x_test) == y_test)))

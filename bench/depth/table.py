@@ -55,12 +55,9 @@ class Task:
         """What the search's time goes to, as shares of the grid's: from scratch, the arms of the last round, all others."""
         arms, whole = self.search["arms"], self.time(self.grid["arms"])
         most = max(len(arm["scores"]) for arm in arms)
-        is_scratch = lambda arm: arm["training"]["train"] == "scratch"
-        is_last = lambda arm: len(arm["scores"]) == most
-        scratch = [arm for arm in arms if is_scratch(arm)]
-        last = [arm for arm in arms if is_last(arm) and not is_scratch(arm)]
-        others = [arm for arm in arms if not is_last(arm) and not is_scratch(arm)]
-        return [self.time(part) / whole for part in (arms, scratch, last, others)]
+        part_of = lambda arm: 0 if arm["training"]["train"] == "scratch" else 1 if len(arm["scores"]) == most else 2
+        parts = [[arm for arm in arms if part_of(arm) == part] for part in range(3)]
+        return [self.time(part) / whole for part in (arms, *parts)]
 
     def trainings(self, document):
         return sum(len(arm["scores"]) for arm in document["arms"])

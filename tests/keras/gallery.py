@@ -136,12 +136,13 @@ def enliven(model, x, random):
         layer.trainable_weights[0].assign(0.2 * layer.trainable_weights[0])
     if isinstance(model.layers[-1], keras.layers.Dense):
         model.layers[-1].kernel.assign(0.3 * model.layers[-1].kernel)
-    if norms(model):
-        for layer in norms(model):
-            layer.call = functools.partial(calibrated, layer)
+    normalised = norms(model)
+    for layer in normalised:
+        layer.call = functools.partial(calibrated, layer)
+    if normalised:
         model(x, training=False)
-        for layer in norms(model):
-            del layer.call
+    for layer in normalised:
+        del layer.call
 
 
 def calibrated(layer, x, training=None, mask=None):

@@ -98,18 +98,18 @@ impl MultiHeadAttention {
         })
     }
 
+    /// Query, value and key among what the layer is called on: the value is the key where there is no other.
+    pub(crate) fn operands<T: Clone>(inputs: &[T]) -> Result<[T; 3], String> {
+        match inputs {
+            [query, value] => Ok([query, value, value].map(T::clone)),
+            [query, value, key] => Ok([query, value, key].map(T::clone)),
+            _ => Err(format!("expected query, value and perhaps key, received {} inputs", inputs.len())),
+        }
+    }
+
     /// Query, key, value and output in Keras's order.
     fn projections(&self, inputs: &[Shape]) -> Result<[Projection; 4], String> {
-        let (query, value, key) = match inputs {
-            [query, value] => (query, value, value),
-            [query, value, key] => (query, value, key),
-            _ => {
-                return Err(format!(
-                    "expected query, value and perhaps key, received {} inputs",
-                    inputs.len()
-                ));
-            }
-        };
+        let [query, value, key] = &Self::operands(inputs)?;
         let split = |shape: &Shape| match shape.split_last() {
             Some((channels, places)) if !places.is_empty() => Ok((*channels, places.to_vec())),
             _ => Err(format!("expected places with channels, received {shape:?}")),
@@ -167,9 +167,9 @@ impl MultiHeadAttention {
 
     /// `[places, heads · width]` as `[heads, places, width]`.
     fn heads(&self, lowering: &mut Lowering<'_>, projected: ValueId) -> Result<ValueId> {
-        let [places, channels] =
-            <[usize; 2]>::try_from(lowering.shape(projected).as_slice()).unwrap_or([1; 2]);
-        let split = in_shape(lowering, projected, vec![places, self.num_heads, channels / self.num_heads])?;
+        let shape = lowering.shape(projected);
+        let split = vec![shape[0], self.num_heads, shape[1] / self.num_heads];
+        let split = in_shape(lowering, projected, split)?;
         lowering.push(Permute { order: vec![1, 0, 2] }, &[split], &[])
     }
 }
@@ -225,7 +225,7 @@ impl LayerKind for MultiHeadAttention {
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
         let shapes: Vec<Shape> = inputs.iter().map(|input| lowering.shape(*input).clone()).collect();
         let [of_query, of_key, of_value, of_output] = self.projections(&shapes).map_err(Error::Surgery)?;
-        let (query, value, key) = (inputs[0], inputs[1], *inputs.get(2).unwrap_or(&inputs[1]));
+        let [query, value, key] = Self::operands(inputs).map_err(Error::Surgery)?;
         let query = self.project(lowering, query, &of_query)?;
         let key = self.project(lowering, key, &of_key)?;
         let value = self.project(lowering, value, &of_value)?;

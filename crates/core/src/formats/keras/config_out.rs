@@ -59,16 +59,14 @@ fn functional(graph: &Graph, style: Style) -> Result<Value, String> {
         let calls = graph.calls.iter().filter(|call| call.layer == index && !call.inputs.is_empty());
         let nodes = calls.map(|call| {
             let tensors: Vec<Value> = call.inputs.iter().map(|id| tensor(graph, &shapes, *id)).collect();
-            let class = match &graph.layers[index].body {
-                Body::Kind(kind) if kind.arithmetic().is_none() => Some(kind.class_name()),
-                _ => None,
+            let takes_list = match &graph.layers[index].body {
+                Body::Kind(kind) => kind.arithmetic().is_none() && is_merge(kind.class_name()),
+                _ => tensors.len() > 1,
             };
-            let takes_list = class.is_some_and(is_merge);
             let arguments = match (tensors.as_slice(), arithmetic(&graph.layers[index], style)) {
                 ([one], Some(operation)) => operation.arguments(one.clone()),
-                ([one], None) if !takes_list => vec![one.clone()],
-                _ if class == Some("MultiHeadAttention") => tensors,
-                _ => vec![Value::Array(tensors)],
+                _ if takes_list => vec![Value::Array(tensors)],
+                _ => tensors,
             };
             json!({"args": arguments, "kwargs": {}})
         });

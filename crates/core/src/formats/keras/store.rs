@@ -4,7 +4,7 @@
 
 use super::assign::assign;
 use super::order::keras_order;
-use super::sublayers::{Place, places as variable_places};
+use super::sublayers::{self, Place};
 use crate::formats::LoadReport;
 use crate::formats::hdf5::{Tree, attribute_string, datasets};
 use crate::graph::{Body, Graph, Layer, Model, WantedWeight, Weights, is_within, join, snake_case};
@@ -35,7 +35,7 @@ pub(super) fn read(path: &Path, file: &File, graph: &Graph) -> Result<(Weights, 
             .notes
             .push(format!("{} tensors of the optimizer's state are left behind", all - tensors.len()));
     }
-    let order = variable_places(graph.weight_specs(&graph.stand_in_shapes())?);
+    let order = sublayers::places(graph)?;
     let mut places = BTreeMap::new();
     locate(graph, &order, &file.root(), "", "", &mut places);
     let find = |wanted: &WantedWeight| {
@@ -106,9 +106,8 @@ fn locate(
 /// The store of a model's weights as a file.
 pub(in crate::formats) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>> {
     let mut tree = Tree::default();
-    let graph = &model.graph;
-    let order = variable_places(graph.weight_specs(&graph.stand_in_shapes())?);
-    write(graph, model, &order, "", &mut tree).map_err(|error| match error {
+    let order = sublayers::places(&model.graph)?;
+    write(&model.graph, model, &order, "", &mut tree).map_err(|error| match error {
         Error::Weights(message) => Error::format(path, message),
         other => other,
     })?;
@@ -132,15 +131,10 @@ fn write(
         }
         group.group("vars").string("name", &*layer.name);
         for place in order.get(&path).into_iter().flatten() {
-            let own = match place.inner {
-                Some((name, inner)) => {
-                    let vars = group.group(inner).group("vars");
-                    vars.string("name", name);
-                    vars
-                }
-                None => group.group("vars"),
-            };
-            own.tensor(&place.number.to_string(), model.weights.get(&join(&path, place.variable))?.get());
+            if let Some((name, inner)) = place.inner {
+                group.group(&join(inner, "vars")).string("name", name);
+            }
+            group.tensor(&place.path(), model.weights.get(&join(&path, place.variable))?.get());
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Layers that are made of layers: their variables lie with those, in Keras's files.
 
-use crate::graph::WantedWeight;
+use crate::Result;
+use crate::graph::{Graph, WantedWeight};
 use std::collections::BTreeMap;
 
 /// By class: the layers in it, as its variables' names begin, and the groups in Keras 3's store.
@@ -30,7 +31,7 @@ pub(super) struct Place {
     /// The layer in the layer, and its group.
     pub(super) inner: Option<(&'static str, &'static str)>,
     /// Its number among the variables there.
-    pub(super) number: usize,
+    number: usize,
 }
 
 impl Place {
@@ -43,10 +44,10 @@ impl Place {
     }
 }
 
-/// The variables of each layer in their order, by the layer's path.
-pub(super) fn places(specs: Vec<WantedWeight>) -> BTreeMap<String, Vec<Place>> {
+/// The variables of each layer of a graph in their order, by the layer's path.
+pub(super) fn places(graph: &Graph) -> Result<BTreeMap<String, Vec<Place>>> {
     let mut places: BTreeMap<String, Vec<Place>> = BTreeMap::new();
-    for wanted in specs {
+    for wanted in graph.weight_specs(&graph.stand_in_shapes())? {
         if let Some((layer, _)) = wanted.path.rsplit_once('/') {
             let own = places.entry(layer.to_owned()).or_default();
             let inner = inner(wanted.class_name, wanted.spec.name).map(|(name, group, _)| (name, group));
@@ -54,7 +55,7 @@ pub(super) fn places(specs: Vec<WantedWeight>) -> BTreeMap<String, Vec<Place>> {
             own.push(Place { variable: wanted.spec.name, inner, number });
         }
     }
-    places
+    Ok(places)
 }
 
 /// The path of a weight as Keras has it: `attention/query/kernel` for `attention/query_kernel`.

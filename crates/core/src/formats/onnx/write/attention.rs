@@ -13,11 +13,7 @@ impl Writer<'_> {
         layer: &MultiHeadAttention,
         inputs: &[usize],
     ) -> Result<Output, String> {
-        let (query, value, key) = match *inputs {
-            [query, value] => (query, value, value),
-            [query, value, key] => (query, value, key),
-            _ => return Err(format!("it is called on {} values", inputs.len())),
-        };
+        let [query, value, key] = MultiHeadAttention::operands(inputs)?;
         let heads = layer.num_heads as i64;
         let mut projected = Vec::with_capacity(3);
         let parts =
@@ -26,10 +22,10 @@ impl Writer<'_> {
             let mut x = self.values.get(input).cloned().ok_or("it is called on nothing")?;
             let name = self.emit.last(&mut x, path);
             let channels = x.channels();
-            let name = self.reshaped(path, &name, &[0, -1, channels as i64]);
+            let name = self.emit.reshape(path, &name, &[0, -1, channels as i64]);
             let product =
                 self.projected(path, part, layer.use_bias, &name, [channels, layer.num_heads * width])?;
-            let split = self.reshaped(path, &product, &[0, -1, heads, width as i64]);
+            let split = self.emit.reshape(path, &product, &[0, -1, heads, width as i64]);
             let order = if part == "key" { [0, 2, 3, 1] } else { [0, 2, 1, 3] };
             projected.push(self.emit.transpose(path, &split, &order));
         }
@@ -43,7 +39,7 @@ impl Writer<'_> {
         let seen = self.emit.node(path, "MatMul", &[&shares, value], &[]);
         let seen = self.emit.transpose(path, &seen, &[0, 2, 1, 3]);
         let width = layer.num_heads * layer.value_dim;
-        let seen = self.reshaped(path, &seen, &[0, -1, width as i64]);
+        let seen = self.emit.reshape(path, &seen, &[0, -1, width as i64]);
         let x = self.values.get(inputs[0]).cloned().ok_or("it is called on nothing")?;
         let to = layer.output_shape.clone().unwrap_or_else(|| vec![x.channels()]);
         let output =
@@ -57,7 +53,7 @@ impl Writer<'_> {
         let places = places.map(|axis| x.known(axis).map_or(-1, |extent| extent as i64));
         let shape: Vec<i64> =
             std::iter::once(0).chain(places).chain(to.iter().map(|extent| *extent as i64)).collect();
-        Ok(Output::Last(self.reshaped(path, &output, &shape)))
+        Ok(Output::Last(self.emit.reshape(path, &output, &shape)))
     }
 
     /// Times a kernel, which is a matrix here.
@@ -71,18 +67,8 @@ impl Writer<'_> {
     ) -> Result<String, String> {
         let kernel = self.weight(path, &format!("{part}_kernel"))?;
         let kernel = self.emit.floats(&format!("{path}/{part}_kernel"), &[rows, columns], &kernel.data);
-        let product = self.emit.node(path, "MatMul", &[x, &kernel], &[]);
-        if !use_bias {
-            return Ok(product);
-        }
-        let bias = self.weight(path, &format!("{part}_bias"))?;
-        let bias = self.emit.floats(&format!("{path}/{part}_bias"), &[columns], &bias.data);
-        Ok(self.emit.node(path, "Add", &[&product, &bias], &[]))
-    }
-
-    /// In another shape; 0 copies an extent, −1 counts one.
-    fn reshaped(&mut self, path: &str, x: &str, shape: &[i64]) -> String {
-        let shape = self.emit.whole(&format!("{path}/shape"), shape);
-        self.emit.node(path, "Reshape", &[x, &shape], &[])
+        let bias = use_bias.then(|| self.weight(path, &format!("{part}_bias"))).transpose()?;
+        let bias = bias.map(|bias| self.emit.floats(&format!("{path}/{part}_bias"), &[columns], &bias.data));
+        Ok(self.emit.product(path, x, &kernel, bias.as_deref()))
     }
 }

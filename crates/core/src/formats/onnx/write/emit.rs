@@ -149,6 +149,21 @@ impl Emitter {
         last.get_or_insert_with(|| self.transpose(path, &first, &[0, 2, 3, 1])).clone()
     }
 
+    /// In another shape, batch counted: 0 copies an extent, −1 counts one.
+    pub(super) fn reshape(&mut self, path: &str, x: &str, shape: &[i64]) -> String {
+        let shape = self.whole(&format!("{path}/shape"), shape);
+        self.node(path, "Reshape", &[x, &shape], &[])
+    }
+
+    /// Matrices times a matrix, and what is added to each row.
+    pub(super) fn product(&mut self, path: &str, x: &str, kernel: &str, bias: Option<&str>) -> String {
+        let product = self.node(path, "MatMul", &[x, kernel], &[]);
+        match bias {
+            Some(bias) => self.node(path, "Add", &[&product, bias], &[]),
+            None => product,
+        }
+    }
+
     pub(super) fn transpose(&mut self, path: &str, x: &str, order: &[i64]) -> String {
         self.node(path, "Transpose", &[x], &[("perm", Attribute::Ints(order.to_vec()))])
     }

@@ -144,17 +144,13 @@ impl Writer<'_> {
         let input = self.emit.last(x, path);
         let kernel = self.emit.floats(&format!("{path}/kernel"), &kernel.shape, &kernel.data);
         let bias = layer.use_bias.then(|| self.vector(path, "bias")).transpose()?;
-        let product = match (x.shapes[0].len(), &bias) {
-            (1, _) => {
+        let product = match x.shapes[0].len() {
+            1 => {
                 let inputs: Vec<&str> =
                     [input.as_str(), &kernel].into_iter().chain(bias.as_deref()).collect();
                 self.emit.node(path, "Gemm", &inputs, &[])
             }
-            (_, None) => self.emit.node(path, "MatMul", &[&input, &kernel], &[]),
-            (_, Some(bias)) => {
-                let product = self.emit.node(path, "MatMul", &[&input, &kernel], &[]);
-                self.emit.node(path, "Add", &[&product, bias], &[])
-            }
+            _ => self.emit.product(path, &input, &kernel, bias.as_deref()),
         };
         Ok(Output::Last(self.emit.activation(path, &layer.activation, &product)?))
     }

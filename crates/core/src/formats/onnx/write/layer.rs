@@ -229,8 +229,7 @@ impl Writer<'_> {
                 let input = self.emit.last(&mut x, path);
                 // 0 copies the batch
                 let shape: Vec<i64> = std::iter::once(0).chain(layer.target_shape).collect();
-                let shape = self.emit.whole(&format!("{path}/shape"), &shape);
-                Output::Last(self.emit.node(path, "Reshape", &[&input, &shape], &[]))
+                Output::Last(self.emit.reshape(path, &input, &shape))
             }
             "ZeroPadding2D" => {
                 let [[top, bottom], [left, right]] =
