@@ -31,12 +31,13 @@ class Task:
         read = lambda kind: json.loads((folder / f"{name}-{kind}/depth.json").read_text())
         self.grid, self.search = read("grid"), read("search")
         self.arms = {arm["name"]: arm for arm in self.grid["arms"]}
-        seconds, self.right = collections.defaultdict(list), collections.defaultdict(dict)
+        seconds, self.right, self.fold = (collections.defaultdict(kind) for kind in (list, dict, dict))
         for line in (folder / f"{name}-grid/search.jsonl").read_text().splitlines()[1:]:
             outcome = json.loads(line)
             if outcome["share"] == 1.0:
                 seconds[outcome["arm"]].append(outcome["seconds"])
                 self.right[outcome["arm"]][outcome["repeat"]] = outcome["right"]
+                self.fold[outcome["arm"]][outcome["repeat"]] = outcome["fold"]
         self.seconds = {arm: statistics.median(each) for arm, each in seconds.items()}
         self.chosen = self.arms[self.search["verdict"]["recommended"]["name"]]
         scratch = self.grid["controls"]["scratch"]["name"]

@@ -91,9 +91,11 @@ impl Console {
         }
         if let Some(bar) = &*held {
             bar.bar.set_position(done as u64);
-            if done >= total {
-                bar.bar.finish_and_clear();
-            }
+        }
+        if done >= total
+            && let Some(bar) = held.take()
+        {
+            bar.bar.finish_and_clear();
         }
     }
 

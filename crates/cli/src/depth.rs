@@ -75,7 +75,8 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
         stop: &stop,
     };
     let tell = |outcome: &Outcome, done: usize, total: usize| {
-        console.count(&outcome.arm, done, total);
+        console.progress(outcome_line(outcome));
+        console.count("trainings", done, total);
         log.append(outcome)
     };
     let paths = model.graph.counted_paths();
@@ -114,6 +115,17 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
             output.join("report.html").display()
         )),
     }
+}
+
+/// `split 2: `top, head only` finds 61.5 % of the images that are held out (0.8 s)`.
+fn outcome_line(outcome: &Outcome) -> String {
+    let Outcome { arm, repeat, share, fold, seconds, .. } = outcome;
+    let part = if *share < 1.0 { format!(" on {:.0} % of the images", 100.0 * share) } else { String::new() };
+    format!(
+        "split {}: `{arm}`{part} finds {:.1} % of what is held out ({seconds:.1} s)",
+        repeat + 1,
+        100.0 * fold
+    )
 }
 
 fn show_scores(scores: &Scores, console: &Console) -> Result<(), Failure> {

@@ -172,12 +172,13 @@ fn a_budget_may_be_a_number_of_trainings() {
     let (folder, model, data) = (Folder::new(), demo_model(), demo_data());
     let (out, cache) = (folder.text("run"), folder.text("cache"));
     let search = |budget: &str| {
-        let found = json(&["depth", &model, &data, "-o", &out, "--budget", budget, "--cache", &cache]);
+        let ran = works(&["depth", &model, &data, "-o", &out, "--budget", budget, "--cache", &cache]);
         std::fs::remove_file(folder.path("run").join("run.json")).expect("it was finished");
         let log = std::fs::read_to_string(folder.path("run").join("search.jsonl")).expect("a log");
-        assert!(found["verdict"]["text"].as_str().expect("words").contains("ended early"));
-        log.lines().count() - 1
+        assert!(ran.stdout.contains("ended early"), "{}", ran.stdout);
+        let told = ran.stderr.lines().filter(|line| line.starts_with("split 1: `")).count();
+        [told, log.lines().count() - 1]
     };
-    assert_eq!(search("3"), 3);
-    assert_eq!(search("2"), 5, "what was trained before is no part of the budget");
+    assert_eq!(search("3"), [3, 3]);
+    assert_eq!(search("2"), [2, 5], "what was trained before is no part of the budget");
 }

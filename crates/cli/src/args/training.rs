@@ -1,0 +1,187 @@
+//! What is trained, on what, and how.
+
+use super::values::{below_one, count, not_negative, positive, preprocess, size, validation};
+use clap::Args;
+use frostline::Precision;
+use frostline::cache::RowElement;
+use frostline::data::{Augment, Resize, ScaledDecode};
+use frostline::fit::{ClassWeights, Head, ImageSize, Loss, Metric, OptimizerKind, Recipe, Schedule};
+use frostline::freeze::Unfreeze;
+use frostline::graph::Keep;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// What is trained, on what, and where features are kept.
+#[derive(Args)]
+pub(crate) struct Training {
+    #[command(flatten)]
+    pub(crate) reuse: Reuse,
+    #[command(flatten)]
+    pub(crate) images: Images,
+    #[command(flatten)]
+    pub(crate) storage: Storage,
+    /// Validation: a share of the training images, stratified; 0 for none; or a folder [default: val/, else 0.2].
+    #[arg(long, value_name = "V", value_parser = validation)]
+    pub(crate) val: Option<String>,
+    /// Round the features of frozen layers to f32 or bf16, which halves their bytes; the same with the cache and without
+    /// [default: f32; bf16 where --precision bf16 has made them so already].
+    #[arg(long, value_name = "F")]
+    pub(crate) features: Option<RowElement>,
+    /// Compute the frozen layers again in every epoch; the result is the same bit for bit.
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Where the features of frozen layers are kept, for this run and later ones [default: in the user's cache folder].
+    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
+    pub(crate) cache: Option<PathBuf>,
+    /// How large the cache may grow; what was not used for the longest time goes first.
+    #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
+    pub(crate) cache_limit: u64,
+}
+
+/// What a recipe says, flag by flag.
+#[derive(Args)]
+pub(crate) struct Reuse {
+    /// Stages and settings in TOML, or the run.json of a run, instead of the flags of this group.
+    #[arg(long, value_name = "FILE", exclusive = false)]
+    pub(crate) recipe: Option<PathBuf>,
+    /// Layers to keep: a layer path, N lowest, -N for all but the N highest, or `auto`, as many as `depth` finds
+    /// [default: all but the output layer].
+    #[arg(long, value_name = "K", allow_hyphen_values = true, conflicts_with = "recipe")]
+    pub(crate) keep: Option<Auto<Keep>>,
+    /// Layers to put on top before the output layer, e.g. "gap dropout(0.3) dense(128,relu)"; `keep` keeps the model's
+    /// own head.
+    #[arg(
+        long,
+        value_name = "SPEC",
+        default_value = "none",
+        conflicts_with = "recipe",
+        hide_default_value = true
+    )]
+    pub(crate) head: Head,
+    /// Reused layers to train after the head: 0, N highest, a layer path (it and all above it), all, or `auto`, as far down as
+    /// `depth` finds [default: 0].
+    #[arg(long, value_name = "U", conflicts_with_all = ["recipe", "freeze"])]
+    pub(crate) unfreeze: Option<Auto<Unfreeze>>,
+    /// Freeze exactly these layers (comma separated, a nested model's path freezes all in it, `none` for nothing), for
+    /// one stage of --epochs.
+    #[arg(long, value_name = "LIST", conflicts_with = "recipe")]
+    pub(crate) freeze: Option<String>,
+    /// Unfreeze block by block from the top while the validation score improves by more than its standard error.
+    #[arg(long, conflicts_with_all = ["recipe", "freeze", "unfreeze"])]
+    pub(crate) gradual: bool,
+    /// Epochs with the backbone frozen.
+    #[arg(long, value_name = "E", default_value_t = 10, value_parser = count, conflicts_with = "recipe")]
+    pub(crate) epochs: usize,
+    /// Epochs with the layers of --unfreeze or --gradual trained.
+    #[arg(long, value_name = "F", default_value_t = 5, conflicts_with = "recipe")]
+    pub(crate) fine_tune_epochs: usize,
+    /// The head's learning rate; a tenth of it once reused layers train.
+    #[arg(long, value_name = "X", default_value_t = 1e-3, value_parser = positive, conflicts_with = "recipe")]
+    pub(crate) lr: f32,
+    /// The rate of reused layers as a share of the head's [default: 0.1; 1 with --freeze or --weights reinit].
+    #[arg(long, value_name = "F", value_parser = not_negative, conflicts_with = "recipe")]
+    pub(crate) backbone_lr_factor: Option<f32>,
+    /// sgd, rmsprop, adam, adamw, with settings as in sgd(momentum=0.9,nesterov=true).
+    #[arg(long, value_name = "NAME", default_value = "adam", conflicts_with = "recipe")]
+    pub(crate) optimizer: OptimizerKind,
+    /// A loss by its Keras name [default: from the labels].
+    #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
+    pub(crate) loss: Option<Loss>,
+    /// What decides which epoch is best: accuracy, top5, auc, precision, recall, f1, mse, mae [default: accuracy].
+    #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
+    pub(crate) metric: Option<Metric>,
+    /// constant, exponential(0.9), cosine, plateau(0.5,3).
+    #[arg(long, value_name = "NAME", default_value = "constant", conflicts_with = "recipe")]
+    pub(crate) schedule: Schedule,
+    /// Decoupled weight decay, on every trained weight.
+    #[arg(long, value_name = "D", default_value_t = 0.0, value_parser = not_negative, conflicts_with = "recipe")]
+    pub(crate) weight_decay: f32,
+    /// How far targets are drawn to the even distribution, from 0 to below 1.
+    #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = below_one, conflicts_with = "recipe")]
+    pub(crate) label_smoothing: f32,
+    /// `balanced`, or weights by class as 0=1.0,1=2.5.
+    #[arg(long, value_name = "W", conflicts_with = "recipe")]
+    pub(crate) class_weights: Option<ClassWeights>,
+    /// The largest norm of all gradients together.
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "recipe")]
+    pub(crate) clip_norm: Option<f32>,
+    /// Images a step.
+    #[arg(long, value_name = "B", default_value_t = 32, value_parser = count, conflicts_with = "recipe")]
+    pub(crate) batch: usize,
+    /// Take the images in their order.
+    #[arg(long, conflicts_with = "recipe")]
+    pub(crate) no_shuffle: bool,
+    /// Epochs without a better score after which a stage ends; the best weights are kept always.
+    #[arg(long, value_name = "P", conflicts_with = "recipe")]
+    pub(crate) patience: Option<usize>,
+    /// Random views, e.g. "flip rotate(15) zoom(0.1) crop(0.9) brightness(0.1) contrast(0.1)"; vflip mirrors top to
+    /// bottom.
+    #[arg(long, value_name = "SPEC", default_value = "none", conflicts_with = "recipe")]
+    pub(crate) augment: Augment,
+    /// Views of an image; epochs take them in turn.
+    #[arg(long, value_name = "K", default_value_t = 4, value_parser = count, conflicts_with = "recipe")]
+    pub(crate) views: usize,
+    /// `copy`: pretrained weights; `reinit`: the architecture alone, trained from scratch.
+    #[arg(long, value_name = "W", default_value = "copy", value_parser = ["copy", "reinit"], conflicts_with = "recipe")]
+    pub(crate) weights: String,
+}
+
+/// What is set by hand, or as scores say.
+#[derive(Clone)]
+pub(crate) enum Auto<T> {
+    /// As the scores say.
+    Auto,
+    /// As the user says.
+    To(T),
+}
+
+impl<T: FromStr> FromStr for Auto<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            _ => text.parse().map(Self::To),
+        }
+    }
+}
+
+/// How the frozen part computes.
+#[derive(Args, Clone)]
+pub(crate) struct Storage {
+    /// What frozen layers keep images and weights in: f32; bf16, which is faster where the processor multiplies it
+    /// (sums stay in f32); or, in training, int8, which is faster still and rounds more [default: f32].
+    #[arg(long, value_name = "P")]
+    pub(crate) precision: Option<Precision>,
+}
+
+/// How images become inputs.
+#[derive(Args, Clone)]
+pub(crate) struct Images {
+    /// For models whose input size is open: 224, or 160x224 (height x width).
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) image_size: Option<ImageSize>,
+    /// tf-bilinear, tf-nearest, tf-bicubic, tf-area, pil-bilinear, … [default: the model's, else tf-bilinear].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) resize: Option<Resize>,
+    /// Decode large JPEGs at a half, a quarter or an eighth of their size, as long as they stay N times the input's (2
+    /// without a number; 0: whole). Faster, and other pixels; saved with the model [default: the model's, else 0].
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
+    pub(crate) scaled_decode: Option<ScaledDecode>,
+    /// tf (x/127.5-1), caffe, torch, unit (x/255), none; `auto` reads it from the model.
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = preprocess)]
+    pub(crate) preprocess: String,
+}
+
+impl Images {
+    /// A recipe with what is said here in the place of what it says.
+    pub(crate) fn onto(&self, mut recipe: Recipe) -> Recipe {
+        recipe.image_size = self.image_size.or(recipe.image_size);
+        recipe.resize = self.resize.or(recipe.resize);
+        recipe.scaled_decode = self.scaled_decode.or(recipe.scaled_decode);
+        if self.preprocess != "auto" {
+            recipe.preprocess.clone_from(&self.preprocess);
+        }
+        recipe
+    }
+}

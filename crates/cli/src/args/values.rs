@@ -1,0 +1,94 @@
+//! Values of arguments, and what is said of those that cannot be.
+
+use frostline::data::Preprocess;
+use std::time::Duration;
+
+pub(super) fn preprocess(name: &str) -> Result<String, String> {
+    match name {
+        "auto" => Ok(name.to_owned()),
+        name => name.parse::<Preprocess>().map(|p| p.to_string()).map_err(|error| error.to_string()),
+    }
+}
+
+/// Where a search ends by itself.
+#[derive(Clone, Copy)]
+pub(crate) enum Budget {
+    Time(Duration),
+    Trainings(usize),
+}
+
+pub(super) fn budget(text: &str) -> Result<Budget, humantime::DurationError> {
+    match text.parse() {
+        Ok(trainings) => Ok(Budget::Trainings(trainings)),
+        Err(_) => humantime::parse_duration(text).map(Budget::Time),
+    }
+}
+
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number: &usize| *number > 0);
+    number.ok_or_else(|| "give a whole number from 1".to_owned())
+}
+
+fn number(text: &str, fits: impl Fn(f32) -> bool, expected: &str) -> Result<f32, String> {
+    let number = text.parse().ok().filter(|number: &f32| number.is_finite() && fits(*number));
+    number.ok_or_else(|| format!("give {expected}"))
+}
+
+pub(super) fn positive(text: &str) -> Result<f32, String> {
+    number(text, |number| number > 0.0, "a number above 0")
+}
+
+pub(super) fn not_negative(text: &str) -> Result<f32, String> {
+    number(text, |number| number >= 0.0, "a number from 0")
+}
+
+pub(super) fn below_one(text: &str) -> Result<f32, String> {
+    number(text, |number| (0.0..1.0).contains(&number), "a number from 0 to below 1")
+}
+
+/// A share, or a folder.
+pub(super) fn validation(text: &str) -> Result<String, String> {
+    match text.parse::<f64>() {
+        Ok(share) if !(0.0..1.0).contains(&share) => {
+            Err("give a share from 0 to below 1, e.g. --val 0.2, or a folder".to_owned())
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// `2GiB`, `500MB`, `1000`.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    const UNITS: &[(&str, u64)] = &[
+        ("kib", 1 << 10),
+        ("mib", 1 << 20),
+        ("gib", 1 << 30),
+        ("tib", 1 << 40),
+        ("kb", 1_000),
+        ("mb", 1_000_000),
+        ("gb", 1_000_000_000),
+        ("tb", 1_000_000_000_000),
+        ("b", 1),
+        ("", 1),
+    ];
+    let lower = text.trim().to_lowercase();
+    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = UNITS.iter().find(|(name, _)| *name == &lower[digits.len()..]);
+    let number = digits.trim().parse::<f64>().ok().filter(|number| *number >= 0.0);
+    match (number, unit) {
+        (Some(number), Some((_, unit))) => Ok((number * *unit as f64) as u64),
+        _ => Err(format!("`{text}` is no size: write e.g. 2GiB")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("2GiB"), Ok(2 << 30));
+        assert_eq!(size("1.5 MB"), Ok(1_500_000));
+        assert_eq!(size("77"), Ok(77));
+        assert!(size("2 loaves").is_err());
+    }
+}
