@@ -12,6 +12,7 @@ import re
 import sys
 
 import numpy as np
+from scipy import stats
 from table import OVERLAP, Task, difference
 
 ORDERS = 200
@@ -35,17 +36,30 @@ class Rule:
     divisor: int = 2
     fewest: int = 3
     controls: int = 3
+    # Whether training from scratch has a third split where two leave open whether the choice is better.
+    third: bool = True
     repeats: int = 10
 
 
 RULES = [
-    Rule("as it is: two splits, then the better half on twice as many, up to ten"),
+    Rule("as it is: two splits, the better half on twice as many, up to ten; from scratch a third split where two leave it open"),
     Rule("the better third instead of the half", divisor=3),
     Rule("a first round on one split", first=1),
-    Rule("two splits of the controls, not three", controls=2),
+    Rule("training from scratch on two splits, whatever they say", third=False),
     Rule("up to five splits", repeats=5),
-    Rule("all of these", first=1, divisor=3, controls=2, repeats=5),
+    Rule("all of these", first=1, divisor=3, third=False, repeats=5),
 ]
+
+
+def interval(differences):
+    """Of the mean of an array of splits by images, as in crates/core/src/depth/statistics.rs."""
+    splits, images = differences.mean(1), differences.mean(0)
+    n, m = differences.shape
+    own = (1 / n + OVERLAP) * splits.var(ddof=1)
+    sampling = max(images.var(ddof=1) / m, 1 / m**2)
+    freedom = (own + sampling) ** 2 / (own**2 / (n - 1) + sampling**2 / (m - 1))
+    half = stats.t.ppf(0.975, freedom) * (own + sampling) ** 0.5
+    return splits.mean() - half, splits.mean() + half
 
 
 class Played:
@@ -59,8 +73,8 @@ class Played:
         self.count, left, repeats = dict.fromkeys(arms, 0), arms, min(rule.first, rule.repeats)
         while True:
             for arm in arms:
-                wanted = repeats if arm in left else min(repeats, rule.controls) if arm in controls.values() else 0
-                self.count[arm] = max(self.count[arm], wanted)
+                enough = 2 if arm == scratch else rule.controls if arm in controls.values() else 0
+                self.count[arm] = max(self.count[arm], repeats if arm in left else min(repeats, enough))
             if repeats == rule.repeats:
                 break
             repeats = min(2 * repeats, rule.repeats)
@@ -69,6 +83,11 @@ class Played:
             left = left[: max(-(-len(left) // rule.divisor), rule.fewest)] + [leader] * (leader == scratch)
         most = max(count for arm, count in self.count.items() if arm != scratch)
         self.chosen = self.choose(task, [arm for arm in arms if arm != scratch and self.count[arm] == most])
+        right = {arm: np.array([task.right[arm][split] for split in order], float) for arm in (self.chosen, scratch)}
+        both = min(self.count[arm] for arm in right)
+        low, high = interval((right[self.chosen] - right[scratch])[:both])
+        if rule.third and low <= 0 <= high:
+            self.count[scratch] = max(self.count[scratch], min(rule.controls, rule.repeats))
         trained = [{**task.arms[arm], "scores": task.arms[arm]["scores"][:count]} for arm, count in self.count.items()]
         self.share = task.time(trained) / task.time(task.grid["arms"])
 
@@ -115,7 +134,7 @@ def column(task, images):
 def main(folder, document):
     folder, path = pathlib.Path(folder), pathlib.Path(document)
     text = path.read_text()
-    marks = r"(<!-- rules -->\n)(.*?)\n(<!-- end -->)"
+    marks = r"(<!-- rules -->\n)(.*?)(<!-- end -->)"
     headings, _, *rows = [line.strip("| ").split(" | ") for line in re.search(marks, text, re.S)[2].splitlines()] or [[], []]
     old = dict(zip(headings, zip(*rows)))
     columns = {"rule": [rule.name for rule in RULES]}

@@ -64,7 +64,7 @@ class Task:
         part_of = lambda arm: 0 if arm["training"]["train"] == "scratch" else 1 if len(arm["scores"]) == most else 2
         parts = [[arm for arm in arms if part_of(arm) == part] for part in range(3)]
         curves = [
-            {**self.arms[curve["arm"]], "scores": [point["score"] for _ in range(LEARNING_REPEATS)]}
+            {**self.arms[curve["arm"]], "scores": [None] * LEARNING_REPEATS}
             for curve in self.search["learning"]["curves"]
             for point in curve["points"]
             if point["share"] < 1.0
@@ -175,7 +175,9 @@ def peers(folder):
             continue
         chosen = search["verdict"]["recommended"]["name"]
         arm = next(arm for arm in search["arms"] if arm["name"] == chosen)
-        cells = [percent(search["controls"][which]) for which in ("scratch", "probe")]
+        grid = folder / f"{name}-grid/depth.json"
+        controls = (json.loads(grid.read_text()) if grid.exists() else search)["controls"]
+        cells = [percent(controls[which]) for which in ("scratch", "probe")]
         cells.append(f"{percent(arm)} (`{chosen}`)")
         for path in found.values():
             scores = json.loads(path.read_text())["scores"] if path.exists() else None
@@ -199,7 +201,7 @@ def main(folder, document):
     text = path.read_text()
     for part, given in ((results, tasks), (verdicts, folder), (costs, tasks), (correlations, tasks), (peers, folder)):
         table = lambda old: "\n".join(merged(old.splitlines(), part(given)))
-        marks = rf"(<!-- {part.__name__} -->\n)(.*?)\n(<!-- end -->)"
+        marks = rf"(<!-- {part.__name__} -->\n)(.*?)(<!-- end -->)"
         text = re.sub(marks, lambda found: f"{found[1]}{table(found[2])}\n{found[3]}", text, flags=re.S)
     path.write_text(text)
 

@@ -137,7 +137,7 @@ pub(crate) struct Depth {
     #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
     pub(crate) cuts: Vec<String>,
     /// Begin no training after so long (90s, 10m, 2h), or after so many of them (40) [default: no limit].
-    #[arg(long, value_name = "LIMIT", value_parser = budget, requires = "output")]
+    #[arg(long, value_name = "LIMIT", allow_hyphen_values = true, value_parser = budget, requires = "output")]
     pub(crate) budget: Option<Budget>,
     /// Splits, each with a seed of its own, that the arms of the last round are trained on.
     #[arg(long, value_name = "R", default_value_t = 10, value_parser = count, requires = "output")]

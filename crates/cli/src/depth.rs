@@ -5,10 +5,11 @@ use crate::args::{Budget, Depth, ModelFile};
 use crate::cache;
 use crate::console::{Console, table};
 use crate::images::load;
+use crate::train::trained;
 use frostline::data::{self, Dataset};
 use frostline::depth::{
-    Experiment, Limits, Outcome, Scores, SearchKey, SearchLog, Verdict, candidates, grid, learning_curves,
-    more_data, recommended, recommended_freeze, score_cuts, score_freezes, search,
+    Experiment, Limits, Outcome, Scores, SearchKey, Verdict, candidates, grid, learning_curves, more_data,
+    recommended, recommended_freeze, score_cuts, score_freezes, search,
 };
 use frostline::fit::{Caching, Event, Head, Recipe, silent};
 use frostline::freeze::Unfreeze;
@@ -19,12 +20,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+/// With fewer images a split says next to nothing.
+const FEW: usize = 30;
 const NO_IMAGE: &str =
     "no image could be loaded\nhelp: `frostline train` without `auto` names the damaged ones";
 
 pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), Failure> {
     if let Some(output) = &command.output {
-        RunFolder::check(output, &command.data)?;
+        RunFolder::check_search(output, &command.data)?;
     }
     let (model, _) = load(&command.model, console)?;
     let mut dataset = data::open(&command.data)?;
@@ -53,11 +56,19 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let experiment = Experiment::new(&model, dataset, recipe, caching, seed)?;
     let (dataset, recipe) = (experiment.development(), experiment.recipe());
     let scores = scores(&model, &dataset, recipe)?;
-    let folder = RunFolder::create(output, &command.data)?;
-    let (log, known) = SearchLog::open(&folder.search(), &key)?;
+    let (folder, log, known) = RunFolder::create_search(output, &command.data, &key)?;
     folder.splits(&experiment.held_out(command.repeats)?)?;
     if !known.is_empty() {
         console.progress(format_args!("{} trainings of an earlier search are taken over", known.len()));
+    }
+    if !command.json {
+        show_scores(&scores, console)?;
+    }
+    let [images, quoted] = [experiment.images(), experiment.quoted().len()];
+    if images < FEW {
+        console.warn(format_args!(
+            "{images} images to train and select on: what a part of them says of an arm is chance for the most part"
+        ));
     }
     let stop = Arc::new(AtomicBool::new(false));
     let asked = stop.clone();
@@ -75,8 +86,11 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
         stop: &stop,
     };
     let tell = |outcome: &Outcome, done: usize, total: usize| {
-        console.progress(outcome_line(outcome));
+        console.progress(format_args!("[{done}/{total}] {}", outcome_line(outcome)));
         console.count("trainings", done, total);
+        if stop.load(Ordering::Relaxed) {
+            console.progress("ending the search: what has begun is finished first");
+        }
         log.append(outcome)
     };
     let paths = model.graph.counted_paths();
@@ -87,14 +101,13 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let report = DepthReport {
         model: command.model.path.display().to_string(),
         data: command.data.display().to_string(),
-        images: [experiment.images(), experiment.quoted().len()],
+        images: [images, quoted],
         verdict: Verdict::of(&found, paths.len()),
         scores,
         found,
         learning,
     };
     if !command.json {
-        show_scores(&report.scores, console)?;
         show(&depth::arms(&report.found, report.images), console)?;
         if let Some(text) = more_data(&report.learning) {
             show(&depth::learning(&report.learning), console)?;
@@ -104,15 +117,17 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     }
     let mut prepared = experiment.whole(&report.verdict.recommended)?;
     prepared.skips = skips;
-    let trained = prepared.train(&silent)?;
+    console.progress(format_args!("training `{}` on all of them", report.verdict.recommended.name));
+    let trained = trained(&mut prepared, &folder, &silent)?;
     folder.found(&report)?;
     let record = folder.finish(&prepared, &trained, source, began.elapsed().as_secs_f64())?;
     match command.json {
         true => console.print(report.document()),
         false => console.print(format_args!(
-            "wrote {} and {}",
+            "wrote {} and {}{}",
             record.model.display(),
-            output.join("report.html").display()
+            output.join("report.html").display(),
+            if report.found.is_cut_short { "; the same command goes on with the search" } else { "" }
         )),
     }
 }
@@ -155,7 +170,7 @@ pub(crate) fn keep(
     let (scores, _) = score_cuts(model, dataset, recipe, &[], &|event| console.show(event))?;
     console.clear();
     let best = recommended(&scores).ok_or(NO_IMAGE)?;
-    console.warn(format_args!(
+    console.progress(format_args!(
         "--keep auto keeps the {} layers up to `{}`, whose probe finds {:.1} % of the classes; `frostline depth` shows all cuts",
         best.cut.layers,
         best.cut.path,
@@ -183,7 +198,7 @@ pub(crate) fn unfreeze(
         Some(layer) => format!("trains from `{layer}` up"),
         None => "trains the head alone".to_owned(),
     };
-    console.warn(format_args!(
+    console.progress(format_args!(
         "--unfreeze auto {what}, as the tangent kernel says; `frostline depth` shows all"
     ));
     Ok(best.from.clone().map_or(Unfreeze::Nothing, Unfreeze::From))

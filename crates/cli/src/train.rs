@@ -9,8 +9,8 @@ use crate::evaluate::print_classes;
 use crate::images::load;
 use frostline::data;
 use frostline::fit::{
-    Caching, Check, Event, GradualRecipe, Head, Prepared, PretrainedWeights, Recipe, StageRecipe, Trained,
-    Validation, prepare_by,
+    Caching, Check, Event, GradualRecipe, Head, Observer, Prepared, PretrainedWeights, Recipe, StageRecipe,
+    Trained, Validation, prepare_by,
 };
 use frostline::freeze::Unfreeze;
 use frostline::report::{Provenance, RunFolder, RunRecord};
@@ -31,25 +31,31 @@ pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), F
     let ModelFile { path, arch } = &command.model;
     let source = Provenance::new(path, *arch, &command.data, rayon::current_num_threads())?;
     let folder = RunFolder::create(&command.output, &command.data)?;
-    let broken: Mutex<Option<frostline::Error>> = Mutex::new(None);
-    let observe = |event: &Event<'_>| {
-        if let Event::Epoch(record) = event
-            && let Err(error) = folder.epoch(record)
-        {
-            broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        }
-        console.show(event);
-    };
-    let trained = prepared.train(&observe)?;
+    let trained = trained(&mut prepared, &folder, &|event| console.show(event))?;
     console.clear();
-    if let Some(error) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error.into());
-    }
     let record = folder.finish(&prepared, &trained, source, start.elapsed().as_secs_f64())?;
     match command.json {
         true => console.print(serde_json::to_string_pretty(&record)?),
         false => summary(&record, &trained, &command.output, console),
     }
+}
+
+/// Trains, and writes each epoch to the folder.
+pub(crate) fn trained(
+    prepared: &mut Prepared,
+    folder: &RunFolder,
+    show: Observer<'_>,
+) -> frostline::Result<Trained> {
+    let broken: Mutex<Option<frostline::Error>> = Mutex::new(None);
+    let trained = prepared.train(&|event: &Event<'_>| {
+        if let Event::Epoch(record) = event
+            && let Err(error) = folder.epoch(record)
+        {
+            broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+        show(event);
+    })?;
+    broken.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(trained), Err)
 }
 
 /// The model with its new head, and its data. Tells what there is to know.

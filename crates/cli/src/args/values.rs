@@ -17,11 +17,10 @@ pub(crate) enum Budget {
     Trainings(usize),
 }
 
-pub(super) fn budget(text: &str) -> Result<Budget, humantime::DurationError> {
-    match text.parse() {
-        Ok(trainings) => Ok(Budget::Trainings(trainings)),
-        Err(_) => humantime::parse_duration(text).map(Budget::Time),
-    }
+pub(super) fn budget(text: &str) -> Result<Budget, String> {
+    let time = || humantime::parse_duration(text).ok().map(Budget::Time);
+    let budget = text.parse().ok().map(Budget::Trainings).or_else(time);
+    budget.ok_or_else(|| "give a time (90s, 10m, 2h) or a number of trainings (40)".to_owned())
 }
 
 pub(super) fn count(text: &str) -> Result<usize, String> {

@@ -81,6 +81,7 @@ fn table(mut document: Value) -> Value {
     let drop_cost = |arm: &mut Value| drop(arm.as_object_mut().expect("an arm").remove("cost"));
     document["arms"].as_array_mut().expect("arms").iter_mut().for_each(drop_cost);
     document["controls"].as_object_mut().expect("controls").values_mut().for_each(drop_cost);
+    drop_cost(&mut document["verdict"]["recommended"]);
     document
 }
 
@@ -98,7 +99,8 @@ fn a_search_is_the_same_each_time_and_goes_on_where_it_was_ended() {
         assert_eq!(scores.len(), 2, "{control}");
     }
     let recommended = &found["verdict"]["recommended"];
-    assert!(recommended["frozen_layers"].as_u64() <= recommended["kept_layers"].as_u64(), "{recommended}");
+    assert!(recommended["frozen"].as_u64() <= recommended["kept_layers"].as_u64(), "{recommended}");
+    assert!(std::fs::read(folder.path("one").join("metrics.jsonl")).is_ok_and(|epochs| !epochs.is_empty()));
     // whether reuse helps is what the interval of the gain says, no more
     let low = found["verdict"]["over_scratch"]["ci"][0].as_f64().expect("a bound");
     assert_eq!(found["verdict"]["reuse_helps"].as_bool(), Some(low > 0.0));
@@ -160,11 +162,15 @@ fn a_search_in_the_outcomes_of_the_whole_grid_is_as_if_it_had_trained() {
 fn a_search_without_time_says_that_it_knows_nothing() {
     let (folder, model, data) = (Folder::new(), demo_model(), demo_data());
     let out = folder.text("run");
+    let cache = folder.text("cache");
     let found =
-        json(&["depth", &model, &data, "-o", &out, "--budget", "0s", "--cache", &folder.text("cache")]);
+        json(&["depth", &model, &data, "-o", &out, "--budget", "0s", "--cuts", "pool_1", "--cache", &cache]);
     assert_eq!(found["verdict"]["reuse_helps"].as_bool(), Some(false));
     let text = found["verdict"]["text"].as_str().expect("words");
     assert!(text.contains("too few trainings") && text.contains("ended early"), "{text}");
+    // what is compared with is the whole backbone, whatever is cut
+    assert_eq!(found["scores"].as_array().map(Vec::len), Some(1));
+    assert!(found["controls"]["probe"]["kept_layers"].as_u64() > found["scores"][0]["kept"].as_u64());
 }
 
 #[test]
@@ -173,12 +179,14 @@ fn a_budget_may_be_a_number_of_trainings() {
     let (out, cache) = (folder.text("run"), folder.text("cache"));
     let search = |budget: &str| {
         let ran = works(&["depth", &model, &data, "-o", &out, "--budget", budget, "--cache", &cache]);
-        std::fs::remove_file(folder.path("run").join("run.json")).expect("it was finished");
+        assert!(folder.path("run").join("run.json").exists());
         let log = std::fs::read_to_string(folder.path("run").join("search.jsonl")).expect("a log");
         assert!(ran.stdout.contains("ended early"), "{}", ran.stdout);
-        let told = ran.stderr.lines().filter(|line| line.starts_with("split 1: `")).count();
+        let told = ran.stderr.lines().filter(|line| line.contains("] split 1: `")).count();
         [told, log.lines().count() - 1]
     };
     assert_eq!(search("3"), [3, 3]);
-    assert_eq!(search("2"), [2, 5], "what was trained before is no part of the budget");
+    assert_eq!(search("2"), [2, 5], "it goes on, and what was trained before is no part of the budget");
+    fails(&["depth", &model, &data, "-o", &out, "--seed", "1", "--cache", &cache], &["search.jsonl"]);
+    assert!(folder.path("run").join("run.json").exists(), "another search takes back what was found");
 }

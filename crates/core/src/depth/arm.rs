@@ -26,7 +26,7 @@ pub enum Training {
         /// The lowest layer that trains.
         layer: String,
         /// The rate of reused layers as a share of the head's.
-        factor: f32,
+        factor: f64,
     },
     /// The head, then block by block from the top while the validation score improves.
     Gradual,
@@ -93,7 +93,7 @@ impl Arm {
                 unfreeze: Unfreeze::From(layer.clone()),
                 epochs: more_epochs,
                 lr: head.lr * FINE_TUNE_RATE,
-                backbone_lr_factor: *factor,
+                backbone_lr_factor: *factor as f32,
                 warm_up: true,
                 ..head
             }),

@@ -1,8 +1,11 @@
 //! What is known before anything is trained.
 
-use super::{CutScore, FreezeScore, HeadScore, recommended, recommended_freeze, score_cuts, score_freezes};
+use super::kept::cuts_of;
+use super::{
+    Cut, CutScore, FreezeScore, HeadScore, recommended, recommended_freeze, score_cuts, score_freezes,
+};
 use crate::data::Dataset;
-use crate::fit::{Observer, Recipe};
+use crate::fit::{Observer, Recipe, pipeline_for};
 use crate::graph::Model;
 use crate::{Error, Result};
 
@@ -15,6 +18,8 @@ pub struct Scores {
     pub head: Option<HeadScore>,
     /// Of each depth below the cut that is recommended, from the head alone down.
     pub freezes: Vec<FreezeScore>,
+    /// The whole backbone, on which controls stand whatever is named.
+    pub top: Cut,
 }
 
 impl Scores {
@@ -35,7 +40,10 @@ impl Scores {
             )));
         };
         let freezes = score_freezes(model, dataset, recipe, &kept.cut.path, named, seed, observe)?;
-        Ok(Self { cuts, head, freezes })
+        let all = cuts_of(model, &pipeline_for(model, recipe, dataset)?, &[]).unwrap_or_default();
+        let of_scores = cuts.iter().map(|score| score.cut.clone());
+        let top = of_scores.chain(all).max_by_key(|cut| cut.layers).unwrap_or_else(|| kept.cut.clone());
+        Ok(Self { cuts, head, freezes, top })
     }
 
     /// The layer that is recommended to cut behind.

@@ -9,7 +9,7 @@ const BLOCKS: [usize; 3] = [1, 2, 4];
 /// Blocks that the grid unfreezes below the best cut as well.
 const DEEP: [usize; 2] = [8, 16];
 /// Rates of reused layers, as shares of the head's.
-const FACTORS: [f32; 2] = [0.1, 1.0];
+const FACTORS: [f64; 2] = [0.1, 1.0];
 
 /// The arms that every verdict is compared with.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,11 +77,11 @@ pub fn candidates(scores: &Scores, paths: &[String]) -> (Vec<Arm>, Controls) {
 }
 
 /// The arms that keep all up to a cut: the head alone, and so many blocks below it with it, at such shares of its rate.
-fn around(cuts: &[CutScore], index: usize, paths: &[String], blocks: &[usize], factors: &[f32]) -> Vec<Arm> {
+fn around(cuts: &[CutScore], index: usize, paths: &[String], blocks: &[usize], factors: &[f64]) -> Vec<Arm> {
     let mut arms = vec![Arm::new(&cuts[index].cut, paths, Training::Head)];
     for below in blocks.iter().filter_map(|blocks| (index + 1).checked_sub(*blocks)) {
         let frozen = below.checked_sub(1).map_or(0, |below| cuts[below].cut.layers);
-        let from = |factor: &f32| Training::From { layer: paths[frozen].clone(), factor: *factor };
+        let from = |factor: &f64| Training::From { layer: paths[frozen].clone(), factor: *factor };
         arms.extend(factors.iter().map(|factor| Arm::new(&cuts[index].cut, paths, from(factor))));
     }
     arms
@@ -89,7 +89,7 @@ fn around(cuts: &[CutScore], index: usize, paths: &[String], blocks: &[usize], f
 
 /// With the arm that the scores recommend, and the controls. No arm is there twice.
 fn with_controls(arms: Vec<Arm>, scores: &Scores, paths: &[String]) -> (Vec<Arm>, Controls) {
-    let controls = Controls::of(&scores.cuts[scores.cuts.len() - 1].cut, paths);
+    let controls = Controls::of(&scores.top, paths);
     let by_scores = recommended(&scores.cuts).zip(scores.unfreeze()).map(|(kept, layer)| {
         Arm::new(&kept.cut, paths, Training::From { layer: layer.to_owned(), factor: 1.0 })
     });
@@ -127,7 +127,9 @@ mod tests {
             probe: probe(error),
         };
         let freezes = vec![freeze(None, 0.3), freeze(Some(6), 0.3), freeze(Some(2), 0.2)];
-        (Scores { cuts: (0..5).map(cut).collect(), head: None, freezes }, paths)
+        let cuts: Vec<CutScore> = (0..5).map(cut).collect();
+        let top = cuts[4].cut.clone();
+        (Scores { cuts, head: None, freezes, top }, paths)
     }
 
     #[test]

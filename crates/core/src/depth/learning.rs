@@ -1,9 +1,9 @@
 //! How much data: what arms score with a part of the images, which tells what more images might bring.
 
+use super::compare::score;
 use super::search::selection;
 use super::{Arm, Estimate, Experiment, Found, Limits, Outcome};
 use crate::Result;
-use serde::Serialize;
 
 /// Shares of the images that arms are trained on, besides all.
 const SHARES: [f64; 2] = [0.25, 0.5];
@@ -11,7 +11,7 @@ const SHARES: [f64; 2] = [0.25, 0.5];
 const REPEATS: usize = 3;
 
 /// The scores of an arm by the share of the images that it was trained on.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LearningCurve {
     /// The arm.
     pub arm: String,
@@ -20,7 +20,7 @@ pub struct LearningCurve {
 }
 
 /// A point of a learning curve.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LearningPoint {
     /// The share of the images that are trained on.
     pub share: f64,
@@ -65,7 +65,7 @@ pub fn learning_curves(
         }
         points.push((1.0, found.of(arm).iter().take(repeats).cloned().collect()));
         let point = |(share, outcomes): (f64, Vec<Outcome>)| {
-            let score = found.estimate_of(&outcomes)?;
+            let score = score(&outcomes, found.overlap)?;
             Some(LearningPoint { share, images: experiment.trained_images(share).ok()?, score })
         };
         let points = points.into_iter().filter_map(point).collect();

@@ -3,6 +3,8 @@
 mod arm;
 mod before;
 mod candidates;
+mod choose;
+mod compare;
 mod cost;
 mod cuts;
 mod experiment;

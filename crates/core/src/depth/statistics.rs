@@ -1,6 +1,5 @@
 //! What repeated scores say: means, intervals, and differences on equal splits.
 
-use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// The share of intervals that hold the true value.
@@ -19,7 +18,7 @@ pub struct Design {
 }
 
 /// A mean over repeats.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     /// The mean.
     pub mean: f64,
@@ -74,12 +73,13 @@ impl Estimate {
     }
 }
 
-/// The variance of a mean over images, of which each gives a value.
+/// The variance of a mean over images, of which each gives a value. Images that are all alike do not say that every other one
+/// is too: it is at least what one that differs would make it.
 pub fn sampling_variance(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    if n < 2.0 { 0.0 } else { squares / (n - 1.0) / n }
+    if n < 2.0 { 0.0 } else { (squares / (n - 1.0) / n).max(1.0 / (n * n)) }
 }
 
 #[cfg(test)]
@@ -118,6 +118,12 @@ mod tests {
         let design = Design { overlap: 0.0, sampling: 0.0009, images: 300 };
         let found = Estimate::of(&[0.58, 0.60, 0.56], design).expect("an estimate");
         near(found.ci[1] - found.mean, 0.06384312993534709);
+    }
+
+    #[test]
+    fn images_that_are_all_alike_leave_an_interval() {
+        near(sampling_variance(&[1.0, 0.0, 1.0, 0.0]), 1.0 / 12.0);
+        near(sampling_variance(&[1.0; 50]), 1.0 / 2500.0);
     }
 
     #[test]

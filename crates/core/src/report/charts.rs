@@ -25,6 +25,13 @@ pub(super) struct Point {
     pub(super) x: f64,
     pub(super) y: f64,
     pub(super) interval: Option<[f64; 2]>,
+    pub(super) is_chosen: bool,
+}
+
+impl Point {
+    pub(super) fn new(x: usize, y: f64, interval: Option<[f64; 2]>) -> Self {
+        Self { x: x as f64, y, interval, is_chosen: false }
+    }
 }
 
 /// Points of one colour. The page has the names beside the chart.
@@ -68,6 +75,8 @@ impl Chart {
         let ys = range(points().flat_map(ends));
         // counts have whole numbers at their axis
         let (span, ticks) = (xs.end - xs.start, ((xs.end - xs.start) as usize + 1).clamp(2, 12));
+        // ten labels or so, all with as many digits as tell them apart
+        let digits = (1.0 - (ys.end - ys.start).log10()).clamp(0.0, 6.0).ceil() as usize;
         let area = SVGBackend::with_string(text, SIZE).into_drawing_area();
         area.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&area)
@@ -81,6 +90,7 @@ impl Chart {
             .bold_line_style(RGBColor(228, 228, 228))
             .x_labels(ticks)
             .x_label_formatter(&|x| format!("{x:.0}"))
+            .y_label_formatter(&|y| format!("{y:.digits$}"))
             .x_desc(self.x)
             .y_desc(self.y)
             .label_style(("sans-serif", 13))
@@ -102,6 +112,8 @@ impl Chart {
             chart.draw_series(series.points.iter().filter_map(bar))?;
             let dot = |point: &Point| Circle::new((x(point), point.y), 4, colour.filled());
             chart.draw_series(series.points.iter().map(dot))?;
+            let ring = |point: &Point| Circle::new((x(point), point.y), 9, BLACK.stroke_width(2));
+            chart.draw_series(series.points.iter().filter(|point| point.is_chosen).map(ring))?;
         }
         area.present()
     }

@@ -3,6 +3,7 @@
 use super::depth::DepthReport;
 use crate::atomic::TEMPORARY;
 use crate::data::Skip;
+use crate::depth::{Outcome, SearchKey, SearchLog};
 use crate::fit::{
     Certificate, ClassScore, EpochRecord, Prepared, Recipe, Scores, StageReport, Trained, Validation,
     peak_memory,
@@ -10,7 +11,7 @@ use crate::fit::{
 use crate::formats::{self, Architecture};
 use crate::{Error, Result, write_atomically};
 use serde::Serialize;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -104,8 +105,13 @@ pub struct TestRecord {
     pub confusion: Vec<Vec<usize>>,
 }
 
-/// Outcomes of a search for how many layers to reuse.
+/// A line for each epoch.
+const METRICS: &str = "metrics.jsonl";
+/// What makes a run a finished one.
+const RECORD: &str = "run.json";
+/// Outcomes of a search for how many layers to reuse, and what it has found.
 const SEARCH: &str = "search.jsonl";
+const FOUND: &str = "depth.json";
 
 /// A run directory that is being filled.
 #[derive(Debug)]
@@ -118,19 +124,33 @@ impl RunFolder {
     /// Says what speaks against a run at `path`, before anything is trained: a finished run, a file, files that no run
     /// left there, or the folder of the data.
     pub fn check(path: &Path, data: &Path) -> Result<()> {
-        if path.join("run.json").exists() {
+        if path.join(RECORD).exists() {
             return Err(Error::Setting(format!(
                 "`{}` holds a finished run already\nhelp: give another folder with -o, or remove that one",
                 path.display()
             )));
         }
+        Self::check_place(path, data)
+    }
+
+    /// The same for a search, which goes on where it was ended early.
+    pub fn check_search(path: &Path, data: &Path) -> Result<()> {
+        let found = std::fs::read(path.join(FOUND)).ok();
+        let found: Option<serde_json::Value> = found.and_then(|text| serde_json::from_slice(&text).ok());
+        match found.is_some_and(|found| found["ended_early"] == true) {
+            true => Self::check_place(path, data),
+            false => Self::check(path, data),
+        }
+    }
+
+    fn check_place(path: &Path, data: &Path) -> Result<()> {
         if path.is_file() {
             return Err(Error::Setting(format!(
                 "`{}` is a file\nhelp: give a folder for the run with -o; it is made if it is not there",
                 path.display()
             )));
         }
-        let own = ["metrics.jsonl", "model.keras", "depth.json", "report.html", "splits.json", SEARCH];
+        let own = [METRICS, "model.keras", RECORD, FOUND, "report.html", "splits.json", SEARCH];
         let names = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
         let names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
         let is_left_over = names.iter().any(|name| name == own[0]);
@@ -157,15 +177,38 @@ impl RunFolder {
     /// Makes the directory, or takes one that [`RunFolder::check`] says nothing against.
     pub fn create(path: &Path, data: &Path) -> Result<Self> {
         Self::check(path, data)?;
-        std::fs::create_dir_all(path).map_err(|source| Error::io(path, source))?;
-        let file = path.join("metrics.jsonl");
-        let metrics = File::create(&file).map_err(|source| Error::io(&file, source))?;
-        Ok(Self { path: path.to_owned(), metrics: Mutex::new(metrics) })
+        Self::open(path)?.emptied()
     }
 
-    /// The file of a search's outcomes.
-    pub fn search(&self) -> PathBuf {
-        self.path.join(SEARCH)
+    /// The same with [`RunFolder::check_search`]. The search, if it is the same, goes on: an earlier record no longer holds.
+    pub fn create_search(
+        path: &Path,
+        data: &Path,
+        key: &SearchKey,
+    ) -> Result<(Self, SearchLog, Vec<Outcome>)> {
+        Self::check_search(path, data)?;
+        let folder = Self::open(path)?;
+        let (log, known) = SearchLog::open(&path.join(SEARCH), key)?;
+        let record = path.join(RECORD);
+        if record.exists() {
+            std::fs::remove_file(&record).map_err(|source| Error::io(&record, source))?;
+        }
+        Ok((folder.emptied()?, log, known))
+    }
+
+    fn open(path: &Path) -> Result<Self> {
+        std::fs::create_dir_all(path).map_err(|source| Error::io(path, source))?;
+        let file = path.join(METRICS);
+        let metrics = OpenOptions::new().create(true).append(true).open(&file);
+        let metrics = Mutex::new(metrics.map_err(|source| Error::io(&file, source))?);
+        Ok(Self { path: path.to_owned(), metrics })
+    }
+
+    /// Without the epochs of an earlier training.
+    fn emptied(self) -> Result<Self> {
+        let emptied = self.metrics.lock().unwrap_or_else(PoisonError::into_inner).set_len(0);
+        emptied.map_err(|source| Error::io(self.path.join(METRICS), source))?;
+        Ok(self)
     }
 
     /// Writes the names of the images that each split of a search holds out, as `splits.json`.
@@ -175,7 +218,7 @@ impl RunFolder {
 
     /// Writes what a search has found, as `depth.json` and as `report.html`.
     pub fn found(&self, report: &DepthReport) -> Result<()> {
-        self.json("depth.json", &report.document())?;
+        self.json(FOUND, &report.document())?;
         write_atomically(&self.path.join("report.html"), report.page()?.as_bytes())
     }
 
@@ -187,7 +230,7 @@ impl RunFolder {
 
     /// Adds a line to `metrics.jsonl`.
     pub fn epoch(&self, record: &EpochRecord) -> Result<()> {
-        let broken = |source: std::io::Error| Error::io(self.path.join("metrics.jsonl"), source);
+        let broken = |source: std::io::Error| Error::io(self.path.join(METRICS), source);
         let mut line = serde_json::to_vec(record).map_err(|error| broken(error.into()))?;
         line.push(b'\n');
         self.metrics.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line).map_err(broken)
@@ -232,7 +275,7 @@ impl RunFolder {
             peak_bytes: peak_memory(),
             seconds,
         };
-        self.json("run.json", &record)?;
+        self.json(RECORD, &record)?;
         Ok(record)
     }
 }

@@ -1,7 +1,7 @@
 //! The JSON of a search.
 
 use super::DepthReport;
-use crate::depth::{Arm, CutScore, FreezeScore, Outcome, Scores, more_data};
+use crate::depth::{Arm, CutScore, Estimate, FreezeScore, LearningCurve, Outcome, Scores, more_data};
 use serde_json::{Value, json};
 
 /// What `depth --json` prints where nothing is trained.
@@ -40,7 +40,7 @@ fn freezes(scores: &Scores) -> Vec<Value> {
 impl DepthReport {
     /// What `depth --json` prints of a search.
     pub fn document(&self) -> Value {
-        let Self { scores, found, learning, verdict, .. } = self;
+        let Self { images, scores, found, learning, verdict, .. } = self;
         let arm = |arm: &Arm| {
             let (score, outcomes) = (found.score(arm), found.of(arm));
             let seconds = outcomes.iter().map(|outcome| outcome.seconds).reduce(|sum, more| sum + more);
@@ -51,6 +51,7 @@ impl DepthReport {
                 "scores": outcomes.iter().map(Outcome::quoted).collect::<Vec<f64>>(),
                 "mean": score.map(|score| score.mean), "sd": score.map(|score| score.sd),
                 "ci": score.and_then(|score| score.interval()),
+                "over_scratch": found.gain(arm, &found.controls.scratch).map(gain),
                 "cost": {
                     "inference": found.costs.get(&arm.kept), "seconds": seconds.map(|sum| sum / outcomes.len() as f64),
                 },
@@ -58,7 +59,12 @@ impl DepthReport {
         };
         let controls = &found.controls;
         json!({
-            "verdict": verdict,
+            "verdict": {
+                "text": verdict.text, "reuse_helps": verdict.reuse_helps,
+                "recommended": arm(&verdict.recommended), "over_scratch": verdict.over_scratch.map(gain),
+            },
+            "ended_early": found.is_cut_short,
+            "images": { "selection": images[0], "quoted": images[1] },
             "arms": found.arms.iter().map(|(one, _)| arm(one)).collect::<Vec<Value>>(),
             "scores": cuts(scores),
             "freezes": freezes(scores),
@@ -67,7 +73,27 @@ impl DepthReport {
                 "scratch": arm(&controls.scratch), "probe": arm(&controls.probe),
                 "full": arm(&controls.full), "gradual": arm(&controls.gradual),
             },
-            "learning": { "text": more_data(learning), "curves": learning },
+            "learning": { "text": more_data(learning), "curves": learning.iter().map(curve).collect::<Vec<Value>>() },
         })
     }
+}
+
+/// A difference. What one split alone does not say is null.
+fn gain(estimate: Estimate) -> Value {
+    let interval = estimate.interval();
+    json!({
+        "mean": estimate.mean, "sd": estimate.sd, "ci": interval,
+        "error": interval.map(|_| estimate.error), "p": interval.map(|_| estimate.p),
+    })
+}
+
+fn curve(curve: &LearningCurve) -> Value {
+    let points = curve.points.iter().map(|point| {
+        let score = point.score;
+        json!({
+            "share": point.share, "images": point.images,
+            "mean": score.mean, "sd": score.sd, "ci": score.interval(),
+        })
+    });
+    json!({ "arm": curve.arm, "points": points.collect::<Vec<Value>>() })
 }

@@ -13,8 +13,9 @@ h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}
 .verdict{font-size:1.15rem;border-left:4px solid #0072b2;padding:.4rem 1rem;background:#f4f8fb}
 .charts{display:flex;flex-wrap:wrap;gap:1.5rem}figure{margin:0;flex:1 1 28rem;max-width:40rem}
 svg{width:100%;height:auto}figcaption{margin-bottom:.8rem;font-size:.9rem;color:#444}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;white-space:nowrap}
-th,td{padding:.2rem .6rem;border-bottom:1px solid #e2e2e2;text-align:left}
+.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.82rem}
+th,td{padding:.2rem .45rem;border-bottom:1px solid #e2e2e2;text-align:left;vertical-align:bottom}
+td:not(:first-child){white-space:nowrap}td:first-child{overflow-wrap:anywhere;min-width:10rem}
 .number{text-align:right;font-variant-numeric:tabular-nums}.marked td{background:#eaf3f9;font-weight:600}
 .note{font-size:.85rem;color:#444}.key{display:inline-block;margin-right:1rem}
 .key i{display:inline-block;width:.8rem;height:.8rem;border-radius:50%;margin-right:.35rem;vertical-align:-.05rem}
@@ -36,10 +37,10 @@ impl DepthReport {
                 body {
                     h1 { "How many layers to reuse" }
                     p.note { "Model " code { (model) } ", data " code { (data) } }
-                    p.verdict { (verdict.text) }
-                    @if let Some(text) = more_data(curves) { p { (text) } }
+                    p.verdict { (marked_up(&verdict.text)) }
+                    @if let Some(text) = more_data(curves) { p { (marked_up(&text)) } }
                     h2 { "What was trained" }
-                    (figure(&reuse(self), "Share of the quoted images whose class is found, with 95 % intervals, by how many layers stay frozen; a colour for each number of layers kept. Where several rates were tried, the one that was best on the selection images; gradual unfreezing is in the table alone.")?)
+                    (figure(&reuse(self), "Share of the quoted images whose class is found, with 95 % intervals, by how many layers stay frozen; a colour for each number of layers kept, and a ring around what is chosen. Points of one place stand side by side. Where several rates were tried, the one that was best on the selection images; gradual unfreezing is in the table alone.")?)
                     (table(&arms(found, *images)))
                     h2 { "Scores of the features, before any training" }
                     div.charts {
@@ -50,7 +51,7 @@ impl DepthReport {
                     }
                     (table(&cuts(scores)))
                     (table(&freezes(scores)))
-                    @if !curves.is_empty() {
+                    @if curves.iter().any(|curve| curve.points.len() > 1) {
                         h2 { "How much data" }
                         (figure(&by_images(self), "Share of the quoted images whose class is found, by how many images were trained on, over the first splits.")?)
                         (table(&learning(curves)))
@@ -71,13 +72,22 @@ fn table(table: &Table) -> Markup {
                 @for row in &table.rows {
                     tr class=[row.last().is_some_and(|mark| mark.starts_with("<-")).then_some("marked")] {
                         @for (cell, (_, is_number)) in row.iter().zip(&table.titles) {
-                            td class=[class(*is_number)] { (cell) }
+                            td class=[class(*is_number)] { (cell.replace("<-", "←")) }
                         }
                     }
                 }
             }
         }
-        p.note { (table.note) }
+        p.note { (marked_up(&table.note)) }
+    }
+}
+
+/// Text with `names` in it.
+fn marked_up(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
+        }
     }
 }
 
@@ -114,7 +124,9 @@ fn reuse(report: &DepthReport) -> Chart {
             *place = arm;
         }
     }
-    let point = |arm: &Arm| Some(percent(arm.frozen_layers, found.score(arm)?));
+    let chosen = &found.arms[found.recommended].0;
+    let point =
+        |arm: &Arm| Some(Point { is_chosen: arm == chosen, ..percent(arm.frozen_layers, found.score(arm)?) });
     let mut kept: BTreeMap<usize, Series> = BTreeMap::new();
     for ((layers, _), arm) in best {
         let empty = || Series { name: format!("{layers} layers kept"), points: Vec::new(), is_line: true };
@@ -149,13 +161,12 @@ fn of_cuts() -> [(&'static str, Of, &'static str); 3] {
 }
 
 fn by_cut(scores: &[CutScore], y: &'static str, of: Of) -> Chart {
-    let point = |score: &CutScore| Point { x: score.cut.layers as f64, y: of(score), interval: None };
+    let point = |score: &CutScore| Point::new(score.cut.layers, of(score), None);
     Chart { x: "layers kept", y, series: vec![line(y, scores.iter().map(point))] }
 }
 
 fn by_freeze(scores: &[FreezeScore]) -> Chart {
-    let point =
-        |score: &FreezeScore| Point { x: score.frozen_layers as f64, y: score.probe.error(), interval: None };
+    let point = |score: &FreezeScore| Point::new(score.frozen_layers, score.probe.error(), None);
     Chart {
         x: "layers frozen",
         y: "kernel error",
@@ -174,7 +185,7 @@ fn by_images(report: &DepthReport) -> Chart {
 /// A score over a count.
 fn percent(x: usize, score: Estimate) -> Point {
     let interval = score.interval().map(|bounds| bounds.map(|bound| 100.0 * bound));
-    Point { x: x as f64, y: 100.0 * score.mean, interval }
+    Point::new(x, 100.0 * score.mean, interval)
 }
 
 fn line(name: &str, points: impl Iterator<Item = Point>) -> Series {

@@ -1,9 +1,10 @@
 //! The tables of a search: the same on a terminal and on a page.
 
 use crate::depth::{
-    Arm, CutScore, Estimate, Found, FreezeScore, LearningCurve, LearningPoint, Outcome, Scores,
+    Arm, CutScore, Estimate, Found, FreezeScore, LearningCurve, LearningPoint, Outcome, Scores, Training,
     recommended_freeze,
 };
+use std::cmp::Reverse;
 
 /// A table of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +55,7 @@ pub fn cuts(scores: &Scores) -> Table {
     let mut note = format!(
         "probe: % of {images} images whose class a linear probe on the features finds when it was fitted to the others; error: its mean squared error, by which cuts are chosen: the lowest that is as good as the best within a standard error"
     );
+    note += "; LogME, H-score: higher is better";
     if let Some(head) = scores.head {
         note += &format!(
             "; the model's own classes predict the labels with LEEP {:.3} and NCE {:.3} (mean log likelihoods)",
@@ -92,7 +94,7 @@ pub fn freezes(scores: &Scores) -> Table {
         titles: vec![("train from", false), ("frozen", true), ("kernel", true), ("error", true), ("", false)],
         rows: scores.freezes.iter().map(row).collect(),
         note: format!(
-            "with all up to `{}` kept; kernel: % of {} images whose class ridge regression on the tangent kernel of the layers that train finds when it was fitted to the others",
+            "with all up to `{}` kept; kernel: % of {} images whose class ridge regression on the tangent kernel of the layers that train finds when it was fitted to the others; error: its mean squared error, by which the fewest layers are chosen that are as good as the best within a standard error",
             scores.keep().unwrap_or(NONE),
             scores.freezes.first().map_or(0, |score| score.probe.errors.len())
         ),
@@ -101,19 +103,26 @@ pub fn freezes(scores: &Scores) -> Table {
 
 /// The arms. `images`: how many there are to train and select on, and how many are quoted.
 pub fn arms(found: &Found, images: [usize; 2]) -> Table {
-    let row = |(index, (arm, outcomes)): (usize, &(Arm, Vec<Outcome>))| {
+    let scratch = &found.controls.scratch;
+    let chosen = &found.arms[found.recommended].0;
+    let is_worse =
+        found.gain(chosen, scratch).and_then(|gain| gain.interval()).is_some_and(|[_, high]| high < 0.0);
+    let row = |(arm, outcomes): &(Arm, Vec<Outcome>)| {
         let count = outcomes.len() as f64;
         let mean = |of: fn(&Outcome) -> f64| match outcomes.is_empty() {
             true => NONE.to_owned(),
             false => format!("{:.1}", outcomes.iter().map(of).sum::<f64>() / count),
         };
         let score = found.score(arm);
-        let gain = found.gain(arm, &found.controls.scratch).filter(|_| *arm != found.controls.scratch);
+        let gain = found.gain(arm, scratch).filter(|_| arm != scratch);
         let cost = found.costs.get(&arm.kept);
         vec![
             arm.name.clone(),
             arm.kept_layers.to_string(),
-            arm.frozen_layers.to_string(),
+            match arm.training {
+                Training::Gradual => NONE.to_owned(),
+                _ => arm.frozen_layers.to_string(),
+            },
             outcomes.len().to_string(),
             mean(|outcome| 100.0 * outcome.fold),
             score.map_or(NONE.to_owned(), |score| match score.error.is_finite() {
@@ -124,11 +133,13 @@ pub fn arms(found: &Found, images: [usize; 2]) -> Table {
             gain.map_or(NONE.to_owned(), |gain| format!("{:+.1}", 100.0 * gain.mean)),
             cost.map_or(NONE.to_owned(), |cost| cost.parameters.to_string()),
             cost.map_or(NONE.to_owned(), |cost| format!("{:.1}", cost.multiply_adds as f64 / 1e6)),
-            cost.map_or(NONE.to_owned(), |cost| format!("{:.1}", cost.milliseconds)),
+            cost.map_or(NONE.to_owned(), |cost| format!("{:.2}", cost.milliseconds)),
             mean(|outcome| outcome.seconds),
-            mark(index == found.recommended, "use"),
+            mark(arm == chosen, if is_worse { "best reuse" } else { "use" }),
         ]
     };
+    let mut rows: Vec<&(Arm, Vec<Outcome>)> = found.arms.iter().collect();
+    rows.sort_by_key(|(arm, _)| (arm == scratch, arm.kept_layers, Reverse(arm.frozen_layers)));
     Table {
         titles: vec![
             ("arm", false),
@@ -145,9 +156,9 @@ pub fn arms(found: &Found, images: [usize; 2]) -> Table {
             ("s", true),
             ("", false),
         ],
-        rows: found.arms.iter().enumerate().map(row).collect(),
+        rows: rows.into_iter().map(row).collect(),
         note: format!(
-            "{} images to train and select on, {} quoted, by which nothing is selected; accuracies in %; M madds, ms: millions of multiply-adds and measured milliseconds of an image through the whole model; s: a training",
+            "{} images to train and select on: selection is the mean accuracy in % on what each split holds out of them; quoted: mean ± standard deviation over the splits on {} others, by which nothing is selected; over scratch: the mean difference in points on the splits that both have; frozen: - where it differs from split to split; M madds, ms: millions of multiply-adds and measured milliseconds of an image through the whole model; s: a training",
             images[0], images[1]
         ),
     }
