@@ -127,8 +127,8 @@ impl Freeze {
 }
 
 fn unknown(path: &str, leaves: &[&str]) -> Error {
-    let near = crate::graph::nearest(path, leaves);
     Error::Setting(format!(
-        "there is no layer `{path}` to freeze or unfreeze\nhelp: did you mean `{near}`? `frostline inspect` lists the layers"
+        "there is no layer `{path}` to freeze or unfreeze\nhelp: {}",
+        crate::graph::which_layer(path, leaves)
     ))
 }

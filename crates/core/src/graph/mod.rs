@@ -2,12 +2,14 @@
 
 mod cuts;
 mod model;
+mod suggest;
 mod surgery;
 mod weights;
 
 pub use model::{Model, ModelInfo};
+pub(crate) use suggest::which_layer;
+pub(crate) use surgery::snake_case;
 pub use surgery::{Keep, Transfer, WantedWeight};
-pub(crate) use surgery::{nearest, snake_case};
 pub use weights::{Handle, Weights};
 
 use crate::layers::LayerKind;

@@ -1,5 +1,6 @@
 //! Cutting a model and putting new layers on top of it.
 
+use super::suggest::which_layer;
 use super::{Body, Call, Form, Graph, Handle, Layer, Model, TensorId, Weights, full_path, inputs_of};
 use crate::layers::LayerKind;
 use crate::{Error, Result, Shape, ops::Role};
@@ -273,10 +274,10 @@ impl Graph {
         let calls = |index: usize| self.calls.iter().enumerate().filter(move |(_, call)| call.layer == index);
         let Some((index, call)) = index.and_then(|index| Some((index, calls(index).next_back()?.0))) else {
             let names: Vec<&str> = self.layers.iter().map(|layer| layer.name.as_str()).collect();
-            let near = nearest(name, &names);
             return Err(Error::Surgery(format!(
-                "the model `{}` has no layer `{name}`\nhelp: did you mean `{near}`? `frostline inspect` lists the layers",
-                self.name
+                "the model `{}` has no layer `{name}`\nhelp: {}",
+                self.name,
+                which_layer(name, &names)
             )));
         };
         let mut graph = self.clone();
@@ -375,13 +376,4 @@ pub(crate) fn snake_case(class_name: &str) -> String {
         name.extend(character.to_lowercase());
     }
     name
-}
-
-/// The candidate with the longest common beginning or, failing that, the first that contains the word.
-pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> &'a str {
-    let common = |candidate: &&&str| {
-        let beginning = candidate.chars().zip(word.chars()).take_while(|(a, b)| a == b).count();
-        (candidate.contains(word), beginning)
-    };
-    candidates.iter().max_by_key(common).copied().unwrap_or("")
 }
