@@ -133,7 +133,8 @@ pub(crate) struct Depth {
     /// The run directory to write; a search that was ended goes on in it. Without it, cuts are scored and nothing is trained.
     #[arg(short, long, value_name = "RUN")]
     pub(crate) output: Option<PathBuf>,
-    /// The layers to cut behind, separated by commas; the controls stand on the highest [default: the ends of blocks, up to the output layer].
+    /// The layers to cut behind, separated by commas; what all is compared with stands on the whole backbone [default: the ends
+    /// of blocks, up to the output layer].
     #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
     pub(crate) cuts: Vec<String>,
     /// Begin no training after so long (90s, 10m, 2h), or after so many of them (40) [default: no limit].

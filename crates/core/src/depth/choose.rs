@@ -51,6 +51,19 @@ pub(super) fn choose(
     whole.into_iter().filter(is_as_good).min_by(cheapest).unwrap_or(best)
 }
 
+/// Of a search that was ended in the middle of a round: what the arms `left` scored on the repeats that all of them have, or else
+/// on the first one. Which of them have one more says nothing of how good they are.
+pub(super) fn on_equal_repeats(
+    arms: &[(Arm, Vec<Outcome>)],
+    left: &[&Arm],
+    scratch: &Arm,
+) -> Vec<(Arm, Vec<Outcome>)> {
+    let is_left = |(arm, _): &&(Arm, Vec<Outcome>)| left.contains(&arm) && arm != scratch;
+    let fewest = arms.iter().filter(is_left).map(|(_, outcomes)| outcomes.len()).min().unwrap_or(0).max(1);
+    let first = |outcomes: &[Outcome]| outcomes.iter().filter(|one| one.repeat < fewest).cloned().collect();
+    arms.iter().map(|(arm, outcomes)| (arm.clone(), first(outcomes))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Cut, Training};
@@ -69,6 +82,10 @@ mod tests {
 
     fn chosen_of(kept: [usize; 3], folds: [&[f64]; 3]) -> usize {
         let (arms, controls) = arms(kept);
+        choose(&scored(arms, folds), &controls, 1.0 / 3.0, 100)
+    }
+
+    fn scored(arms: Vec<Arm>, folds: [&[f64]; 3]) -> Vec<(Arm, Vec<Outcome>)> {
         let scored = arms.into_iter().zip(folds).map(|(arm, folds)| {
             let outcome = |(repeat, fold): (usize, &f64)| Outcome {
                 arm: arm.name.clone(),
@@ -81,7 +98,23 @@ mod tests {
             let outcomes = folds.iter().enumerate().map(outcome).collect();
             (arm, outcomes)
         });
-        choose(&scored.collect::<Vec<_>>(), &controls, 1.0 / 3.0, 100)
+        scored.collect()
+    }
+
+    #[test]
+    fn arms_of_a_round_that_was_ended_are_compared_where_all_were_trained() {
+        let (arms, controls) = arms([1, 2, 3]);
+        let left: Vec<&Arm> = arms.iter().collect();
+        let chosen = |left: &[&Arm], folds| {
+            let equal = on_equal_repeats(&scored(arms.clone(), folds), left, &controls.scratch);
+            choose(&equal, &controls, 1.0 / 3.0, 100)
+        };
+        // the first has a second split already
+        assert_eq!(chosen(&left, [&[0.5, 0.5], &[0.9], &[0.7]]), 1);
+        // it was ruled out before: the others have gone on
+        assert_eq!(chosen(&left[1..], [&[0.9], &[0.5, 0.5], &[0.7, 0.9]]), 2);
+        // the first split was not finished
+        assert_eq!(chosen(&left, [&[0.5], &[0.9], &[]]), 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Successive halving over arms: all of them on few splits, the better half on more. What the verdict compares with is trained
 //! on a few splits at least.
 
-use super::choose::choose;
+use super::choose::{choose, on_equal_repeats};
 use super::compare::{gain, score};
 use super::side_by_side::side_by_side;
 use super::{Arm, Controls, Cost, Estimate, Experiment, Outcome, Training};
@@ -139,7 +139,9 @@ pub fn search(
     let of_arms = |results: &Results| -> Vec<(Arm, Vec<Outcome>)> {
         arms.iter().map(|arm| (arm.clone(), outcomes(results, arm))).collect()
     };
-    let recommended = choose(&of_arms(&results), &controls, overlap, experiment.images());
+    let known = of_arms(&results);
+    let comparable = if is_cut_short { on_equal_repeats(&known, &left, scratch) } else { known };
+    let recommended = choose(&comparable, &controls, overlap, experiment.images());
     // training from scratch takes as long as all other arms of a repeat together: once more only where it is needed
     let gain = gain(&outcomes(&results, &arms[recommended]), &outcomes(&results, scratch), overlap);
     if !is_cut_short && gain.is_some_and(|gain| gain.ci[0] <= 0.0 && gain.ci[1] >= 0.0) {
