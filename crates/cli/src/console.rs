@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Both streams.
 pub(crate) struct Console {
-    quiet: bool,
+    pub(crate) quiet: bool,
     bars: bool,
     bar: Mutex<Option<Bar>>,
 }

@@ -71,8 +71,12 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
         ));
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let asked = stop.clone();
-    ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed))?;
+    let (asked, quiet) = (stop.clone(), console.quiet);
+    ctrlc::set_handler(move || {
+        if !asked.swap(true, Ordering::Relaxed) && !quiet {
+            eprintln!("\nending the search: what has begun is finished first");
+        }
+    })?;
     let (until, trainings) = match command.budget {
         None => (None, usize::MAX),
         Some(Budget::Time(time)) => (Some(began + time), usize::MAX),
@@ -88,15 +92,13 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let tell = |outcome: &Outcome, done: usize, total: usize| {
         console.progress(format_args!("[{done}/{total}] {}", outcome_line(outcome)));
         console.count("trainings", done, total);
-        if stop.load(Ordering::Relaxed) {
-            console.progress("ending the search: what has begun is finished first");
-        }
         log.append(outcome)
     };
     let paths = model.graph.counted_paths();
     let arms = if command.exhaustive { grid(&scores, &paths) } else { candidates(&scores, &paths) };
-    let found = search(&experiment, arms, &known, &limits, &tell)?;
-    let learning = learning_curves(&experiment, &found, &known, &limits, &tell)?;
+    let mut found = search(&experiment, arms, &known, &limits, &tell)?;
+    let (learning, is_whole) = learning_curves(&experiment, &found, &known, &limits, &tell)?;
+    found.is_cut_short |= !is_whole;
     console.clear();
     let report = DepthReport {
         model: command.model.path.display().to_string(),
@@ -118,6 +120,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let mut prepared = experiment.whole(&report.verdict.recommended)?;
     prepared.skips = skips;
     console.progress(format_args!("training `{}` on all of them", report.verdict.recommended.name));
+    folder.begin_training()?;
     let trained = trained(&mut prepared, &folder, &silent)?;
     folder.found(&report)?;
     let record = folder.finish(&prepared, &trained, source, began.elapsed().as_secs_f64())?;

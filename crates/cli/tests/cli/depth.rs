@@ -99,7 +99,8 @@ fn a_search_is_the_same_each_time_and_goes_on_where_it_was_ended() {
         assert_eq!(scores.len(), 2, "{control}");
     }
     let recommended = &found["verdict"]["recommended"];
-    assert!(recommended["frozen"].as_u64() <= recommended["kept_layers"].as_u64(), "{recommended}");
+    let layers = |key: &str| recommended[key].as_u64().unwrap_or_else(|| panic!("no {key} in {recommended}"));
+    assert!(layers("frozen") <= layers("kept_layers"), "{recommended}");
     assert!(std::fs::read(folder.path("one").join("metrics.jsonl")).is_ok_and(|epochs| !epochs.is_empty()));
     // whether reuse helps is what the interval of the gain says, no more
     let low = found["verdict"]["over_scratch"]["ci"][0].as_f64().expect("a bound");
@@ -119,11 +120,11 @@ fn a_search_is_the_same_each_time_and_goes_on_where_it_was_ended() {
     let splits: Vec<Vec<String>> = serde_json::from_slice(&splits).expect("names");
     assert!(splits.len() == 2 && splits[0] != splits[1] && splits[0].len() == splits[1].len());
 
-    // a search that was killed in the middle of a line
-    std::fs::create_dir(&other).expect("a folder");
-    std::fs::write(folder.path("other").join("metrics.jsonl"), "").expect("written");
-    let log = std::fs::read(folder.path("one").join("search.jsonl")).expect("a log");
-    std::fs::write(folder.path("other").join("search.jsonl"), &log[..log.len() / 2]).expect("written");
+    // a search that a budget ended, and that was killed in the middle of a line when it went on
+    json(&["depth", &model, &data, "-o", &other, "--repeats", "2", "--budget", "9", "--cache", &cache]);
+    let path = folder.path("other").join("search.jsonl");
+    let log = std::fs::read(&path).expect("a log");
+    std::fs::write(&path, &log[..log.len() - 9]).expect("written");
     let seed = ["depth", &model, &data, "-o", &other, "--seed", "1", "--cache", &cache];
     fails(&seed, &["search.jsonl", "another folder with -o"]);
     assert_eq!(
@@ -131,6 +132,11 @@ fn a_search_is_the_same_each_time_and_goes_on_where_it_was_ended() {
         found,
         "a search that goes on, and trains half anew, finds something else"
     );
+    let again = ["depth", &model, &data, "-o", &other, "--cache", &cache];
+    fails(&again, &["holds a finished run"]);
+    // what a search has left is no place for another run
+    std::fs::remove_file(folder.path("other").join("run.json")).expect("a record");
+    fails(&["train", &model, &data, "-o", &other], &["holds other files"]);
 }
 
 #[test]
@@ -150,6 +156,8 @@ fn a_search_in_the_outcomes_of_the_whole_grid_is_as_if_it_had_trained() {
     let tried = found["arms"].as_array().expect("arms");
     assert!(tried.iter().any(|arm| arm["scores"].as_array().is_some_and(|scores| scores.len() == 2)));
     assert!(tried.iter().all(|arm| arms.iter().any(|other| other["name"] == arm["name"])));
+    // two splits of training from scratch leave open here whether reuse helps
+    assert_eq!(found["controls"]["scratch"]["scores"].as_array().map(Vec::len), Some(3));
 
     std::fs::create_dir(folder.path("replay")).expect("a folder");
     std::fs::write(folder.path("replay").join("metrics.jsonl"), "").expect("written");

@@ -46,8 +46,13 @@ impl Controls {
 /// layers, from the lowest to the highest.
 pub fn grid(scores: &Scores, paths: &[String]) -> (Vec<Arm>, Controls) {
     let cuts = &scores.cuts;
-    let mut arms: Vec<Arm> =
-        (0..cuts.len()).flat_map(|index| around(cuts, index, paths, &BLOCKS, &FACTORS)).collect();
+    let lowest = lowest(cuts);
+    let others = (0..cuts.len()).filter(|index| Some(*index) != lowest);
+    let mut arms: Vec<Arm> = lowest
+        .into_iter()
+        .chain(others)
+        .flat_map(|index| around(cuts, index, paths, &BLOCKS, &FACTORS))
+        .collect();
     let best = order(cuts).first().copied().unwrap_or(0);
     arms.extend(around(cuts, best, paths, &DEEP, &[1.0]));
     with_controls(arms, scores, paths)
@@ -60,11 +65,16 @@ fn order(cuts: &[CutScore]) -> Vec<usize> {
     order
 }
 
+/// The cut that the scores recommend: its head is the first arm, which is the choice before anything is trained.
+fn lowest(cuts: &[CutScore]) -> Option<usize> {
+    recommended(cuts).and_then(|best| cuts.iter().position(|score| score.cut == best.cut))
+}
+
 /// The arms around the best cuts, and the one that the scores recommend. `paths`: all layers, from the lowest to the highest.
 pub fn candidates(scores: &Scores, paths: &[String]) -> (Vec<Arm>, Controls) {
     let cuts = &scores.cuts;
     let order = order(cuts);
-    let lowest = recommended(cuts).and_then(|best| cuts.iter().position(|score| score.cut == best.cut));
+    let lowest = lowest(cuts);
     let mut chosen: Vec<usize> = lowest.into_iter().collect();
     chosen.extend(order.iter().copied().filter(|index| Some(*index) != lowest));
     chosen.truncate(CUTS);
@@ -156,6 +166,7 @@ mod tests {
         assert!(controls.all().iter().all(|control| arms.contains(control)));
         let (whole, _) = grid(&scores, &paths);
         assert!(arms.iter().all(|arm| whole.contains(arm)), "the search tries what the grid does not");
+        assert_eq!((&whole[0], &arms[0].name[..]), (&arms[0], "layer_7, head only"));
         let names: std::collections::BTreeSet<&str> = whole.iter().map(|arm| arm.name.as_str()).collect();
         assert_eq!(names.len(), whole.len(), "an arm is there twice");
     }

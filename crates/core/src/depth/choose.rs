@@ -113,8 +113,8 @@ mod tests {
         assert_eq!(chosen(&left, [&[0.5, 0.5], &[0.9], &[0.7]]), 1);
         // it was ruled out before: the others have gone on
         assert_eq!(chosen(&left[1..], [&[0.9], &[0.5, 0.5], &[0.7, 0.9]]), 2);
-        // the first split was not finished
-        assert_eq!(chosen(&left, [&[0.5], &[0.9], &[]]), 1);
+        // the first split was not finished, and what was trained before has no say on the second
+        assert_eq!(chosen(&left, [&[0.5, 0.5], &[0.9], &[]]), 1);
     }
 
     #[test]

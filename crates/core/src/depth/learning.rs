@@ -7,7 +7,7 @@ use crate::Result;
 
 /// Shares of the images that arms are trained on, besides all.
 const SHARES: [f64; 2] = [0.25, 0.5];
-/// Repeats that are trained on each share.
+/// Repeats that are trained on each share, if the arm has as many on all images.
 const REPEATS: usize = 3;
 
 /// The scores of an arm by the share of the images that it was trained on.
@@ -31,24 +31,25 @@ pub struct LearningPoint {
 }
 
 /// The arm that is chosen, and the best of those that train more layers, on a part of the images. `known`: outcomes of an
-/// earlier search.  `tell` gets each new outcome, and how many are done.
+/// earlier search. `tell` gets each new outcome, and how many are done. Returned is too whether all of it was trained.
 pub fn learning_curves(
     experiment: &Experiment<'_>,
     found: &Found,
     known: &[Outcome],
     limits: &Limits<'_>,
     tell: &dyn Fn(&Outcome, usize, usize) -> Result<()>,
-) -> Result<Vec<LearningCurve>> {
+) -> Result<(Vec<LearningCurve>, bool)> {
     let arms: Vec<&Arm> =
         [Some(&found.arms[found.recommended].0), deeper(found)].into_iter().flatten().collect();
-    let repeats = REPEATS.min(limits.repeats);
-    let (mut done, count) = (0, arms.len() * SHARES.len() * repeats);
+    let repeats = |arm: &Arm| REPEATS.min(found.of(arm).len());
+    let count = arms.iter().map(|arm| SHARES.len() * repeats(arm)).sum();
+    let (mut done, mut is_whole) = (0, true);
     let mut curves = Vec::new();
     for arm in arms {
         let mut points = Vec::new();
         for share in SHARES {
             let mut outcomes = Vec::new();
-            for repeat in 0..repeats {
+            for repeat in 0..repeats(arm) {
                 let is_known = |outcome: &&Outcome| {
                     outcome.arm == arm.name && outcome.repeat == repeat && outcome.share == share
                 };
@@ -59,19 +60,22 @@ pub fn learning_curves(
                     let outcome = experiment.run(arm, repeat, share)?;
                     tell(&outcome, done, count)?;
                     outcomes.push(outcome);
+                } else {
+                    is_whole = false;
                 }
             }
             points.push((share, outcomes));
         }
-        points.push((1.0, found.of(arm).iter().take(repeats).cloned().collect()));
+        points.push((1.0, found.of(arm).iter().take(repeats(arm)).cloned().collect()));
+        // only points of as many repeats can be compared
         let point = |(share, outcomes): (f64, Vec<Outcome>)| {
-            let score = score(&outcomes, found.overlap)?;
+            let score = score(&outcomes, found.overlap).filter(|_| outcomes.len() == repeats(arm))?;
             Some(LearningPoint { share, images: experiment.trained_images(share).ok()?, score })
         };
         let points = points.into_iter().filter_map(point).collect();
         curves.push(LearningCurve { arm: arm.name.clone(), points });
     }
-    Ok(curves)
+    Ok((curves, is_whole))
 }
 
 /// Of the arms that keep as much as the one that is chosen, or more, and train more layers, the best.

@@ -15,9 +15,11 @@ use std::time::Instant;
 const FIRST: usize = 2;
 /// Arms that are left in the last round at least.
 const FEWEST: usize = 3;
-/// Repeats of a control that is not among the better arms: enough for an interval of what the best gains over it. Of training
-/// from scratch two are enough where these tell already whether the choice is better.
+/// Repeats of a control that is not among the better arms: enough for an interval of what the best gains over it.
 const CONTROL_REPEATS: usize = 3;
+/// Of training from scratch the first repeats are enough where so small a p-value says that the choice scores otherwise: to look
+/// twice errs at most by so much more often.
+const SURE: f64 = 0.01;
 
 /// Outcomes by arm and repeat.
 type Results = BTreeMap<(String, usize), Outcome>;
@@ -144,7 +146,7 @@ pub fn search(
     let recommended = choose(&comparable, &controls, overlap, experiment.images());
     // training from scratch takes as long as all other arms of a repeat together: once more only where it is needed
     let gain = gain(&outcomes(&results, &arms[recommended]), &outcomes(&results, scratch), overlap);
-    if !is_cut_short && gain.is_some_and(|gain| gain.ci[0] <= 0.0 && gain.ci[1] >= 0.0) {
+    if !is_cut_short && gain.is_some_and(|gain| gain.p >= SURE) {
         let more = (0..CONTROL_REPEATS.min(limits.repeats)).map(|repeat| (scratch, repeat));
         is_cut_short = complete(&mut results, more.collect())?;
     }

@@ -52,8 +52,8 @@ impl Verdict {
                 "reuse does not help here: the best way to do it ({what}) is worse than training from scratch: {}",
                 interval(gain)
             ),
-            Some(gain) if gain.ci[1] < NOTHING => format!(
-                "reuse does not help here: the best way to do it ({what}) gains over training from scratch next to nothing: {}",
+            Some(gain) if gain.ci[1] <= NOTHING => format!(
+                "reuse does not help here: the best way to do it ({what}) gains at most a point over training from scratch: {}",
                 interval(gain)
             ),
             Some(gain) => format!(

@@ -109,9 +109,13 @@ pub struct TestRecord {
 const METRICS: &str = "metrics.jsonl";
 /// What makes a run a finished one.
 const RECORD: &str = "run.json";
-/// Outcomes of a search for how many layers to reuse, and what it has found.
+/// The trained model.
+const MODEL: &str = "model.keras";
+/// Of a search for how many layers to reuse: its outcomes, the images that splits hold out, what it has found, and that as a page.
 const SEARCH: &str = "search.jsonl";
+const SPLITS: &str = "splits.json";
 const FOUND: &str = "depth.json";
+const PAGE: &str = "report.html";
 
 /// A run directory that is being filled.
 #[derive(Debug)]
@@ -130,27 +134,27 @@ impl RunFolder {
                 path.display()
             )));
         }
-        Self::check_place(path, data)
+        Self::check_place(path, data, &[METRICS, MODEL])
     }
 
-    /// The same for a search, which goes on where it was ended early.
+    /// The same for a search, which goes on where it was killed, or ended early.
     pub fn check_search(path: &Path, data: &Path) -> Result<()> {
         let found = std::fs::read(path.join(FOUND)).ok();
         let found: Option<serde_json::Value> = found.and_then(|text| serde_json::from_slice(&text).ok());
-        match found.is_some_and(|found| found["ended_early"] == true) {
-            true => Self::check_place(path, data),
-            false => Self::check(path, data),
+        if path.join(RECORD).exists() && found.is_none_or(|found| found["ended_early"] != true) {
+            return Self::check(path, data);
         }
+        Self::check_place(path, data, &[METRICS, MODEL, RECORD, FOUND, PAGE, SPLITS, SEARCH])
     }
 
-    fn check_place(path: &Path, data: &Path) -> Result<()> {
+    /// `own`: the files that may be there, the first of them wherever there is another.
+    fn check_place(path: &Path, data: &Path, own: &[&str]) -> Result<()> {
         if path.is_file() {
             return Err(Error::Setting(format!(
                 "`{}` is a file\nhelp: give a folder for the run with -o; it is made if it is not there",
                 path.display()
             )));
         }
-        let own = [METRICS, "model.keras", RECORD, FOUND, "report.html", "splits.json", SEARCH];
         let names = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
         let names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
         let is_left_over = names.iter().any(|name| name == own[0]);
@@ -177,10 +181,12 @@ impl RunFolder {
     /// Makes the directory, or takes one that [`RunFolder::check`] says nothing against.
     pub fn create(path: &Path, data: &Path) -> Result<Self> {
         Self::check(path, data)?;
-        Self::open(path)?.emptied()
+        let folder = Self::open(path)?;
+        folder.begin_training()?;
+        Ok(folder)
     }
 
-    /// The same with [`RunFolder::check_search`]. The search, if it is the same, goes on: an earlier record no longer holds.
+    /// The same with [`RunFolder::check_search`], with the outcomes of the same search so far.
     pub fn create_search(
         path: &Path,
         data: &Path,
@@ -189,11 +195,7 @@ impl RunFolder {
         Self::check_search(path, data)?;
         let folder = Self::open(path)?;
         let (log, known) = SearchLog::open(&path.join(SEARCH), key)?;
-        let record = path.join(RECORD);
-        if record.exists() {
-            std::fs::remove_file(&record).map_err(|source| Error::io(&record, source))?;
-        }
-        Ok((folder.emptied()?, log, known))
+        Ok((folder, log, known))
     }
 
     fn open(path: &Path) -> Result<Self> {
@@ -204,22 +206,25 @@ impl RunFolder {
         Ok(Self { path: path.to_owned(), metrics })
     }
 
-    /// Without the epochs of an earlier training.
-    fn emptied(self) -> Result<Self> {
+    /// Before the model is trained: what is recorded of an earlier one no longer holds.
+    pub fn begin_training(&self) -> Result<()> {
+        let record = self.path.join(RECORD);
+        if record.exists() {
+            std::fs::remove_file(&record).map_err(|source| Error::io(&record, source))?;
+        }
         let emptied = self.metrics.lock().unwrap_or_else(PoisonError::into_inner).set_len(0);
-        emptied.map_err(|source| Error::io(self.path.join(METRICS), source))?;
-        Ok(self)
+        emptied.map_err(|source| Error::io(self.path.join(METRICS), source))
     }
 
     /// Writes the names of the images that each split of a search holds out, as `splits.json`.
     pub fn splits(&self, held_out: &[Vec<String>]) -> Result<()> {
-        self.json("splits.json", &held_out)
+        self.json(SPLITS, &held_out)
     }
 
     /// Writes what a search has found, as `depth.json` and as `report.html`.
     pub fn found(&self, report: &DepthReport) -> Result<()> {
         self.json(FOUND, &report.document())?;
-        write_atomically(&self.path.join("report.html"), report.page()?.as_bytes())
+        write_atomically(&self.path.join(PAGE), report.page()?.as_bytes())
     }
 
     fn json(&self, name: &str, value: &impl Serialize) -> Result<()> {
@@ -244,7 +249,7 @@ impl RunFolder {
         source: Provenance,
         seconds: f64,
     ) -> Result<RunRecord> {
-        let model = self.path.join("model.keras");
+        let model = self.path.join(MODEL);
         formats::save(&prepared.model, &model)?;
         let dataset = &prepared.dataset;
         let test = trained.test.as_ref().map(|test| TestRecord {

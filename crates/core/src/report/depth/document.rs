@@ -41,6 +41,7 @@ impl DepthReport {
     /// What `depth --json` prints of a search.
     pub fn document(&self) -> Value {
         let Self { images, scores, found, learning, verdict, .. } = self;
+        let scratch = &found.controls.scratch;
         let arm = |arm: &Arm| {
             let (score, outcomes) = (found.score(arm), found.of(arm));
             let seconds = outcomes.iter().map(|outcome| outcome.seconds).reduce(|sum, more| sum + more);
@@ -51,7 +52,7 @@ impl DepthReport {
                 "scores": outcomes.iter().map(Outcome::quoted).collect::<Vec<f64>>(),
                 "mean": score.map(|score| score.mean), "sd": score.map(|score| score.sd),
                 "ci": score.and_then(|score| score.interval()),
-                "over_scratch": found.gain(arm, &found.controls.scratch).map(gain),
+                "over_scratch": found.gain(arm, scratch).filter(|_| arm != scratch).map(gain),
                 "cost": {
                     "inference": found.costs.get(&arm.kept), "seconds": seconds.map(|sum| sum / outcomes.len() as f64),
                 },
@@ -65,6 +66,7 @@ impl DepthReport {
             },
             "ended_early": found.is_cut_short,
             "images": { "selection": images[0], "quoted": images[1] },
+            "overlap": found.overlap,
             "arms": found.arms.iter().map(|(one, _)| arm(one)).collect::<Vec<Value>>(),
             "scores": cuts(scores),
             "freezes": freezes(scores),

@@ -40,7 +40,7 @@ impl DepthReport {
                     p.verdict { (marked_up(&verdict.text)) }
                     @if let Some(text) = more_data(curves) { p { (marked_up(&text)) } }
                     h2 { "What was trained" }
-                    (figure(&reuse(self), "Share of the quoted images whose class is found, with 95 % intervals, by how many layers stay frozen; a colour for each number of layers kept, and a ring around what is chosen. Points of one place stand side by side. Where several rates were tried, the one that was best on the selection images; gradual unfreezing is in the table alone.")?)
+                    (figure(&reuse(self), "Share of the quoted images whose class is found, with 95 % intervals, by how many layers stay frozen; a colour for each number of layers kept, and a ring around what is chosen. Points of one place stand side by side. Where several rates were tried, the one that is chosen, or was on the most splits, or was best on the selection images; gradual unfreezing is in the table alone.")?)
                     (table(&arms(found, *images)))
                     h2 { "Scores of the features, before any training" }
                     div.charts {
@@ -113,18 +113,18 @@ fn figure(chart: &Chart, caption: &str) -> Result<Markup> {
 fn reuse(report: &DepthReport) -> Chart {
     let found = &report.found;
     let scratch = &found.controls.scratch;
-    let mean = |arm: &Arm| selection(found.of(arm));
+    let chosen = &found.arms[found.recommended].0;
+    let rank = |arm: &Arm| (arm == chosen, found.of(arm).len(), selection(found.of(arm)));
     let mut best: BTreeMap<(usize, usize), &Arm> = BTreeMap::new();
     // how many layers gradual unfreezing leaves frozen differs from split to split
     let has_place = |arm: &Arm| arm != scratch && arm.training != Training::Gradual;
     let trained = found.arms.iter().filter(|(arm, outcomes)| has_place(arm) && !outcomes.is_empty());
     for (arm, _) in trained {
         let place = best.entry((arm.kept_layers, arm.frozen_layers)).or_insert(arm);
-        if mean(arm) > mean(place) {
+        if rank(arm) > rank(place) {
             *place = arm;
         }
     }
-    let chosen = &found.arms[found.recommended].0;
     let point =
         |arm: &Arm| Some(Point { is_chosen: arm == chosen, ..percent(arm.frozen_layers, found.score(arm)?) });
     let mut kept: BTreeMap<usize, Series> = BTreeMap::new();
