@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Both streams.
 pub(crate) struct Console {
-    pub(crate) quiet: bool,
+    quiet: bool,
     bars: bool,
     bar: Mutex<Option<Bar>>,
 }
@@ -38,6 +38,16 @@ impl Console {
     pub(crate) fn progress(&self, line: impl Display) {
         if !self.quiet {
             self.say(line);
+        }
+    }
+
+    /// What says a line of progress from a handler of signals, whatever bar is there.
+    pub(crate) fn in_handler(&self, line: &'static str) -> impl Fn() + Send + use<> {
+        let quiet = self.quiet;
+        move || {
+            if !quiet {
+                drop(writeln!(io::stderr(), "\n{line}"));
+            }
         }
     }
 

@@ -71,10 +71,11 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
         ));
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let (asked, quiet) = (stop.clone(), console.quiet);
+    let asked = stop.clone();
+    let tell_of_end = console.in_handler("ending the search: what has begun is finished first");
     ctrlc::set_handler(move || {
-        if !asked.swap(true, Ordering::Relaxed) && !quiet {
-            eprintln!("\nending the search: what has begun is finished first");
+        if !asked.swap(true, Ordering::Relaxed) {
+            tell_of_end();
         }
     })?;
     let (until, trainings) = match command.budget {
