@@ -61,7 +61,7 @@ pub struct Found {
     pub costs: BTreeMap<String, Cost>,
     /// How the repeats depend on one another.
     pub overlap: f64,
-    /// Whether it was ended before its last round.
+    /// Whether it was ended before all was trained.
     pub is_cut_short: bool,
 }
 

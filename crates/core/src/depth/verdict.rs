@@ -36,29 +36,26 @@ impl Verdict {
             _ => format!("{} of them frozen", arm.frozen_layers),
         };
         let what = format!("reuse {} of {layers} layers, up to `{}`, {how}", arm.kept_layers, arm.kept);
+        let gained = over_scratch.map(interval).unwrap_or_default();
+        let unknown = "too few trainings to say whether reuse helps";
+        let no_help = "reuse does not help here: the best way to do it";
         let mut text = match over_scratch {
-            None if found.of(arm).is_empty() => format!(
-                "too few trainings to say whether reuse helps; by the scores of the features alone: {what}"
-            ),
-            None => format!(
-                "too few trainings to say whether reuse helps, none of them from scratch; best so far: {what}"
-            ),
-            Some(gain) if gain.interval().is_none() => format!(
-                "too few trainings to say whether reuse helps; best so far: {what}: over training from scratch {}",
-                interval(gain)
-            ),
-            Some(gain) if reuse_helps => format!("{what}: over training from scratch {}", interval(gain)),
-            Some(gain) if gain.ci[1] < 0.0 => format!(
-                "reuse does not help here: the best way to do it ({what}) is worse than training from scratch: {}",
-                interval(gain)
-            ),
-            Some(gain) if gain.ci[1] <= NOTHING => format!(
-                "reuse does not help here: the best way to do it ({what}) gains at most a point over training from scratch: {}",
-                interval(gain)
-            ),
-            Some(gain) => format!(
-                "no gain from reuse is shown here: over training from scratch the best way to do it ({what}) has {}",
-                interval(gain)
+            None if found.of(arm).is_empty() => {
+                format!("{unknown}; by the scores of the features alone: {what}")
+            }
+            None => format!("{unknown}, none of them from scratch; best so far: {what}"),
+            Some(gain) if gain.interval().is_none() => {
+                format!("{unknown}; best so far: {what}: over training from scratch {gained}")
+            }
+            Some(_) if reuse_helps => format!("{what}: over training from scratch {gained}"),
+            Some(gain) if gain.ci[1] < 0.0 => {
+                format!("{no_help} ({what}) is worse than training from scratch: {gained}")
+            }
+            Some(gain) if gain.ci[1] <= NOTHING => {
+                format!("{no_help} ({what}) gains at most a point over training from scratch: {gained}")
+            }
+            Some(_) => format!(
+                "no gain from reuse is shown here: over training from scratch the best way to do it ({what}) has {gained}"
             ),
         };
         let probe = &found.controls.probe;
@@ -72,5 +69,43 @@ impl Verdict {
             text += &format!("; the search was ended early, after {trainings} trainings");
         }
         Self { text, reuse_helps, recommended: arm.clone(), over_scratch }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Controls, Cut, Outcome};
+    use super::*;
+
+    /// Two splits of a head and of training from scratch, with so many of `images` right.
+    fn text(head: usize, scratch: usize, images: usize) -> String {
+        let paths: Vec<String> = (1..=4).map(|layer| format!("layer_{layer}")).collect();
+        let controls = Controls::of(&Cut { path: "layer_4".to_owned(), layers: 4, shape: vec![1] }, &paths);
+        let outcomes = |arm: &Arm, right: usize| -> Vec<Outcome> {
+            let outcome = |repeat| Outcome {
+                arm: arm.name.clone(),
+                repeat,
+                share: 1.0,
+                fold: 0.5,
+                right: (0..images).map(|image| image < right).collect(),
+                seconds: 1.0,
+            };
+            (0..2).map(outcome).collect()
+        };
+        let arms = [(&controls.probe, head), (&controls.scratch, scratch)];
+        let arms = arms.map(|(arm, right)| (arm.clone(), outcomes(arm, right))).to_vec();
+        let costs = Default::default();
+        Verdict::of(&Found { arms, controls, recommended: 0, costs, overlap: 0.3, is_cut_short: false }, 5)
+            .text
+    }
+
+    #[test]
+    fn a_gain_a_loss_as_good_and_unknown_are_told_apart() {
+        assert!(
+            text(90, 30, 100).starts_with("reuse 4 of 5 layers, up to `layer_4`, 4 of them frozen: over")
+        );
+        assert!(text(30, 90, 100).contains("is worse than training from scratch: -60.0 points"));
+        assert!(text(390, 390, 400).contains("gains at most a point over training from scratch: +0.0"));
+        assert!(text(9, 9, 10).starts_with("no gain from reuse is shown here"));
     }
 }
