@@ -158,7 +158,7 @@ pub fn arms(found: &Found, images: [usize; 2]) -> Table {
         ],
         rows: rows.into_iter().map(row).collect(),
         note: format!(
-            "{} images to train and select on: selection is the mean accuracy in % on what each split holds out of them; quoted: mean ± standard deviation over the splits on {} others, by which nothing is selected; over scratch: the mean difference in points on the splits that both have; frozen: - where it differs from split to split; M madds, ms: millions of multiply-adds and measured milliseconds of an image through the whole model; s: a training",
+            "{} images to train and select on: selection is the mean accuracy in % on what each split holds out of them; quoted: mean ± standard deviation over the splits on {} others, by which no arm is selected; over scratch: the mean difference in points on the splits that both have; frozen: - where it differs from split to split; M madds, ms: millions of multiply-adds and measured milliseconds of an image through the whole model; s: a training",
             images[0], images[1]
         ),
     }
