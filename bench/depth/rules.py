@@ -8,12 +8,11 @@ import collections
 import dataclasses
 import pathlib
 import random
-import re
 import sys
 
 import numpy as np
 from scipy import stats
-from table import Task, difference
+from table import Task, difference, filled
 
 ORDERS = 200
 COLUMNS = {
@@ -68,12 +67,12 @@ class Played:
     def __init__(self, task, rule, order):
         self.folds = {arm: [task.fold[arm][split] for split in order] for arm in task.fold}
         self.images, self.overlap = task.search["images"]["selection"], task.search["overlap"]
-        controls = {name: control["name"] for name, control in task.grid["controls"].items()}
-        arms, scratch = [arm["name"] for arm in task.search["arms"]], controls["scratch"]
+        controls = [control["name"] for control in task.grid["controls"].values()]
+        arms, scratch = [arm["name"] for arm in task.search["arms"]], task.grid["controls"]["scratch"]["name"]
         self.count, left, repeats = dict.fromkeys(arms, 0), arms, min(rule.first, rule.repeats)
         while True:
             for arm in arms:
-                enough = 2 if arm == scratch else rule.controls if arm in controls.values() else 0
+                enough = 2 if arm == scratch else rule.controls if arm in controls else 0
                 self.count[arm] = max(self.count[arm], repeats if arm in left else min(repeats, enough))
             if repeats == rule.repeats:
                 break
@@ -130,11 +129,9 @@ def column(task):
     return cells
 
 
-def main(folder, document):
-    folder, path = pathlib.Path(folder), pathlib.Path(document)
-    text = path.read_text()
-    marks = r"(<!-- rules -->\n)(.*?)(<!-- end -->)"
-    headings, _, *rows = [line.strip("| ").split(" | ") for line in re.search(marks, text, re.S)[2].splitlines()] or [[], []]
+def rules(folder, lines):
+    """The table. `lines`: what stands there, of which tasks that are not in FOLDER keep their cells."""
+    headings, _, *rows = [line.strip("| ").split(" | ") for line in lines] or [[], []]
     old = {(row[0], heading): cell for row in rows for heading, cell in zip(headings, row)}
     names = [rule.name for rule in RULES]
     columns = {"rule": names}
@@ -143,9 +140,12 @@ def main(folder, document):
             columns[heading] = column(Task(folder, name))
         elif heading in headings:
             columns[heading] = [old.get((rule, heading), "–") for rule in names]
-    lines = [list(columns), ["---"] * len(columns), *zip(*columns.values())]
-    table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-    path.write_text(re.sub(marks, lambda found: f"{found[1]}{table}\n{found[3]}", text, flags=re.S))
+    return ["| " + " | ".join(cells) + " |" for cells in [columns, ["---"] * len(columns), *zip(*columns.values())]]
+
+
+def main(folder, document):
+    folder, path = pathlib.Path(folder), pathlib.Path(document)
+    path.write_text(filled(path.read_text(), "rules", lambda lines: rules(folder, lines)))
 
 
 if __name__ == "__main__":

@@ -196,15 +196,19 @@ def merged(old, new):
     return heading + [by_task[name] for name in TASKS if name in by_task]
 
 
+def filled(text, part, lines_of):
+    """A document with other lines between the marks of a part: what `lines_of` makes of those that are there."""
+    lines = lambda found: f"{found[1]}{chr(10).join(lines_of(found[2].splitlines()))}\n{found[3]}"
+    return re.sub(rf"(<!-- {part} -->\n)(.*?)(<!-- end -->)", lines, text, flags=re.S)
+
+
 def main(folder, document):
     folder, path = pathlib.Path(folder), pathlib.Path(document)
     done = [name for name in TASKS if all((folder / f"{name}-{kind}/depth.json").exists() for kind in ("grid", "search"))]
     tasks = {name: Task(folder, name) for name in done}
     text = path.read_text()
     for part, given in ((results, tasks), (verdicts, folder), (costs, tasks), (correlations, tasks), (peers, folder)):
-        table = lambda old: "\n".join(merged(old.splitlines(), part(given)))
-        marks = rf"(<!-- {part.__name__} -->\n)(.*?)(<!-- end -->)"
-        text = re.sub(marks, lambda found: f"{found[1]}{table(found[2])}\n{found[3]}", text, flags=re.S)
+        text = filled(text, part.__name__, lambda old: merged(old, part(given)))
     path.write_text(text)
 
 

@@ -46,13 +46,8 @@ impl Controls {
 /// layers, from the lowest to the highest.
 pub fn grid(scores: &Scores, paths: &[String]) -> (Vec<Arm>, Controls) {
     let cuts = &scores.cuts;
-    let lowest = lowest(cuts);
-    let others = (0..cuts.len()).filter(|index| Some(*index) != lowest);
-    let mut arms: Vec<Arm> = lowest
-        .into_iter()
-        .chain(others)
-        .flat_map(|index| around(cuts, index, paths, &BLOCKS, &FACTORS))
-        .collect();
+    let all = recommended_first(cuts, 0..cuts.len());
+    let mut arms: Vec<Arm> = all.flat_map(|index| around(cuts, index, paths, &BLOCKS, &FACTORS)).collect();
     let best = order(cuts).first().copied().unwrap_or(0);
     arms.extend(around(cuts, best, paths, &DEEP, &[1.0]));
     with_controls(arms, scores, paths)
@@ -65,21 +60,21 @@ fn order(cuts: &[CutScore]) -> Vec<usize> {
     order
 }
 
-/// The cut that the scores recommend: its head is the first arm, which is the choice before anything is trained.
-fn lowest(cuts: &[CutScore]) -> Option<usize> {
-    recommended(cuts).and_then(|best| cuts.iter().position(|score| score.cut == best.cut))
+/// The cut that the scores recommend, then the others in their order: the first arm is the choice before anything is trained.
+fn recommended_first(
+    cuts: &[CutScore],
+    order: impl IntoIterator<Item = usize>,
+) -> impl Iterator<Item = usize> {
+    let first = recommended(cuts).and_then(|best| cuts.iter().position(|score| score.cut == best.cut));
+    first.into_iter().chain(order.into_iter().filter(move |index| Some(*index) != first))
 }
 
 /// The arms around the best cuts, and the one that the scores recommend. `paths`: all layers, from the lowest to the highest.
 pub fn candidates(scores: &Scores, paths: &[String]) -> (Vec<Arm>, Controls) {
     let cuts = &scores.cuts;
     let order = order(cuts);
-    let lowest = lowest(cuts);
-    let mut chosen: Vec<usize> = lowest.into_iter().collect();
-    chosen.extend(order.iter().copied().filter(|index| Some(*index) != lowest));
-    chosen.truncate(CUTS);
     let best = order.first().copied().unwrap_or(0);
-    let arms = chosen.into_iter().flat_map(|index| match index == best {
+    let arms = recommended_first(cuts, order).take(CUTS).flat_map(|index| match index == best {
         true => around(cuts, index, paths, &BLOCKS, &FACTORS),
         false => around(cuts, index, paths, &[2], &[1.0]),
     });

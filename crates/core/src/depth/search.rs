@@ -141,8 +141,8 @@ pub fn search(
     let of_arms = |results: &Results| -> Vec<(Arm, Vec<Outcome>)> {
         arms.iter().map(|arm| (arm.clone(), outcomes(results, arm))).collect()
     };
-    let known = of_arms(&results);
-    let comparable = if is_cut_short { on_equal_repeats(&known, &left, scratch) } else { known };
+    let trained = of_arms(&results);
+    let comparable = if is_cut_short { on_equal_repeats(&trained, &left, scratch) } else { trained };
     let recommended = choose(&comparable, &controls, overlap, experiment.images());
     // training from scratch takes as long as all other arms of a repeat together: once more only where it is needed
     let gain = gain(&outcomes(&results, &arms[recommended]), &outcomes(&results, scratch), overlap);

@@ -53,9 +53,8 @@ pub fn cuts(scores: &Scores) -> Table {
     };
     let images = scores.cuts.first().map_or(0, |score| score.probe.errors.len());
     let mut note = format!(
-        "probe: % of {images} images whose class a linear probe on the features finds when it was fitted to the others; error: its mean squared error, by which cuts are chosen: the lowest that is as good as the best within a standard error"
+        "probe: % of {images} images whose class a linear probe on the features finds when it was fitted to the others; error: its mean squared error, by which cuts are chosen: the lowest that is as good as the best within a standard error; LogME, H-score: higher is better"
     );
-    note += "; LogME, H-score: higher is better";
     if let Some(head) = scores.head {
         note += &format!(
             "; the model's own classes predict the labels with LEEP {:.3} and NCE {:.3} (mean log likelihoods)",
