@@ -39,9 +39,9 @@ fn preprocessing(command: &Convert, model: &Model) -> Result<EmbeddedPreprocessi
         .into());
     };
     let preprocess = match command.preprocess.as_str() {
-        "auto" => preprocess_of(model).map(|(preprocess, _)| preprocess).ok_or(
-            "nothing is known of the model's preprocessing\nhelp: give --preprocess tf, unit, caffe, torch or none",
-        )?,
+        "auto" => preprocess_of(model)
+            .map(|(preprocess, _)| preprocess)
+            .map_err(|why| format!("{why}\nhelp: give --preprocess tf, unit, caffe, torch or none"))?,
         name => name.parse::<Preprocess>()?,
     };
     preprocess.check_channels(*channels)?;

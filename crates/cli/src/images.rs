@@ -3,8 +3,8 @@
 use crate::Failure;
 use crate::args::{Images, ModelFile};
 use crate::console::Console;
-use frostline::data::{Augment, Dataset, Pipeline, Preprocess, Resize};
-use frostline::fit::{input_shape, preprocess_of, resize_of, scaled_decode_of};
+use frostline::data::{Augment, Dataset, Pipeline, Resize};
+use frostline::fit::{Applied, input_shape, resize_of, scaled_decode_of};
 use frostline::formats::{self, LoadReport};
 use frostline::graph::Model;
 
@@ -23,8 +23,7 @@ pub(crate) fn load(file: &ModelFile, console: &Console) -> Result<(Model, LoadRe
     Ok((loaded.model, loaded.report))
 }
 
-/// How images become the inputs of a model: as its flags say, else as the model says. Floats of an `.npz` are taken as
-/// preprocessed already.
+/// How images become the inputs of a model: as its flags say, else as the model and the range of arrays say.
 pub(crate) fn pipeline(
     model: &Model,
     images: &Images,
@@ -34,19 +33,8 @@ pub(crate) fn pipeline(
     let shape = input_shape(model, images.image_size, dataset)?;
     let resize: Resize = images.resize.unwrap_or_else(|| resize_of(model));
     let scaled = images.scaled_decode.unwrap_or_else(|| scaled_decode_of(model));
-    let floats = dataset
-        .and_then(|dataset| dataset.array(frostline::data::Split::Train))
-        .is_some_and(|array| array.holds_floats());
-    let preprocess = match images.preprocess.as_str() {
-        "auto" if floats => Preprocess::None,
-        "auto" => match preprocess_of(model) {
-            Some((preprocess, _)) => preprocess,
-            None => {
-                console.warn("nothing is known of the model's preprocessing: pixels go in as 0 to 255; give --preprocess tf, unit, caffe or torch");
-                Preprocess::None
-            }
-        },
-        name => name.parse()?,
-    };
-    Ok(Pipeline::new(&shape, resize, Augment::default(), preprocess)?.scaled(scaled))
+    let applied = Applied::to(model, &images.preprocess, dataset, &shape)?;
+    applied.notes.iter().for_each(|note| console.warn(note));
+    let pipeline = Pipeline::new(&shape, resize, Augment::default(), applied.preprocess)?;
+    Ok(pipeline.scaled(scaled).of_arrays(applied.arrays))
 }

@@ -48,7 +48,7 @@ pub(crate) fn run(command: &Inspect, console: &Console) -> Result<(), Failure> {
             "image_size": model.info.image_size,
             "resize": model.info.resize,
             "scaled_decode": model.info.scaled_decode,
-            "preprocess": preprocess.as_ref().map(|(preprocess, _)| preprocess),
+            "preprocess": preprocess.as_ref().ok().map(|(preprocess, _)| preprocess),
             "load": {
                 "tensors": report.tensors, "loaded": report.loaded, "unused": report.unused,
                 "notes": report.notes, "unsupported": unsupported,
@@ -80,8 +80,10 @@ pub(crate) fn run(command: &Inspect, console: &Console) -> Result<(), Failure> {
         ))?;
     }
     match &preprocess {
-        Some((preprocess, why)) => console.print(format_args!("preprocessing: {preprocess} ({why})"))?,
-        None => console.print("preprocessing: unknown; --preprocess says what the model was trained with")?,
+        Ok((preprocess, how)) => console.print(format_args!("preprocessing: {preprocess} ({how})"))?,
+        Err(why) => console.print(format_args!(
+            "preprocessing: unknown ({why}); --preprocess says what the model was trained with, for ImageNet models of torchvision `torch`"
+        ))?,
     }
     if let Some(resize) = &model.info.resize {
         console.print(format_args!(

@@ -84,8 +84,9 @@ fn predict_array(model: &Model, path: &Path, answers: &mut Answers<'_>) -> Resul
         .into());
     }
     let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape[1..].to_vec()).collect();
-    if let Some((preprocess, _)) = preprocess_of(model)
-        && let Some(expected) = preprocess.range()
+    if let Ok((preprocess, _)) = preprocess_of(model)
+        && shapes[0].len() >= 2
+        && let expected = preprocess.range().unwrap_or(ValueRange::BYTES)
         && let Some(warning) = ValueRange::of(&inputs[0].data).warning(expected)
     {
         answers.console.warn(format_args!("`{}`: {warning}", path.display()));

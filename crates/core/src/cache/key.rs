@@ -3,7 +3,7 @@
 use super::RowElement;
 use crate::Precision;
 use crate::compile::Frozen;
-use crate::data::{DECODER_VERSION, Pipeline};
+use crate::data::{ArrayScale, DECODER_VERSION, Pipeline};
 use std::fmt;
 
 /// Changes whenever resizing, preprocessing or a kernel gives other bits than before.
@@ -37,6 +37,9 @@ impl PrefixKey {
         say(format!("{input:?} {resize:?} {preprocess:?}"));
         if !pipeline.scaled.is_off() {
             say(format!("{:?}", pipeline.scaled));
+        }
+        if pipeline.arrays != ArrayScale::Bytes {
+            say(format!("{:?}", pipeline.arrays));
         }
         for output in frozen.outputs() {
             hasher.update(output.as_bytes());

@@ -145,13 +145,17 @@ impl Dataset {
     /// The scale of the raw values, before preprocessing: 0 to 255 for images and u8 arrays; for f32 arrays 0 to 1
     /// where all values lie there, else 0 to 255 where all lie there, else what is found.
     pub fn value_range(&self) -> ValueRange {
-        let found = self.arrays.iter().flatten().map(|a| a.value_range()).reduce(ValueRange::or);
-        match found {
-            Some(r) if r.min >= 0.0 && r.max <= 1.0 => ValueRange { min: 0.0, max: 1.0 },
-            Some(r) if r.min >= 0.0 && r.max <= 255.0 => ValueRange::BYTES,
-            Some(r) => r,
-            None => ValueRange::BYTES,
+        match self.found_range() {
+            r if r.min >= 0.0 && r.max <= 1.0 => ValueRange { min: 0.0, max: 1.0 },
+            r if r.min >= 0.0 && r.max <= 255.0 => ValueRange::BYTES,
+            r => r,
         }
+    }
+
+    /// The smallest and the largest of all raw values of arrays; 0 to 255 for images and u8 arrays.
+    pub fn found_range(&self) -> ValueRange {
+        let arrays = self.arrays.iter().flatten().map(|array| array.value_range());
+        arrays.reduce(ValueRange::or).unwrap_or(ValueRange::BYTES)
     }
 
     /// A hash of what an example's input is decoded from: the file's bytes, or the row's type, shape and values.

@@ -5,8 +5,8 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::{
-    Augment, DataError, Dataset, Example, Image, Input, Preprocess, Resize, ScaledDecode, ValueRange,
-    ViewSeed, decode_file, decode_file_for,
+    ArrayScale, Augment, DataError, Dataset, Example, Image, Input, Preprocess, Resize, ScaledDecode,
+    ValueRange, ViewSeed, decode_file, decode_file_for,
 };
 
 /// Decode, resize, augment, preprocess, for one input shape.
@@ -19,6 +19,8 @@ pub struct Pipeline {
     pub resize: Resize,
     /// What views may change.
     pub augment: Augment,
+    /// The scale of arrays' values, which are brought to 0 to 255 first; 0 to 255 by default.
+    pub arrays: ArrayScale,
     /// How 0 to 255 becomes what the model was trained on.
     pub preprocess: Preprocess,
 }
@@ -38,8 +40,8 @@ impl Pipeline {
                 "give the size of its images: `--image-size 224`",
             ));
         }
-        let scaled = ScaledDecode::OFF;
-        let pipeline = Self { input: input.to_vec(), scaled, resize, augment, preprocess };
+        let (scaled, arrays) = (ScaledDecode::OFF, ArrayScale::Bytes);
+        let pipeline = Self { input: input.to_vec(), scaled, resize, augment, arrays, preprocess };
         pipeline
             .preprocess
             .check_channels(pipeline.picture().map_or(input[input.len() - 1], |[_, _, c]| c))?;
@@ -49,6 +51,11 @@ impl Pipeline {
     /// The same with large JPEGs decoded small.
     pub fn scaled(self, scaled: ScaledDecode) -> Self {
         Self { scaled, ..self }
+    }
+
+    /// The same for arrays on this scale.
+    pub fn of_arrays(self, arrays: ArrayScale) -> Self {
+        Self { arrays, ..self }
     }
 
     /// The shape it loads into.
@@ -81,11 +88,15 @@ impl Pipeline {
         let image = match &example.input {
             Input::File(path) => self.decode(path)?,
             Input::Row { split, row } => match dataset.array(*split) {
-                Some(array) if *row < array.rows() => array.image(*row),
+                Some(array) if *row < array.rows() => self.arrays.to_bytes(array.image(*row)),
                 _ => return Err(dataset.foreign(example)),
             },
         };
-        self.load_image(image, &example.name, dataset.value_range(), view, out)
+        let range = match self.arrays {
+            ArrayScale::Bytes => dataset.value_range(),
+            ArrayScale::Unit | ArrayScale::Signed => ValueRange::BYTES,
+        };
+        self.load_image(image, &example.name, range, view, out)
     }
 
     /// Loads a picture file as it is; see [`Pipeline::load`]. `name` is for messages.

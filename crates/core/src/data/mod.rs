@@ -12,6 +12,7 @@
 //! Architecture invariant: nothing here knows of models, layers or plans.
 
 mod array;
+mod array_scale;
 mod augment;
 mod check;
 mod dataset;
@@ -33,6 +34,7 @@ mod scaled;
 mod split;
 
 pub use array::{Array, Values};
+pub use array_scale::ArrayScale;
 pub use augment::{Augment, ViewSeed};
 pub(crate) use check::files;
 pub use check::{Skip, SkipReport, check_all};

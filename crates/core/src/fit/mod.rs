@@ -5,6 +5,7 @@
 //! setting, computes what lies below the boundary once, and restores the best weights at its end.
 
 mod ahead;
+mod applied;
 mod bank;
 mod batches;
 mod boundaries;
@@ -17,6 +18,7 @@ mod evaluate;
 mod features;
 mod first_pass;
 mod gradual;
+mod input_scaling;
 mod loss;
 mod metrics;
 mod observe;
@@ -39,6 +41,7 @@ mod task;
 mod text;
 mod train;
 
+pub use applied::Applied;
 pub use boundaries::BoundaryPlan;
 pub use caching::Caching;
 pub use certificate::{Certificate, Hashes, frozen_hashes};

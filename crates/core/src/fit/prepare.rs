@@ -3,10 +3,10 @@
 use super::calibration::numbers;
 use super::evaluate::returns;
 use super::{
-    Caching, Check, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Recipe, Setting, Task,
-    first_pass, input_shape, preprocess_of, resize_of, scaled_decode_of,
+    Applied, Caching, Check, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Recipe,
+    Setting, Task, first_pass, input_shape, resize_of, scaled_decode_of,
 };
-use crate::data::{Dataset, Pipeline, Preprocess, SkipReport, files};
+use crate::data::{Dataset, Pipeline, SkipReport, files};
 use crate::graph::{Body, Keep, Model, Transfer};
 use crate::layers::{LayerKind, parse_head};
 use crate::{Error, Result, Shape};
@@ -358,38 +358,11 @@ fn pipeline(
     shape: &Shape,
     kept: &mut Model,
 ) -> Result<(Pipeline, Vec<String>)> {
-    let mut notes = Vec::new();
     let resize = recipe.resize.unwrap_or_else(|| resize_of(model));
     let scaled = recipe.scaled_decode.unwrap_or_else(|| scaled_decode_of(model));
-    let floats = dataset.array(crate::data::Split::Train).is_some_and(crate::data::Array::holds_floats);
-    let (own, applied) = match recipe.preprocess.as_str() {
-        "auto" => {
-            let known = preprocess_of(model);
-            if known.is_none() && !floats {
-                notes.push("nothing is known of the model's preprocessing: pixels go in as 0 to 255; --preprocess tf, unit, caffe or torch scales them".to_owned());
-            }
-            let own = known.map_or(Preprocess::None, |(preprocess, _)| preprocess);
-            let applied = if floats { Preprocess::None } else { own.clone() };
-            if floats && own != Preprocess::None {
-                notes.push(format!(
-                    "`{}` holds floats, which are taken as preprocessed already (the model's own preprocessing is `{own}`); --preprocess {own} applies it",
-                    dataset.source.display()
-                ));
-                notes.extend(own.range().and_then(|range| dataset.value_range().warning(range)));
-            }
-            (own, applied)
-        }
-        name => {
-            let named: Preprocess = name.parse()?;
-            if let Some((own, how)) = preprocess_of(model).filter(|(own, _)| *own != named) {
-                notes.push(format!(
-                    "--preprocess {named} is applied where the model's own preprocessing is `{own}` ({how})"
-                ));
-            }
-            (named.clone(), named)
-        }
-    };
-    kept.info.preprocess = serde_json::to_value(&own).ok();
+    let Applied { preprocess, arrays, of_files, mut notes } =
+        Applied::to(model, &recipe.preprocess, Some(dataset), shape)?;
+    kept.info.preprocess = serde_json::to_value(&of_files).ok();
     kept.info.resize = Some(resize.name().to_owned());
     kept.info.scaled_decode = (!scaled.is_off()).then(|| scaled.times());
     kept.info.image_size = match shape.as_slice() {
@@ -406,5 +379,6 @@ fn pipeline(
     if !random.is_empty() {
         notes.push(format!("the augmentation layers {} do nothing here; use --augment", random.join(", ")));
     }
-    Ok((Pipeline::new(shape, resize, recipe.augment, applied)?.scaled(scaled), notes))
+    let pipeline = Pipeline::new(shape, resize, recipe.augment, preprocess)?;
+    Ok((pipeline.scaled(scaled).of_arrays(arrays), notes))
 }

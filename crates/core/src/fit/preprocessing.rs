@@ -2,12 +2,12 @@
 //! preprocessing.
 
 use super::ImageSize;
+use super::input_scaling::{InputScaling, input_scaling};
 use crate::data::{Dataset, Preprocess, Resize, ScaledDecode};
-use crate::graph::{Body, Graph, Layer, Model};
+use crate::graph::{Body, Graph, Model};
 use crate::{Error, Result, Shape};
 
-/// Architectures of `keras.applications` by how their models' names begin, and what their `preprocess_input` does; and what
-/// frostline names after PyTorch.
+/// Architectures of `keras.applications` by how their models' names begin, and what their `preprocess_input` does.
 /// Longer names come before those that they begin with.
 const KNOWN: &[(&str, Preprocess)] = &[
     ("resnet50v2", Preprocess::Tf),
@@ -23,35 +23,47 @@ const KNOWN: &[(&str, Preprocess)] = &[
     ("densenet", Preprocess::Torch),
     ("efficientnet", Preprocess::None),
     ("convnext", Preprocess::None),
-    // weights of torchvision and timm
-    ("torch_", Preprocess::Torch),
 ];
 
-/// The preprocessing of a model, and how it is known: what frostline saved with it, layers in it that scale its input,
-/// or the name of a known architecture. `None` where nothing is known.
-pub fn preprocess_of(model: &Model) -> Option<(Preprocess, String)> {
-    if let Some(saved) = &model.info.preprocess
-        && let Ok(preprocess) = serde_json::from_value::<Preprocess>(saved.clone())
-    {
-        return Some((preprocess, "saved with the model".to_owned()));
+/// The preprocessing of a model, and how it is known: what frostline saved with it, what its graph does to the input before
+/// the first kernel, or, where that is nothing, the name of an architecture of `keras.applications` in a file of Keras.
+///
+/// Error: why it is not known, in words that end a sentence.
+pub fn preprocess_of(model: &Model) -> Result<(Preprocess, String), String> {
+    if let Some(saved) = &model.info.preprocess {
+        return match serde_json::from_value::<Preprocess>(saved.clone()) {
+            Ok(preprocess) => Ok((preprocess, "saved with the model".to_owned())),
+            Err(_) => {
+                Err(format!("the model's preprocessing was saved as {saved}, which is none that is known"))
+            }
+        };
     }
-    let is_one_of = |layer: &Layer, classes: &[&str]| match &layer.body {
-        Body::Kind(kind) => classes.contains(&kind.class_name()),
-        _ => false,
-    };
-    // what scales behind the first layer with a kernel does not scale the input
-    let kernels = ["Conv2D", "Dense", "DepthwiseConv2D", "SeparableConv2D"];
-    let leaves = model.graph.leaves();
-    let mut first = leaves.iter().take_while(|(_, layer)| !is_one_of(layer, &kernels));
-    let scales = first.find(|(_, layer)| is_one_of(layer, &["Rescaling", "Normalization"]));
-    if let Some((path, _)) = scales {
-        return Some((Preprocess::None, format!("the model scales its input itself, in `{path}`")));
+    if model.graph.inputs.len() != 1 {
+        return Err("the model has several inputs".to_owned());
     }
-    let (name, preprocess) = known_architecture(&model.graph)?;
-    Some((preprocess, format!("from the architecture's name, `{name}`")))
+    match input_scaling(model) {
+        InputScaling::Expects { preprocess, path } => {
+            let from = match preprocess {
+                Preprocess::None => "",
+                _ => " from that range",
+            };
+            Ok((preprocess, format!("the model scales its input itself{from}, in the layers up to `{path}`")))
+        }
+        InputScaling::Unclear { path, what } => {
+            Err(format!("up to `{path}` the model does {what} to its input"))
+        }
+        InputScaling::Nothing => known_architecture(model)
+            .map(|(name, preprocess)| (preprocess, format!("from the architecture's name, `{name}`")))
+            .ok_or_else(|| "nothing is known of the model's preprocessing".to_owned()),
+    }
 }
 
-fn known_architecture(graph: &Graph) -> Option<(String, Preprocess)> {
+/// What is known by the architecture's name: none where a format other than Keras's names a graph as it likes.
+fn known_architecture(model: &Model) -> Option<(String, Preprocess)> {
+    if model.info.foreign_names { None } else { known_by_name(&model.graph) }
+}
+
+fn known_by_name(graph: &Graph) -> Option<(String, Preprocess)> {
     let lower = graph.name.to_lowercase();
     if let Some((_, preprocess)) = KNOWN.iter().find(|(name, _)| lower.starts_with(name)) {
         return Some((graph.name.clone(), preprocess.clone()));
@@ -60,7 +72,7 @@ fn known_architecture(graph: &Graph) -> Option<(String, Preprocess)> {
         Body::Model(inner) => {
             let lower = layer.name.to_lowercase();
             let known = KNOWN.iter().find(|(name, _)| lower.starts_with(name));
-            known.map(|(_, p)| (layer.name.clone(), p.clone())).or_else(|| known_architecture(inner))
+            known.map(|(_, p)| (layer.name.clone(), p.clone())).or_else(|| known_by_name(inner))
         }
         _ => None,
     })

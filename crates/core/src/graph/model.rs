@@ -50,4 +50,8 @@ pub struct ModelInfo {
     /// How many times that size JPEGs still were when they were decoded; none where they were decoded whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaled_decode: Option<u8>,
+    /// Whether the names in the model are not Keras's, so that none of them says which of its architectures it is: exporters to
+    /// ONNX call graphs as they like.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub foreign_names: bool,
 }

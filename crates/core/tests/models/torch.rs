@@ -142,7 +142,7 @@ fn images_are_prepared_as_the_pretrained_weights_were_shown_theirs() {
     // what frostline saved beside the model is lost when Keras saves it again
     let mut model = load(&golden("headless-resnet18").file(), Some("resnet18")).expect("a model").model;
     model.info = ModelInfo::default();
-    assert_eq!(preprocess_of(&model).map(|(preprocess, _)| preprocess), Some(Preprocess::Torch));
+    assert_eq!(preprocess_of(&model).map(|(preprocess, _)| preprocess), Ok(Preprocess::Torch));
 }
 
 #[test]

@@ -24,7 +24,7 @@ mod window;
 
 use super::metadata;
 use crate::formats::{LoadReport, Loaded};
-use crate::graph::{Handle, Model, ModelInfo, Weights};
+use crate::graph::{Handle, Model, Weights};
 use crate::{Error, Result};
 use convert::Converter;
 use source::Source;
@@ -66,8 +66,9 @@ pub(in crate::formats) fn load(path: &Path, bytes: &[u8]) -> Result<Loaded> {
         ));
     }
     count(&source, &mut report);
-    let info = metadata::read(&source.metadata);
-    notes(&source, &mut report, &info, has_batch_normalization, folded, &builder.graph);
+    let mut info = metadata::read(&source.metadata);
+    info.foreign_names |= !source.metadata.contains_key(metadata::LAYOUT);
+    notes(&source, &mut report, has_batch_normalization, folded, &builder.graph);
     Ok(Loaded { model: Model { graph: builder.graph, weights, info }, report })
 }
 
@@ -82,7 +83,6 @@ fn count(source: &Source, report: &mut LoadReport) {
 fn notes(
     source: &Source,
     report: &mut LoadReport,
-    info: &ModelInfo,
     has_batch_normalization: bool,
     folded: usize,
     graph: &crate::graph::Graph,
@@ -107,10 +107,6 @@ fn notes(
         report
             .notes
             .push(format!("several layers read `{}` in the file: each has a copy here", shared.join("`, `")));
-    }
-    let scales_itself = has("Rescaling") || has("Normalization");
-    if info.preprocess.is_none() && !scales_itself {
-        report.notes.push("the file does not say how its images were preprocessed: give --preprocess, for ImageNet models of torchvision `torch`, of timm what its `pretrained_cfg` says".to_owned());
     }
 }
 
