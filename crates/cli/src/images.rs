@@ -8,16 +8,25 @@ use frostline::fit::{Applied, input_shape, resize_of, scaled_decode_of};
 use frostline::formats::{self, LoadReport};
 use frostline::graph::Model;
 
+/// As many tensors are named.
+const NAMED: usize = 3;
+
 /// Loads a model and tells what the load report says.
 pub(crate) fn load(file: &ModelFile, console: &Console) -> Result<(Model, LoadReport), Failure> {
     let loaded = formats::load_as(&file.path, file.arch)?;
-    if !loaded.report.unused.is_empty() {
+    let LoadReport { unused, tensors, unsupported, .. } = &loaded.report;
+    if !unused.is_empty() {
+        let why = match unsupported.is_empty() {
+            true => "belong to no layer",
+            false => "are not read, as those of layers that cannot be run here, or lie above one,",
+        };
+        let shown: Vec<&str> = unused.iter().take(NAMED).map(String::as_str).collect();
+        let more = if unused.len() > NAMED { ", …; `frostline inspect` lists them" } else { "" };
         console.warn(format_args!(
-            "`{}`: {} of {} tensors belong to no layer: {}",
+            "`{}`: {} of {tensors} tensors {why}: {}{more}",
             file.path.display(),
-            loaded.report.unused.len(),
-            loaded.report.tensors,
-            loaded.report.unused.join(", ")
+            unused.len(),
+            shown.join(", ")
         ));
     }
     Ok((loaded.model, loaded.report))

@@ -7,6 +7,7 @@ use super::{
     Setting, Task, first_pass, input_shape, resize_of, scaled_decode_of,
 };
 use crate::data::{Dataset, Pipeline, SkipReport, files};
+use crate::formats;
 use crate::graph::{Body, Keep, Model, Transfer};
 use crate::layers::{LayerKind, parse_head};
 use crate::{Error, Result, Shape};
@@ -95,7 +96,20 @@ pub fn prepare_by(
         (Head::Keep, None) => Keep::AllBut(0),
         (_, keep) => keep.clone().unwrap_or_else(|| model.graph.default_keep()),
     };
+    if recipe.keep.is_none() && recipe.head != Head::Keep && keep == Keep::AllBut(0) {
+        notes.push("the model ends in features, not in a classifier: all its layers are kept; --keep cuts it elsewhere".to_owned());
+    }
     let mut kept = model.keep(&keep, transfer)?;
+    if kept.layers_with_kernels().is_empty() {
+        let first = model.graph.useful_cut_points().into_iter().next();
+        let help = first.map_or_else(
+            || "the model has no layer that frostline could reuse".to_owned(),
+            |cut| format!("keep more: `{cut}` is the lowest layer worth a cut"),
+        );
+        return Err(Error::Setting(format!(
+            "no layer that is kept has a kernel: nothing that was learned would be reused, and the head would see bare pixels\nhelp: {help}"
+        )));
+    }
     let shape = input_shape(&kept, recipe.image_size, Some(&dataset))?;
     let task = Task::of(&dataset);
     check_labels(&recipe, &task, &dataset)?;
@@ -108,6 +122,7 @@ pub fn prepare_by(
             }
         }
     }
+    formats::check_can_be_written(&kept)?;
     let outputs = task.width(
         &output_shape(&kept, &shape)?,
         &dataset,

@@ -127,6 +127,13 @@ pub fn save(model: &Model, path: &Path) -> Result<()> {
     write_atomically(path, &to_bytes(model, path)?)
 }
 
+/// Whether a model can be written for Keras: known before it is trained.
+///
+/// Error: the layer that cannot.
+pub fn check_can_be_written(model: &Model) -> Result<()> {
+    keras::config_of(&model.graph).map(drop).map_err(Error::Surgery)
+}
+
 /// What [`save`] writes.
 pub(crate) fn to_bytes(model: &Model, path: &Path) -> Result<Vec<u8>> {
     match Format::of(path)? {

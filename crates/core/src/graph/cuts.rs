@@ -31,6 +31,29 @@ impl Graph {
         }
     }
 
+    /// [`Graph::cut_points`] that leave something learned below them: a kernel. None is advised below the first one.
+    pub fn useful_cut_points(&self) -> Vec<String> {
+        let Some(first) = self.first_kernel() else { return Vec::new() };
+        let counted = self.counted_paths();
+        let above: BTreeSet<&String> = counted.iter().skip(first).collect();
+        self.cut_points().into_iter().filter(|path| above.contains(path)).collect()
+    }
+
+    /// The number of layers below the first one with a kernel, among those that count.
+    pub fn first_kernel(&self) -> Option<usize> {
+        let kernels = self.kernel_layers()?;
+        self.counted_paths().iter().position(|path| kernels.contains(path))
+    }
+
+    /// The layers with kernels, as far as the shapes of the graph are known; `None` where they do not fit together.
+    pub(super) fn kernel_layers(&self) -> Option<BTreeSet<String>> {
+        let of = |wanted: super::WantedWeight| {
+            let (layer, variable) = wanted.path.rsplit_once('/')?;
+            variable.contains("kernel").then(|| layer.to_owned())
+        };
+        Some(self.weight_specs(&self.stand_in_shapes()).ok()?.into_iter().filter_map(of).collect())
+    }
+
     /// Whether every way from an input to an output leads through this call. (The order of the calls says nothing: an
     /// input that is read only above may stand anywhere in it.)
     fn separates(&self, call: usize) -> bool {
@@ -66,10 +89,10 @@ impl Graph {
     pub(super) fn cannot_run(&self, path: &str, class_name: &str, reason: &str) -> Error {
         let counted = self.counted_paths();
         let below = counted.iter().position(|other| other == path).unwrap_or(0);
-        let cuts = self.cut_points();
+        let cuts = self.useful_cut_points();
         let advice = match counted[..below].iter().rev().find(|layer| cuts.contains(layer)) {
             Some(cut) => format!("keep the layers below it with --keep {cut}"),
-            None => "there is no layer below it that the model could be cut at".to_owned(),
+            None => "no layer below it has learned anything that could be kept".to_owned(),
         };
         let help = if reason.is_empty() { advice } else { format!("{reason}; {advice}") };
         Error::Unsupported { layer: path.to_owned(), class_name: class_name.to_owned(), help }

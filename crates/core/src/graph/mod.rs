@@ -1,5 +1,6 @@
 //! The graph of a model as its user sees it: layers, their calls, and models nested in models.
 
+mod classifier;
 mod cuts;
 mod model;
 mod suggest;
@@ -128,8 +129,12 @@ pub(crate) fn full_path<'a>(path: &'a str, leaves: &[&'a str]) -> &'a str {
         Some(&leaf[..end])
     };
     let found: BTreeSet<&'a str> = leaves.iter().filter_map(whole).collect();
-    match found.len() {
-        1 => found.first().copied().unwrap_or(path),
+    // a name with a slash, as old files have it, has none here
+    let flat = |name: &str| name.replace('/', "_");
+    let alike: Vec<&'a str> = leaves.iter().copied().filter(|leaf| flat(leaf) == flat(path)).collect();
+    match (found.len(), alike.as_slice()) {
+        (1, _) => found.first().copied().unwrap_or(path),
+        (0, [one]) => one,
         _ => path,
     }
 }

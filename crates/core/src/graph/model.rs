@@ -2,7 +2,7 @@
 
 use super::{Graph, Weights};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A model in memory.
 #[derive(Clone, Debug)]
@@ -50,6 +50,9 @@ pub struct ModelInfo {
     /// How many times that size JPEGs still were when they were decoded; none where they were decoded whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaled_decode: Option<u8>,
+    /// Layers that are called otherwise than in the file that they came from: the path here, the name there.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub renamed: BTreeMap<String, String>,
     /// Whether the names in the model are not Keras's, so that none of them says which of its architectures it is: exporters to
     /// ONNX call graphs as they like.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

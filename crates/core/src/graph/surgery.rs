@@ -210,15 +210,6 @@ impl Graph {
         self.leaves().into_iter().filter(|(_, layer)| counts(layer)).map(|(path, _)| path).collect()
     }
 
-    /// The default cut: below the output layer and an activation that follows it.
-    pub fn default_keep(&self) -> Keep {
-        let leaves = self.leaves();
-        let is_activation = leaves.last().is_some_and(|(_, layer)| {
-            matches!(&layer.body, Body::Kind(kind) if ["Activation", "Softmax", "ReLU"].contains(&kind.class_name()))
-        });
-        Keep::AllBut(if is_activation { 2 } else { 1 })
-    }
-
     /// The highest of so many layers that are kept, whether the model can be cut there or not; `None` where all are, or where
     /// there are not so many.
     pub fn highest_kept(&self, keep: &Keep) -> Option<String> {
@@ -258,8 +249,9 @@ impl Graph {
         if cuts.contains(&path) || count == paths.len() || is_unsupported {
             return Ok(Some(path));
         }
-        let below = paths[..count].iter().rev().find(|path| cuts.contains(path));
-        let above = paths[count..].iter().find(|path| cuts.contains(path));
+        let useful = self.useful_cut_points();
+        let below = paths[..count].iter().rev().find(|path| useful.contains(path));
+        let above = paths[count..].iter().find(|path| useful.contains(path));
         let near: Vec<&str> = below.into_iter().chain(above).map(String::as_str).collect();
         Err(Error::Surgery(format!(
             "cannot cut at layer {count}, `{path}`: other branches run past it\nhelp: cut at `{}`",

@@ -54,20 +54,32 @@ impl NamedActivation {
         let name = match value {
             Value::String(name) => Some(name.as_str()),
             Value::Object(map) => map.get("config").and_then(Value::as_str).or_else(|| {
-                // a layer without settings of its own used as an activation
-                let class_name = map.get("class_name").and_then(Value::as_str)?;
-                ["ReLU", "Softmax"]
-                    .iter()
-                    .zip(["relu", "softmax"])
-                    .find(|(class, _)| **class == class_name)
-                    .map(|(_, n)| n)
+                // a layer used as an activation
+                let settings = map.get("config").and_then(Value::as_object)?;
+                match map.get("class_name").and_then(Value::as_str)? {
+                    "ReLU" if says(settings, &[("negative_slope", 0.0), ("threshold", 0.0)]) => {
+                        match settings.get("max_value").and_then(Value::as_f64) {
+                            None => Some("relu"),
+                            Some(6.0) => Some("relu6"),
+                            Some(_) => None,
+                        }
+                    }
+                    "LeakyReLU" if says(settings, &[("negative_slope", 0.2)]) => Some("leaky_relu"),
+                    "ELU" if says(settings, &[("alpha", 1.0)]) => Some("elu"),
+                    "Softmax" if says(settings, &[("axis", -1.0)]) => Some("softmax"),
+                    _ => None,
+                }
             }),
             _ => None,
         };
         name.and_then(Self::named).ok_or_else(|| {
             let known: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+            let shown = match value.get("class_name").and_then(Value::as_str) {
+                Some(class_name) => format!("a `{class_name}` with settings of its own"),
+                None => value.to_string(),
+            };
             config.error(format!(
-                "`{key}` is {value}\nhelp: the activations known here are {}",
+                "`{key}` is {shown}\nhelp: as a layer of its own it can be run; the activations known here are {}",
                 known.join(", ")
             ))
         })
@@ -106,6 +118,13 @@ impl NamedActivation {
         };
         lowering.push(Unary { activation: function }, &[value], &[])
     }
+}
+
+/// Whether settings are these where they say anything else than nothing.
+fn says(settings: &Map<String, Value>, expected: &[(&str, f64)]) -> bool {
+    expected.iter().all(|(key, expected)| {
+        settings.get(*key).filter(|value| !value.is_null()).is_none_or(|value| value.as_f64() == Some(*expected))
+    })
 }
 
 /// The layer: one activation by itself.

@@ -1,6 +1,7 @@
 //! Keras 3's `.keras`: a zip archive of `config.json`, `metadata.json` and `model.weights.h5`. frostline adds
 //! `frostline.json`, which Keras ignores.
 
+use super::chains::without_mixed_chains;
 use super::config_out::{Style, model as model_config};
 use super::legacy::{KERAS_VERSION, major, parse};
 use super::store;
@@ -38,13 +39,15 @@ pub(in crate::formats) fn load(path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
     let info = entry(INFO)?.and_then(|json| serde_json::from_slice::<ModelInfo>(&json).ok());
     let version = metadata["keras_version"].as_str().unwrap_or("3");
     let mut report = LoadReport::default();
-    let graph = parse(path, &config, major(Some(version)), &mut report)?;
-    let (weights, found) = store::read(path, &hdf5::open(path, weights)?, &graph)?;
+    let (graph, renamed) = parse(path, &config, major(Some(version)), &mut report)?;
+    let (weights, found) = store::read(path, &hdf5::open(path, weights)?, &graph, &renamed)?;
     report.tensors = found.tensors;
     report.loaded = found.loaded;
     report.unused = found.unused;
     report.notes.extend(found.notes);
-    Ok(Loaded { model: Model { graph, weights, info: info.unwrap_or_default() }, report })
+    let mut info = info.unwrap_or_default();
+    info.renamed.extend(renamed.into_map());
+    Ok(Loaded { model: Model { graph, weights, info }, report })
 }
 
 /// Nothing is ever unpacked to disk; an archive that tries to name a place outside of itself is not to be trusted
@@ -111,6 +114,7 @@ pub(in crate::formats) fn config_of(graph: &Graph) -> Result<Value, String> {
 /// A whole model as an archive. The same model gives the same bytes.
 pub(in crate::formats) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>> {
     let failed = |error: &dyn std::fmt::Display| Error::format(path, format!("cannot be written: {error}"));
+    let model = &without_mixed_chains(model);
     let config = config_of(&model.graph).map_err(|message| Error::format(path, message))?;
     let mut entries = vec![
         ("metadata.json", json!({"keras_version": KERAS_VERSION}).to_string().into_bytes()),

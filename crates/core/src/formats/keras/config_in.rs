@@ -2,7 +2,10 @@
 
 use super::dialect::normalise;
 use super::inbound::{TensorName, tensors};
+use super::names::{Renamed, safe_names};
 use super::operation::with_operand;
+use super::owner::foreign;
+use super::tf_operations;
 use crate::formats::LoadReport;
 use crate::graph::{Body, Call, Form, Graph, Layer, TensorId, join};
 use crate::layers::{Config, InputLayer, LayerKind, read_kind};
@@ -18,6 +21,8 @@ pub(super) struct Reader<'a> {
     pub(super) major: u32,
     /// Notes and unsupported layers are added to it.
     pub(super) report: &'a mut LoadReport,
+    /// Layers whose names were changed.
+    pub(super) renamed: Renamed,
 }
 
 /// Where a tensor is referred to.
@@ -48,31 +53,43 @@ impl Reader<'_> {
         let layers =
             layers.ok_or_else(|| format!("the config of model `{class_name}` has no list of layers"))?;
         let name = text(config, "name").or_else(|| text(json, "name")).unwrap_or("model").to_owned();
-        match class_name {
-            "Sequential" => self.sequential(name, json, layers, group, depth),
-            "Functional" | "Model" => self.functional(name, config, layers, group, depth),
-            other => Err(format!(
-                "the model is a `{other}`, whose structure is in Python code\nhelp: save it as a Functional or Sequential model"
+        match ModelClass::of(json) {
+            Some(ModelClass::Sequential) => self.sequential(name, json, layers, group, depth),
+            Some(ModelClass::Functional) => self.functional(name, config, layers, group, depth),
+            Some(ModelClass::OwnFunctional) => {
+                let whose = if group.is_empty() { &name } else { group };
+                self.report.notes.push(format!(
+                    "the model `{whose}` is of a class of its author's, `{class_name}`: the layers in its config are run, no Python code of the class"
+                ));
+                self.functional(name, config, layers, group, depth)
+            }
+            None => Err(format!(
+                "the model is a `{class_name}`, whose structure is in Python code\nhelp: save it as a Functional or Sequential model"
             )),
         }
     }
 
-    fn layer(&mut self, json: &Value, group: &str, depth: usize) -> Parsed<Layer> {
+    /// A layer, called `name` here.
+    fn layer(&mut self, json: &Value, name: String, group: &str, depth: usize) -> Parsed<Layer> {
         let class_name = text(json, "class_name").ok_or("a layer without `class_name`")?;
         let empty = Map::new();
         let config = json.get("config").and_then(Value::as_object).unwrap_or(&empty);
-        let name = text(json, "name").or_else(|| config.get("name").and_then(Value::as_str));
-        let name = name.map(str::to_owned).ok_or_else(|| format!("a layer `{class_name}` without a name"))?;
         let path = join(group, &name);
-        let is_model = matches!(class_name, "Sequential" | "Functional" | "Model");
-        if is_model {
+        self.renamed.note(&path, name_in_file(json)?);
+        if ModelClass::of(json).is_some() {
             let mut inner = self.nested(json, &path, depth + 1)?;
             inner.name = name.clone();
             let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
             return Ok(Layer { name, trainable, body: Body::Model(Box::new(inner)), config: Map::new() });
         }
-        let (class, mut config) = normalise(class_name, config, self.major);
-        let called = with_operand(&class, json, &mut config);
+        let (mut class, mut config) = normalise(class_name, config, self.major);
+        let called = match foreign(json) {
+            Some(reason) => Err(reason),
+            None if class == tf_operations::CLASS => tf_operations::as_layer(json).map(|read| {
+                (class, config) = read;
+            }),
+            None => with_operand(&class, json, &mut config),
+        };
         let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
         let reader = Config::new(&path, &config);
         let kind = match called {
@@ -121,8 +138,8 @@ impl Reader<'_> {
             inputs: Vec::new(),
             outputs: Vec::new(),
         };
-        for item in layers {
-            let layer = self.layer(item, group, depth)?;
+        for (item, name) in layers.iter().zip(safe_names(&names_in_file(layers)?)) {
+            let layer = self.layer(item, name, group, depth)?;
             if graph.layers.is_empty() && !is_input(&layer) {
                 let input = input_extents(json, item, &layer).ok_or_else(|| {
                     format!("the Sequential model `{}` does not say the shape of its input\nhelp: build it before you save it", graph.name)
@@ -154,16 +171,17 @@ impl Reader<'_> {
         let mut built = Vec::with_capacity(layers.len());
         // for each layer, for each of its calls, the tensors it is called on
         let mut wanted: Vec<Vec<Vec<TensorName>>> = Vec::with_capacity(layers.len());
-        for item in layers {
-            let layer = self.layer(item, group, depth)?;
+        let names = names_in_file(layers)?;
+        for (item, name) in layers.iter().zip(safe_names(&names)) {
+            let layer = self.layer(item, name, group, depth)?;
             let nodes =
                 item.get("inbound_nodes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
             let calls = if nodes.is_empty() { vec![Vec::new()] } else { nodes.iter().map(tensors).collect() };
             wanted.push(calls);
             built.push(layer);
         }
-        let index_of: BTreeMap<String, usize> =
-            built.iter().enumerate().map(|(index, layer)| (layer.name.clone(), index)).collect();
+        let index_of: BTreeMap<&str, usize> =
+            names.iter().enumerate().map(|(index, name)| (*name, index)).collect();
         if index_of.len() != built.len() {
             return Err(format!("two layers of model `{name}` have the same name"));
         }
@@ -184,11 +202,11 @@ impl Reader<'_> {
         let ends =
             ["input_layers", "output_layers"].map(|key| tensors(config.get(key).unwrap_or(&Value::Null)));
         let inside: Vec<&TensorName> = wanted.iter().flatten().flatten().collect();
-        let first_inside = self.first_calls(&graph, &inside, &ends.concat(), Place::Inside);
-        let first_at_ends = self.first_calls(&graph, &inside, &ends.concat(), Place::Ends);
+        let first_inside = self.first_calls(&graph, &names, &inside, &ends.concat(), Place::Inside);
+        let first_at_ends = self.first_calls(&graph, &names, &inside, &ends.concat(), Place::Ends);
         type Placed = BTreeMap<(usize, usize), usize>;
         let resolve = |placed: &Placed, tensor: &TensorName, first: &[usize]| {
-            let layer = *index_of.get(&tensor.layer)?;
+            let layer = *index_of.get(tensor.layer.as_str())?;
             let call = placed.get(&(layer, tensor.node.checked_sub(first[layer])?))?;
             Some(TensorId { call: *call, output: tensor.output })
         };
@@ -235,19 +253,20 @@ impl Reader<'_> {
     fn first_calls(
         &self,
         graph: &Graph,
+        names: &[&str],
         inside: &[&TensorName],
         ends: &[TensorName],
         place: Place,
     ) -> Vec<usize> {
-        let first = |layer: &Layer| match &layer.body {
+        let first = |(layer, name): (&Layer, &&str)| match &layer.body {
             Body::Model(_) if self.major < 3 => {
-                let all = inside.iter().copied().chain(ends).filter(|tensor| tensor.layer == layer.name);
+                let all = inside.iter().copied().chain(ends).filter(|tensor| tensor.layer == *name);
                 all.map(|tensor| tensor.node).min().unwrap_or(0).min(1)
             }
             Body::Model(inner) => usize::from(place == Place::Ends && inner.form == Form::Functional),
             _ => 0,
         };
-        graph.layers.iter().map(first).collect()
+        graph.layers.iter().zip(names).map(first).collect()
     }
 
     /// Every reference must point at an output that is there, and every input layer be an input.
@@ -272,6 +291,39 @@ impl Reader<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// How a model's config is to be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ModelClass {
+    Sequential,
+    Functional,
+    /// A class of the author's own whose config is that of a Functional model: one that overrides `train_step`, say.
+    OwnFunctional,
+}
+
+impl ModelClass {
+    fn of(json: &Value) -> Option<Self> {
+        let is_functional =
+            || ["layers", "input_layers", "output_layers"].iter().all(|key| json["config"][key].is_array());
+        match text(json, "class_name")? {
+            "Sequential" => Some(Self::Sequential),
+            "Functional" | "Model" => Some(Self::Functional),
+            _ => is_functional().then_some(Self::OwnFunctional),
+        }
+    }
+}
+
+/// The name that a layer has in its file.
+fn name_in_file(json: &Value) -> Parsed<&str> {
+    let name = text(json, "name").or_else(|| text(&json["config"], "name"));
+    name.ok_or_else(|| {
+        format!("a layer `{}` without a name", text(json, "class_name").unwrap_or_default())
+    })
+}
+
+fn names_in_file(layers: &[Value]) -> Parsed<Vec<&str>> {
+    layers.iter().map(name_in_file).collect()
 }
 
 fn text<'a>(json: &'a Value, key: &str) -> Option<&'a str> {

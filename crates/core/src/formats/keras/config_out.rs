@@ -1,5 +1,6 @@
 //! A [`Graph`] as Keras 3's model config.
 
+use super::newer::for_all_versions;
 use super::order::keras_order;
 use crate::graph::{Body, Form, Graph, Layer, TensorId};
 use crate::layers::{Arithmetic, HARD_SIGMOID_KERAS_2, LayerKind, Rescaling};
@@ -77,11 +78,8 @@ fn functional(graph: &Graph, style: Style) -> Result<Value, String> {
         }
         layers.push(written);
     }
-    // a list of one would make the model return a list, on which no layer can be called
-    let ends = |ids: &[TensorId]| match ids {
-        [one] => end(graph, *one),
-        ids => ids.iter().map(|id| end(graph, *id)).collect(),
-    };
+    // a list even of one, which Keras 3.0 to 3.3 want and later versions read as well
+    let ends = |ids: &[TensorId]| ids.iter().map(|id| end(graph, *id)).collect::<Vec<_>>();
     Ok(json!({
         "name": graph.name,
         "trainable": true,
@@ -183,6 +181,7 @@ fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
             layer.name
         ));
     }
+    let config = for_all_versions(class_name, config);
     // an object of Keras's own that is not exported is found by its module and written as if it were registered
     Ok(match APPLICATIONS.iter().find(|(own, _)| *own == class_name) {
         Some((_, module)) => object(style, module, class_name, Value::Object(config), json!(class_name)),

@@ -14,6 +14,9 @@ const CLASSES: &[(&str, &str)] = &[
     ("AvgPool2D", "AveragePooling2D"),
     ("MaxPool2D", "MaxPooling2D"),
     ("Model", "Functional"),
+    // augmentation that Keras 3 has no layer for, and that does nothing at inference
+    ("RandomHeight", "Identity"),
+    ("RandomWidth", "Identity"),
     ("SeparableConvolution2D", "SeparableConv2D"),
     ("SyncBatchNormalization", "BatchNormalization"),
 ];
@@ -49,7 +52,7 @@ pub(super) fn normalise(
     config: &Map<String, Value>,
     major: u32,
 ) -> (String, Map<String, Value>) {
-    // `Custom>Conv2D`, `keras.layers>Conv2D`: a registration prefix
+    // `keras.layers>Conv2D`: a registration prefix
     let bare = class_name.rsplit('>').next().unwrap_or(class_name);
     let mut class = CLASSES.iter().find(|(old, _)| *old == bare).map_or(bare, |(_, new)| new).to_owned();
     let mut map: Map<String, Value> = Map::new();
@@ -65,6 +68,9 @@ pub(super) fn normalise(
     }
     if major < 2 {
         keras_1(&mut class, &mut map);
+    }
+    if class == "Identity" {
+        map.retain(|key, _| ["name", "trainable", "dtype"].contains(&key.as_str()));
     }
     if major < 3 && map.get("activation") == Some(&json!("hard_sigmoid")) {
         map.insert("activation".to_owned(), json!(crate::layers::HARD_SIGMOID_KERAS_2));

@@ -3,7 +3,10 @@
 
 use super::assign::assign_values;
 use super::config_in::Reader;
+use super::chains::without_mixed_chains;
 use super::config_out::{Style, model as model_config};
+use super::leftover::refuse_leftovers;
+use super::names::Renamed;
 use super::order::keras_order;
 use super::sublayers::path_in_keras;
 use super::{store, theano};
@@ -77,8 +80,8 @@ fn describe(path: &Path, bytes: Vec<u8>) -> Result<Described> {
     let group = root.group("model_weights").map_err(|error| damaged(path, &error))?;
     let version = version.or_else(|| attribute_string(&group, "keras_version"));
     let mut report = LoadReport::default();
-    let graph = parse(path, &config, major(version.as_deref()), &mut report)?;
-    let (values, found) = read(path, &group, &graph, stored)?;
+    let (graph, renamed) = parse(path, &config, major(version.as_deref()), &mut report)?;
+    let (values, found) = read(path, &group, &graph, &renamed, stored)?;
     let backend = attribute_string(&root, "backend");
     if backend.is_none() && version.is_none_or(|version| version.starts_with("1.")) {
         let note = "Keras 1 does not say which backend it ran on: kernels are taken as TensorFlow's, and would have to be turned if it was Theano";
@@ -93,26 +96,29 @@ fn describe(path: &Path, bytes: Vec<u8>) -> Result<Described> {
     Ok(Described {
         graph,
         values,
-        info: info(&root),
+        info: info_with(&root, renamed),
         is_of_theano: backend.as_deref() == Some("theano"),
         report,
     })
 }
 
-/// Parses a model config, with errors that name the file.
+/// Parses a model config, with errors that name the file, and says which layers have other names than in it.
 pub(in crate::formats) fn parse(
     path: &Path,
     config: &str,
     major: u32,
     report: &mut LoadReport,
-) -> Result<Graph> {
+) -> Result<(Graph, Renamed)> {
     let failed = |message: String| Error::format(path, message);
     let json: Value = serde_json::from_str(config).map_err(|error| {
         failed(format!("the model's config is no JSON: {error}\nhelp: the file is cut off or damaged"))
     })?;
-    let mut graph = Reader { major, report: &mut *report }.model(&json).map_err(failed)?;
+    let mut reader = Reader { major, report: &mut *report, renamed: Renamed::default() };
+    let mut graph = reader.model(&json).map_err(failed)?;
+    let renamed = reader.renamed;
+    report.notes.extend(renamed.to_note());
     report.unsupported.extend(graph.set_aside_what_does_not_fit());
-    Ok(graph)
+    Ok((graph, renamed))
 }
 
 /// The major version; files from before 2.0 did not say theirs.
@@ -124,8 +130,9 @@ pub(in crate::formats) fn major(version: Option<&str>) -> u32 {
 pub(in crate::formats) fn load_weights(path: &Path, bytes: Vec<u8>, model: &Model) -> Result<LoadReport> {
     let file: File = open(path, bytes)?;
     let root = file.root();
+    let renamed = Renamed::of(&model.info.renamed);
     if store::is_store(&file) {
-        let (weights, report) = store::read(path, &file, &model.graph)?;
+        let (weights, report) = store::read(path, &file, &model.graph, &renamed)?;
         for (name, handle) in weights.iter() {
             let own = model.weights.get(name)?;
             handle.with(|value| own.set(&value.data));
@@ -133,7 +140,7 @@ pub(in crate::formats) fn load_weights(path: &Path, bytes: Vec<u8>, model: &Mode
         return Ok(report);
     }
     let group = root.group("model_weights").unwrap_or(root);
-    let (values, report): (Vec<(String, Tensor)>, _) = read(path, &group, &model.graph, tensor)?;
+    let (values, report): (Vec<(String, Tensor)>, _) = read(path, &group, &model.graph, &renamed, tensor)?;
     for (name, value) in values {
         model.weights.get(&name)?.set(&value.data);
     }
@@ -145,6 +152,7 @@ fn read<T: From<Tensor>>(
     path: &Path,
     group: &Group,
     graph: &Graph,
+    renamed: &Renamed,
     value: impl Fn(&Path, &str, &Dataset, &[usize]) -> Result<T>,
 ) -> Result<(Vec<(String, T)>, LoadReport)> {
     let layers = attribute_names(group, "layer_names").ok_or_else(|| {
@@ -154,15 +162,18 @@ fn read<T: From<Tensor>>(
     // for each layer of the file its tensors: name as the file lists it, parts, key of the dataset
     let mut listed: BTreeMap<&str, Vec<(Vec<String>, String)>> = BTreeMap::new();
     for layer in &layers {
-        let Ok(own) = group.group(layer) else { continue };
+        let Some(own) = descend(group, layer) else { continue };
         let names = attribute_names(&own, "weight_names").unwrap_or_default();
         let entry = |name: &String| (parts(layer, name), join(layer, name));
         listed.insert(layer, names.iter().map(entry).collect());
     }
     let find = |wanted: &WantedWeight| {
         let path = path_in_keras(wanted);
-        let (top, rest) = path.split_once('/')?;
-        match_name(listed.get(top)?, rest, wanted.class_name)
+        let of = |renamed: &Renamed| {
+            let (top, rest) = renamed.path_in_file(&path)?;
+            match_name(listed.get(top.as_str())?, &rest, wanted.class_name)
+        };
+        of(renamed).or_else(|| of(&Renamed::default()))
     };
     let (values, used) = assign_values(path, graph, &tensors, find, value)?;
     let report = LoadReport {
@@ -171,7 +182,21 @@ fn read<T: From<Tensor>>(
         unused: tensors.into_keys().filter(|name| !used.contains(name)).collect(),
         ..LoadReport::default()
     };
+    refuse_leftovers(path, graph, &report.unused, |layer, tensor| {
+        let Some((top, rest)) = renamed.path_in_file(&join(layer, "")) else { return false };
+        // in a nested model's group a tensor has the name of its layer somewhere in its own
+        let own = tensor.strip_prefix(&top).and_then(|tensor| tensor.strip_prefix('/'));
+        let inner = rest.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        own.is_some_and(|own| inner.is_empty() || own.split('/').any(|part| part == inner))
+    })?;
     Ok((values, report))
+}
+
+/// The group of a layer, whose name may have slashes.
+fn descend(group: &Group, path: &str) -> Option<Group> {
+    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    let first = group.group(parts.next()?).ok()?;
+    parts.try_fold(first, |group, part| group.group(part).ok())
 }
 
 /// Variables of Keras 1, whose names follow the layer's after an underscore.
@@ -228,6 +253,7 @@ fn match_name(listed: &[(Vec<String>, String)], rest: &str, class_name: &str) ->
 
 /// A whole model as a legacy file.
 pub(in crate::formats) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>> {
+    let model = &without_mixed_chains(model);
     let config = model_config(&model.graph, Style::Legacy).map_err(|message| Error::format(path, message))?;
     let mut tree = Tree::default();
     tree.string("model_config", config.to_string());
@@ -303,7 +329,10 @@ fn collect<'a>(
     }));
 }
 
-/// What frostline wrote beside the model, where it did.
-fn info(root: &Group) -> ModelInfo {
-    attribute_string(root, "frostline").and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
+/// What frostline wrote beside the model, where it did, and what layers are called in the file.
+fn info_with(root: &Group, renamed: Renamed) -> ModelInfo {
+    let saved = attribute_string(root, "frostline").and_then(|json| serde_json::from_str(&json).ok());
+    let mut info: ModelInfo = saved.unwrap_or_default();
+    info.renamed.extend(renamed.into_map());
+    info
 }

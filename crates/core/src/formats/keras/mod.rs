@@ -2,15 +2,21 @@
 
 pub(super) mod archive;
 mod assign;
+mod chains;
 mod config_in;
 mod config_out;
 mod dialect;
 mod inbound;
+mod leftover;
 pub(super) mod legacy;
+mod names;
+mod newer;
 mod operation;
 mod order;
+mod owner;
 pub(super) mod store;
 mod sublayers;
+mod tf_operations;
 mod theano;
 
 pub(super) use archive::config_of;

@@ -3,6 +3,8 @@
 //! Source: `keras/src/saving/saving_lib.py`.
 
 use super::assign::assign;
+use super::leftover::refuse_leftovers;
+use super::names::Renamed;
 use super::order::keras_order;
 use super::sublayers::{self, Place};
 use crate::formats::LoadReport;
@@ -25,7 +27,12 @@ pub(super) fn is_store(file: &File) -> bool {
 }
 
 /// The weights of a graph from a store, with the report.
-pub(super) fn read(path: &Path, file: &File, graph: &Graph) -> Result<(Weights, LoadReport)> {
+pub(super) fn read(
+    path: &Path,
+    file: &File,
+    graph: &Graph,
+    renamed: &Renamed,
+) -> Result<(Weights, LoadReport)> {
     let mut tensors = datasets(path, &file.root())?;
     let all = tensors.len();
     tensors.retain(|name, _| !name.starts_with("optimizer/"));
@@ -37,7 +44,8 @@ pub(super) fn read(path: &Path, file: &File, graph: &Graph) -> Result<(Weights, 
     }
     let order = sublayers::places(graph)?;
     let mut places = BTreeMap::new();
-    locate(graph, &order, &file.root(), "", "", &mut places);
+    let at = At { order: &order, renamed };
+    locate(graph, &at, &file.root(), "", "", &mut places);
     let find = |wanted: &WantedWeight| {
         let (layer, variable) = wanted.path.rsplit_once('/')?;
         let place = order.get(layer)?.iter().find(|place| place.variable == variable)?;
@@ -46,6 +54,9 @@ pub(super) fn read(path: &Path, file: &File, graph: &Graph) -> Result<(Weights, 
     let (weights, used) = assign(path, graph, &tensors, find)?;
     report.loaded = used.len();
     report.unused = tensors.into_keys().filter(|name| !used.contains(name)).collect();
+    refuse_leftovers(path, graph, &report.unused, |layer, tensor| {
+        places.get(layer).is_some_and(|place| is_within(tensor, place))
+    })?;
     Ok((weights, report))
 }
 
@@ -67,11 +78,17 @@ fn group_names(graph: &Graph, counts: impl Fn(&Layer) -> usize) -> Vec<(usize, S
     keras_order(graph).into_iter().map(&mut name).collect()
 }
 
+/// What helps to find a layer's group.
+struct At<'a> {
+    order: &'a BTreeMap<String, Vec<Place>>,
+    renamed: &'a Renamed,
+}
+
 /// Notes the group of every layer. A layer is found by the name that newer versions write beside its variables,
 /// else by Keras's rule for the groups' names.
 fn locate(
     graph: &Graph,
-    order: &BTreeMap<String, Vec<Place>>,
+    at: &At<'_>,
     group: &Group,
     prefix: &str,
     path: &str,
@@ -88,16 +105,17 @@ fn locate(
     }
     let counts = |layer: &Layer| {
         let path = join(path, &layer.name);
-        let is_counted_twice = *container == DEPENDENCIES && order.keys().any(|own| is_within(own, &path));
+        let is_counted_twice = *container == DEPENDENCIES && at.order.keys().any(|own| is_within(own, &path));
         if is_counted_twice { 2 } else { 1 }
     };
     for (layer, by_class) in group_names(graph, counts) {
         let layer = &graph.layers[layer];
-        let child = by_name.get(&layer.name).cloned().unwrap_or(by_class);
-        let place = join(prefix, &format!("{container}/{child}"));
         let path = join(path, &layer.name);
+        let named = by_name.get(at.renamed.in_file(&path)).or_else(|| by_name.get(&layer.name));
+        let child = named.cloned().unwrap_or(by_class);
+        let place = join(prefix, &format!("{container}/{child}"));
         match (&layer.body, layers.group(&child)) {
-            (Body::Model(inner), Ok(child)) => locate(inner, order, &child, &place, &path, places),
+            (Body::Model(inner), Ok(child)) => locate(inner, at, &child, &place, &path, places),
             _ => drop(places.insert(path, place)),
         }
     }

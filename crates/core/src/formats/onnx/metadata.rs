@@ -39,7 +39,7 @@ mod tests {
             image_size: Some([224, 192]),
             resize: Some("tf-bilinear".to_owned()),
             scaled_decode: None,
-            foreign_names: false,
+            ..ModelInfo::default()
         };
         let entries: BTreeMap<String, String> = write(&info).into_iter().collect();
         assert_eq!(entries["frostline.image_size"], "[224,192]");
