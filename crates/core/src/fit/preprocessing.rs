@@ -78,6 +78,12 @@ fn known_by_name(graph: &Graph) -> Option<(String, Preprocess)> {
     })
 }
 
+/// A nested model with one input, as the towers of a Siamese network share one.
+fn shared_tower(graph: &Graph) -> Option<&str> {
+    let is_tower = |body: &Body| matches!(body, Body::Model(inner) if inner.inputs.len() == 1);
+    graph.layers.iter().find(|layer| is_tower(&layer.body)).map(|layer| layer.name.as_str())
+}
+
 /// The resize kernel that was saved with a model, else `tf-bilinear`.
 pub fn resize_of(model: &Model) -> Resize {
     model.info.resize.as_deref().and_then(|name| name.parse().ok()).unwrap_or_default()
@@ -95,9 +101,11 @@ pub fn input_shape(model: &Model, size: Option<ImageSize>, dataset: Option<&Data
     let shapes = model.graph.input_shapes();
     let [wanted] = shapes.as_slice() else {
         return Err(Error::Setting(format!(
-            "the model `{}` has {} inputs; images are one\nhelp: use the library's `engine` for models with several inputs",
+            "the model `{}` has {} inputs, and images are one\nhelp: keep a part of it that has one input, with --keep LAYER{}",
             model.graph.name,
-            shapes.len()
+            shapes.len(),
+            shared_tower(&model.graph)
+                .map_or_else(String::new, |name| format!(", for example --keep {name}"))
         )));
     };
     let rows = dataset.and_then(Dataset::row_shape);

@@ -116,8 +116,23 @@ pub(super) fn tensor(path: &Path, name: &str, dataset: &Dataset, shape: &[usize]
             let values = dataset.read_f64().map_err(|error| failed(&error))?;
             values.into_iter().map(|value| value as f32).collect()
         }
-        other => half_precision(dataset)
-            .ok_or_else(|| failed(&format!("numbers of type {other}, expected f32")))?,
+        // Keras hands bfloat16 on as two bytes without a meaning
+        _ if is_bfloat16() && matches!(dataset.datatype(), Ok(Datatype::Opaque { size: 2, .. })) => {
+            let bytes = dataset.read_raw().map_err(|error| failed(&error))?;
+            let bits = bytes.chunks_exact(2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
+            bits.map(|bits| f32::from_bits(u32::from(bits) << 16)).collect()
+        }
+        other => match half_precision(dataset) {
+            Some(values) => values,
+            None => {
+                return Err(Error::format(
+                    path,
+                    format!(
+                        "tensor `{name}` holds numbers of type {other}, which are not read\nhelp: save the model in float32, float16 or bfloat16"
+                    ),
+                ));
+            }
+        },
     };
     if data.len() != shape.iter().product::<usize>() {
         return Err(failed(&format!("{} numbers for a shape of {shape:?}", data.len())));

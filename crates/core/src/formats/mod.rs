@@ -1,6 +1,7 @@
 //! Model files: a file becomes a [`Model`] and a [`LoadReport`], and back. Nothing is lost or left over without a
 //! word.
 
+mod foreign;
 mod hdf5;
 mod keras;
 mod onnx;
@@ -58,6 +59,9 @@ pub fn load(path: &Path) -> Result<Loaded> {
 
 /// [`load`], or with an architecture the state dict of a PyTorch model of it, as a `.safetensors` file.
 pub fn load_as(path: &Path, architecture: Option<Architecture>) -> Result<Loaded> {
+    if let Some(refused) = foreign::refusal(path) {
+        return Err(refused);
+    }
     if path.is_dir() && !path.join("run.json").exists() {
         return Err(Error::format(
             path,
@@ -110,12 +114,16 @@ pub fn model_file(path: &Path) -> PathBuf {
 /// Reads a file of weights (`.weights.h5`, a whole-model `.h5`, `.safetensors`) onto a model that is there already. The
 /// model is changed only if every weight fits.
 pub fn load_weights(path: &Path, model: &Model) -> Result<LoadReport> {
+    if let Some(refused) = foreign::refusal(path) {
+        return Err(refused);
+    }
     let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
     let report = match bytes.as_slice() {
         content if pickle::is_pickle(content) => Err(pickle::refusal(path)),
         content if safetensors::is_safetensors(path, content) => {
             safetensors::load_weights(path, content, model)
         }
+        [b'P', b'K', ..] => Err(foreign::whole_model(path)),
         _ => keras::legacy::load_weights(path, bytes, model),
     };
     report.map_err(|error| in_file(path, error))

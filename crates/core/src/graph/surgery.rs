@@ -280,7 +280,7 @@ impl Graph {
             }
             (Some(_), Body::Model(_)) => {
                 return Err(Error::Surgery(format!(
-                    "cannot cut inside `{name}`: the model uses it more than once"
+                    "cannot cut inside `{name}`: the model uses it more than once\nhelp: keep all of it with --keep {name}"
                 )));
             }
             (Some(rest), _) => {

@@ -123,7 +123,10 @@ impl NamedActivation {
 /// Whether settings are these where they say anything else than nothing.
 fn says(settings: &Map<String, Value>, expected: &[(&str, f64)]) -> bool {
     expected.iter().all(|(key, expected)| {
-        settings.get(*key).filter(|value| !value.is_null()).is_none_or(|value| value.as_f64() == Some(*expected))
+        settings
+            .get(*key)
+            .filter(|value| !value.is_null())
+            .is_none_or(|value| value.as_f64() == Some(*expected))
     })
 }
 

@@ -317,9 +317,7 @@ impl ModelClass {
 /// The name that a layer has in its file.
 fn name_in_file(json: &Value) -> Parsed<&str> {
     let name = text(json, "name").or_else(|| text(&json["config"], "name"));
-    name.ok_or_else(|| {
-        format!("a layer `{}` without a name", text(json, "class_name").unwrap_or_default())
-    })
+    name.ok_or_else(|| format!("a layer `{}` without a name", text(json, "class_name").unwrap_or_default()))
 }
 
 fn names_in_file(layers: &[Value]) -> Parsed<Vec<&str>> {

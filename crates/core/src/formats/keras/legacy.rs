@@ -2,8 +2,8 @@
 //! Source: `keras/src/legacy/saving/legacy_h5_format.py`.
 
 use super::assign::assign_values;
-use super::config_in::Reader;
 use super::chains::without_mixed_chains;
+use super::config_in::Reader;
 use super::config_out::{Style, model as model_config};
 use super::leftover::refuse_leftovers;
 use super::names::Renamed;
@@ -68,7 +68,7 @@ fn describe(path: &Path, bytes: Vec<u8>) -> Result<Described> {
     let Some(config) = attribute_string(&root, "model_config") else {
         let what = match store::is_store(&file) || attribute_names(&root, "layer_names").is_some() {
             true => {
-                "the file holds weights alone, no architecture\nhelp: give the model's architecture, and this file as its weights"
+                "the file holds weights alone, no architecture\nhelp: put them onto their architecture first: `frostline convert MODEL --weights THIS.h5 -o model.keras`, where MODEL is a model file of it"
             }
             false => {
                 "the file holds no Keras model\nhelp: it was written by another program, or it is cut off or damaged"

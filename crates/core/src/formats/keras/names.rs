@@ -86,7 +86,10 @@ mod tests {
         let mut renamed = Renamed::default();
         renamed.note("base/conv1_bn", "conv1/bn");
         renamed.note("dense", "dense");
-        assert_eq!(renamed.path_in_file("base/conv1_bn/gamma"), Some(("base".into(), "conv1/bn/gamma".into())));
+        assert_eq!(
+            renamed.path_in_file("base/conv1_bn/gamma"),
+            Some(("base".into(), "conv1/bn/gamma".into()))
+        );
         assert_eq!(renamed.path_in_file("dense/kernel"), Some(("dense".into(), "kernel".into())));
         assert_eq!(renamed.into_map().len(), 1);
     }

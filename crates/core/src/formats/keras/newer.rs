@@ -30,7 +30,8 @@ fn added() -> [(&'static str, &'static str, Value); 19] {
 }
 
 /// Layers that wrote a `value_range` in Keras 3.0 to 3.5, which they do nothing with and which no later version takes.
-const HAD_VALUE_RANGE: &[&str] = &["RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomCrop"];
+const HAD_VALUE_RANGE: &[&str] =
+    &["RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomCrop"];
 
 /// The settings of a layer of this class that every Keras 3 takes, and those that say something.
 pub(super) fn for_all_versions(class_name: &str, config: Map<String, Value>) -> Map<String, Value> {
@@ -50,9 +51,7 @@ fn nested(value: Value) -> Value {
         Value::Object(map) => {
             let class = map.get("class_name").and_then(Value::as_str).unwrap_or_default().to_owned();
             let inner = |(key, value): (String, Value)| match (key.as_str(), value) {
-                ("config", Value::Object(config)) => {
-                    (key, Value::Object(for_all_versions(&class, config)))
-                }
+                ("config", Value::Object(config)) => (key, Value::Object(for_all_versions(&class, config))),
                 (_, value) => (key, value),
             };
             Value::Object(map.into_iter().map(inner).collect())
@@ -65,7 +64,9 @@ fn nested(value: Value) -> Value {
 fn is_same(value: &Value, default: &Value) -> bool {
     match (value, default) {
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b)),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b))
+        }
         _ => value == default,
     }
 }

@@ -11,15 +11,19 @@ pub(super) fn foreign(json: &Value) -> Option<String> {
     let text = |key: &str| json.get(key).and_then(Value::as_str);
     let class = text("class_name").unwrap_or_default();
     let is_kerass = |name: &str| {
-        MODULES.iter().any(|own| name.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+        MODULES
+            .iter()
+            .any(|own| name.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
     };
     // `my>Conv2D`: registered by the package `my`
     let package = |name: &str| name.rsplit_once('>').map(|(package, _)| package.to_owned());
     let registered = text("registered_name").filter(|name| !name.is_empty());
-    let by_package = [Some(class), registered].into_iter().flatten().find_map(|name| {
-        package(name).filter(|package| !is_kerass(package)).map(|_| name.to_owned())
-    });
-    let by_module = text("module").filter(|module| !is_kerass(module)).map(|module| format!("{module}.{class}"));
+    let by_package = [Some(class), registered]
+        .into_iter()
+        .flatten()
+        .find_map(|name| package(name).filter(|package| !is_kerass(package)).map(|_| name.to_owned()));
+    let by_module =
+        text("module").filter(|module| !is_kerass(module)).map(|module| format!("{module}.{class}"));
     // what is registered and of no module is found by its registered name alone
     let without_module = (json.get("module").is_some_and(Value::is_null) && registered.is_some())
         .then(|| registered.unwrap_or(class).to_owned());
@@ -42,7 +46,10 @@ fn quantised(dtype: &Value) -> Option<String> {
             if class.contains("Quantized") { return Some(name.to_owned()) } else { name }
         }
     };
-    ["int4", "int8", "float8", "gptq", "awq"].iter().any(|kind| name.starts_with(kind)).then(|| name.to_owned())
+    ["int4", "int8", "float8", "gptq", "awq"]
+        .iter()
+        .any(|kind| name.starts_with(kind))
+        .then(|| name.to_owned())
 }
 
 #[cfg(test)]

@@ -109,8 +109,14 @@ mod tests {
         assert_eq!(turned, Ok(("Subtract".into(), json!({"operand": 255.0, "operand_first": true}))));
         let sum = read("__operators__.add", json!([["a", 0, 0, {"y": ["b", 0, 0], "name": null}]]));
         assert_eq!(sum, Ok(("Add".into(), json!({}))));
-        assert_eq!(read("nn.relu", json!([["a", 0, 0, {}]])), Ok(("Activation".into(), json!({"activation": "relu"}))));
+        assert_eq!(
+            read("nn.relu", json!([["a", 0, 0, {}]])),
+            Ok(("Activation".into(), json!({"activation": "relu"})))
+        );
         assert!(read("math.subtract", json!([["a", 0, 0, {"y": [103.9, 116.8, 123.7]}]])).is_err());
-        assert!(read("image.resize", json!([["a", 0, 0, {}]])).is_err_and(|why| why.contains("`tf.image.resize`")));
+        assert!(
+            read("image.resize", json!([["a", 0, 0, {}]]))
+                .is_err_and(|why| why.contains("`tf.image.resize`"))
+        );
     }
 }
