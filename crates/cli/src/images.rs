@@ -17,8 +17,11 @@ pub(crate) fn load(file: &ModelFile, console: &Console) -> Result<(Model, LoadRe
             file.path.display(),
             loaded.report.unused.len(),
             loaded.report.tensors,
-            loaded.report.unused.join(", ")
+            formats::few(&loaded.report.unused)
         ));
+    }
+    for warning in &loaded.report.warnings {
+        console.warn(format_args!("`{}`: {warning}", file.path.display()));
     }
     Ok((loaded.model, loaded.report))
 }

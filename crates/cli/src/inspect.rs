@@ -24,6 +24,9 @@ struct Row {
 pub(crate) fn run(command: &Inspect, console: &Console) -> Result<(), Failure> {
     let loaded = formats::load_as(&command.model.path, command.model.arch)?;
     let (model, report) = (&loaded.model, &loaded.report);
+    for warning in &report.warnings {
+        console.warn(format_args!("`{}`: {warning}", command.model.path.display()));
+    }
     let rows = rows(model)?;
     let params: usize = rows.iter().map(|row| row.params).sum();
     let preprocess = preprocess_of(model);
@@ -51,7 +54,7 @@ pub(crate) fn run(command: &Inspect, console: &Console) -> Result<(), Failure> {
             "preprocess": preprocess.as_ref().map(|(preprocess, _)| preprocess),
             "load": {
                 "tensors": report.tensors, "loaded": report.loaded, "unused": report.unused,
-                "notes": report.notes, "unsupported": unsupported,
+                "notes": report.notes, "warnings": report.warnings, "unsupported": unsupported,
             },
         }));
     }

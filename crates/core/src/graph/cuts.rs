@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 
 impl Graph {
     /// The paths of the layers at which the model can be cut: the layer's output is all that the layers above it
-    /// read. Input layers are none. Layers of nested models count where the nested model itself is passed by
+    /// read, and has its channels last. Input layers are none. Layers of nested models count where the nested model itself is passed by
     /// nothing and has one input and one output.
     pub fn cut_points(&self) -> Vec<String> {
         let mut found = Vec::new();
         self.collect_cut_points("", &mut found);
+        let turned = self.turned_paths();
+        found.retain(|path| !turned.contains(path));
         found
     }
 

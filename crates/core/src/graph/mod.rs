@@ -4,6 +4,7 @@ mod cuts;
 mod model;
 mod suggest;
 mod surgery;
+mod turned;
 mod weights;
 
 pub use model::{Model, ModelInfo};

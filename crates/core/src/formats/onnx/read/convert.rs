@@ -32,7 +32,7 @@ pub(super) struct Converter<'a> {
     uses: BTreeMap<String, usize>,
     pub(super) has_batch_normalization: bool,
     /// An input has its channels first in the file.
-    turned: bool,
+    pub(super) turned: bool,
     /// Scales and offsets that went into the kernel below them.
     pub(super) folded: usize,
 }

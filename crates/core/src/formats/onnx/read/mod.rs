@@ -19,6 +19,7 @@ mod pooling;
 mod resize;
 mod shape;
 mod source;
+mod turning;
 mod value;
 mod window;
 

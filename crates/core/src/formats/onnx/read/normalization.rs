@@ -39,25 +39,20 @@ impl Converter<'_> {
         if !alone {
             return Err("it normalises several axes together, of which only the last can be run".to_owned());
         }
-        let x = match x.flattened.is_none() && x.last() == axis {
-            true => x,
-            false if axis + 1 == x.rank() => x.plain(&mut self.builder, name)?,
-            false => self.image(node, name)?,
-        };
-        if x.last() != axis {
-            return Err(format!("it normalises the axis {axis}, which is not that of the channels"));
-        }
         let (gamma, beta) = (node.input(1).is_some(), node.input(2).is_some());
         let config =
             json!({"axis": -1, "epsilon": node.float("epsilon", 1e-5), "scale": gamma, "center": beta});
-        let made = self.builder.alike(name, "LayerNormalization", config, &x)?;
-        for (index, variable) in [(1, "gamma"), (2, "beta")] {
-            if node.input(index).is_some() {
-                let weight = along_channels(self.weight(node, index, variable)?.as_ref(), x.channels())?;
-                self.builder.weight(&made, variable, &[x.channels()], weight)?;
+        self.along(x, axis, name, |converter, x| {
+            let made = converter.builder.alike(name, "LayerNormalization", config, x)?;
+            for (index, variable) in [(1, "gamma"), (2, "beta")] {
+                if node.input(index).is_some() {
+                    let weight =
+                        along_channels(converter.weight(node, index, variable)?.as_ref(), x.channels())?;
+                    converter.builder.weight(&made, variable, &[x.channels()], weight)?;
+                }
             }
-        }
-        Ok(made)
+            Ok(made)
+        })
     }
 
     /// Of opset 21, where scale and bias are one number a channel.
