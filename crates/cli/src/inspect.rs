@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::args::Inspect;
 use crate::console::{Console, table};
 use frostline::fit::preprocess_of;
-use frostline::graph::{Body, Graph, Model};
+use frostline::graph::{Body, Graph, Model, as_flag};
 use frostline::{Shape, formats};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,7 +61,7 @@ pub(crate) fn run(command: &Inspect, console: &Console) -> Result<(), Failure> {
     let heading = ["layer", "kind", "output shape", "params", "", ""].map(str::to_owned).to_vec();
     let text = |row: &Row| {
         vec![
-            row.path.clone(),
+            as_flag(&row.path).into_owned(),
             row.kind.clone(),
             row.shape.as_deref().map_or_else(|| "?".to_owned(), shape_text),
             row.params.to_string(),

@@ -19,6 +19,7 @@ mod first_pass;
 mod gradual;
 mod loss;
 mod metrics;
+mod number_names;
 mod observe;
 mod optimizer;
 mod pass;

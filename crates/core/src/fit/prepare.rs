@@ -2,6 +2,7 @@
 
 use super::calibration::numbers;
 use super::evaluate::returns;
+use super::number_names::number_notes;
 use super::{
     Caching, Check, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Recipe, Setting, Task,
     first_pass, input_shape, preprocess_of, resize_of, scaled_decode_of,
@@ -96,6 +97,7 @@ pub fn prepare_by(
         (_, keep) => keep.clone().unwrap_or_else(|| model.graph.default_keep()),
     };
     let mut kept = model.keep(&keep, transfer)?;
+    notes.extend(number_notes(&model.graph, &recipe));
     let shape = input_shape(&kept, recipe.image_size, Some(&dataset))?;
     let task = Task::of(&dataset);
     check_labels(&recipe, &task, &dataset)?;

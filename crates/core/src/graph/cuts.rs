@@ -1,6 +1,6 @@
 //! Where a model can be cut.
 
-use super::{Body, Graph};
+use super::{Body, Graph, as_flag};
 use crate::Error;
 use std::collections::BTreeSet;
 
@@ -70,7 +70,7 @@ impl Graph {
         let below = counted.iter().position(|other| other == path).unwrap_or(0);
         let cuts = self.cut_points();
         let advice = match counted[..below].iter().rev().find(|layer| cuts.contains(layer)) {
-            Some(cut) => format!("keep the layers below it with --keep {cut}"),
+            Some(cut) => format!("keep the layers below it with --keep {}", as_flag(cut)),
             None => "there is no layer below it that the model could be cut at".to_owned(),
         };
         let help = if reason.is_empty() { advice } else { format!("{reason}; {advice}") };

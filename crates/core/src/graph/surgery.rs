@@ -1,5 +1,6 @@
 //! Cutting a model and putting new layers on top of it.
 
+use super::named::{as_flag, without_here};
 use super::suggest::which_layer;
 use super::{Body, Call, Form, Graph, Handle, Layer, Model, TensorId, Weights, full_path, inputs_of};
 use crate::layers::LayerKind;
@@ -23,7 +24,7 @@ pub enum Keep {
 impl FromStr for Keep {
     type Err = Error;
 
-    /// A layer path, `N` for the lowest, or `-N` for all but the highest.
+    /// A layer path, `N` for the lowest, or `-N` for all but the highest; `./N` is the path of a layer that is named so.
     fn from_str(text: &str) -> Result<Self> {
         Ok(match text.parse::<i64>() {
             Ok(0) => {
@@ -34,7 +35,7 @@ impl FromStr for Keep {
             }
             Ok(count) if count < 0 => Keep::AllBut(count.unsigned_abs() as usize),
             Ok(count) => Keep::Lowest(count as usize),
-            Err(_) => Keep::Layer(text.to_owned()),
+            Err(_) => Keep::Layer(without_here(text).to_owned()),
         })
     }
 }
@@ -42,7 +43,7 @@ impl FromStr for Keep {
 impl fmt::Display for Keep {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Keep::Layer(path) => formatter.write_str(path),
+            Keep::Layer(path) => formatter.write_str(&as_flag(path)),
             Keep::Lowest(count) => write!(formatter, "{count}"),
             Keep::AllBut(count) => write!(formatter, "-{count}"),
         }
@@ -245,10 +246,13 @@ impl Graph {
             Keep::Lowest(_) | Keep::AllBut(_) => self.highest_kept(keep),
         };
         let Some(path) = path else {
+            let layers = paths.len();
+            let named = self.number_note("--keep", &keep.to_string(), "means a number of layers");
             return Err(Error::Surgery(format!(
-                "cannot keep {keep}: the model has {} layers\nhelp: keep between 1 and {}; `frostline inspect` lists them",
-                paths.len(),
-                paths.len()
+                "cannot keep {keep}: the model has {layers} layers\nhelp: {}",
+                named.unwrap_or_else(|| format!(
+                    "keep between 1 and {layers}; `frostline inspect` lists them"
+                ))
             )));
         };
         if self.turned_paths().contains(&path) {
@@ -276,7 +280,7 @@ impl Graph {
         let count = paths.iter().position(|other| other == path).map_or(0, |index| index + 1);
         let below = paths[..count].iter().rev().find(|path| cuts.contains(path));
         let above = paths[count..].iter().find(|path| cuts.contains(path));
-        let near: Vec<&str> = below.into_iter().chain(above).map(String::as_str).collect();
+        let near: Vec<_> = below.into_iter().chain(above).map(|path| as_flag(path)).collect();
         let help = match near.is_empty() {
             true => "the model can be cut nowhere".to_owned(),
             false => format!("cut at `{}`", near.join("` or `")),

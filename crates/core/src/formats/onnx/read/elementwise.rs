@@ -44,6 +44,12 @@ impl Converter<'_> {
                     )));
                 }
             },
+            ("Rectifier", _) => {
+                let (slope, threshold) = (node.float("slope", 0.0), node.float("threshold", 0.0));
+                let max = node.attributes.contains_key("max").then(|| node.float("max", 0.0));
+                let config = json!({"max_value": max, "negative_slope": slope, "threshold": threshold});
+                ("ReLU", config, slope == 0.0 && threshold >= 0.0)
+            }
             ("HardSigmoid", _) => return Some(self.hard_sigmoid(node, name)),
             ("Clip", _) => return Some(self.clip(node, name)),
             ("Softmax", _) => return Some(self.softmax(node, name)),

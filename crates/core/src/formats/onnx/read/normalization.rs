@@ -5,7 +5,7 @@ use super::convert::Converter;
 use super::convolution::floats;
 use super::fold;
 use super::node::Node;
-use super::value::{Value, plain};
+use super::value::Value;
 use serde_json::json;
 
 impl Converter<'_> {
@@ -76,7 +76,7 @@ impl Converter<'_> {
         Ok(made)
     }
 
-    /// `PReLU` with one slope a channel.
+    /// `PReLU`: one slope for each channel, or for each place of some axes.
     pub(super) fn prelu(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let x = self.value(node, 0)?;
         let slope = self.weight(node, 1, "slope")?;
@@ -86,17 +86,30 @@ impl Converter<'_> {
             true => Constant { dims: vec![slope.dims[0], 1, 1], data: slope.data.clone() },
             false => slope.as_ref().clone(),
         };
-        let numbers = x.per_channel(&slope).ok_or("its slopes are not one number a channel")?;
-        let all = match numbers.as_slice() {
-            [one] => vec![*one; x.channels()],
-            _ => numbers,
+        let rank = x.rank() - 1;
+        let (shape, numbers) = match slope.uniform() {
+            Some(number) => {
+                let mut shape = vec![1; rank];
+                shape.splice(rank.saturating_sub(1).., [x.channels()]);
+                (shape, vec![number; x.channels()])
+            }
+            None => x.beside(&slope).ok_or("its slopes do not fit its input")?,
         };
-        let shared: Vec<usize> =
-            plain(x.rank()).into_iter().filter(|axis| *axis > 0 && axis + 1 < x.rank()).collect();
-        let mut shape = vec![1; shared.len()];
-        shape.push(x.channels());
+        let fits = |shape: &Vec<usize>| {
+            shape
+                .iter()
+                .zip(&x.shapes[0])
+                .zip(&x.shapes[1])
+                .all(|((slopes, small), large)| *slopes == 1 || *slopes == *small && small == large)
+        };
+        if shape.len() != rank || !fits(&shape) {
+            return Err(format!("its slopes of {:?} do not fit its input", slope.dims));
+        }
+        let is_shared =
+            |axis: &usize| shape.get(axis - 1) == Some(&1) && x.shapes[0].get(axis - 1) != Some(&1);
+        let shared: Vec<usize> = (1..=rank).filter(is_shared).collect();
         let made = self.builder.alike(name, "PReLU", json!({"shared_axes": shared}), &x)?;
-        self.builder.weight(&made, "alpha", &shape, all)?;
+        self.builder.weight(&made, "alpha", &shape, numbers)?;
         Ok(made)
     }
 }
