@@ -15,7 +15,8 @@ pub(crate) fn run(command: &Convert, console: &Console) -> Result<(), Failure> {
     if let Some(weights) = &command.weights {
         let report = formats::load_weights(weights, &model)?;
         if !report.unused.is_empty() {
-            console.warn(format_args!("`{}`: not used: {}", weights.display(), report.unused.join(", ")));
+            let unused = formats::few(&report.unused);
+            console.warn(format_args!("`{}`: not used: {unused}", weights.display()));
         }
     }
     match command.embed_preprocessing {

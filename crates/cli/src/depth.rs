@@ -13,7 +13,7 @@ use frostline::depth::{
 };
 use frostline::fit::{Caching, Event, Head, Recipe, silent};
 use frostline::freeze::Unfreeze;
-use frostline::graph::{Keep, Model};
+use frostline::graph::{Keep, Model, as_flag};
 use frostline::report::depth::{self, DepthReport, Table, scores_document};
 use frostline::report::{Provenance, RunFolder};
 use std::sync::Arc;
@@ -177,7 +177,7 @@ pub(crate) fn keep(
     console.progress(format_args!(
         "--keep auto keeps the {} layers up to `{}`, whose probe finds {:.1} % of the classes; `frostline depth` shows all cuts",
         best.cut.layers,
-        best.cut.path,
+        as_flag(&best.cut.path),
         100.0 * best.probe.accuracy()
     ));
     Ok(Keep::Layer(best.cut.path.clone()))
@@ -199,7 +199,7 @@ pub(crate) fn unfreeze(
     console.clear();
     let best = recommended_freeze(&scores).ok_or(NO_IMAGE)?;
     let what = match &best.from {
-        Some(layer) => format!("trains from `{layer}` up"),
+        Some(layer) => format!("trains from `{}` up", as_flag(layer)),
         None => "trains the head alone".to_owned(),
     };
     console.progress(format_args!(

@@ -8,9 +8,6 @@ use frostline::fit::{Applied, input_shape, resize_of, scaled_decode_of};
 use frostline::formats::{self, LoadReport};
 use frostline::graph::Model;
 
-/// As many tensors are named.
-const NAMED: usize = 3;
-
 /// Loads a model and tells what the load report says.
 pub(crate) fn load(file: &ModelFile, console: &Console) -> Result<(Model, LoadReport), Failure> {
     let loaded = formats::load_as(&file.path, file.arch)?;
@@ -20,14 +17,15 @@ pub(crate) fn load(file: &ModelFile, console: &Console) -> Result<(Model, LoadRe
             true => "belong to no layer",
             false => "are not read, as those of layers that cannot be run here, or lie above one,",
         };
-        let shown: Vec<&str> = unused.iter().take(NAMED).map(String::as_str).collect();
-        let more = if unused.len() > NAMED { ", …; `frostline inspect` lists them" } else { "" };
         console.warn(format_args!(
-            "`{}`: {} of {tensors} tensors {why}: {}{more}",
+            "`{}`: {} of {tensors} tensors {why}: {}",
             file.path.display(),
             unused.len(),
-            shown.join(", ")
+            formats::few(unused)
         ));
+    }
+    for warning in &loaded.report.warnings {
+        console.warn(format_args!("`{}`: {warning}", file.path.display()));
     }
     Ok((loaded.model, loaded.report))
 }

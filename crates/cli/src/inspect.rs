@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::args::Inspect;
 use crate::console::{Console, table};
 use frostline::fit::preprocess_of;
-use frostline::graph::{Body, Graph, Model};
+use frostline::graph::{Body, Graph, Model, as_flag};
 use frostline::{Shape, formats};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,9 @@ struct Row {
 pub(crate) fn run(command: &Inspect, console: &Console) -> Result<(), Failure> {
     let loaded = formats::load_as(&command.model.path, command.model.arch)?;
     let (model, report) = (&loaded.model, &loaded.report);
+    for warning in &report.warnings {
+        console.warn(format_args!("`{}`: {warning}", command.model.path.display()));
+    }
     let rows = rows(model)?;
     let params: usize = rows.iter().map(|row| row.params).sum();
     let preprocess = preprocess_of(model);
@@ -51,14 +54,14 @@ pub(crate) fn run(command: &Inspect, console: &Console) -> Result<(), Failure> {
             "preprocess": preprocess.as_ref().ok().map(|(preprocess, _)| preprocess),
             "load": {
                 "tensors": report.tensors, "loaded": report.loaded, "unused": report.unused,
-                "notes": report.notes, "unsupported": unsupported,
+                "notes": report.notes, "warnings": report.warnings, "unsupported": unsupported,
             },
         }));
     }
     let heading = ["layer", "kind", "output shape", "params", "", ""].map(str::to_owned).to_vec();
     let text = |row: &Row| {
         vec![
-            row.path.clone(),
+            as_flag(&row.path).into_owned(),
             row.kind.clone(),
             row.shape.as_deref().map_or_else(|| "?".to_owned(), shape_text),
             row.params.to_string(),

@@ -69,6 +69,11 @@ pub(crate) fn prepared(
 ) -> Result<Prepared, Failure> {
     let mut recipe = recipe(training)?;
     let (model, _) = load(model, console)?;
+    if matches!(training.reuse.unfreeze, Some(Auto::To(Unfreeze::Nothing)))
+        && let Some(note) = model.graph.number_note("--unfreeze", "0", "trains the head alone")
+    {
+        console.warn(note);
+    }
     let dataset = match (&recipe.head, &model.info.classes) {
         (Head::Keep, Some(classes)) => data::open_for(data, classes)?,
         _ => data::open(data)?,

@@ -44,8 +44,8 @@ pub(crate) struct Reuse {
     /// Stages and settings in TOML, or the run.json of a run, instead of the flags of this group.
     #[arg(long, value_name = "FILE", exclusive = false)]
     pub(crate) recipe: Option<PathBuf>,
-    /// Layers to keep: a layer path, N lowest, -N for all but the N highest, or `auto`, as many as `depth` finds
-    /// [default: all but the output layer].
+    /// Layers to keep: a layer path (./2 for a layer named 2), N lowest, -N for all but the N highest, or `auto`, as many as
+    /// `depth` finds [default: all but the output layer].
     #[arg(long, value_name = "K", allow_hyphen_values = true, conflicts_with = "recipe")]
     pub(crate) keep: Option<Auto<Keep>>,
     /// Layers to put on top before the output layer, e.g. "gap dropout(0.3) dense(128,relu)"; `keep` keeps the model's
@@ -58,7 +58,7 @@ pub(crate) struct Reuse {
         hide_default_value = true
     )]
     pub(crate) head: Head,
-    /// Reused layers to train after the head: 0, N highest, a layer path (it and all above it), all, or `auto`, as far down as
+    /// Reused layers to train after the head: 0, N highest, a layer path (it and all above it; ./2 for a layer named 2), all, or `auto`, as far down as
     /// `depth` finds [default: 0].
     #[arg(long, value_name = "U", conflicts_with_all = ["recipe", "freeze"])]
     pub(crate) unfreeze: Option<Auto<Unfreeze>>,

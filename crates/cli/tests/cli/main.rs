@@ -7,6 +7,7 @@ mod depth;
 mod files;
 mod memory;
 mod models;
+mod numbers;
 mod plan;
 mod run;
 mod run_folder;

@@ -21,6 +21,7 @@ mod gradual;
 mod input_scaling;
 mod loss;
 mod metrics;
+mod number_names;
 mod observe;
 mod optimizer;
 mod pass;

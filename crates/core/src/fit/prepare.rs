@@ -2,6 +2,7 @@
 
 use super::calibration::numbers;
 use super::evaluate::returns;
+use super::number_names::number_notes;
 use super::{
     Applied, Caching, Check, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Recipe,
     Setting, Task, first_pass, input_shape, resize_of, scaled_decode_of,
@@ -110,6 +111,7 @@ pub fn prepare_by(
             "no layer that is kept has a kernel: nothing that was learned would be reused, and the head would see bare pixels\nhelp: {help}"
         )));
     }
+    notes.extend(number_notes(&model.graph, &recipe));
     let shape = input_shape(&kept, recipe.image_size, Some(&dataset))?;
     let task = Task::of(&dataset);
     check_labels(&recipe, &task, &dataset)?;

@@ -9,7 +9,7 @@ mod pickle;
 mod report;
 mod safetensors;
 
-pub use report::{LoadReport, Loaded};
+pub use report::{LoadReport, Loaded, few};
 pub use safetensors::Architecture;
 
 use crate::graph::Model;

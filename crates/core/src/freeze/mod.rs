@@ -1,7 +1,7 @@
 //! Which layers train. A frozen layer has no gradient, no update, no weight decay; its BatchNormalization uses its
 //! moving statistics and leaves them alone; its dropout is off.
 
-use crate::graph::{Body, Graph, full_path, is_within};
+use crate::graph::{Body, Graph, as_flag, full_path, is_within, without_here};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -29,13 +29,13 @@ pub enum Unfreeze {
 impl FromStr for Unfreeze {
     type Err = std::convert::Infallible;
 
-    /// `0`, the number of highest layers, `all`, or a layer path.
+    /// `0`, the number of highest layers, `all`, or a layer path; `./2` is the path of a layer that is named `2`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(match (text, text.parse()) {
             ("all", _) => Unfreeze::All,
             (_, Ok(0)) => Unfreeze::Nothing,
             (_, Ok(count)) => Unfreeze::Highest(count),
-            _ => Unfreeze::From(text.to_owned()),
+            _ => Unfreeze::From(without_here(text).to_owned()),
         })
     }
 }
@@ -45,7 +45,7 @@ impl fmt::Display for Unfreeze {
         match self {
             Unfreeze::Nothing => formatter.write_str("0"),
             Unfreeze::Highest(count) => write!(formatter, "{count}"),
-            Unfreeze::From(path) => formatter.write_str(path),
+            Unfreeze::From(path) => formatter.write_str(&as_flag(path)),
             Unfreeze::All => formatter.write_str("all"),
         }
     }

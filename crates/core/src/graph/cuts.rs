@@ -1,16 +1,18 @@
 //! Where a model can be cut.
 
-use super::{Body, Graph};
+use super::{Body, Graph, as_flag};
 use crate::Error;
 use std::collections::BTreeSet;
 
 impl Graph {
     /// The paths of the layers at which the model can be cut: the layer's output is all that the layers above it
-    /// read. Input layers are none. Layers of nested models count where the nested model itself is passed by
+    /// read, and has its channels last. Input layers are none. Layers of nested models count where the nested model itself is passed by
     /// nothing and has one input and one output.
     pub fn cut_points(&self) -> Vec<String> {
         let mut found = Vec::new();
         self.collect_cut_points("", &mut found);
+        let turned = self.turned_paths();
+        found.retain(|path| !turned.contains(path));
         found
     }
 
@@ -91,7 +93,7 @@ impl Graph {
         let below = counted.iter().position(|other| other == path).unwrap_or(0);
         let cuts = self.useful_cut_points();
         let advice = match counted[..below].iter().rev().find(|layer| cuts.contains(layer)) {
-            Some(cut) => format!("keep the layers below it with --keep {cut}"),
+            Some(cut) => format!("keep the layers below it with --keep {}", as_flag(cut)),
             None => "no layer below it has learned anything that could be kept".to_owned(),
         };
         let help = if reason.is_empty() { advice } else { format!("{reason}; {advice}") };

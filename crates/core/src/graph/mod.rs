@@ -3,11 +3,14 @@
 mod classifier;
 mod cuts;
 mod model;
+mod named;
 mod suggest;
 mod surgery;
+mod turned;
 mod weights;
 
 pub use model::{Model, ModelInfo};
+pub use named::{as_flag, without_here};
 pub(crate) use suggest::which_layer;
 pub(crate) use surgery::snake_case;
 pub use surgery::{Keep, Transfer, WantedWeight};
@@ -116,6 +119,7 @@ fn is_too_large(shape: &[usize]) -> bool {
 /// The whole path of a layer or nested model that is named by the end of its path, where there is only one such;
 /// otherwise the path as it is.
 pub(crate) fn full_path<'a>(path: &'a str, leaves: &[&'a str]) -> &'a str {
+    let path = without_here(path);
     if leaves.iter().any(|leaf| is_within(leaf, path)) {
         return path;
     }

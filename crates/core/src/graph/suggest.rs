@@ -1,5 +1,7 @@
 //! What was meant by a layer that is not there.
 
+use super::as_flag;
+
 /// How alike two names have to be, from 0 to 1.
 const ALIKE: f64 = 0.75;
 
@@ -9,7 +11,7 @@ pub(crate) fn which_layer(word: &str, paths: &[&str]) -> String {
     let alike = |path: &&str| strsim::jaro_winkler(path, word).max(name(path));
     let all = "`frostline inspect` lists the layers";
     match paths.iter().copied().max_by(|a, b| alike(a).total_cmp(&alike(b))) {
-        Some(near) if alike(&near) >= ALIKE => format!("did you mean `{near}`? {all}"),
+        Some(near) if alike(&near) >= ALIKE => format!("did you mean `{}`? {all}", as_flag(near)),
         _ => all.to_owned(),
     }
 }

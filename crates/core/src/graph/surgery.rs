@@ -1,5 +1,6 @@
 //! Cutting a model and putting new layers on top of it.
 
+use super::named::{as_flag, without_here};
 use super::suggest::which_layer;
 use super::{Body, Call, Form, Graph, Handle, Layer, Model, TensorId, Weights, full_path, inputs_of};
 use crate::layers::LayerKind;
@@ -23,7 +24,7 @@ pub enum Keep {
 impl FromStr for Keep {
     type Err = Error;
 
-    /// A layer path, `N` for the lowest, or `-N` for all but the highest.
+    /// A layer path, `N` for the lowest, or `-N` for all but the highest; `./N` is the path of a layer that is named so.
     fn from_str(text: &str) -> Result<Self> {
         Ok(match text.parse::<i64>() {
             Ok(0) => {
@@ -34,7 +35,7 @@ impl FromStr for Keep {
             }
             Ok(count) if count < 0 => Keep::AllBut(count.unsigned_abs() as usize),
             Ok(count) => Keep::Lowest(count as usize),
-            Err(_) => Keep::Layer(text.to_owned()),
+            Err(_) => Keep::Layer(without_here(text).to_owned()),
         })
     }
 }
@@ -42,7 +43,7 @@ impl FromStr for Keep {
 impl fmt::Display for Keep {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Keep::Layer(path) => formatter.write_str(path),
+            Keep::Layer(path) => formatter.write_str(&as_flag(path)),
             Keep::Lowest(count) => write!(formatter, "{count}"),
             Keep::AllBut(count) => write!(formatter, "-{count}"),
         }
@@ -225,38 +226,57 @@ impl Graph {
 
     /// The path of the highest layer kept, or `None` where the whole graph is.
     fn kept_path(&self, keep: &Keep) -> Result<Option<String>> {
+        let paths = self.counted_paths();
         let path = match keep {
             Keep::AllBut(0) => return Ok(None),
             Keep::Layer(path) => {
                 let leaves = self.leaves();
                 let leaves: Vec<&str> = leaves.iter().map(|(leaf, _)| leaf.as_str()).collect();
-                return Ok(Some(full_path(path, &leaves).to_owned()));
+                Some(full_path(path, &leaves).to_owned())
             }
             Keep::Lowest(_) | Keep::AllBut(_) => self.highest_kept(keep),
         };
-        let paths = self.counted_paths();
         let Some(path) = path else {
+            let layers = paths.len();
+            let named = self.number_note("--keep", &keep.to_string(), "means a number of layers");
             return Err(Error::Surgery(format!(
-                "cannot keep {keep}: the model has {} layers\nhelp: keep between 1 and {}; `frostline inspect` lists them",
-                paths.len(),
-                paths.len()
+                "cannot keep {keep}: the model has {layers} layers\nhelp: {}",
+                named.unwrap_or_else(|| format!(
+                    "keep between 1 and {layers}; `frostline inspect` lists them"
+                ))
             )));
         };
-        let count = paths.iter().position(|other| *other == path).map_or(0, |index| index + 1);
-        let cuts = self.cut_points();
-        // of a layer that cannot be run that is the error, not that it is no place to cut at
-        let is_unsupported = matches!(self.layer(&path), Some(Layer { body: Body::Unsupported { .. }, .. }));
-        if cuts.contains(&path) || count == paths.len() || is_unsupported {
+        if self.turned_paths().contains(&path) {
+            return Err(self.no_cut(
+                &path,
+                &format!("`{path}`"),
+                "the channels of its output are not its last axis",
+            ));
+        }
+        if matches!(keep, Keep::Layer(_)) {
             return Ok(Some(path));
         }
-        let useful = self.useful_cut_points();
-        let below = paths[..count].iter().rev().find(|path| useful.contains(path));
-        let above = paths[count..].iter().find(|path| useful.contains(path));
-        let near: Vec<&str> = below.into_iter().chain(above).map(String::as_str).collect();
-        Err(Error::Surgery(format!(
-            "cannot cut at layer {count}, `{path}`: other branches run past it\nhelp: cut at `{}`",
-            near.join("` or `")
-        )))
+        let count = paths.iter().position(|other| *other == path).map_or(0, |index| index + 1);
+        // of a layer that cannot be run that is the error, not that it is no place to cut at
+        let is_unsupported = matches!(self.layer(&path), Some(Layer { body: Body::Unsupported { .. }, .. }));
+        if self.cut_points().contains(&path) || count == paths.len() || is_unsupported {
+            return Ok(Some(path));
+        }
+        Err(self.no_cut(&path, &format!("layer {count}, `{path}`"), "other branches run past it"))
+    }
+
+    /// The error for a layer that is no place to cut at, with the nearest that are.
+    fn no_cut(&self, path: &str, layer: &str, why: &str) -> Error {
+        let (paths, cuts) = (self.counted_paths(), self.useful_cut_points());
+        let count = paths.iter().position(|other| other == path).map_or(0, |index| index + 1);
+        let below = paths[..count].iter().rev().find(|path| cuts.contains(path));
+        let above = paths[count..].iter().find(|path| cuts.contains(path));
+        let near: Vec<_> = below.into_iter().chain(above).map(|path| as_flag(path)).collect();
+        let help = match near.is_empty() {
+            true => "the model can be cut nowhere".to_owned(),
+            false => format!("cut at `{}`", near.join("` or `")),
+        };
+        Error::Surgery(format!("cannot cut at {layer}: {why}\nhelp: {help}"))
     }
 
     /// The graph up to and with the layer at `path`, whose output becomes the model's only one.

@@ -149,12 +149,16 @@ fn images_are_prepared_as_the_pretrained_weights_were_shown_theirs() {
 fn without_an_architecture_the_error_says_which_one_fits() {
     for (name, golden) in goldens() {
         let error = load(&golden.file(), None).expect_err("no architecture");
-        let help = format!("help: its tensors are those of `{0}`: give --arch {0} ", golden.architecture);
+        let help = format!("help: its tensors are those of `{}`", golden.architecture);
         assert!(error.contains("no architecture\n") && error.contains(&help), "{name}: {error}");
+        assert!(error.contains(&format!(": give --arch {} ", golden.architecture)), "{name}: {error}");
     }
     let other = load(&changed(&golden("torchvision-resnet18"), |name| Some(format!("net.{name}"))), None);
     let error = other.expect_err("no architecture");
-    assert!(error.contains("one of resnet18, resnet34") && error.contains("`net.bn1.bias`"), "{error}");
+    assert!(
+        error.contains("known here are resnet18, resnet34") && error.contains("`net.bn1.bias`"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -184,9 +188,85 @@ fn missing_and_unexpected_tensors_are_named() {
     let more = changed(&golden, |name| {
         Some(if name == "bn1.num_batches_tracked" { "ema".to_owned() } else { name.to_owned() })
     });
-    let report = load(&more, Some("mobilenet_v3_small")).expect("all that is needed").report;
-    assert_eq!(report.unused, ["ema"]);
-    assert_eq!(report.tensors, report.loaded + 1);
+    let error = load(&more, Some("mobilenet_v3_small")).expect_err("a tensor is left over");
+    assert!(error.contains("a tensor belongs to no layer of `mobilenet_v3_small`: `ema`\nhelp: "), "{error}");
+    let error = load(&more, None).expect_err("no architecture");
+    assert!(error.contains("all tensors of `mobilenet_v3_small`, and others besides: `ema`"), "{error}");
+}
+
+/// A golden whose block `from` stands there again as each of `to`.
+fn deeper(golden: &Golden, from: &str, to: &[String]) -> Vec<u8> {
+    let mut tensors = golden.tensors.clone();
+    for (name, shape) in &golden.tensors {
+        if let Some(rest) = name.strip_prefix(from) {
+            tensors.extend(to.iter().map(|block| (format!("{block}{rest}"), shape.clone())));
+        }
+    }
+    Golden { tensors, ..Golden::default() }.file()
+}
+
+#[test]
+fn a_larger_network_is_not_taken_for_the_smaller_one_in_it() {
+    let blocks = |path: &str, range: std::ops::Range<usize>| -> Vec<String> {
+        range.map(|block| format!("{path}{block}.")).collect()
+    };
+    let cases = [
+        ("torchvision-resnet50", "layer3.5.", blocks("layer3.", 6..23)),
+        ("timm-resnet18", "layer4.1.", blocks("layer4.", 2..3)),
+        ("torchvision-efficientnet_b0", "features.1.0.", blocks("features.1.", 1..2)),
+        ("timm-efficientnet_b0", "blocks.6.0.", blocks("blocks.6.", 1..2)),
+        ("torchvision-convnext_tiny", "features.5.8.", blocks("features.5.", 9..27)),
+        // squeeze and excitation in a block that the architecture has without
+        ("timm-resnet50", "layer1.0.conv1.", vec!["layer1.0.se.fc1.".to_owned()]),
+    ];
+    for (name, from, to) in cases {
+        let golden = golden(name);
+        let file = deeper(&golden, from, &to);
+        let error = load(&file, Some(&golden.architecture)).expect_err("a larger network");
+        let words = format!("to no layer of `{}`: `{}", golden.architecture, to[0]);
+        assert!(error.contains(&words) && error.contains("export the model as ONNX"), "{name}: {error}");
+        assert!(error.lines().all(|line| line.len() < 400), "{name}: {error}");
+        let error = load(&file, None).expect_err("no architecture");
+        assert!(!error.contains("its tensors are those of") && !error.contains("give --arch"), "{error}");
+        assert!(error.contains("no architecture that is known here has its tensors"), "{name}: {error}");
+    }
+}
+
+#[test]
+fn twins_that_compute_something_else_are_refused_where_a_name_says_so_and_warned_of_elsewhere() {
+    for (name, architecture, twin) in [
+        ("timm-resnet50", Architecture::ResNet50, "resnetblur50"),
+        ("timm-efficientnet_b0", Architecture::EfficientNetB0, "tf_efficientnet_b0"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bytes = golden(name).file();
+        let at = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, &bytes).expect("written");
+            formats::load_as(&path, Some(architecture))
+        };
+        let warnings = at("model.safetensors").expect("a model").report.warnings;
+        assert!(matches!(warnings.as_slice(), [one] if one.contains(&format!("`{twin}`"))), "{warnings:?}");
+        let error = at(&format!("{twin}.safetensors")).expect_err("its name says so").to_string();
+        assert!(error.contains(&format!("its name says that this is a `{twin}`")), "{error}");
+        let config = |said: &str| {
+            std::fs::write(folder.path().join("config.json"), format!("{{\"architecture\": \"{said}\"}}"))
+                .expect("written");
+        };
+        config(twin);
+        let error = at("model.safetensors").expect_err("it says so").to_string();
+        assert!(
+            error.contains("`config.json`") && error.contains(twin) && error.contains("help:"),
+            "{error}"
+        );
+        let error = formats::load(&folder.path().join("model.safetensors")).expect_err("no architecture");
+        assert!(error.to_string().contains(twin) && !error.to_string().contains("give --arch"), "{error}");
+        config(&architecture.to_string());
+        assert_eq!(at("model.safetensors").expect("a model").report.warnings, [] as [String; 0]);
+    }
+    let other =
+        load(&golden("torchvision-efficientnet_b0").file(), Some("efficientnet_b0")).expect("a model");
+    assert_eq!(other.report.warnings, [] as [String; 0]);
 }
 
 #[test]
@@ -199,6 +279,19 @@ fn a_state_dict_fills_a_model_whose_layers_have_its_names() {
     let report = formats::load_weights(&path, &other).expect("the weights");
     assert_eq!((report.loaded, report.unused.len()), (model.weights.len(), 0));
     assert!(crate::golden::weight_bits(&model) == crate::golden::weight_bits(&other));
+}
+
+#[test]
+fn weights_of_a_larger_network_do_not_go_onto_a_smaller_model() {
+    let golden = golden("torchvision-resnet18");
+    let (_folder, path) = written(&golden.file());
+    let model = formats::load_as(&path, Some(Architecture::ResNet18)).expect("a model").model;
+    let before = crate::golden::weight_bits(&model);
+    let (_folder, larger) = written(&deeper(&golden, "layer4.1.", &["layer4.2.".to_owned()]));
+    let error = formats::load_weights(&larger, &model).expect_err("a larger network").to_string();
+    assert!(error.contains("to no layer of the model") && error.contains("`layer4.2."), "{error}");
+    assert!(error.contains("and 7 more") && error.contains("help:"), "{error}");
+    assert!(before == crate::golden::weight_bits(&model), "weights were changed");
 }
 
 #[test]

@@ -3,9 +3,9 @@
 
 use super::file::Tensors;
 use super::layout::Layout;
-use crate::Result;
-use crate::formats::{LoadReport, keras::do_not_fit};
+use crate::formats::{LoadReport, few, keras::do_not_fit};
 use crate::graph::{Graph, Handle, WantedWeight, Weights};
+use crate::{Error, Result};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -68,6 +68,13 @@ pub(super) fn assign(
         true => Ok((weights, used)),
         false => Err(do_not_fit(path, wrong)),
     }
+}
+
+/// The error for tensors that no layer reads: where a layer is missing, what is left computes something else. `of`: whose
+/// layers they are not.
+pub(super) fn left_over(path: &Path, unused: &[String], of: &str, help: &str) -> Error {
+    let tensors = if unused.len() == 1 { "a tensor belongs" } else { "tensors belong" };
+    Error::format(path, format!("{tensors} to no layer of {of}: {}\nhelp: {help}", few(unused)))
 }
 
 /// What became of the tensors.

@@ -13,7 +13,7 @@ pub(super) use own::to_bytes;
 pub use torch::Architecture;
 
 use super::{LoadReport, Loaded};
-use crate::graph::{Model, WantedWeight};
+use crate::graph::{Graph, Model, WantedWeight};
 use crate::{Error, Result};
 use assign::{Source, assign};
 use file::Tensors;
@@ -40,7 +40,8 @@ pub(super) fn says_it_itself(path: &Path, architecture: Architecture) -> Error {
 }
 
 /// Reads weights onto a model that is there already: those of one of frostline's files, else those of a state dict
-/// whose modules have the names of the model's layers. The model is changed only if every weight fits.
+/// whose modules have the names of the model's layers. The model is changed only if every weight fits, and if no tensor
+/// is left over but for layers that cannot be run here.
 pub(super) fn load_weights(path: &Path, bytes: &[u8], model: &Model) -> Result<LoadReport> {
     let tensors = Tensors::open(path, bytes)?;
     let find = |wanted: &WantedWeight| match tensors.shape(&wanted.path) {
@@ -48,9 +49,31 @@ pub(super) fn load_weights(path: &Path, bytes: &[u8], model: &Model) -> Result<L
         None => torch::source(wanted),
     };
     let (weights, used) = assign(path, &tensors, &model.graph, find)?;
+    let report = assign::report(&tensors, &used);
+    let not_run = not_run(&model.graph)?;
+    let of_layer = |name: &str, layer: &String| {
+        name.strip_prefix(layer.as_str()).is_some_and(|rest| rest.starts_with(['/', '.']))
+    };
+    let is_left_over = |name: &&String| !not_run.iter().any(|layer| of_layer(name, layer));
+    let unused: Vec<String> = report.unused.iter().filter(is_left_over).cloned().collect();
+    if !unused.is_empty() {
+        return Err(assign::left_over(
+            path,
+            &unused,
+            &format!("the model `{}`", model.graph.name),
+            "the weights belong to another model: give the model that they were saved from",
+        ));
+    }
     for (name, handle) in weights.iter() {
         let own = model.weights.get(name)?;
         handle.with(|value| own.set(&value.data));
     }
-    Ok(assign::report(&tensors, &used))
+    Ok(report)
+}
+
+/// The layers that cannot be run here, and those that stand on them: no weight of theirs is wanted.
+fn not_run(graph: &Graph) -> Result<Vec<String>> {
+    let shapes = graph.leaf_shapes(&graph.stand_in_shapes())?;
+    let is_run = |path: &String| matches!(shapes.get(path), Some(Some(_)));
+    Ok(graph.leaves().into_iter().map(|(path, _)| path).filter(|path| !is_run(path)).collect())
 }

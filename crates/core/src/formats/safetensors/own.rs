@@ -1,7 +1,7 @@
 //! frostline's own safetensors files: the weights under their paths (`layer path/variable`), and one entry in the
 //! header's metadata, `frostline`, with the architecture as the `config.json` of a `.keras` archive has it.
 
-use super::assign::{Source, assign, report};
+use super::assign::{Source, assign, left_over, report};
 use super::file::Tensors;
 use super::layout::Layout;
 use crate::formats::keras::{KERAS_VERSION, config_of, major, parse};
@@ -46,6 +46,9 @@ pub(super) fn load(path: &Path, tensors: &Tensors<'_>, saved: Saved) -> Result<L
         Some(Source { name: wanted.path.clone(), layout: Layout::Same })
     })?;
     let mut report = report(tensors, &used);
+    if !report.unused.is_empty() {
+        return Err(left_over(path, &report.unused, "the architecture in the file", "the file is damaged"));
+    }
     report.notes.extend(notes.notes);
     report.unsupported = notes.unsupported;
     Ok(Loaded { model: Model { graph, weights, info: saved.info }, report })

@@ -4,6 +4,7 @@ use crate::depth::{
     Arm, CutScore, Estimate, Found, FreezeScore, LearningCurve, LearningPoint, Outcome, Scores, Training,
     recommended_freeze,
 };
+use crate::graph::as_flag;
 use std::cmp::Reverse;
 
 /// A table of text.
@@ -41,7 +42,7 @@ pub fn cuts(scores: &Scores) -> Table {
     let row = |score: &CutScore| {
         let extents: Vec<String> = score.cut.shape.iter().map(usize::to_string).collect();
         vec![
-            score.cut.path.clone(),
+            as_flag(&score.cut.path).into_owned(),
             score.cut.layers.to_string(),
             extents.join("x"),
             percent(score.probe.accuracy()),
@@ -82,7 +83,10 @@ pub fn freezes(scores: &Scores) -> Table {
     let best = recommended_freeze(&scores.freezes).map(|best| best.frozen_layers);
     let row = |score: &FreezeScore| {
         vec![
-            score.from.clone().unwrap_or_else(|| "the head alone".to_owned()),
+            score
+                .from
+                .as_deref()
+                .map_or_else(|| "the head alone".to_owned(), |from| as_flag(from).into_owned()),
             score.frozen_layers.to_string(),
             percent(score.probe.accuracy()),
             format!("{:.4}", score.probe.error()),

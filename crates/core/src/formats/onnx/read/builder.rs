@@ -1,7 +1,7 @@
 //! The graph as it grows: layers of Keras's kinds with their weights.
 
 use super::names::legal;
-use super::value::{Value, plain, target_shape};
+use super::value::{Value, pixels, plain, target_shape};
 use crate::graph::{Body, Call, Form, Graph, Layer, TensorId};
 use crate::layers::{Config, read_kind};
 use crate::{Shape, Tensor};
@@ -69,7 +69,15 @@ impl Builder {
         let id = self.call(Layer { name, trainable: true, body, config }, Vec::new());
         self.graph.inputs.push(id);
         let closed = |size: usize| stored.iter().map(|extent| extent.unwrap_or(size)).collect::<Shape>();
-        Ok(Value { id, shapes: STAND_INS.map(closed), axes, nonnegative: false, sole: true, flattened: None })
+        Ok(Value {
+            id,
+            shapes: STAND_INS.map(closed),
+            axes,
+            pixels: pixels(stored.len()),
+            nonnegative: false,
+            sole: true,
+            flattened: None,
+        })
     }
 
     /// A layer of a Keras class called on these values. The result's axes are those in which it is stored.
@@ -90,8 +98,8 @@ impl Builder {
         let (config, name) = (kind.config(), self.unused(name));
         let layer = Layer { name, trainable: true, body: Body::Kind(kind), config };
         let id = self.call(layer, inputs.iter().map(|value| value.id).collect());
-        let axes = plain(shapes[0].len() + 1);
-        Ok(Value { id, shapes, axes, nonnegative: false, sole: true, flattened: None })
+        let (axes, pixels) = (plain(shapes[0].len() + 1), pixels(shapes[0].len()));
+        Ok(Value { id, shapes, axes, pixels, nonnegative: false, sole: true, flattened: None })
     }
 
     /// A layer whose result is stored as its only input is.
@@ -103,7 +111,8 @@ impl Builder {
         input: &Value,
     ) -> Result<Value, String> {
         let made = self.layer(name, class, config, &[input])?;
-        Ok(Value { axes: input.axes.clone(), flattened: input.flattened.clone(), ..made })
+        let (axes, pixels) = (input.axes.clone(), input.pixels.clone());
+        Ok(Value { axes, pixels, flattened: input.flattened.clone(), ..made })
     }
 
     /// A layer that cannot be run.
@@ -143,7 +152,7 @@ impl Builder {
             if config.is_ok() {
                 let shapes =
                     value.shapes.each_ref().map(|shape| shape.last().copied().into_iter().collect::<Shape>());
-                return Ok(Value { shapes, axes: plain(2), ..value.clone() });
+                return Ok(Value { shapes, axes: plain(2), pixels: vec![0], ..value.clone() });
             }
         }
         self.layer(name, "Flatten", json!({}), &[value])

@@ -32,7 +32,7 @@ pub(super) struct Converter<'a> {
     uses: BTreeMap<String, usize>,
     pub(super) has_batch_normalization: bool,
     /// An input has its channels first in the file.
-    turned: bool,
+    pub(super) turned: bool,
     /// Scales and offsets that went into the kernel below them.
     pub(super) folded: usize,
 }
@@ -214,8 +214,13 @@ impl<'a> Converter<'a> {
         }
         match node.op.as_str() {
             "Conv" => self.conv(node, name),
+            "ConvTranspose" => self.conv_transpose(node, name),
             "Gemm" => self.gemm(node, name),
+            "MatMul" if self.known(node, 1).is_none() => self.dot(node, name),
             "MatMul" => self.matmul(node, name),
+            "Dot" => self.dot(node, name),
+            "UnitNormalization" => self.unit_norm(node, name),
+            "RepeatVector" => self.repeat_vector(node, name),
             "MaxPool" | "AveragePool" => self.pool(node, name),
             "GlobalAveragePool" | "GlobalMaxPool" => self.global_pool(node, name),
             "ReduceMean" | "ReduceMax" => self.reduce(node, name),

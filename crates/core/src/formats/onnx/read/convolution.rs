@@ -97,12 +97,16 @@ impl Converter<'_> {
     pub(super) fn matmul(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let x = self.value(node, 0)?;
         let kernel = self.weight(node, 1, "second factor")?;
-        let last = x.last();
-        let x = match last + 1 == x.rank() || x.rank() == 2 {
-            true => x,
-            false => x.plain(&mut self.builder, name)?,
-        };
-        self.dense(&x, name, &kernel.dims, floats(&kernel)?, None)
+        let (last, data) = (x.rank() - 1, floats(&kernel)?);
+        match x.rank() {
+            4 => self.along(x, last, name, |converter, x| converter.dense(x, name, &kernel.dims, data, None)),
+            // places stay as the products want them until something wants them otherwise
+            3 if x.last() != last => {
+                let x = x.plain(&mut self.builder, name)?;
+                self.dense(&x, name, &kernel.dims, data, None)
+            }
+            _ => self.dense(&x, name, &kernel.dims, data, None),
+        }
     }
 
     fn dense(

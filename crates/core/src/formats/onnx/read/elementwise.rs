@@ -44,6 +44,12 @@ impl Converter<'_> {
                     )));
                 }
             },
+            ("Rectifier", _) => {
+                let (slope, threshold) = (node.float("slope", 0.0), node.float("threshold", 0.0));
+                let max = node.attributes.contains_key("max").then(|| node.float("max", 0.0));
+                let config = json!({"max_value": max, "negative_slope": slope, "threshold": threshold});
+                ("ReLU", config, slope == 0.0 && threshold >= 0.0)
+            }
             ("HardSigmoid", _) => return Some(self.hard_sigmoid(node, name)),
             ("Clip", _) => return Some(self.clip(node, name)),
             ("Softmax", _) => return Some(self.softmax(node, name)),
@@ -100,17 +106,10 @@ impl Converter<'_> {
         if self.source.opset < 13 && axis + 1 != x.rank() {
             return Err(format!("it goes over several axes, from {axis} on"));
         }
-        let x = match x.last() == axis && x.flattened.is_none() {
-            true => x,
-            false if axis + 1 == x.rank() => x.plain(&mut self.builder, name)?,
-            false => {
-                return Err(format!(
-                    "it goes over the axis {axis}, of which only that of the channels can be run"
-                ));
-            }
-        };
-        let made = self.builder.alike(name, "Softmax", json!({"axis": -1}), &x)?;
-        Ok(Value { nonnegative: true, ..made })
+        self.along(x, axis, name, |converter, x| {
+            let made = converter.builder.alike(name, "Softmax", json!({"axis": -1}), x)?;
+            Ok(Value { nonnegative: true, ..made })
+        })
     }
 
     fn dropout(&mut self, node: &Node, name: &str) -> Result<Value, String> {
@@ -131,24 +130,44 @@ impl Converter<'_> {
         let (Some(scale), Some(offset)) = (node.tensor("scale"), node.tensor("offset")) else {
             return Err("it has no scale or offset".to_owned());
         };
+        let axes: Option<Vec<Option<usize>>> =
+            [scale, offset].iter().map(|constant| x.axis_of(constant)).collect();
+        let axes: Vec<usize> =
+            axes.ok_or("its tensors have more axes than its value")?.into_iter().flatten().collect();
+        match axes.as_slice() {
+            // numbers along another axis than the channels', the same for both
+            [axis, rest @ ..] if rest.iter().all(|other| other == axis) => {
+                self.along(x, *axis, name, |converter, x| converter.affine_of(x, name, scale, offset))
+            }
+            _ => self.affine_of(&x, name, scale, offset),
+        }
+    }
+
+    fn affine_of(
+        &mut self,
+        x: &Value,
+        name: &str,
+        scale: &Constant,
+        offset: &Constant,
+    ) -> Result<Value, String> {
         let list = |constant: &Constant| {
             x.per_channel(constant).ok_or_else(|| {
-                format!("a tensor of {:?} meets a value, of which only one number for all or one a channel can be run", constant.dims)
+                format!("a tensor of {:?} meets a value, of which only one number for all or one for each place of one axis can be run", constant.dims)
             })
         };
         let (scale, offset) = (list(scale)?, list(offset)?);
         let is_all = |numbers: &[f32], number: f32| numbers.iter().all(|other| *other == number);
         if is_all(&scale, 1.0) && is_all(&offset, 0.0) {
-            return Ok(x);
+            return Ok(x.clone());
         }
         let scales_alone = is_all(&offset, 0.0);
-        if !scales_alone && self.builder.fold_in(&x, &scale, &offset) {
+        if !scales_alone && self.builder.fold_in(x, &scale, &offset) {
             self.folded += 1;
-            return Ok(Value { nonnegative: false, ..x });
+            return Ok(Value { nonnegative: false, ..x.clone() });
         }
         if scales_alone && scale.len() > 1 && !self.builder.weights.is_empty() {
             let config = json!({"projection_dim": scale.len(), "init_values": 1.0});
-            let made = self.builder.alike(name, "LayerScale", config, &x)?;
+            let made = self.builder.alike(name, "LayerScale", config, x)?;
             self.builder.weight(&made, "gamma", &[scale.len()], scale)?;
             return Ok(made);
         }
@@ -156,7 +175,7 @@ impl Converter<'_> {
             [one] => json!(one),
             many => json!(many),
         };
-        self.builder.alike(name, "Rescaling", json!({"scale": list(&scale), "offset": list(&offset)}), &x)
+        self.builder.alike(name, "Rescaling", json!({"scale": list(&scale), "offset": list(&offset)}), x)
     }
 
     /// Sums, products, … of several values.
@@ -178,10 +197,12 @@ impl Converter<'_> {
         let first = values.first().ok_or("it has no input")?.clone();
         let alike = values.iter().all(|value| value.flattened == first.flattened && value.axes == first.axes);
         if !alike {
-            let wanted = values
-                .iter()
-                .max_by_key(|value| value.shapes[0].iter().product::<usize>())
-                .map(|value| value.axes.clone());
+            // as the largest is stored, of those the first whose channels are last
+            let rank = |value: &&Value| {
+                let numbers: usize = value.shapes[0].iter().product();
+                (numbers, value.has_channels_last())
+            };
+            let wanted = values.iter().rev().max_by_key(rank).map(|value| value.axes.clone());
             let wanted = wanted.unwrap_or_default();
             for value in &mut values {
                 *value = value.arranged(&mut self.builder, name, &wanted)?;
@@ -190,8 +211,8 @@ impl Converter<'_> {
         let inputs: Vec<&Value> = values.iter().collect();
         let made = self.builder.layer(name, class, json!({}), &inputs)?;
         let nonnegative = class != "Subtract" && values.iter().all(|value| value.nonnegative);
-        let axes = values.first().map(|value| value.axes.clone()).unwrap_or_default();
-        Ok(Value { axes, nonnegative, flattened: if alike { first.flattened } else { None }, ..made })
+        let Value { axes, pixels, .. } = values.swap_remove(0);
+        Ok(Value { axes, pixels, nonnegative, flattened: if alike { first.flattened } else { None }, ..made })
     }
 
     /// `x²`, `x³`: products of a value with itself.
@@ -210,6 +231,7 @@ impl Converter<'_> {
         let made = self.builder.layer(name, "Multiply", json!({}), &vec![&x; count])?;
         Ok(Value {
             axes: x.axes.clone(),
+            pixels: x.pixels.clone(),
             flattened: x.flattened.clone(),
             nonnegative: x.nonnegative || count == 2,
             ..made

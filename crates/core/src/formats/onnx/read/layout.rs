@@ -5,8 +5,45 @@ use super::value::plain;
 use std::collections::BTreeMap;
 
 /// Operators that pass an image on with its axes where they were.
-const KEEP_AXES: &[&str] =
-    &["Add", "Affine", "Cast", "Clip", "Div", "Identity", "Mul", "Pad", "Relu", "Resize", "Slice", "Sub"];
+const KEEP_AXES: &[&str] = &[
+    "Abs",
+    "Add",
+    "Affine",
+    "Cast",
+    "Clip",
+    "Concat",
+    "Div",
+    "Dropout",
+    "Elu",
+    "Exp",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "LeakyRelu",
+    "Max",
+    "Mean",
+    "Min",
+    "Mul",
+    "Neg",
+    "PRelu",
+    "Pad",
+    "Pow",
+    "Relu",
+    "Resize",
+    "Selu",
+    "Sigmoid",
+    "Slice",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "Split",
+    "Sqrt",
+    "Sub",
+    "Sum",
+    "Swish",
+    "Tanh",
+];
 /// Operators that take images with the channels behind the batch.
 const OF_IMAGES: &[&str] = &[
     "AveragePool",
@@ -45,7 +82,7 @@ pub(super) fn image_axes(source: &Source, input: &str) -> Option<Vec<usize>> {
             op if KEEP_AXES.contains(&op) => order,
             _ => continue,
         };
-        orders.insert(node.output(), next);
+        orders.extend(node.outputs.iter().map(|output| (output.as_str(), next.clone())));
     }
     None
 }

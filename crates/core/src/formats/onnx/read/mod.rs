@@ -17,9 +17,13 @@ mod normalization;
 mod patterns;
 mod pooling;
 mod resize;
+mod sampling;
 mod shape;
 mod source;
+mod transposed_convolution;
+mod turning;
 mod value;
+mod vectors;
 mod window;
 
 use super::metadata;

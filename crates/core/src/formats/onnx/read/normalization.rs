@@ -5,7 +5,7 @@ use super::convert::Converter;
 use super::convolution::floats;
 use super::fold;
 use super::node::Node;
-use super::value::{Value, plain};
+use super::value::Value;
 use serde_json::json;
 
 impl Converter<'_> {
@@ -39,25 +39,20 @@ impl Converter<'_> {
         if !alone {
             return Err("it normalises several axes together, of which only the last can be run".to_owned());
         }
-        let x = match x.flattened.is_none() && x.last() == axis {
-            true => x,
-            false if axis + 1 == x.rank() => x.plain(&mut self.builder, name)?,
-            false => self.image(node, name)?,
-        };
-        if x.last() != axis {
-            return Err(format!("it normalises the axis {axis}, which is not that of the channels"));
-        }
         let (gamma, beta) = (node.input(1).is_some(), node.input(2).is_some());
         let config =
             json!({"axis": -1, "epsilon": node.float("epsilon", 1e-5), "scale": gamma, "center": beta});
-        let made = self.builder.alike(name, "LayerNormalization", config, &x)?;
-        for (index, variable) in [(1, "gamma"), (2, "beta")] {
-            if node.input(index).is_some() {
-                let weight = along_channels(self.weight(node, index, variable)?.as_ref(), x.channels())?;
-                self.builder.weight(&made, variable, &[x.channels()], weight)?;
+        self.along(x, axis, name, |converter, x| {
+            let made = converter.builder.alike(name, "LayerNormalization", config, x)?;
+            for (index, variable) in [(1, "gamma"), (2, "beta")] {
+                if node.input(index).is_some() {
+                    let weight =
+                        along_channels(converter.weight(node, index, variable)?.as_ref(), x.channels())?;
+                    converter.builder.weight(&made, variable, &[x.channels()], weight)?;
+                }
             }
-        }
-        Ok(made)
+            Ok(made)
+        })
     }
 
     /// Of opset 21, where scale and bias are one number a channel.
@@ -81,7 +76,7 @@ impl Converter<'_> {
         Ok(made)
     }
 
-    /// `PReLU` with one slope a channel.
+    /// `PReLU`: one slope for each channel, or for each place of some axes.
     pub(super) fn prelu(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let x = self.value(node, 0)?;
         let slope = self.weight(node, 1, "slope")?;
@@ -91,17 +86,30 @@ impl Converter<'_> {
             true => Constant { dims: vec![slope.dims[0], 1, 1], data: slope.data.clone() },
             false => slope.as_ref().clone(),
         };
-        let numbers = x.per_channel(&slope).ok_or("its slopes are not one number a channel")?;
-        let all = match numbers.as_slice() {
-            [one] => vec![*one; x.channels()],
-            _ => numbers,
+        let rank = x.rank() - 1;
+        let (shape, numbers) = match slope.uniform() {
+            Some(number) => {
+                let mut shape = vec![1; rank];
+                shape.splice(rank.saturating_sub(1).., [x.channels()]);
+                (shape, vec![number; x.channels()])
+            }
+            None => x.beside(&slope).ok_or("its slopes do not fit its input")?,
         };
-        let shared: Vec<usize> =
-            plain(x.rank()).into_iter().filter(|axis| *axis > 0 && axis + 1 < x.rank()).collect();
-        let mut shape = vec![1; shared.len()];
-        shape.push(x.channels());
+        let fits = |shape: &Vec<usize>| {
+            shape
+                .iter()
+                .zip(&x.shapes[0])
+                .zip(&x.shapes[1])
+                .all(|((slopes, small), large)| *slopes == 1 || *slopes == *small && small == large)
+        };
+        if shape.len() != rank || !fits(&shape) {
+            return Err(format!("its slopes of {:?} do not fit its input", slope.dims));
+        }
+        let is_shared =
+            |axis: &usize| shape.get(axis - 1) == Some(&1) && x.shapes[0].get(axis - 1) != Some(&1);
+        let shared: Vec<usize> = (1..=rank).filter(is_shared).collect();
         let made = self.builder.alike(name, "PReLU", json!({"shared_axes": shared}), &x)?;
-        self.builder.weight(&made, "alpha", &shape, all)?;
+        self.builder.weight(&made, "alpha", &shape, numbers)?;
         Ok(made)
     }
 }

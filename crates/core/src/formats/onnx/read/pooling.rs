@@ -107,7 +107,7 @@ impl Converter<'_> {
         let axes = fold::axes(node, self.known(node, 1).as_deref()).ok_or("its axes are not known")?;
         let mut axes: Vec<usize> = axes.iter().filter_map(|axis| fold::axis_of(*axis, x.rank())).collect();
         axes.sort_unstable();
-        let x = x.arranged(&mut self.builder, name, &x.axes)?;
+        let x = self.with_pixels_in_front(x, name, |axis| axes.contains(&axis))?;
         let stored: Vec<usize> = axes.iter().filter_map(|axis| x.axes.get(*axis).copied()).collect();
         let mut sorted = stored.clone();
         sorted.sort_unstable();

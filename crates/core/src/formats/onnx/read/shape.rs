@@ -5,7 +5,7 @@ use super::convert::Converter;
 use super::fold;
 use super::node::Node;
 use super::patterns;
-use super::value::Value;
+use super::value::{IMAGE, Value};
 use serde_json::json;
 
 impl Converter<'_> {
@@ -92,7 +92,12 @@ impl Converter<'_> {
         if !is_batch {
             return Err(format!("it reshapes to {target:?}: the images of a batch must stay apart"));
         }
-        x.reshaped(&mut self.builder, name, &extents)
+        let made = x.reshaped(&mut self.builder, name, &extents)?;
+        // a row that becomes an image has it in the order of the file
+        match self.turned && made.rank() == 4 && x.rank() == 2 {
+            true => made.arranged(&mut self.builder, name, &IMAGE),
+            false => Ok(made),
+        }
     }
 
     pub(super) fn squeeze(&mut self, node: &Node, name: &str) -> Result<Value, String> {
@@ -141,7 +146,7 @@ impl Converter<'_> {
         let axis =
             node.int("axis").and_then(|axis| fold::axis_of(axis, first.rank())).filter(|axis| *axis > 0);
         let axis = axis.ok_or("it joins the images of a batch, or an axis that is not there")?;
-        let axes = first.axes.clone();
+        let axes = values.iter().find(|value| value.has_channels_last()).unwrap_or(first).axes.clone();
         for value in &mut values {
             *value = value.arranged(&mut self.builder, name, &axes)?;
         }
@@ -156,7 +161,9 @@ impl Converter<'_> {
             json!({ "axis": axis }),
             &values.iter().collect::<Vec<_>>(),
         )?;
-        Ok(Value { axes, nonnegative: values.iter().all(|value| value.nonnegative), ..made })
+        let nonnegative = values.iter().all(|value| value.nonnegative);
+        let pixels = values.swap_remove(0).pixels;
+        Ok(Value { axes, pixels, nonnegative, ..made })
     }
 
     /// Zeros around an image, or its rim taken off.
@@ -178,6 +185,9 @@ impl Converter<'_> {
         if value != 0.0 || x.rank() != 4 || margins.len() != 8 {
             return Err(format!("it pads {margins:?} with {value}: only zeros around an image can be run"));
         }
+        let x = self.with_pixels_in_front(x, name, |axis| {
+            [0, 4].iter().any(|side| margins.get(axis + side) != Some(&0))
+        })?;
         let at = |stored: usize, side: usize| {
             let logical = x.axes.iter().position(|axis| *axis == stored).unwrap_or(0);
             margins.get(logical + side * 4).copied().unwrap_or(0)
@@ -204,14 +214,16 @@ impl Converter<'_> {
         Ok(Value { nonnegative: x.nonnegative, ..made })
     }
 
-    /// The rim of an image taken off, or a part of the channels, which is a rim where they are stored as rows.
+    /// The rim of an image taken off, or a part of the channels, which is a rim while they are stored as rows.
     pub(super) fn slice(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        let mut x = self.value(node, 0)?;
+        let x = self.value(node, 0)?;
         let inputs: Vec<Option<std::rc::Rc<Constant>>> =
             (0..node.inputs.len()).map(|index| self.known(node, index)).collect();
         let inputs: Vec<Option<&Constant>> = inputs.iter().map(Option::as_deref).collect();
         let [starts, ends, axes, steps] =
             fold::ranges(node, &inputs).ok_or_else(|| self.unknown(node, 1, "ends"))?;
+        // by stored axis
+        let mut rims = [[0usize; 2]; 3];
         for (((start, end), axis), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
             let axis = fold::axis_of(*axis, x.rank()).ok_or("its axes are not there")?;
             let [small, large] = x.extents(axis);
@@ -227,22 +239,35 @@ impl Converter<'_> {
                     "it takes {start} to {end} by {step} of axis {axis}, where a part of an image or of its channels can be taken"
                 ));
             }
-            if x.axes.get(axis) == Some(&3) {
-                // the channels in front, the others in their order
-                let moved = |stored: &usize| match stored {
-                    0 => 0,
-                    3 => 1,
-                    other => other + 1,
-                };
-                let axes: Vec<usize> = x.axes.iter().map(moved).collect();
-                x = x.arranged(&mut self.builder, name, &axes)?;
-            }
-            let sides = [start as usize, (extent - end) as usize];
-            let cropping = if x.axes.get(axis) == Some(&1) { [sides, [0, 0]] } else { [[0, 0], sides] };
-            let made = self.builder.alike(name, "Cropping2D", json!({ "cropping": cropping }), &x)?;
-            x = Value { nonnegative: x.nonnegative, ..made };
+            let stored = x.axes.get(axis).and_then(|stored| rims.get_mut(stored.checked_sub(1)?));
+            *stored.ok_or("its axes are not there")? = [start as usize, (extent - end) as usize];
         }
-        Ok(x)
+        let [height, width, channels] = rims;
+        let nonnegative = x.nonnegative;
+        let crop = |converter: &mut Self, name: &str, cropping: [[usize; 2]; 2], x: &Value| {
+            let made = converter.builder.alike(name, "Cropping2D", json!({ "cropping": cropping }), x)?;
+            Ok::<Value, String>(Value { nonnegative, ..made })
+        };
+        if channels == [0; 2] {
+            return match [height, width] == [[0; 2]; 2] {
+                true => Ok(x),
+                false => crop(self, name, [height, width], &x),
+            };
+        }
+        let x = match [height, width] == [[0; 2]; 2] {
+            true => x,
+            false => crop(self, &format!("{name}.rim"), [height, width], &x)?,
+        };
+        // the channels in front, the others in their order; and back, so that whatever stands on it finds an image
+        let moved = |stored: &usize| match stored {
+            0 => 0,
+            3 => 1,
+            other => other + 1,
+        };
+        let in_front: Vec<usize> = x.axes.iter().map(moved).collect();
+        let turned = x.arranged(&mut self.builder, name, &in_front)?;
+        let part = crop(self, &format!("{name}.part"), [channels, [0; 2]], &turned)?;
+        part.arranged_as(&mut self.builder, name, &x.axes)
     }
 }
 

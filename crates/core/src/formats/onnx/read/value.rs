@@ -22,6 +22,9 @@ pub(super) struct Value {
     pub(super) shapes: [Shape; 2],
     /// For each logical axis, the batch's first, the axis at which it is stored.
     pub(super) axes: Vec<usize>,
+    /// For each stored axis, the batch left out, how many of the image's rows and columns run along it: they stay in front
+    /// of the channels.
+    pub(super) pixels: Vec<usize>,
     /// No number is below 0, whatever the weights.
     pub(super) nonnegative: bool,
     /// Only one node reads it, so that its layer may be changed.
@@ -64,6 +67,11 @@ impl Flattened {
     }
 }
 
+/// Where the pixels of a value of so many axes are, the batch left out: an image's channels are last.
+pub(super) fn pixels(rank: usize) -> Vec<usize> {
+    if rank == 3 { vec![1, 1, 0] } else { vec![0; rank] }
+}
+
 /// The axes of a value that is stored as it is counted.
 pub(super) fn plain(rank: usize) -> Vec<usize> {
     (0..rank).collect()
@@ -103,13 +111,46 @@ impl Value {
         self.axes.iter().position(|axis| axis + 1 == self.rank()).unwrap_or(0)
     }
 
+    /// Whether no row or column of an image runs along the axis that is stored last.
+    pub(super) fn has_channels_last(&self) -> bool {
+        self.pixels.last() == Some(&0)
+    }
+
+    /// The only logical axis along which the numbers of a known tensor that meets this value differ; none where it holds one
+    /// number, or where several differ. `None` where it has more axes than the value.
+    pub(super) fn axis_of(&self, constant: &Constant) -> Option<Option<usize>> {
+        let missing = self.rank().checked_sub(constant.dims.len())?;
+        let mut along = (0..constant.dims.len()).filter(|axis| constant.dims.get(*axis) != Some(&1));
+        let first = along.next().filter(|_| constant.uniform().is_none());
+        Some(first.filter(|_| along.next().is_none()).map(|axis| axis + missing))
+    }
+
     /// The extents with those of the other size, by stored axis.
     fn stored_pairs(&self) -> Vec<[usize; 2]> {
         self.shapes[0].iter().zip(&self.shapes[1]).map(|(small, large)| [*small, *large]).collect()
     }
 
-    /// The value with its axes stored at these places.
+    /// The value with its axes stored at these places, by a layer for the one of this name.
     pub(super) fn arranged(&self, builder: &mut Builder, name: &str, axes: &[usize]) -> Result<Self, String> {
+        self.moved(builder, axes, &|kind| format!("{name}.{kind}"))
+    }
+
+    /// [`Value::arranged`] by a layer of this very name.
+    pub(super) fn arranged_as(
+        &self,
+        builder: &mut Builder,
+        name: &str,
+        axes: &[usize],
+    ) -> Result<Self, String> {
+        self.moved(builder, axes, &|_| name.to_owned())
+    }
+
+    fn moved(
+        &self,
+        builder: &mut Builder,
+        axes: &[usize],
+        name: &dyn Fn(&str) -> String,
+    ) -> Result<Self, String> {
         let value = self.unflattened(builder, name)?;
         if value.axes == axes {
             return Ok(value);
@@ -135,13 +176,12 @@ impl Value {
             // nothing moves but axes of one element
             true => {
                 let target: Vec<[usize; 2]> = order.iter().map(pair).collect();
-                builder.reshape(&format!("{name}.reshape"), &value, &target)?
+                builder.reshape(&name("reshape"), &value, &target)?
             }
-            false => {
-                builder.layer(&format!("{name}.permute"), "Permute", json!({"dims": order}), &[&value])?
-            }
+            false => builder.layer(&name("permute"), "Permute", json!({"dims": order}), &[&value])?,
         };
-        Ok(Self { axes: axes.to_vec(), nonnegative: value.nonnegative, ..made })
+        let pixels = order.iter().map(|place| value.pixels.get(place - 1).copied().unwrap_or(0)).collect();
+        Ok(Self { axes: axes.to_vec(), pixels, nonnegative: value.nonnegative, ..made })
     }
 
     /// The value in ONNX's own order.
@@ -150,15 +190,16 @@ impl Value {
     }
 
     /// A row in the order in which ONNX counts, made where it is not.
-    fn unflattened(&self, builder: &mut Builder, name: &str) -> Result<Self, String> {
+    fn unflattened(&self, builder: &mut Builder, name: &dyn Fn(&str) -> String) -> Result<Self, String> {
         let Some(flattened) = &self.flattened else { return Ok(self.clone()) };
         let [small, large] = &flattened.shapes;
         let target: Vec<[usize; 2]> =
             small.iter().zip(large).map(|(small, large)| [*small, *large]).collect();
         let row = Self { flattened: None, ..self.clone() };
-        let image = builder.reshape(&format!("{name}.reshape"), &row, &target)?;
-        let image = Self { axes: flattened.axes.clone(), ..image }.plain(builder, name)?;
-        let made = builder.layer(&format!("{name}.flatten"), "Flatten", json!({}), &[&image])?;
+        let image = builder.reshape(&name("reshape"), &row, &target)?;
+        let image = Self { axes: flattened.axes.clone(), ..image };
+        let image = image.moved(builder, &plain(image.rank()), name)?;
+        let made = builder.layer(&name("flatten"), "Flatten", json!({}), &[&image])?;
         Ok(Self { nonnegative: self.nonnegative, ..made })
     }
 
@@ -169,7 +210,7 @@ impl Value {
         name: &str,
         target: &[[usize; 2]],
     ) -> Result<Self, String> {
-        let value = self.unflattened(builder, name)?;
+        let value = self.unflattened(builder, &|kind: &str| format!("{name}.{kind}"))?;
         let own: Vec<[usize; 2]> = (1..value.rank()).map(|axis| value.extents(axis)).collect();
         if own == target {
             return Ok(value);
@@ -185,7 +226,11 @@ impl Value {
                 let flattened = Flattened { shapes: value.shapes.clone(), axes: value.axes.clone() };
                 return Ok(Self { flattened: Some(flattened), nonnegative: value.nonnegative, ..made });
             }
-            return value.plain(builder, name)?.reshaped(builder, name, target);
+            let value = value.arranged(builder, name, &side_by_side(&value, &groups))?;
+            return match stored_order(&value, &groups) {
+                Some(_) => value.reshaped(builder, name, target),
+                None => Err("it reshapes axes that cannot be brought side by side".to_owned()),
+            };
         };
         if target.len() == 3 && target.iter().skip(1).all(|extent| *extent == [1, 1]) {
             order = vec![1, 2, 0]; // one number a channel: as images are stored
@@ -202,7 +247,8 @@ impl Value {
                 *axis = place + 1;
             }
         }
-        Ok(Self { axes, nonnegative: value.nonnegative, ..made })
+        let pixels = pixels_of(&value, &groups, &order, target);
+        Ok(Self { axes, pixels, nonnegative: value.nonnegative, ..made })
     }
 
     /// A known tensor that meets this value element by element, as it would be stored: its extents, the batch left out, and
@@ -293,6 +339,51 @@ fn stored_order(value: &Value, groups: &[Group]) -> Option<Vec<usize>> {
     let rest = groups.iter().zip(&done).filter(|(_, done)| !**done);
     order.extend(rest.flat_map(|(group, _)| group.to.iter().copied()));
     Some(order)
+}
+
+/// Where the axes have to be stored so that those of each group lie side by side: rows and columns in front of the channels, as
+/// they are. What is no image is stored as it is counted.
+fn side_by_side(value: &Value, groups: &[Group]) -> Vec<usize> {
+    let stored = |logical: &usize| value.axes.get(logical + 1).copied().unwrap_or(0);
+    let is_pixel =
+        |stored: usize| stored.checked_sub(1).and_then(|axis| value.pixels.get(axis)).is_some_and(|n| *n > 0);
+    let pixel = |group: &&Group| group.from.iter().map(stored).filter(|at| is_pixel(*at)).min();
+    let first = |group: &&Group| group.from.iter().map(stored).min();
+    let mut order: Vec<&Group> = groups.iter().collect();
+    if order.iter().any(|group| pixel(group).is_some()) {
+        order.sort_by_key(|group| (pixel(group).is_none(), pixel(group), first(group)));
+    }
+    let mut axes = plain(value.rank());
+    for (place, logical) in order.iter().flat_map(|group| &group.from).enumerate() {
+        if let Some(axis) = axes.get_mut(logical + 1) {
+            *axis = place + 1;
+        }
+    }
+    axes
+}
+
+/// How many rows and columns run along each stored axis of a reshaped value: as many axes as a group holds of them, the first
+/// of each. The rows of an image that is taken apart are counted by the first axis of the two.
+fn pixels_of(value: &Value, groups: &[Group], order: &[usize], target: &[[usize; 2]]) -> Vec<usize> {
+    let own = |logical: &usize| {
+        let stored = value.axes.get(logical + 1).copied().unwrap_or(0);
+        stored.checked_sub(1).and_then(|axis| value.pixels.get(axis)).copied().unwrap_or(0)
+    };
+    let mut found = vec![0; target.len()];
+    for group in groups {
+        let mut left: usize = group.from.iter().map(own).sum();
+        let several: Vec<usize> =
+            group.to.iter().copied().filter(|axis| target.get(*axis) != Some(&[1, 1])).collect();
+        let to = if several.is_empty() { &group.to } else { &several };
+        for (index, axis) in to.iter().enumerate() {
+            let take = if index + 1 == to.len() { left } else { left.min(1) };
+            left -= take;
+            if let Some(count) = found.get_mut(*axis) {
+                *count = take;
+            }
+        }
+    }
+    order.iter().map(|axis| found.get(*axis).copied().unwrap_or(0)).collect()
 }
 
 /// Extents as a target shape of Keras: open ones are −1.

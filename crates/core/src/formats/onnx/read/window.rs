@@ -142,6 +142,7 @@ mod tests {
             id: TensorId { call: 0, output: 0 },
             shapes: extent.map(|extent| vec![extent, extent, 3]),
             axes: IMAGE.to_vec(),
+            pixels: vec![1, 1, 0],
             nonnegative: false,
             sole: true,
             flattened: None,

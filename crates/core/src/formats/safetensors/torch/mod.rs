@@ -11,17 +11,20 @@ mod mobilenet_v2;
 mod mobilenet_v3;
 mod resnet;
 mod source;
+mod twins;
 
 pub(super) use source::source;
 
-use super::assign::{COUNTERS, assign, misfit, report};
+use super::assign::{COUNTERS, assign, left_over, misfit, report};
 use super::file::Tensors;
-use crate::formats::Loaded;
-use crate::graph::{Graph, Model, ModelInfo, WantedWeight};
+use crate::formats::{Loaded, few};
+use crate::graph::{Graph, Model, ModelInfo};
 use crate::{Error, Result};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
+use twins::Twins;
 
 /// The size of images that all of these were trained on.
 const IMAGE_SIZE: [usize; 2] = [224, 224];
@@ -112,12 +115,19 @@ impl Architecture {
         }
     }
 
-    /// How many tensors the architecture takes from the file, where it has them all in their shapes.
-    fn fits(self, tensors: &Tensors<'_>) -> Option<usize> {
+    /// The tensors of the file that the architecture leaves, where it finds all that it needs in their shapes.
+    fn leaves(self, tensors: &Tensors<'_>) -> Option<Vec<String>> {
         let graph = self.graph(tensors).ok()?;
         let wanted = graph.weight_specs(&graph.stand_in_shapes()).ok()?;
-        let is_there = |wanted: &WantedWeight| misfit(tensors, wanted, source(wanted).as_ref()).is_none();
-        wanted.iter().all(is_there).then_some(wanted.len())
+        let mut used = BTreeSet::new();
+        for wanted in &wanted {
+            let source = source(wanted);
+            if misfit(tensors, wanted, source.as_ref()).is_some() {
+                return None;
+            }
+            used.extend(source.map(|source| source.name));
+        }
+        Some(sorted(tensors).into_iter().filter(|name| !used.contains(name)).collect())
     }
 }
 
@@ -142,29 +152,51 @@ impl FromStr for Architecture {
     }
 }
 
-/// The architecture that the tensors fit, by their names and shapes: that which takes most of them, since a ResNet-34 has
-/// all that a ResNet-18 has.
+/// The architecture whose tensors these are, by their names and shapes: all of them, and none besides.
 fn guess(tensors: &Tensors<'_>) -> Option<Architecture> {
-    let fitting = NAMES.iter().filter_map(|(known, ..)| Some((known.fits(tensors)?, *known)));
-    fitting.max_by_key(|(count, _)| *count).map(|(_, known)| known)
+    let mut known = NAMES.iter().map(|(known, ..)| *known);
+    known.find(|known| known.leaves(tensors).is_some_and(|left| left.is_empty()))
+}
+
+/// The largest architecture that is a part of what the file holds, and the tensors that it leaves.
+fn part(tensors: &Tensors<'_>) -> Option<(Architecture, Vec<String>)> {
+    let parts = NAMES.iter().filter_map(|(known, ..)| Some((*known, known.leaves(tensors)?)));
+    parts.min_by_key(|(_, left)| left.len())
+}
+
+/// What can be done with an architecture that is not known.
+fn elsewhere() -> String {
+    format!(
+        "export the model as ONNX, which says its architecture itself; known here are {}",
+        Architecture::names().join(", ")
+    )
 }
 
 /// The error for a state dict whose architecture the user did not name.
 pub(super) fn unnamed(path: &Path, tensors: &Tensors<'_>) -> Error {
     let names = Architecture::names().join(", ");
     let help = match guess(tensors) {
-        Some(known) => format!("its tensors are those of `{known}`: give --arch {known} (known are {names})"),
+        Some(known) => match Twins::of(known, known.library(tensors)).said_beside(path) {
+            Some(said) => format!("{said}: {}", elsewhere()),
+            None => {
+                let twins = Twins::of(known, known.library(tensors)).in_words();
+                let twins = twins.map(|twins| format!(", or of {twins}, which cannot be told apart"));
+                format!(
+                    "its tensors are those of `{known}`{}: give --arch {known} (known are {names})",
+                    twins.unwrap_or_default()
+                )
+            }
+        },
         None => {
-            let sorted: Vec<String> =
-                sorted(tensors).into_iter().take(3).map(|name| format!("`{name}`")).collect();
-            let begin = if sorted.is_empty() {
-                "it holds no tensor".to_owned()
-            } else {
-                format!("its tensors begin with {}", sorted.join(", "))
+            let all = sorted(tensors);
+            let begin = match part(tensors) {
+                Some((known, left)) => {
+                    format!("it holds all tensors of `{known}`, and others besides: {}", few(&left))
+                }
+                None if all.is_empty() => "it holds no tensor".to_owned(),
+                None => format!("its tensors begin with {}", few(&all[..all.len().min(3)])),
             };
-            format!(
-                "name it with --arch, one of {names}; {begin}, which fit none of these; or the file is damaged"
-            )
+            format!("no architecture that is known here has its tensors ({begin}): {}", elsewhere())
         }
     };
     Error::format(path, format!("the file holds weights alone, no architecture\nhelp: {help}"))
@@ -191,8 +223,22 @@ pub(super) fn load(path: &Path, tensors: &Tensors<'_>, architecture: Architectur
             format!("its tensors are those of `{other}`, not of `{architecture}`\nhelp: give --arch {other}"),
         ));
     }
-    let (graph, weights, report) = filled?;
-    let info = architecture.info(architecture.library(tensors));
+    let (graph, weights, mut report) = filled?;
+    if !report.unused.is_empty() {
+        let help = format!(
+            "it is a larger architecture than `{architecture}`, or the file holds more than a state dict: {}",
+            elsewhere()
+        );
+        return Err(left_over(path, &report.unused, &format!("`{architecture}`"), &help));
+    }
+    let library = architecture.library(tensors);
+    let twins = Twins::of(architecture, library);
+    if let Some(said) = twins.said_beside(path) {
+        let help = format!("{}; if it is a `{architecture}` after all, that name is wrong", elsewhere());
+        return Err(Error::format(path, format!("{said}\nhelp: {help}")));
+    }
+    report.warnings.extend(twins.warning(path));
+    let info = architecture.info(library);
     Ok(Loaded { model: Model { graph, weights, info }, report })
 }
 

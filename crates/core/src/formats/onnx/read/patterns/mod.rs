@@ -8,7 +8,9 @@ mod activation;
 mod affine;
 mod normalization;
 mod padding;
+mod rectifier;
 mod strided;
+mod vectors;
 
 pub(super) use padding::pad_of;
 
@@ -101,7 +103,13 @@ impl<'a> Matcher<'a> {
     fn whole(&self, index: usize) -> Option<Node> {
         let node = self.source.nodes.get(index)?;
         let (op, inputs, attributes) = match node.op.as_str() {
-            "Mul" | "Div" => self.activation(node).or_else(|| self.normalization(node))?,
+            "Mul" => self.activation(node).or_else(|| self.normalization(node))?,
+            "Div" => {
+                self.activation(node).or_else(|| self.normalization(node)).or_else(|| self.unit_norm(node))?
+            }
+            "Where" => self.rectifier(node)?,
+            "ReduceSum" => self.dot(node)?,
+            "Tile" => self.repeated(node)?,
             "Add" => self.normalization(node)?,
             "Min" => self.clip(node)?,
             _ => return None,

@@ -1,0 +1,234 @@
+"""Kinds of ONNX graphs in which an answer could be wrong without a word, against ONNX Runtime: parts of the channels, and
+images at another size."""
+
+import itertools
+
+import numpy as np
+import onnx
+import pytest
+from conftest import relative
+from test_onnx import images, kernel, pictures, run, small
+
+# The largest difference as a share of the largest output.
+OUTPUT = 1e-4
+node = onnx.helper.make_node
+STEM = node("Conv", ["x", "w"], ["stem"], name="/stem/Conv", pads=[1, 1, 1, 1])
+
+
+def weights(**more):
+    """The stem makes 8 channels of 3."""
+    stem = np.concatenate([kernel(), kernel()[::-1]]).astype("float32")
+    whole = {name: np.array(numbers, "int64") for name, numbers in more.items() if isinstance(numbers, list)}
+    return {"w": stem} | whole | {name: value for name, value in more.items() if not isinstance(value, list)}
+
+
+def part(of, start, end, to):
+    """A part of the channels."""
+    names = [f"{to}.{name}" for name in ("start", "end", "axis")]
+    made = node("Slice", [of, *names], [to], name=f"/{to}/Slice")
+    return made, dict(zip(names, [[start], [end], [1]], strict=True))
+
+
+def save(path, nodes, tensors, shape=("batch", 3, 12, 16), opset=17):
+    onnx.save(small(nodes, tensors, opset=opset, shape=shape), path)
+    return path
+
+
+def batch_of(shape):
+    return np.random.default_rng(3).normal(size=shape).astype("float32")
+
+
+def last(x):
+    return x.transpose(0, 2, 3, 1) if x.ndim == 4 else x
+
+
+def shuffled(kind):
+    """Nodes that move channels about, from `stem` to `moved`."""
+    if kind == "parts":
+        (a, first), (b, second) = part("stem", 0, 3, "a"), part("stem", 3, 8, "b")
+        return [a, b, node("Concat", ["b", "a"], ["moved"], name="/moved/Concat", axis=1)], first | second
+    taken, order, back = {
+        # channel shuffle of ShuffleNet, pixel shuffle, depth to space as TensorFlow has it, and space to depth
+        "channels": ([0, 2, 4, 12, 16], [0, 2, 1, 3, 4], [0, 8, 12, 16]),
+        "pixels": ([0, 2, 2, 2, 12, 16], [0, 1, 4, 2, 5, 3], [0, 2, 24, 32]),
+        "blocks": ([0, 2, 2, 2, 12, 16], [0, 3, 4, 1, 5, 2], [0, 2, 24, 32]),
+        "space": ([0, 8, 6, 2, 8, 2], [0, 3, 5, 1, 2, 4], [0, 32, 6, 8]),
+    }[kind]
+    return [
+        node("Reshape", ["stem", "taken"], ["apart"], name="/apart/Reshape"),
+        node("Transpose", ["apart"], ["turned"], name="/turned/Transpose", perm=order),
+        node("Reshape", ["turned", "back"], ["moved"], name="/moved/Reshape"),
+    ], {"taken": taken, "back": back}
+
+
+@pytest.mark.parametrize("kind", ["parts", "channels", "pixels", "blocks", "space"])
+def test_a_value_whose_channels_were_moved_is_cut_as_an_image(kind, frostline, tmp_path):
+    nodes, tensors = shuffled(kind)
+    nodes = [STEM, *nodes, node("Relu", ["moved"], ["y"], name="/act/Relu")]
+    path, x = save(tmp_path / "moved.onnx", nodes, weights(**tensors)), batch_of((2, 3, 12, 16))
+    expected = last(run(path, x)[0])
+    assert relative(frostline.outputs(path, last(x), tmp_path), expected) < OUTPUT
+    rows = frostline.json("inspect", path)["layers"]
+    height, width, channels = expected.shape[1:]
+    cuts = {row["path"]: row["shape"] for row in rows if row["cut"]}
+    assert cuts["moved"] == cuts["act"] == [height, width, channels], rows
+    # nothing between is offered
+    assert set(map(tuple, cuts.values())) <= {(12, 16, 8), (height, width, channels)}, rows
+    frostline.done(
+        "train", path, pictures(tmp_path / "data", count=4), "-o", tmp_path / "run", "--preprocess", "unit", "--epochs",
+        "1", "--keep", "moved", "--fine-tune-epochs", "0", "--no-cache", "--quiet",
+    )  # fmt: skip
+    pooled = [row for row in frostline.json("inspect", tmp_path / "run")["layers"] if "Pooling" in row["kind"]]
+    assert pooled[0]["shape"] == [channels]
+    turned = [row["path"] for row in rows if row["kind"] == "Permute" and row["shape"] != [height, width, channels]]
+    refused = frostline.run("train", path, tmp_path / "data", "-o", tmp_path / "no", "--keep", turned[0])
+    assert refused.returncode == 1 and "cut at `" in refused.stderr and "not its last axis" in refused.stderr
+
+
+@pytest.mark.parametrize("nodes, tensors, opset", [
+    ([node("Pad", ["s", "pads"], ["y"])], {"pads": [0, 0, 1, 2, 0, 0, 0, 1]}, 17),
+    ([node("Pad", ["s", "pads"], ["p"]), node("AveragePool", ["p"], ["y"], kernel_shape=[3, 3])], {"pads": [0, 0, 1, 1, 0, 0, 1, 1]}, 17),
+    ([node("AveragePool", ["s"], ["y"], kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1)], {}, 17),
+    ([node("ReduceMean", ["s"], ["y"], axes=[2, 3])], {}, 17),
+    ([node("ReduceMean", ["s"], ["y"], axes=[-1, -2], keepdims=0)], {}, 17),
+    ([node("ReduceMax", ["s"], ["y"], axes=[2, 3], keepdims=0)], {}, 17),
+    ([node("Softmax", ["s"], ["y"], axis=1)], {}, 17),
+    ([node("Softmax", ["s"], ["y"], axis=2)], {}, 17),
+    ([node("Softmax", ["s"], ["y"], axis=-1)], {}, 17),
+    ([node("MatMul", ["s", "m"], ["y"])], {"m": np.random.default_rng(0).normal(size=(16, 5)).astype("float32")}, 17),
+    ([node("MatMul", ["s", "m"], ["p"]), node("Add", ["p", "b"], ["y"])],
+     {"m": np.random.default_rng(0).normal(size=(16, 5)).astype("float32"), "b": np.arange(5, dtype="float32")}, 17),
+    ([node("Mul", ["s", "b"], ["y"])], {"b": np.arange(12, dtype="float32").reshape(12, 1)}, 17),
+    ([node("LayerNormalization", ["s", "g"], ["y"], axis=-1)], {"g": np.arange(16, dtype="float32")}, 17),
+    ([node("PRelu", ["s", "g"], ["y"])], {"g": np.linspace(-1, 1, 5, dtype="float32").reshape(5, 1, 1)}, 17),
+    ([node("PRelu", ["s", "g"], ["y"])], {"g": np.linspace(-1, 1, 5 * 16, dtype="float32").reshape(5, 1, 16)}, 17),
+    ([node("MaxPool", ["s"], ["y"], kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])], {}, 17),
+    ([node("Flatten", ["s"], ["y"])], {}, 17),
+    ([node("Resize", ["s", "", "f"], ["y"], mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric")], {"f": np.array([1, 1, 2, 2], "float32")}, 17),
+    ([node("Transpose", ["s"], ["y"], perm=[0, 2, 3, 1])], {}, 17),
+], ids=lambda value: "-".join(one.op_type for one in value) if isinstance(value, list) else None)  # fmt: skip
+def test_operators_behind_a_part_of_the_channels(nodes, tensors, opset, frostline, tmp_path):
+    made, ends = part("stem", 2, 7, "s")
+    path = save(tmp_path / "part.onnx", [STEM, made, *nodes], weights(**ends, **tensors), opset=opset)
+    x = batch_of((2, 3, 12, 16))
+    expected = run(path, x)[0]
+    expected = expected if nodes[0].op_type == "Transpose" else last(expected)
+    assert frostline.json("inspect", path)["load"]["unsupported"] == []
+    assert relative(frostline.outputs(path, last(x), tmp_path), expected) < OUTPUT
+    # and what frostline writes of it is read again
+    frostline.done("convert", path, "-o", tmp_path / "again.onnx")
+    assert frostline.json("inspect", tmp_path / "again.onnx")["load"]["unsupported"] == []
+    assert relative(frostline.outputs(tmp_path / "again.onnx", last(x), tmp_path), expected) < OUTPUT
+
+
+CENTRES = ["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners", "half_pixel_symmetric", "tf_crop_and_resize"]
+ROUNDINGS = ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"]
+# by factors, and by sizes; of an image of 6 x 10
+SCALES = [[2, 2], [3, 2], [0.5, 0.5], [1.5, 1.5], [0.6, 1.3], [1, 2], [1, 1]]
+SIZES = [[12, 20], [3, 5], [9, 7], [1, 1], [18, 10]]
+
+
+def resized(path, by, how, opset=19, shape=("batch", 3, 6, 10)):
+    kind, extents = by
+    tensors = {"roi": np.array([0, 0, 0.1, 0.2, 1, 1, 0.9, 0.8], "float32")}
+    if kind == "scales":
+        tensors["by"] = np.array([1, 1, *extents], "float32")
+        inputs = ["stem", "roi", "by"]
+    else:
+        tensors["by"] = np.array([2, 8, *extents], "int64")
+        shape = (2, *shape[1:])
+        inputs = ["stem", "roi", "", "by"]
+    return save(path, [STEM, node("Resize", inputs, ["y"], name="/up/Resize", **how)], weights(**tensors), shape, opset)
+
+
+def right_or_refused(path, frostline, tmp_path, shape=(2, 3, 6, 10)):
+    """Whether frostline runs the file, and then as ONNX Runtime does; None where that does not run it itself."""
+    x = batch_of(shape)
+    try:
+        expected = last(run(path, x)[0])
+    except Exception:
+        expected = None
+    np.savez(tmp_path / "inputs.npz", input_0=last(x))
+    done = frostline.run("predict", path, tmp_path / "inputs.npz", "-o", tmp_path / "outputs.npz")
+    if done.returncode != 0:
+        assert "/up/Resize" in done.stderr and "help:" in done.stderr, done.stderr
+        return False
+    if expected is None:
+        return None
+    found = np.load(tmp_path / "outputs.npz")["output_0"]
+    assert found.shape == expected.shape, path
+    assert relative(found, expected) < OUTPUT, path
+    return True
+
+
+BY = [*(("scales", extents) for extents in SCALES), *(("sizes", extents) for extents in SIZES)]
+
+
+@pytest.mark.parametrize("centres", CENTRES)
+def test_every_way_to_take_the_nearest_pixel_is_right_or_refused(centres, frostline, tmp_path):
+    ran = set()
+    for rounding, by in itertools.product(ROUNDINGS, BY):
+        how = {"mode": "nearest", "coordinate_transformation_mode": centres, "nearest_mode": rounding}
+        path = resized(tmp_path / "resize.onnx", by, how)
+        if right_or_refused(path, frostline, tmp_path):
+            ran.add((rounding, str(by[1])))
+    wanted = {
+        "half_pixel": {("round_prefer_floor", "[2, 2]"), ("round_prefer_ceil", "[3, 5]"), ("round_prefer_ceil", "[9, 7]")},
+        "asymmetric": {("floor", "[2, 2]"), ("floor", "[12, 20]")},
+    }
+    assert wanted.get(centres, set()) <= ran, ran
+    assert centres != "half_pixel" or ("floor", "[2, 2]") not in ran
+
+
+@pytest.mark.parametrize("centres", CENTRES)
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+def test_every_way_to_interpolate_is_right_or_refused(mode, centres, frostline, tmp_path):
+    ran = set()
+    options = [{}, {"antialias": 1}, {"exclude_outside": 1}, {"cubic_coeff_a": -0.5}, {"extrapolation_value": 7.0}]
+    for more, by in itertools.product(options, BY):
+        how = {"mode": mode, "coordinate_transformation_mode": centres} | more
+        path = resized(tmp_path / "resize.onnx", by, how)
+        if right_or_refused(path, frostline, tmp_path):
+            ran.add((*more, str(by[1])))
+    if mode == "linear" and centres == "half_pixel":
+        assert {("[2, 2]",), ("[0.5, 0.5]",), ("[9, 7]",), ("antialias", "[2, 2]")} <= ran, ran
+        assert ("antialias", "[0.5, 0.5]") not in ran
+    if mode == "cubic":
+        assert all(by.endswith("[1, 1]") for *_, by in ran), ran
+
+
+@pytest.mark.parametrize("how, opset", [
+    ({"mode": "nearest"}, 10),
+    ({"mode": "linear"}, 10),
+    ({"mode": "nearest", "coordinate_transformation_mode": "tf_half_pixel_for_nn", "nearest_mode": "floor"}, 11),
+    ({"mode": "linear", "axes": [2, 3]}, 18),
+    ({"mode": "linear", "keep_aspect_ratio_policy": "not_larger"}, 18),
+])  # fmt: skip
+def test_older_and_newer_versions_of_resize_are_right_or_refused(how, opset, frostline, tmp_path):
+    ran = 0
+    for extents in SCALES:
+        kind = "sizes" if "keep_aspect_ratio_policy" in how else "scales"
+        by = np.array([1, 1, *extents], "float32")
+        inputs = ["stem", "roi", "by"] if opset > 10 else ["stem", "by"]
+        tensors = {"roi": np.zeros(0, "float32"), "by": by[2:] if "axes" in how else by}
+        if kind == "sizes":
+            inputs, tensors["by"] = ["stem", "roi", "", "by"], np.array([2, 8, 7, 20], "int64")
+        made = node("Resize", inputs, ["y"], name="/up/Resize", **how)
+        path = save(tmp_path / "resize.onnx", [STEM, made], weights(**tensors), ("batch", 3, 6, 10), opset)
+        ran += bool(right_or_refused(path, frostline, tmp_path))
+    assert ran > 0 or how["mode"] == "linear" and opset == 10 or "keep_aspect_ratio_policy" in how
+
+
+@pytest.mark.parametrize("mode, centres, rounding, runs", [
+    ("nearest", "half_pixel", "round_prefer_floor", True), ("nearest", "asymmetric", "floor", True),
+    ("nearest", "half_pixel", "floor", False), ("nearest", "asymmetric", "ceil", False),
+    ("linear", "half_pixel", "floor", True), ("linear", "pytorch_half_pixel", "floor", True),
+    ("linear", "align_corners", "floor", False), ("linear", "asymmetric", "floor", False),
+])  # fmt: skip
+def test_images_of_an_open_size_grow_by_whole_factors(mode, centres, rounding, runs, frostline, tmp_path):
+    how = {"mode": mode, "coordinate_transformation_mode": centres, "nearest_mode": rounding}
+    path = resized(tmp_path / "resize.onnx", ("scales", [2, 3]), how, shape=("batch", 3, "height", "width"))
+    for shape in [(2, 3, 6, 10), (1, 3, 9, 5)]:
+        assert right_or_refused(path, frostline, tmp_path, shape) == runs
+    path = resized(tmp_path / "resize.onnx", ("scales", [1.5, 2]), how, shape=("batch", 3, "height", "width"))
+    assert right_or_refused(path, frostline, tmp_path) is False
