@@ -5,7 +5,7 @@ use crate::args::Predict;
 use crate::console::Console;
 use crate::images::{load, pipeline};
 use frostline::compile::compile_inference_in;
-use frostline::data::{ValueRange, npy, pictures_in};
+use frostline::data::{ValueRange, npy, path_text, pictures_in};
 use frostline::engine::Plan;
 use frostline::fit::{Outputs, predicted_class, preprocess_of, returns};
 use frostline::graph::Model;
@@ -115,7 +115,11 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
     let mut paths = Vec::new();
     for input in inputs {
         match input.is_dir() {
-            true => paths.extend(pictures_in(input)?),
+            true => {
+                let (found, left_out) = pictures_in(input)?;
+                left_out.iter().for_each(|warning| answers.console.warn(warning));
+                paths.extend(found);
+            }
             false => paths.push(input.clone()),
         }
     }
@@ -130,7 +134,7 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
     for chunk in paths.chunks(CHUNK) {
         let (mut names, mut rows) = (Vec::new(), Vec::new());
         for path in chunk {
-            let name = path.display().to_string();
+            let name = path_text(path);
             let mut row = vec![0.0; pipeline.row_len()];
             match pipeline.load_file(path, &name, &mut row) {
                 Ok(()) => {

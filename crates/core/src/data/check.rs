@@ -36,7 +36,7 @@ pub struct SkipReport {
 /// Decodes every image file once, on all threads, and returns those that fail. `progress` is told the number that is
 /// done, from any thread. Arrays are checked when they are read.
 ///
-/// Error: every image of a class (or of a split) is bad.
+/// Errors: a file that is there cannot be read; every image of a class (or of a split) is bad.
 pub fn check_all(dataset: &Dataset, progress: &(dyn Fn(usize) + Sync)) -> Result<SkipReport, DataError> {
     let files = files(dataset);
     let done = AtomicUsize::new(0);
@@ -63,7 +63,8 @@ pub(crate) fn files(dataset: &Dataset) -> Vec<(Split, &Example, &Path)> {
 impl SkipReport {
     /// Of these files, by the error that each had, if any.
     ///
-    /// Error: every image of a class (or of a split) is bad.
+    /// Errors: a file that is there cannot be read, which says nothing about it; every image of a class (or of a split) is
+    /// bad.
     pub(crate) fn new(
         dataset: &Dataset,
         files: &[(Split, &Example, &Path)],
@@ -73,12 +74,12 @@ impl SkipReport {
             let reason = match error? {
                 DataError::Image { message, .. } => message,
                 DataError::Io { source, .. } if source.kind() == ErrorKind::NotFound => ABSENT.to_owned(),
-                DataError::Io { source, .. } => format!("cannot be read: {source}"),
-                other => other.to_string(),
+                // of the file itself nothing is known: it may be as sound as the others
+                other => return Some(Err(other)),
             };
-            Some(Skip { split: *split, name: example.name.clone(), reason })
+            Some(Ok(Skip { split: *split, name: example.name.clone(), reason }))
         };
-        let skipped = files.iter().zip(errors).filter_map(skip).collect();
+        let skipped = files.iter().zip(errors).filter_map(skip).collect::<Result<_, _>>()?;
         let report = Self { checked: files.len(), skipped };
         report.require_enough(dataset)?;
         Ok(report)

@@ -167,7 +167,14 @@ pub fn prepare_by(
     prepared.skips = first_pass::check(check, &mut prepared, observe)?;
     prepared.notes.extend(skip_note(&prepared.skips));
     prepared.dataset = prepared.dataset.without(&prepared.skips);
+    if check != Check::Nothing {
+        prepared.dataset.know_contents()?; // so that copies of one image stay in one part
+    }
     prepared.notes.extend(validate_by(&mut prepared.dataset, validation, seed)?);
+    if check != Check::Nothing {
+        prepared.dataset.know_contents()?; // of what came in to validate on
+        prepared.notes.extend(prepared.dataset.duplicates());
+    }
     prepared.notes.extend(few_note(&prepared.dataset));
     prepared.notes.extend(more);
     prepared.notes.extend(idle_notes(&prepared));

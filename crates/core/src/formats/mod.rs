@@ -13,7 +13,7 @@ pub use safetensors::Architecture;
 
 use crate::graph::Model;
 use crate::ops::ResizeMethod;
-use crate::{Error, Result, write_atomically};
+use crate::{Error, Result, regular, write_atomically};
 use hdf5::half_to_f32;
 use std::path::{Path, PathBuf};
 
@@ -65,7 +65,7 @@ pub fn load_as(path: &Path, architecture: Option<Architecture>) -> Result<Loaded
         ));
     }
     let path = model_file(path);
-    let bytes = std::fs::read(&path).map_err(|source| Error::io(&path, source))?;
+    let bytes = regular::read(&path).map_err(|source| Error::io(&path, source))?;
     let loaded = match (bytes.as_slice(), architecture) {
         (content, _) if pickle::is_pickle(content) => Err(pickle::refusal(&path)),
         ([b'P', b'K', ..] | [0x89, b'H', b'D', b'F', ..], Some(architecture)) => {
@@ -110,7 +110,7 @@ pub fn model_file(path: &Path) -> PathBuf {
 /// Reads a file of weights (`.weights.h5`, a whole-model `.h5`, `.safetensors`) onto a model that is there already. The
 /// model is changed only if every weight fits.
 pub fn load_weights(path: &Path, model: &Model) -> Result<LoadReport> {
-    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
+    let bytes = regular::read(path).map_err(|source| Error::io(path, source))?;
     let report = match bytes.as_slice() {
         content if pickle::is_pickle(content) => Err(pickle::refusal(path)),
         content if safetensors::is_safetensors(path, content) => {
