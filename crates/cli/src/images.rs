@@ -7,6 +7,7 @@ use frostline::data::{Augment, Dataset, Pipeline, Preprocess, Resize};
 use frostline::fit::{input_shape, preprocess_of, resize_of, scaled_decode_of};
 use frostline::formats::{self, LoadReport};
 use frostline::graph::Model;
+use std::path::Path;
 
 /// Loads a model and tells what the load report says.
 pub(crate) fn load(file: &ModelFile, console: &Console) -> Result<(Model, LoadReport), Failure> {
@@ -20,7 +21,23 @@ pub(crate) fn load(file: &ModelFile, console: &Console) -> Result<(Model, LoadRe
             loaded.report.unused.join(", ")
         ));
     }
+    warn_of_lost_weights(&file.path, &loaded.model, console);
     Ok((loaded.model, loaded.report))
+}
+
+/// Names the layers whose weights are no numbers: whatever passes through them is none either.
+pub(crate) fn warn_of_lost_weights(path: &Path, model: &Model, console: &Console) {
+    const NAMED: usize = 5;
+    let lost = model.layers_not_finite();
+    if !lost.is_empty() {
+        let more = if lost.len() > NAMED { ", …" } else { "" };
+        console.warn(format_args!(
+            "`{}`: weights of {} layers hold NaN or infinity, and so may all that the model puts out: `{}`{more}",
+            path.display(),
+            lost.len(),
+            lost[..lost.len().min(NAMED)].join("`, `"),
+        ));
+    }
 }
 
 /// How images become the inputs of a model: as its flags say, else as the model says. Floats of an `.npz` are taken as

@@ -3,6 +3,7 @@
 use crate::Failure;
 use crate::args::Inspect;
 use crate::console::{Console, table};
+use crate::images::warn_of_lost_weights;
 use frostline::fit::preprocess_of;
 use frostline::graph::{Body, Graph, Model};
 use frostline::{Shape, formats};
@@ -24,6 +25,7 @@ struct Row {
 pub(crate) fn run(command: &Inspect, console: &Console) -> Result<(), Failure> {
     let loaded = formats::load_as(&command.model.path, command.model.arch)?;
     let (model, report) = (&loaded.model, &loaded.report);
+    warn_of_lost_weights(&command.model.path, model, console);
     let rows = rows(model)?;
     let params: usize = rows.iter().map(|row| row.params).sum();
     let preprocess = preprocess_of(model);

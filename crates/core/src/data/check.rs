@@ -91,6 +91,25 @@ impl SkipReport {
         [self.skipped.len() - absent, absent]
     }
 
+    /// Names the images that are left out, the first few of them.
+    pub fn note(&self) -> Option<String> {
+        let shown: Vec<String> =
+            self.skipped.iter().take(5).map(|skip| format!("`{}` {}", skip.name, skip.reason)).collect();
+        let more = match self.skipped.len().saturating_sub(5) {
+            0 => String::new(),
+            more => format!("; and {more} more, listed in run.json"),
+        };
+        let what = match self.counts() {
+            [0, 0] => return None,
+            [damaged, 0] => format!("{damaged} of {} images are damaged", self.checked),
+            [0, absent] => format!("{absent} of {} images are not found", self.checked),
+            [damaged, absent] => {
+                format!("{damaged} of {} images are damaged and {absent} are not found", self.checked)
+            }
+        };
+        Some(format!("{what} and left out: {}{more}", shown.join("; ")))
+    }
+
     fn require_enough(&self, dataset: &Dataset) -> Result<(), DataError> {
         let rest = dataset.without(self);
         let first = |split: Split| self.skipped.iter().find(|s| s.split == split);

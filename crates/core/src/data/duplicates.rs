@@ -84,7 +84,6 @@ fn line(found: &[String], what: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::data;
 
     #[test]

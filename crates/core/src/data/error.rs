@@ -47,6 +47,15 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// Whether it says that one image is damaged or not there, so that others may do without it.
+    pub(crate) fn is_of_one_image(&self) -> bool {
+        match self {
+            Self::Image { .. } => true,
+            Self::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            Self::Source { .. } | Self::Setting { .. } => false,
+        }
+    }
+
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io { path: path.to_path_buf(), source }
     }
