@@ -29,8 +29,17 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     if let Some(output) = &command.output {
         RunFolder::check_search(output, &command.data)?;
     }
+    let began = Instant::now();
     let (model, _) = load(&command.model, console)?;
     let mut dataset = data::open(&command.data)?;
+    dataset.warnings.iter().for_each(|warning| console.warn(warning));
+    let images = dataset.examples().count();
+    let skips = data::check_all(&dataset, &|done| console.count("checking images", done, images))?;
+    console.clear();
+    skips.note().iter().for_each(|note| console.warn(note));
+    dataset = dataset.without(&skips);
+    dataset.know_contents()?;
+    dataset.duplicates().iter().for_each(|warning| console.warn(warning));
     let recipe = command.images.onto(Recipe::default());
     let scores = |model: &Model, dataset: &Dataset, recipe: &Recipe| {
         let scores = Scores::new(model, dataset, recipe, &command.cuts, seed, &|event: &Event<'_>| {
@@ -40,21 +49,20 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
         scores
     };
     let Some(output) = &command.output else {
+        console.progress(dataset.summary_of(&dataset.train));
         let scores = scores(&model, &dataset, &recipe)?;
         return match command.json {
             true => console.print(scores_document(&scores)),
             false => show_scores(&scores, console),
         };
     };
-    let began = Instant::now();
-    let skips = data::check_all(&dataset, &|_| {})?;
-    dataset = dataset.without(&skips);
     let ModelFile { path, arch } = &command.model;
     let source = Provenance::new(path, *arch, &command.data, rayon::current_num_threads())?;
     let key = SearchKey::new(&source.model_hash, &dataset, &recipe, seed)?;
     let caching = Caching::Disk(cache::open(command.cache.as_deref(), command.cache_limit)?);
     let experiment = Experiment::new(&model, dataset, recipe, caching, seed)?;
     let (dataset, recipe) = (experiment.development(), experiment.recipe());
+    console.progress(format_args!("{}; quoted {}", dataset.summary(), experiment.quoted().len()));
     let scores = scores(&model, &dataset, recipe)?;
     let (folder, log, known) = RunFolder::create_search(output, &command.data, &key)?;
     folder.splits(&experiment.held_out(command.repeats)?)?;

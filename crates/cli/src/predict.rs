@@ -5,9 +5,9 @@ use crate::args::Predict;
 use crate::console::Console;
 use crate::images::{load, pipeline};
 use frostline::compile::compile_inference_in;
-use frostline::data::{ValueRange, npy, pictures_in};
+use frostline::data::{ValueRange, npy, path_text, pictures_in};
 use frostline::engine::Plan;
-use frostline::fit::{Outputs, predicted_class, preprocess_of, returns};
+use frostline::fit::{NO_NAMES, Outputs, no_scores, predicted_class, preprocess_of, returns};
 use frostline::graph::Model;
 use frostline::{Shape, Tensor};
 use serde_json::json;
@@ -83,6 +83,17 @@ fn predict_array(model: &Model, path: &Path, answers: &mut Answers<'_>) -> Resul
         )
         .into());
     }
+    for (index, input) in inputs.iter().enumerate() {
+        if let Some(at) = input.data.iter().position(|value| !value.is_finite()) {
+            let row = at / (input.data.len() / images).max(1);
+            return Err(format!(
+                "`{}`: row {row} of input {index} holds {}, which is no finite number\nhelp: mend or remove that row",
+                path.display(),
+                input.data[at]
+            )
+            .into());
+        }
+    }
     let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape[1..].to_vec()).collect();
     if let Ok((preprocess, _)) = preprocess_of(model)
         && shapes[0].len() >= 2
@@ -116,7 +127,11 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
     let mut paths = Vec::new();
     for input in inputs {
         match input.is_dir() {
-            true => paths.extend(pictures_in(input)?),
+            true => {
+                let (found, left_out) = pictures_in(input)?;
+                left_out.iter().for_each(|warning| answers.console.warn(warning));
+                paths.extend(found);
+            }
             false => paths.push(input.clone()),
         }
     }
@@ -131,7 +146,7 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
     for chunk in paths.chunks(CHUNK) {
         let (mut names, mut rows) = (Vec::new(), Vec::new());
         for path in chunk {
-            let name = path.display().to_string();
+            let name = path_text(path);
             let mut row = vec![0.0; pipeline.row_len()];
             match pipeline.load_file(path, &name, &mut row) {
                 Ok(()) => {
@@ -173,6 +188,7 @@ impl Answers<'_> {
             let shapes = model.graph.infer_shapes(inputs)?;
             self.shapes = model.graph.outputs.iter().map(|id| shapes[id.call][id.output].clone()).collect();
             self.outputs = vec![Vec::new(); self.shapes.len()];
+            self.warn_of_no_names(model);
         }
         if names.is_empty() {
             return Ok(());
@@ -181,6 +197,10 @@ impl Answers<'_> {
         let width = found[0].len() / names.len();
         if self.shapes[0].len() == 1 {
             for (name, row) in names.iter().zip(found[0].chunks_exact(width)) {
+                if row.iter().any(|value| !value.is_finite()) {
+                    let error = no_scores(model, name);
+                    return Err(format!("`{}`: {error}", self.command.model.path.display()).into());
+                }
                 self.print(model, name, row)?;
             }
         } else if self.command.output.is_none() {
@@ -190,8 +210,26 @@ impl Answers<'_> {
             )
             .into());
         }
+        if self.shapes[0].len() != 1 && found.iter().flatten().any(|value| !value.is_finite()) {
+            self.console.warn(format_args!(
+                "what the model puts out for `{}` or one of the {} images after it holds NaN or infinity",
+                names[0],
+                names.len() - 1
+            ));
+        }
         self.outputs.iter_mut().zip(found).for_each(|(all, part)| all.extend(part));
         Ok(())
+    }
+
+    /// Says why classes are numbers.
+    fn warn_of_no_names(&self, model: &Model) {
+        let is_a_number = self.shapes[0] == [1] && self.from == Outputs::Logits;
+        if model.info.classes.is_none() && self.shapes[0].len() == 1 && !is_a_number {
+            self.console.warn(format_args!(
+                "`{}` has no class names: classes are told by their numbers, from 0. {NO_NAMES}",
+                self.command.model.path.display()
+            ));
+        }
     }
 
     fn print(&self, model: &Model, name: &str, row: &[f32]) -> Result<(), Failure> {

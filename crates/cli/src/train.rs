@@ -99,6 +99,7 @@ pub(crate) fn prepared(
     let prepared = prepare_by(check, model, dataset, recipe, &validation, seed, caching, &show)?;
     console.clear();
     prepared.notes.iter().for_each(|note| console.warn(note));
+    console.progress(prepared.dataset.summary());
     Ok(prepared)
 }
 

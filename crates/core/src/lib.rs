@@ -20,6 +20,7 @@ pub mod layers;
 mod mix;
 pub mod ops;
 mod precision;
+mod regular;
 pub mod report;
 mod tensor;
 pub mod verify;

@@ -12,12 +12,18 @@ fn nothing_trains(folder: &Folder, data: &str, words: &[&str]) {
 }
 
 #[test]
-fn an_empty_class_folder_is_named() {
+fn an_empty_class_folder_is_named_and_left_out() {
     let folder = Folder::new();
     pictures(&folder.path("data"), "dark", 4, 20);
-    pictures(&folder.path("data"), "light", 4, 180);
     std::fs::create_dir(folder.path("data/empty")).expect("a folder");
-    nothing_trains(&folder, &folder.text("data"), &[&folder.text("data/empty"), "holds no photo"]);
+    let words = [&folder.text("data/empty"), "holds no photo: it is left out"];
+    nothing_trains(&folder, &folder.text("data"), &[&words[..], &["one class, `dark`"]].concat());
+    pictures(&folder.path("data"), "light", 4, 180);
+    std::fs::create_dir(folder.path("data/__MACOSX")).expect("a folder");
+    let (data, run) = (folder.text("data"), folder.text("run"));
+    let ran = works(&["train", &demo_model(), &data, "-o", &run, "--epochs", "1"]);
+    assert!(ran.stderr.contains(words[0]) && ran.stderr.contains(words[1]), "{}", ran.stderr);
+    assert!(ran.stderr.contains("in 2 classes") && !ran.stderr.contains("MACOSX"), "{}", ran.stderr);
 }
 
 #[test]

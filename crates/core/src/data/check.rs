@@ -36,7 +36,7 @@ pub struct SkipReport {
 /// Decodes every image file once, on all threads, and returns those that fail. `progress` is told the number that is
 /// done, from any thread. Arrays are checked when they are read.
 ///
-/// Error: every image of a class (or of a split) is bad.
+/// Errors: a file that is there cannot be read; every image of a class (or of a split) is bad.
 pub fn check_all(dataset: &Dataset, progress: &(dyn Fn(usize) + Sync)) -> Result<SkipReport, DataError> {
     let files = files(dataset);
     let done = AtomicUsize::new(0);
@@ -63,7 +63,8 @@ pub(crate) fn files(dataset: &Dataset) -> Vec<(Split, &Example, &Path)> {
 impl SkipReport {
     /// Of these files, by the error that each had, if any.
     ///
-    /// Error: every image of a class (or of a split) is bad.
+    /// Errors: a file that is there cannot be read, which says nothing about it; every image of a class (or of a split) is
+    /// bad.
     pub(crate) fn new(
         dataset: &Dataset,
         files: &[(Split, &Example, &Path)],
@@ -73,12 +74,12 @@ impl SkipReport {
             let reason = match error? {
                 DataError::Image { message, .. } => message,
                 DataError::Io { source, .. } if source.kind() == ErrorKind::NotFound => ABSENT.to_owned(),
-                DataError::Io { source, .. } => format!("cannot be read: {source}"),
-                other => other.to_string(),
+                // of the file itself nothing is known: it may be as sound as the others
+                other => return Some(Err(other)),
             };
-            Some(Skip { split: *split, name: example.name.clone(), reason })
+            Some(Ok(Skip { split: *split, name: example.name.clone(), reason }))
         };
-        let skipped = files.iter().zip(errors).filter_map(skip).collect();
+        let skipped = files.iter().zip(errors).filter_map(skip).collect::<Result<_, _>>()?;
         let report = Self { checked: files.len(), skipped };
         report.require_enough(dataset)?;
         Ok(report)
@@ -88,6 +89,25 @@ impl SkipReport {
     pub fn counts(&self) -> [usize; 2] {
         let absent = self.skipped.iter().filter(|skip| skip.reason == ABSENT).count();
         [self.skipped.len() - absent, absent]
+    }
+
+    /// Names the images that are left out, the first few of them.
+    pub fn note(&self) -> Option<String> {
+        let shown: Vec<String> =
+            self.skipped.iter().take(5).map(|skip| format!("`{}` {}", skip.name, skip.reason)).collect();
+        let more = match self.skipped.len().saturating_sub(5) {
+            0 => String::new(),
+            more => format!("; and {more} more, listed in run.json"),
+        };
+        let what = match self.counts() {
+            [0, 0] => return None,
+            [damaged, 0] => format!("{damaged} of {} images are damaged", self.checked),
+            [0, absent] => format!("{absent} of {} images are not found", self.checked),
+            [damaged, absent] => {
+                format!("{damaged} of {} images are damaged and {absent} are not found", self.checked)
+            }
+        };
+        Some(format!("{what} and left out: {}{more}", shown.join("; ")))
     }
 
     fn require_enough(&self, dataset: &Dataset) -> Result<(), DataError> {

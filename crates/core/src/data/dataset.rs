@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::array::Array;
-use super::{DataError, SkipReport, ValueRange, holdout};
+use super::{DataError, SkipReport, ValueRange, path_text};
+use crate::regular;
 
 /// What an example is to be mapped to.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,16 +66,6 @@ impl Split {
             Split::Test => "test",
         }
     }
-
-    /// The split that a user names: `val` may also be written `valid` or `validation`.
-    pub(crate) fn from_user(name: &str) -> Option<Self> {
-        match name.to_lowercase().as_str() {
-            "train" => Some(Split::Train),
-            "val" | "valid" | "validation" => Some(Split::Val),
-            "test" => Some(Split::Test),
-            _ => None,
-        }
-    }
 }
 
 /// Labelled examples in up to three splits.
@@ -92,8 +83,11 @@ pub struct Dataset {
     pub test: Option<Vec<Example>>,
     /// What the user should know though it is no error, one line each.
     pub warnings: Vec<String>,
+    /// Whether the source itself says which examples are to train on, as `train/` does.
+    pub has_parts: bool,
     pub(super) arrays: [Option<std::sync::Arc<Array>>; 3],
     pub(super) class_names_known: bool,
+    pub(super) contents: super::contents::Contents,
 }
 
 impl Dataset {
@@ -163,7 +157,7 @@ impl Dataset {
     pub fn content_hash(&self, example: &Example) -> Result<blake3::Hash, DataError> {
         match &example.input {
             Input::File(path) => {
-                let bytes = std::fs::read(path).map_err(|e| DataError::io(path, e))?;
+                let bytes = regular::read(path).map_err(|e| DataError::io(path, e))?;
                 Ok(blake3::hash(&bytes))
             }
             Input::Row { split, row } => match self.array(*split) {
@@ -182,9 +176,9 @@ impl Dataset {
     }
 
     /// Splits a validation part off `train`: stratified by class, or plainly at random for a regression; see
-    /// [`holdout`]. `fraction` lies in (0, 1).
+    /// [`Dataset::holdout`]. `fraction` lies in (0, 1).
     pub fn hold_out(&mut self, fraction: f64, seed: u64) -> Result<(), DataError> {
-        let (kept, held) = holdout(&self.train, fraction, seed)?;
+        let (kept, held) = self.holdout(&self.train, fraction, seed)?;
         if held.is_empty() || kept.is_empty() {
             return Err(DataError::source(
                 &self.source,
@@ -201,7 +195,7 @@ impl Dataset {
 
     /// Takes the examples of another folder or CSV as the validation split, its classes matched by name.
     pub fn validate_on(&mut self, path: &Path) -> Result<(), DataError> {
-        let mut other = super::read(path)?;
+        let mut other = super::read(path, (!self.is_regression()).then_some(&self.classes))?;
         if other.arrays.iter().any(Option::is_some) {
             return Err(DataError::source(
                 path,
@@ -219,8 +213,27 @@ impl Dataset {
         if !self.is_regression() {
             other.relabel(&self.classes)?;
         }
+        let part = match (&other.val, &other.test) {
+            (Some(_), _) => Split::Val,
+            (None, None) => Split::Train,
+            (None, Some(_)) => {
+                return Err(DataError::source(
+                    path,
+                    "has several parts, and none to validate on",
+                    "give the folder of one part, or mark the examples `val`",
+                ));
+            }
+        };
+        if other.has_parts && part != Split::Train && !other.train.is_empty() {
+            let left_out = other.train.len() + other.test.as_ref().map_or(0, Vec::len);
+            other.warnings.push(format!(
+                "of `{}` the {} examples to validate on are taken; {left_out} others are left out",
+                path_text(path),
+                other.split(part).len()
+            ));
+        }
         self.warnings.append(&mut other.warnings);
-        self.val = Some(other.train);
+        self.val = Some(other.split(part).to_vec());
         Ok(())
     }
 
@@ -248,17 +261,18 @@ impl Dataset {
             true => self.classes.iter().map(|c| index.get(c.as_str()).copied()).collect(),
             false => (0..self.classes.len()).map(|i| (i < classes.len()).then_some(i)).collect(),
         };
-        let Self { train, val, test, source, classes: own, .. } = self;
+        let Self { train, val, test, source, classes: own, warnings, .. } = self;
         for example in train.iter_mut().chain(val.iter_mut().flatten()).chain(test.iter_mut().flatten()) {
             if let Target::Class(class) = &mut example.target {
                 *class = map[*class].ok_or_else(|| {
                     DataError::source(
                         source,
                         format!(
-                            "class `{}` is none of the model's {} classes: {}",
+                            "class `{}` is none of the model's {} classes: {}{}",
                             own[*class],
                             classes.len(),
-                            listed(classes)
+                            listed(classes),
+                            told(warnings)
                         ),
                         "rename the class as the model does, or leave its examples out",
                     )
@@ -298,12 +312,21 @@ impl Dataset {
         if let [only] = filled[..] {
             return Err(DataError::source(
                 &self.source,
-                format!("all examples to train on are of one class, `{}`", self.classes[only]),
+                format!(
+                    "all examples to train on are of one class, `{}`{}",
+                    self.classes[only],
+                    told(&self.warnings)
+                ),
                 "a classifier needs at least two classes: a folder (or label) for each",
             ));
         }
         Ok(())
     }
+}
+
+/// What was warned of, for an error that it may explain.
+fn told(warnings: &[String]) -> String {
+    warnings.iter().map(|warning| format!("\n{warning}")).collect()
 }
 
 /// Names for a message: the first few, in backticks.

@@ -39,21 +39,21 @@ const HELP_DAMAGED: &str = "replace the file or remove it";
 
 /// Decodes a file; see [`decode`].
 pub fn decode_file(path: &Path) -> Result<Image, DataError> {
-    decode(&read(path)?, &path.display().to_string())
+    decode(&read(path)?, &super::path_text(path))
 }
 
 /// Decodes a file for a `[height, width]` that it will be resized to; see [`decode_for`].
 pub fn decode_file_for(path: &Path, scaled: ScaledDecode, target: [usize; 2]) -> Result<Image, DataError> {
-    decode_for(&read(path)?, &path.display().to_string(), scaled, target)
+    decode_for(&read(path)?, &super::path_text(path), scaled, target)
 }
 
 /// The error of a file that is damaged. A JPEG is decoded by the stricter decoder alone.
 pub(crate) fn check_file(path: &Path) -> Result<(), DataError> {
-    picture(&read(path)?, &path.display().to_string(), |_, _| Ok(None)).map(drop)
+    picture(&read(path)?, &super::path_text(path), |_, _| Ok(None)).map(drop)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, DataError> {
-    std::fs::read(path).map_err(|e| DataError::io(path, e))
+    crate::regular::read(path).map_err(|e| DataError::io(path, e))
 }
 
 /// Decodes a JPEG or PNG, upright, as 1 channel where the file is grey and 3 (RGB) else. `name` is for messages.

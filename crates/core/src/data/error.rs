@@ -1,5 +1,7 @@
 //! What can be wrong with a user's data.
 
+use super::path_text;
+use crate::error::io_help;
 use std::path::{Path, PathBuf};
 
 /// The error of [`crate::data`]. Messages are lowercase, name the file, array or row in backticks, and end in a
@@ -7,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// A file or folder could not be read.
-    #[error("`{}` cannot be read: {source}\nhelp: check that the path exists and may be read", path.display())]
+    #[error("`{}` cannot be read: {source}\nhelp: {}", path_text(path), io_help(source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -15,7 +17,7 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// A source of examples (folder, CSV, npz) that cannot be used as it is.
-    #[error("`{}`: {message}\nhelp: {help}", path.display())]
+    #[error("`{}`: {message}\nhelp: {help}", path_text(path))]
     Source {
         /// The folder or file.
         path: PathBuf,
@@ -45,6 +47,15 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// Whether it says that one image is damaged or not there, so that others may do without it.
+    pub(crate) fn is_of_one_image(&self) -> bool {
+        match self {
+            Self::Image { .. } => true,
+            Self::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            Self::Source { .. } | Self::Setting { .. } => false,
+        }
+    }
+
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io { path: path.to_path_buf(), source }
     }

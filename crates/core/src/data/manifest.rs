@@ -8,7 +8,7 @@ const HELP: &str = "the first line is `path,label` or `path,label,split`";
 
 pub(super) fn read(source: &Path) -> Result<Dataset, DataError> {
     let refuse = |message: String, help: &str| DataError::source(source, message, help);
-    let file = std::fs::File::open(source).map_err(|e| DataError::io(source, e))?;
+    let file = crate::regular::open(source).map_err(|e| DataError::io(source, e))?;
     let mut table = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
     let header = table.headers().map_err(|e| refuse(e.to_string(), HELP))?.clone();
     let column = |names: &[&str]| {
@@ -18,12 +18,21 @@ pub(super) fn read(source: &Path) -> Result<Dataset, DataError> {
     let path_column = column(&["path"]).ok_or_else(|| missing("path"))?;
     let label_column = column(&["label", "value"]).ok_or_else(|| missing("label"))?;
     let split_column = column(&["split"]);
+    let mut has_parts = false;
     let (mut rows, mut lines) = (Vec::<(Split, String, String)>::new(), Vec::new());
     for record in table.records() {
-        let record = record.map_err(|e| refuse(e.to_string(), HELP))?;
+        let record = record.map_err(|error| match error.kind() {
+            csv::ErrorKind::Utf8 { pos, .. } => refuse(
+                format!("line {} is no UTF-8", pos.as_ref().map_or(0, csv::Position::line)),
+                "save the list as UTF-8",
+            ),
+            _ => refuse(error.to_string(), HELP),
+        })?;
         let line = record.position().map_or(0, csv::Position::line);
         let cell = |column: usize| record.get(column).unwrap_or_default().to_owned();
-        let split = match split_column.map(cell).unwrap_or_default().as_str() {
+        let part = split_column.map(cell).unwrap_or_default();
+        has_parts |= !part.is_empty();
+        let split = match part.as_str() {
             "" => Split::Train,
             text => Split::from_user(text).ok_or_else(|| {
                 refuse(format!("line {line}: there is no split `{text}`"), "it is `train`, `val` or `test`")
@@ -42,7 +51,8 @@ pub(super) fn read(source: &Path) -> Result<Dataset, DataError> {
     if rows.is_empty() {
         return Err(refuse("lists no image".to_owned(), HELP));
     }
-    let mut dataset = Dataset { source: source.to_path_buf(), class_names_known: true, ..Dataset::default() };
+    let mut dataset =
+        Dataset { source: source.to_path_buf(), class_names_known: true, has_parts, ..Dataset::default() };
     let number = |label: &str| label.parse().ok().filter(|v: &f32| v.is_finite());
     let numbers: Option<Vec<f32>> = rows.iter().map(|(_, _, label)| number(label)).collect();
     let others: Vec<usize> = (0..rows.len()).filter(|row| number(&rows[*row].2).is_none()).collect();

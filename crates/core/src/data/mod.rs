@@ -15,9 +15,12 @@ mod array;
 mod array_scale;
 mod augment;
 mod check;
+mod contents;
 mod dataset;
 mod decode;
+mod duplicates;
 mod error;
+mod file_name;
 mod folders;
 mod image;
 mod jpeg;
@@ -26,12 +29,14 @@ mod loader;
 mod manifest;
 pub mod npy;
 mod npz;
+mod part;
 mod preprocess;
 mod random;
 mod range;
 mod resize;
 mod scaled;
 mod split;
+mod summary;
 
 pub use array::{Array, Values};
 pub use array_scale::ArrayScale;
@@ -42,6 +47,7 @@ pub use dataset::{Dataset, Example, Input, Split, Target};
 pub(crate) use decode::check_file;
 pub use decode::{DECODER_VERSION, MAX_PIXELS, decode, decode_file, decode_file_for, decode_for};
 pub use error::DataError;
+pub use file_name::path_text;
 pub use folders::pictures_in;
 pub use image::{Image, Pixels};
 pub use loader::Pipeline;
@@ -56,14 +62,14 @@ use std::path::Path;
 
 /// Opens a source of labelled examples for training.
 ///
-/// * a folder with one folder a class, or with `train/` and, if there, `val/` and `test/` above those
-///   (`valid/` and `validation/` are read as `val/`);
+/// * a folder with one folder a class, or with `train/` and, if there, `val/` and `test/` above those, however these are
+///   written (`Training`, `test_set`, `dev`);
 /// * a CSV file with a header `path,label[,split]` (`path,value[,split]` for a regression);
 /// * an `.npz` file with `x_train, y_train[, x_val, y_val][, x_test, y_test][, class_names]`.
 ///
 /// There must be at least two classes with examples to train on, or a regression target.
 pub fn open(path: &Path) -> Result<Dataset, DataError> {
-    let dataset = read(path)?;
+    let dataset = read(path, None)?;
     dataset.require_trainable()?;
     Ok(dataset)
 }
@@ -72,15 +78,16 @@ pub fn open(path: &Path) -> Result<Dataset, DataError> {
 /// matched by name, never by order. Classes without an example are allowed; a class that the model does not have
 /// is an error. An npz without `class_names` is taken to hold indices into `classes` already.
 pub fn open_for(path: &Path, classes: &[String]) -> Result<Dataset, DataError> {
-    let mut dataset = read(path)?;
+    let mut dataset = read(path, Some(classes))?;
     dataset.relabel(classes)?;
     Ok(dataset)
 }
 
-fn read(path: &Path) -> Result<Dataset, DataError> {
+/// `known`: the classes of a model that is to be evaluated.
+fn read(path: &Path, known: Option<&[String]>) -> Result<Dataset, DataError> {
     let metadata = std::fs::metadata(path).map_err(|e| DataError::io(path, e))?;
     if metadata.is_dir() {
-        return folders::read(path);
+        return folders::read(path, known);
     }
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     match extension.as_str() {

@@ -49,7 +49,7 @@ impl NpyArray {
 
 /// Reads every array of an `.npz`, or the one of an `.npy` under the name `array`.
 pub fn read(path: &Path) -> Result<BTreeMap<String, NpyArray>, DataError> {
-    let file = std::fs::File::open(path).map_err(|e| DataError::io(path, e))?;
+    let file = crate::regular::open(path).map_err(|e| DataError::io(path, e))?;
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
         return Ok(BTreeMap::from([("array".to_owned(), parse(file, path, "array")?)]));
     }
@@ -126,7 +126,17 @@ fn parse(reader: impl Read, path: &Path, name: &str) -> Result<NpyArray, DataErr
         text if text.starts_with('U') => NpyValues::Text(file.into_vec().map_err(broken)?),
         text if text.starts_with('S') => {
             let words = file.into_vec::<Vec<u8>>().map_err(broken)?;
-            NpyValues::Text(words.into_iter().map(|w| String::from_utf8_lossy(&w).into_owned()).collect())
+            // two words that are no UTF-8 could become one
+            let text = |(row, word): (usize, Vec<u8>)| {
+                String::from_utf8(word).map_err(|error| {
+                    let word = error.as_bytes().escape_ascii();
+                    refuse(
+                        format!("holds `{word}` in row {row}, which is no UTF-8"),
+                        "save it as an array of Unicode strings, or of UTF-8",
+                    )
+                })
+            };
+            NpyValues::Text(words.into_iter().enumerate().map(text).collect::<Result<_, _>>()?)
         }
         other => {
             let help = "save it as float32, uint8, an integer type or text";

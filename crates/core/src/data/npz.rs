@@ -19,15 +19,15 @@ pub(super) fn read(source: &Path) -> Result<Dataset, DataError> {
     let mut arrays = npy::read(source)?;
     let refuse = |message: String, help: &str| DataError::source(source, message, help);
     let found = arrays.keys().cloned().collect::<Vec<_>>().join(", ");
-    let mut dataset = Dataset { source: source.to_path_buf(), ..Dataset::default() };
+    let mut dataset = Dataset { source: source.to_path_buf(), has_parts: true, ..Dataset::default() };
     let mut labels: Vec<(Split, Labels)> = Vec::new();
     for split in Split::ALL {
-        let (x_name, y_name) = (format!("x_{}", split.name()), format!("y_{}", split.name()));
-        let (x, y) = match (arrays.remove(&x_name), arrays.remove(&y_name)) {
+        let (x, y) = (take(&mut arrays, "x_", split, source)?, take(&mut arrays, "y_", split, source)?);
+        let ((x_name, x), (y_name, y)) = match (x, y) {
             (Some(x), Some(y)) => (x, y),
             (None, None) if split != Split::Train => continue,
             (x, _) => {
-                let missing = if x.is_none() { x_name } else { y_name };
+                let missing = format!("{}_{}", if x.is_none() { "x" } else { "y" }, split.name());
                 return Err(refuse(
                     format!("has no array `{missing}` (it has: {found})"),
                     "name the arrays `x_train`, `y_train` and, if there are any, `x_test`, `y_test`",
@@ -50,6 +50,10 @@ pub(super) fn read(source: &Path) -> Result<Dataset, DataError> {
         labels.push((split, targets(y, &y_name, rows, source)?));
     }
     dataset.class_names_known = name_classes(&mut dataset, &mut labels, arrays.remove("class_names"))?;
+    if !arrays.is_empty() {
+        let names: Vec<&String> = arrays.keys().collect();
+        dataset.warnings.push(format!("the arrays {} are left out", super::dataset::listed(&names)));
+    }
     let known: BTreeMap<String, usize> =
         dataset.classes.iter().enumerate().map(|(index, name)| (name.clone(), index)).collect();
     for (split, labels) in labels {
@@ -70,6 +74,27 @@ pub(super) fn read(source: &Path) -> Result<Dataset, DataError> {
         dataset.warnings.push(warning);
     }
     Ok(dataset)
+}
+
+/// Takes out the array of a part, under whatever name of the part: `x_val`, `X_valid`, `x_validation`.
+fn take(
+    arrays: &mut BTreeMap<String, NpyArray>,
+    prefix: &str,
+    split: Split,
+    source: &Path,
+) -> Result<Option<(String, NpyArray)>, DataError> {
+    let is_of_part = |name: &&String| {
+        let part = name.to_lowercase();
+        part.strip_prefix(prefix).and_then(Split::from_user) == Some(split)
+    };
+    let names: Vec<String> = arrays.keys().filter(is_of_part).cloned().collect();
+    match names.as_slice() {
+        [] => Ok(None),
+        [name] => Ok(arrays.remove_entry(name)),
+        [one, other, ..] => {
+            Err(DataError::source(source, format!("has both `{one}` and `{other}`"), "keep one of them"))
+        }
+    }
 }
 
 fn inputs(x: NpyArray, name: &str, source: &Path) -> Result<Array, DataError> {

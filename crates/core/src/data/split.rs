@@ -1,6 +1,6 @@
 //! Holding out a part of the training examples, stratified by class.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::random::Random;
 use super::{DataError, Example, Target};
@@ -16,30 +16,73 @@ pub fn holdout(
     fraction: f64,
     seed: u64,
 ) -> Result<(Vec<usize>, Vec<usize>), DataError> {
+    holdout_by(examples, fraction, seed, &|_| None)
+}
+
+/// [`holdout`] that leaves examples of one content on one side, whatever their classes: a class then gives at most its
+/// share, and less where the rest are copies of one another.
+pub(super) fn holdout_by(
+    examples: &[Example],
+    fraction: f64,
+    seed: u64,
+    content: &dyn Fn(&Example) -> Option<blake3::Hash>,
+) -> Result<(Vec<usize>, Vec<usize>), DataError> {
     if !(fraction > 0.0 && fraction < 1.0) {
         return Err(DataError::setting(
             format!("`{fraction}` is no fraction to hold out"),
             "give a number between 0 and 1, as in `--val 0.2`",
         ));
     }
-    let mut strata: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
+    let mut strata: BTreeMap<Option<usize>, Vec<Vec<usize>>> = BTreeMap::new();
+    // where the copies of a class lie in its list
+    let mut copies: HashMap<(Option<usize>, blake3::Hash), usize> = HashMap::new();
+    let contents: Vec<Option<blake3::Hash>> = examples.iter().map(content).collect();
     for (index, example) in examples.iter().enumerate() {
         let class = match example.target {
             Target::Class(class) => Some(class),
             Target::Value(_) => None,
         };
-        strata.entry(class).or_default().push(index);
+        let groups = strata.entry(class).or_default();
+        let own = groups.len();
+        match contents[index].map_or(own, |content| *copies.entry((class, content)).or_insert(own)) {
+            at if at < own => groups[at].push(index),
+            _ => groups.push(vec![index]),
+        }
     }
     let (mut kept, mut held) = (Vec::new(), Vec::new());
-    for (class, mut members) in strata {
-        let count = match members.len() {
+    // the side of each content: that of the first class that has it
+    let mut sides: HashMap<blake3::Hash, bool> = HashMap::new();
+    for (class, mut groups) in strata {
+        let share = match groups.iter().map(Vec::len).sum::<usize>() {
             0 | 1 => 0,
             n => ((n as f64 * fraction).round() as usize).clamp(1, n - 1),
         };
         let key = class.map_or(u64::MAX, |c| c as u64);
-        Random::new("holdout", [seed, key, 0]).shuffle(&mut members);
-        held.extend_from_slice(&members[..count]);
-        kept.extend_from_slice(&members[count..]);
+        Random::new("holdout", [seed, key, 0]).shuffle(&mut groups);
+        let given = |group: &Vec<usize>| contents[group[0]].and_then(|content| sides.get(&content).copied());
+        let decided: Vec<Option<bool>> = groups.iter().map(given).collect();
+        let of = |index: usize| if decided[index] == Some(true) { groups[index].len() } else { 0 };
+        let mut taken: usize = (0..groups.len()).map(of).sum();
+        let mut is_held: Vec<bool> = Vec::new();
+        for (group, decided) in groups.iter().zip(&decided) {
+            let fits = taken + group.len() <= share;
+            is_held.push(decided.unwrap_or(fits));
+            taken += if decided.is_none() && fits { group.len() } else { 0 };
+        }
+        let open = (0..groups.len()).filter(|index| decided[*index].is_none());
+        if taken == 0
+            && share > 0
+            && groups.len() > 1
+            && let Some(smallest) = open.min_by_key(|index| groups[*index].len())
+        {
+            is_held[smallest] = true;
+        }
+        for (group, is_held) in groups.into_iter().zip(is_held) {
+            if let Some(content) = contents[group[0]] {
+                sides.entry(content).or_insert(is_held);
+            }
+            if is_held { &mut held } else { &mut kept }.extend(group);
+        }
     }
     kept.sort_unstable();
     held.sort_unstable();
@@ -97,6 +140,37 @@ mod tests {
         let mut both = [kept, held].concat();
         both.sort_unstable();
         assert_eq!(both, (0..60).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn examples_of_one_content_stay_on_one_side_and_others_as_they_were() {
+        let all = examples(&[30, 20, 2]);
+        let apart = |example: &Example| Some(blake3::hash(example.name.as_bytes()));
+        assert_eq!(holdout_by(&all, 0.2, 3, &apart).unwrap(), holdout(&all, 0.2, 3).unwrap());
+        // each photo of the first class twice, one in two classes, the last class one photo alone
+        let photo = |index: usize| match index {
+            0..30 => index / 2,
+            30 => 0,
+            50.. => 50,
+            _ => index,
+        };
+        let content = |example: &Example| match example.input {
+            Input::Row { row, .. } => Some(blake3::hash(&photo(row).to_le_bytes())),
+            Input::File(_) => None,
+        };
+        let mut sides = std::collections::BTreeSet::new();
+        for seed in 0..20 {
+            let (kept, held) = holdout_by(&all, 0.2, seed, &content).unwrap();
+            assert_eq!(kept.len() + held.len(), 52);
+            let photos = |indices: &[usize]| -> std::collections::BTreeSet<usize> {
+                indices.iter().map(|index| photo(*index)).collect()
+            };
+            assert!(photos(&kept).is_disjoint(&photos(&held)), "seed {seed}");
+            let counts = per_class(&all, &held, 3);
+            assert!(counts[0] == 6 && (4..=5).contains(&counts[1]) && counts[2] == 0, "{counts:?}");
+            sides.insert(held.contains(&30));
+        }
+        assert_eq!(sides.len(), 2, "the photo of two classes is never held out, or always");
     }
 
     #[test]

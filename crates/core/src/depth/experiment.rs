@@ -67,7 +67,7 @@ impl<'a> Experiment<'a> {
         let quoted = match &dataset.test {
             Some(test) => test.clone(),
             None => {
-                let (kept, held) = holdout(&development, QUOTED, seed)?;
+                let (kept, held) = dataset.holdout(&development, QUOTED, seed)?;
                 let pick =
                     |indices: &[usize]| indices.iter().map(|index| development[*index].clone()).collect();
                 let (own, quoted): (Vec<Example>, Vec<Example>) = (pick(&kept), pick(&held));
@@ -109,7 +109,7 @@ impl<'a> Experiment<'a> {
 
     /// Images that a repeat holds out for each that it trains on: see [`super::Design::overlap`].
     pub fn overlap(&self) -> Result<f64> {
-        let (fit, fold) = holdout(&self.development, FOLD, self.seed)?;
+        let (fit, fold) = self.dataset.holdout(&self.development, FOLD, self.seed)?;
         Ok(fold.len() as f64 / fit.len().max(1) as f64)
     }
 
@@ -141,7 +141,7 @@ impl<'a> Experiment<'a> {
 
     /// The images that a repeat is trained on, and those that it is selected by: equal for all arms.
     fn split(&self, repeat: usize) -> Result<[Vec<Example>; 2]> {
-        let (fit, fold) = holdout(&self.development, FOLD, self.seed_of(repeat))?;
+        let (fit, fold) = self.dataset.holdout(&self.development, FOLD, self.seed_of(repeat))?;
         let pick =
             |indices: Vec<usize>| indices.into_iter().map(|index| self.development[index].clone()).collect();
         Ok([pick(fit), pick(fold)])

@@ -62,7 +62,7 @@ pub fn score_freezes(
         true => holdout(&dataset.train, share, seed)?.1.iter().map(|index| &dataset.train[*index]).collect(),
         false => dataset.train.iter().collect(),
     };
-    let pooled = Pooled::new(&[frozen], source, &examples, observe);
+    let pooled = Pooled::new(&[frozen], source, &examples, observe)?;
     let (features, _, scales) = standardised(pooled.at(0));
     let loaded: Vec<&Example> = pooled.loaded.iter().map(|index| examples[*index]).collect();
     let direction = |index: usize| {

@@ -60,7 +60,7 @@ pub fn score_cuts(
     let whole = compile_frozen(&Numbers::F32, model, &Freeze::everything(&model.graph), input);
     // a model may be cut below a layer that cannot be run: then there is no head to score
     frozen.extend(whole.ok());
-    let pooled = Pooled::new(&frozen, source, &examples, observe);
+    let pooled = Pooled::new(&frozen, source, &examples, observe)?;
     let labels: Vec<usize> = pooled.loaded.iter().map(|index| labels[*index]).collect();
     let classes = dataset.classes.len();
     let head = (frozen.len() > found.len()).then(|| pooled.at(found.len())).and_then(|outputs| {

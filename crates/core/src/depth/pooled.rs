@@ -22,12 +22,14 @@ pub(super) struct Pooled {
 
 impl Pooled {
     /// Takes images once through frozen layers, to the highest of them. What is shared by several is computed once.
+    ///
+    /// Errors: a file cannot be read though it is there, which says nothing about the image.
     pub(super) fn new(
         frozen: &[Frozen],
         source: Source<'_>,
         examples: &[&Example],
         observe: Observer<'_>,
-    ) -> Self {
+    ) -> Result<Self> {
         let widths: Vec<usize> = frozen.iter().map(Frozen::row_len).collect();
         let total: usize = widths.iter().sum();
         let pass = Pass::new(&frozen.iter().collect::<Vec<_>>(), None, None);
@@ -38,7 +40,14 @@ impl Pooled {
         };
         let mut rows = vec![0.0; examples.len() * total];
         let found = pass.run_images(source, examples, None, &Pool::default(), &mut rows, &told);
-        let loaded: Vec<usize> = (0..examples.len()).filter(|index| found[*index].is_ok()).collect();
+        let mut loaded = Vec::new();
+        for (index, found) in found.into_iter().enumerate() {
+            match found {
+                Ok(()) => loaded.push(index),
+                Err(error) if error.is_of_one_image() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         let mut values = Vec::new();
         let mut start = 0;
         for width in widths {
@@ -46,7 +55,7 @@ impl Pooled {
             values.push((loaded.iter().flat_map(of_image).copied().collect(), width));
             start += width;
         }
-        Self { loaded, values }
+        Ok(Self { loaded, values })
     }
 
     /// The features at a place.

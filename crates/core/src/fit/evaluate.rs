@@ -3,6 +3,7 @@
 use super::bank::{Bank, Begin};
 use super::batches::Batches;
 use super::features::{Features, images_at_once};
+use super::lost::first_lost;
 use super::{
     Caching, ClassReport, Event, LossSetting, Metric, Observer, Outputs, Scores, Source, TargetColumn, Task,
     predicted_class,
@@ -26,6 +27,8 @@ pub struct Evaluation {
     pub report: Option<ClassReport>,
     /// The class that each image is given; empty where numbers are predicted.
     pub predicted: Vec<usize>,
+    /// The first image for which the model puts out something that is not a finite number: its scores are none.
+    pub not_finite: Option<usize>,
 }
 
 /// Predicts `examples` and scores the predictions. `part` names them for the observer.
@@ -44,6 +47,8 @@ pub fn evaluate(
 }
 
 /// [`evaluate`] with the model in such numbers.
+///
+/// Errors, further: outputs that are no finite numbers, of which no score says anything.
 pub fn evaluate_in(
     numbers: &Numbers,
     model: &Model,
@@ -64,7 +69,22 @@ pub fn evaluate_in(
     let all = Freeze::everything(&model.graph);
     let compiled = compile_both(numbers, model, all, &[input], 0, Statistics::Moving)?;
     let mut bank = Bank::new(&Caching::default(), None);
-    score(compiled, model, &mut bank, source, examples, part, loss, metrics, observe)
+    let found = score(compiled, model, &mut bank, source, examples, part, loss, metrics, observe)?;
+    match found.not_finite {
+        None => Ok(found),
+        Some(image) => Err(no_scores(model, &examples[image].name)),
+    }
+}
+
+/// The error of outputs that name no class.
+pub fn no_scores(model: &Model, image: &str) -> Error {
+    let why = match model.layers_not_finite().as_slice() {
+        [] => "look at the image's values: they may be too large for the model, or scaled otherwise than it expects (--preprocess)".to_owned(),
+        layers => format!("the weights of `{}` are no finite numbers: take another copy of the model", layers.join("`, `")),
+    };
+    Error::Data(format!(
+        "what the model puts out for `{image}` is no finite number, and no prediction\nhelp: {why}"
+    ))
 }
 
 /// The number of the model's outputs, which must suit the labels.
@@ -114,6 +134,7 @@ pub(super) fn score(
         }
     }
     let width = outputs.len() / examples.len().max(1);
+    let not_finite = first_lost(&outputs, examples.len());
     let targets = TargetColumn::of(examples);
     // numbers are what the model returns; only classes can be logits
     let from = match &targets {
@@ -132,7 +153,7 @@ pub(super) fn score(
         }
         TargetColumn::Values { .. } => None,
     };
-    Ok(Evaluation { scores, report, predicted })
+    Ok(Evaluation { scores, report, predicted, not_finite })
 }
 
 /// Whether a model returns probabilities, because its output comes from a sigmoid or a softmax, or logits. Says nothing

@@ -46,8 +46,14 @@ pub(super) fn check(check: Check, prepared: &mut Prepared, observe: Observer<'_>
         false => None,
     };
     match errors {
-        Some((errors, costs)) => {
+        Some((errors, hashes, costs)) => {
+            let read: Vec<_> = files
+                .iter()
+                .zip(hashes)
+                .filter_map(|((_, one, _), hash)| Some((one.input.clone(), hash?)))
+                .collect();
             let report = SkipReport::new(&prepared.dataset, &files, errors)?;
+            prepared.dataset.note_contents(read);
             prepared.costs = costs;
             Ok(report)
         }
@@ -62,13 +68,15 @@ pub(super) fn may_store(prepared: &Prepared) -> bool {
 }
 
 type Errors = Vec<Option<DataError>>;
+type Contents = Vec<Option<blake3::Hash>>;
 
-/// The error of each file, if any, found while rows are made; none where no rows would be stored.
+/// The error of each file, if any, found while rows are made, and the hash of what could be read; none where no rows would be
+/// stored.
 fn first_pass(
     prepared: &Prepared,
     examples: &[(&Example, &Path)],
     told: &(dyn Fn() + Sync),
-) -> Result<Option<(Errors, Option<super::choice::Costs>)>> {
+) -> Result<Option<(Errors, Contents, Option<super::choice::Costs>)>> {
     let Prepared { model, setting, dataset, .. } = prepared;
     let (source, ahead) = (prepared.source(), prepared.ahead()?);
     let Some(first) = ahead.first() else { return Ok(None) };
@@ -77,6 +85,7 @@ fn first_pass(
         return Ok(None);
     }
     let hashes: Vec<_> = examples.par_iter().map(|(example, _)| dataset.content_hash(example)).collect();
+    let contents: Contents = hashes.iter().map(|hash| hash.as_ref().ok().copied()).collect();
     let mut errors: Errors = Vec::new();
     let mut by_content: HashMap<RowKey, Vec<usize>> = HashMap::new();
     for (index, hash) in hashes.into_iter().enumerate() {
@@ -144,5 +153,5 @@ fn first_pass(
             }
         }
     }
-    Ok(Some((errors, bank.costs)))
+    Ok(Some((errors, contents, bank.costs)))
 }

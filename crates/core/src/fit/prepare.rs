@@ -182,33 +182,21 @@ pub fn prepare_by(
         costs: None,
     };
     prepared.skips = first_pass::check(check, &mut prepared, observe)?;
-    prepared.notes.extend(skip_note(&prepared.skips));
+    prepared.notes.extend(prepared.skips.note());
     prepared.dataset = prepared.dataset.without(&prepared.skips);
+    if check != Check::Nothing {
+        prepared.dataset.know_contents()?; // so that copies of one image stay in one part
+    }
     prepared.notes.extend(validate_by(&mut prepared.dataset, validation, seed)?);
+    if check != Check::Nothing {
+        prepared.dataset.know_contents()?; // of what came in to validate on
+        prepared.notes.extend(prepared.dataset.duplicates());
+    }
     prepared.notes.extend(few_note(&prepared.dataset));
     prepared.notes.extend(more);
     prepared.notes.extend(idle_notes(&prepared));
     prepared.stages()?; // what is wrong with a later stage is said before the first is trained
     Ok(prepared)
-}
-
-/// Names the images that are left out.
-fn skip_note(skips: &SkipReport) -> Option<String> {
-    let shown: Vec<String> =
-        skips.skipped.iter().take(5).map(|skip| format!("`{}` {}", skip.name, skip.reason)).collect();
-    let more = match skips.skipped.len().saturating_sub(5) {
-        0 => String::new(),
-        more => format!("; and {more} more, listed in run.json"),
-    };
-    let what = match skips.counts() {
-        [0, 0] => return None,
-        [damaged, 0] => format!("{damaged} of {} images are damaged", skips.checked),
-        [0, absent] => format!("{absent} of {} images are not found", skips.checked),
-        [damaged, absent] => {
-            format!("{damaged} of {} images are damaged and {absent} are not found", skips.checked)
-        }
-    };
-    Some(format!("{what} and left out: {}{more}", shown.join("; ")))
 }
 
 /// Errors where a setting says nothing about the labels.

@@ -3,6 +3,7 @@
 use super::ahead::Ahead;
 use super::bank::Bank;
 use super::choice::Costs;
+use super::lost::Lost;
 use super::stage_run::StageRun;
 use super::{Certificate, Event, Observer, Scores, Setting, Source, Watch, frozen_hashes};
 use crate::compile::{Statistics, compile_both};
@@ -92,6 +93,8 @@ pub struct Trainer<'a> {
     bank: Bank,
     /// All stages, from the first, where they are known.
     all: Vec<Ahead>,
+    /// The layers whose weights are no finite numbers as they are given.
+    not_finite: Vec<String>,
 }
 
 impl<'a> Trainer<'a> {
@@ -116,6 +119,7 @@ impl<'a> Trainer<'a> {
             begun: 0,
             bank: Bank::new(&setting.caching, setting.features),
             all: Vec::new(),
+            not_finite: model.layers_not_finite(),
         }
     }
 
@@ -192,16 +196,16 @@ impl<'a> Trainer<'a> {
             }
             report.last_val = val;
             if lost {
-                let note = format!(
-                    "stage `{}`: the loss is no finite number in epoch {epoch}; the stage ends there. A lower --lr or --clip-norm 1 helps",
-                    stage.name
-                );
+                let image = run.lost_image().map(|index| self.train[index].name.clone());
+                let (why, help) = Lost { layers: self.not_finite.clone(), image }.why();
+                let what = format!("the loss is no finite number in epoch {epoch}");
                 if best.is_none() {
                     return Err(Error::Setting(format!(
-                        "the loss is no finite number in epoch {epoch} of stage `{}`, and no epoch before it was scored\nhelp: lower the rate with --lr, or clip with --clip-norm 1",
+                        "{what} of stage `{}`, and no epoch before it was scored{why}\nhelp: {help}",
                         stage.name
                     )));
                 }
+                let note = format!("stage `{}`: {what}; the stage ends there{why}\nhelp: {help}", stage.name);
                 (self.observe)(&Event::Note(&note));
                 break;
             }

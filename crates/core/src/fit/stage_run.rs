@@ -3,6 +3,7 @@
 use super::bank::{Bank, Begin};
 use super::batches::Batches;
 use super::features::{Features, Views};
+use super::lost::first_lost;
 use super::scores::compute;
 use super::{
     EpochRecord, Event, Observer, Optimizer, Outputs, Scores, Setting, Stage, StageReport, TargetColumn,
@@ -33,6 +34,8 @@ pub(super) struct StageRun<'a> {
     batch_targets: TargetColumn,
     sample_weights: Vec<f32>,
     gradient: Vec<f32>,
+    /// Of the first batch without a finite loss, the image whose row is no finite numbers; see [`StageRun::lost_image`].
+    lost: Option<Option<usize>>,
 }
 
 impl<'a> StageRun<'a> {
@@ -83,6 +86,7 @@ impl<'a> StageRun<'a> {
             images: train.len(),
             sample_weights: Vec::new(),
             gradient: Vec::new(),
+            lost: None,
         })
     }
 
@@ -102,6 +106,11 @@ impl<'a> StageRun<'a> {
             frozen_unchanged: false,
             seconds: 0.0,
         }
+    }
+
+    /// The training image that the first batch without a finite loss had it from, if it was an image.
+    pub(super) fn lost_image(&self) -> Option<usize> {
+        self.lost.flatten()
     }
 
     pub(super) fn bytes(&self, bank: &Bank) -> u64 {
@@ -140,7 +149,11 @@ impl<'a> StageRun<'a> {
             let images = chunk.len();
             let suffix = plan.suffix();
             suffix.forward_training(rows, images, self.seed.wrapping_add(step));
-            loss += self.backward(suffix, images) * images as f64;
+            let mean = self.backward(suffix, images);
+            if !mean.is_finite() && self.lost.is_none() {
+                self.lost = Some(first_lost(rows, images).map(|position| chunk[position]));
+            }
+            loss += mean * images as f64;
             let output = suffix.output(images);
             let scores = compute(
                 output,

@@ -9,6 +9,9 @@ use crate::layers::{Dense, LayerKind, NamedActivation};
 use crate::{Error, Result};
 use std::fmt;
 
+/// Why a model may have no class names, and what helps.
+pub const NO_NAMES: &str = "A model that Keras has saved again has lost what frostline stored in it: class names, preprocessing and image size\nhelp: give the run's own folder or `model.keras`, if the model is one of frostline's";
+
 /// What is to be learned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
@@ -110,18 +113,23 @@ impl Task {
         }
     }
 
-    /// Says that files were numbered by the order of their classes' names, where the model has other outputs too and no
-    /// names for them.
+    /// Says that files were numbered by the order of their classes' names, where the model has no names for its outputs.
     pub(super) fn order_note(&self, model: &Model, dataset: &Dataset, outputs: usize) -> Option<String> {
         let classes = dataset.classes.len();
         let by_order = model.info.classes.is_none()
             && dataset.array(Split::Train).or(dataset.array(Split::Test)).is_none();
-        (by_order && outputs > classes.max(1) && !matches!(self, Self::Numbers(_))).then(|| {
-            format!(
-                "the model has {outputs} outputs and no names for them: the {classes} classes of `{}` stand for its first {classes}, in the alphabetical order of their names",
+        let which = match outputs > classes.max(1) {
+            true => format!(
+                "has {outputs} outputs and no names for them: the {classes} classes of `{}` stand for its first {classes}",
                 dataset.source.display()
-            )
-        })
+            ),
+            false => format!(
+                "has no class names: the {classes} classes of `{}` stand for its own",
+                dataset.source.display()
+            ),
+        };
+        (by_order && !matches!(self, Self::Numbers(_)))
+            .then(|| format!("the model {which}, in the alphabetical order of their names. {NO_NAMES}"))
     }
 }
 

@@ -144,7 +144,14 @@ impl Prepared {
         let (batch, moving) = (setting.batch.min(PIECES), Statistics::Moving);
         let compiled = compile_both(numbers, model, freeze.clone(), &[shape], batch, moving)?;
         let (loss, metrics) = (&setting.loss, setting.metrics());
-        Ok(Some(score(compiled, model, bank, self.source(), images, "test", loss, &metrics, observe)?))
+        let found = score(compiled, model, bank, self.source(), images, "test", loss, &metrics, observe)?;
+        if let Some(image) = found.not_finite {
+            let name = &images[image].name;
+            observe(&Event::Note(&format!(
+                "what the model puts out for the test image `{name}` is no finite number: the test score says nothing"
+            )));
+        }
+        Ok(Some(found))
     }
 
     /// Where the examples come from.

@@ -14,7 +14,7 @@ pub use safetensors::Architecture;
 
 use crate::graph::Model;
 use crate::ops::ResizeMethod;
-use crate::{Error, Result, write_atomically};
+use crate::{Error, Result, regular, write_atomically};
 use hdf5::half_to_f32;
 use std::path::{Path, PathBuf};
 
@@ -69,7 +69,7 @@ pub fn load_as(path: &Path, architecture: Option<Architecture>) -> Result<Loaded
         ));
     }
     let path = model_file(path);
-    let bytes = std::fs::read(&path).map_err(|source| Error::io(&path, source))?;
+    let bytes = regular::read(&path).map_err(|source| Error::io(&path, source))?;
     let loaded = match (bytes.as_slice(), architecture) {
         (content, _) if pickle::is_pickle(content) => Err(pickle::refusal(&path)),
         ([b'P', b'K', ..] | [0x89, b'H', b'D', b'F', ..], Some(architecture)) => {
@@ -88,7 +88,21 @@ pub fn load_as(path: &Path, architecture: Option<Architecture>) -> Result<Loaded
             "this is no model file that can be read\nhelp: expected a `.keras` archive, a Keras `.h5`, an `.onnx` or a `.safetensors` file; it may be cut off or damaged",
         )),
     };
-    loaded.map_err(|error| in_file(&path, error))
+    let mut loaded = loaded.map_err(|error| in_file(&path, error))?;
+    loaded.report.warnings.extend(lost_weights(&loaded.model));
+    Ok(loaded)
+}
+
+/// Names the layers whose weights are no numbers: whatever passes through them is none either.
+fn lost_weights(model: &Model) -> Option<String> {
+    let lost = model.layers_not_finite();
+    (!lost.is_empty()).then(|| {
+        format!(
+            "weights of {} layers hold NaN or infinity, and so may all that the model puts out: {}",
+            lost.len(),
+            few(&lost)
+        )
+    })
 }
 
 fn is_onnx(path: &Path) -> bool {
@@ -117,7 +131,7 @@ pub fn load_weights(path: &Path, model: &Model) -> Result<LoadReport> {
     if let Some(refused) = foreign::refusal(path) {
         return Err(refused);
     }
-    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
+    let bytes = regular::read(path).map_err(|source| Error::io(path, source))?;
     let report = match bytes.as_slice() {
         content if pickle::is_pickle(content) => Err(pickle::refusal(path)),
         content if safetensors::is_safetensors(path, content) => {

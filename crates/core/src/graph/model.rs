@@ -1,6 +1,6 @@
 //! A graph with its weights and what else a file says about it.
 
-use super::{Graph, Weights};
+use super::{Graph, Handle, Weights};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +23,19 @@ impl Model {
             weights.insert(path, handle.copy());
         }
         Self { graph: self.graph.clone(), weights, info: self.info.clone() }
+    }
+
+    /// The paths of the layers with a weight that is not a finite number, sorted.
+    pub fn layers_not_finite(&self) -> Vec<String> {
+        let is_lost =
+            |handle: &Handle| handle.with(|tensor| tensor.data.iter().any(|value| !value.is_finite()));
+        let lost: BTreeSet<&str> = self
+            .weights
+            .iter()
+            .filter(|(_, handle)| is_lost(handle))
+            .map(|(path, _)| path.rsplit_once('/').map_or(path, |(layer, _)| layer))
+            .collect();
+        lost.into_iter().map(str::to_owned).collect()
     }
 
     /// The paths of the layers with a weight of two or more axes, as convolutions and dense layers have one.

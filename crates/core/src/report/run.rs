@@ -1,6 +1,7 @@
 //! The run directory and its record.
 
 use super::depth::DepthReport;
+use super::images::{IMAGES, RunImages};
 use crate::atomic::TEMPORARY;
 use crate::data::Skip;
 use crate::depth::{Outcome, SearchKey, SearchLog};
@@ -108,9 +109,9 @@ pub struct TestRecord {
 /// A line for each epoch.
 const METRICS: &str = "metrics.jsonl";
 /// What makes a run a finished one.
-const RECORD: &str = "run.json";
+pub(super) const RECORD: &str = "run.json";
 /// The trained model.
-const MODEL: &str = "model.keras";
+pub(super) const MODEL: &str = "model.keras";
 /// Of a search for how many layers to reuse: its outcomes, the images that splits hold out, what it has found, and that as a page.
 const SEARCH: &str = "search.jsonl";
 const SPLITS: &str = "splits.json";
@@ -134,7 +135,7 @@ impl RunFolder {
                 path.display()
             )));
         }
-        Self::check_place(path, data, &[METRICS, MODEL])
+        Self::check_place(path, data, &[METRICS, MODEL, IMAGES])
     }
 
     /// The same for a search, which goes on where it was killed, or ended early.
@@ -144,7 +145,7 @@ impl RunFolder {
         if path.join(RECORD).exists() && found.is_none_or(|found| found["ended_early"] != true) {
             return Self::check(path, data);
         }
-        Self::check_place(path, data, &[METRICS, MODEL, RECORD, FOUND, PAGE, SPLITS, SEARCH])
+        Self::check_place(path, data, &[METRICS, MODEL, IMAGES, RECORD, FOUND, PAGE, SPLITS, SEARCH])
     }
 
     /// `own`: the files that may be there, the first of them wherever there is another.
@@ -241,7 +242,7 @@ impl RunFolder {
         self.metrics.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line).map_err(broken)
     }
 
-    /// Writes the model and, last, the record.
+    /// Writes the model, what its images were and, last, the record.
     pub fn finish(
         self,
         prepared: &Prepared,
@@ -252,6 +253,7 @@ impl RunFolder {
         let model = self.path.join(MODEL);
         formats::save(&prepared.model, &model)?;
         let dataset = &prepared.dataset;
+        RunImages::write(&self.path, dataset)?;
         let test = trained.test.as_ref().map(|test| TestRecord {
             scores: test.scores.clone(),
             classes: test.report.iter().flat_map(|report| report.classes.clone()).collect(),

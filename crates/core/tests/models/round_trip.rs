@@ -86,6 +86,7 @@ fn class_names_and_preprocessing_ride_along_in_all_whole_model_formats() {
         image_size: Some([160, 224]),
         resize: Some("pil-bilinear".to_owned()),
         scaled_decode: Some(2),
+        ..ModelInfo::default()
     };
     for ending in [".keras", ".h5", ".safetensors"] {
         let (_folder, path) = saved(&model, "dense", ending);

@@ -1,8 +1,7 @@
 //! Tensors whose bytes lie in a file of their own beside the model. Only files in the model's folder are read.
 
 use crate::formats::onnx::proto::StringStringEntryProto;
-use crate::{Error, Result};
-use std::fs::File;
+use crate::{Error, Result, regular};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path};
 
@@ -45,7 +44,7 @@ pub(super) fn read(
             "lies in `{location}`, a link out of the model's folder\nhelp: put the data itself beside the model"
         )));
     }
-    let mut file = File::open(&real).map_err(io)?;
+    let mut file = regular::open(&real).map_err(io)?;
     let size = file.metadata().map_err(io)?.len();
     let (offset, length) = (number("offset", 0)?, number("length", wanted as u64)?);
     let fits = offset.checked_add(length).is_some_and(|end| end <= size) && length == wanted as u64;

@@ -1,0 +1,152 @@
+//! `frostline evaluate`.
+
+mod chosen;
+
+use crate::Failure;
+use crate::args::Evaluate;
+use crate::console::{Console, scores_text, table};
+use crate::images::{load, pipeline};
+use chosen::Chosen;
+use frostline::data::{self, Example, Split, check_all};
+use frostline::fit::{Evaluation, Event, LossSetting, Source, Task, evaluate_in};
+use frostline::report::RunImages;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> {
+    let (model, _) = load(&command.model, console)?;
+    let mut dataset = match &model.info.classes {
+        Some(classes) => data::open_for(&command.data, classes)?,
+        None => data::open(&command.data)?,
+    };
+    dataset.warnings.iter().for_each(|warning| console.warn(warning));
+    let images = dataset.examples().count();
+    let skips = check_all(&dataset, &|done| console.count("checking images", done, images))?;
+    for skip in &skips.skipped {
+        console.warn(format_args!("`{}` {}; left out", skip.name, skip.reason));
+    }
+    dataset = dataset.without(&skips);
+    let path = &command.model.path;
+    let record = RunImages::read(path)?;
+    if record.is_none() && path.is_dir() {
+        console.warn(format_args!(
+            "`{}` has no `images.csv`, which tells what it was trained on: images that it has seen count as new",
+            path.display()
+        ));
+    }
+    let wanted = Split::ALL.into_iter().find(|split| command.split.as_deref() == Some(split.name()));
+    let chosen =
+        Chosen::new(&mut dataset, wanted, record.as_ref().map(|record| (path.as_path(), record)), console)?;
+    let seen = chosen.by_what_was_seen(&mut dataset, record.as_ref())?;
+    let pipeline = pipeline(&model, &command.images, Some(&dataset), console)?;
+    let task = Task::of(&dataset);
+    let shapes = model.graph.infer_shapes(&[pipeline.input().to_vec()])?;
+    let width =
+        model.graph.outputs.first().map_or(1, |output| shapes[output.call][output.output].iter().product());
+    let loss = LossSetting { loss: command.loss.unwrap_or_else(|| task.loss(width)), label_smoothing: 0.0 };
+    let source = Source { dataset: &dataset, pipeline: &pipeline };
+    // what holds for all images is told once
+    let told: Mutex<BTreeSet<String>> = Mutex::default();
+    let observe = |event: &Event<'_>| match event {
+        Event::Note(note)
+            if !told.lock().unwrap_or_else(PoisonError::into_inner).insert((*note).to_owned()) => {}
+        event => console.show(event),
+    };
+    let numbers = command.storage.precision.unwrap_or_default().try_into()?;
+    let score = |examples: &[Example]| {
+        let metrics = [task.metric()];
+        evaluate_in(&numbers, &model, source, examples, "scored", &loss, &metrics, &observe)
+    };
+    let [trained, validated, new] = &seen;
+    let apart = [("trained", trained), ("validated", validated)];
+    let apart: Vec<(&str, usize, Evaluation)> = apart
+        .into_iter()
+        .filter(|(_, examples)| !examples.is_empty())
+        .map(|(name, examples)| Ok((name, examples.len(), score(examples)?)))
+        .collect::<Result<_, Failure>>()?;
+    // a score of nothing says nothing: where all was seen, all is scored, and told to be so
+    let headline = if new.is_empty() { &chosen.examples } else { new };
+    let found = score(headline)?;
+    console.clear();
+    if !apart.is_empty() {
+        console.warn(overlap(&seen, &chosen.what));
+    }
+    if command.json {
+        let mut document = match &found.report {
+            Some(report) => serde_json::to_value(report)?,
+            None => serde_json::to_value(&found.scores)?,
+        };
+        document["images"] = json!(headline.len());
+        if record.is_some() {
+            let part = |(name, images, found): &(&str, usize, Evaluation)| {
+                let mut scores = serde_json::to_value(&found.scores)?;
+                scores["images"] = json!(images);
+                Ok(((*name).to_owned(), scores))
+            };
+            document["seen"] =
+                Value::Object(apart.iter().map(part).collect::<Result<Map<_, _>, serde_json::Error>>()?);
+        }
+        return console.print(document);
+    }
+    let which = match (apart.is_empty(), new.is_empty()) {
+        (true, _) => "",
+        (false, false) => " that are new to the run",
+        (false, true) => ", all of which the run has seen",
+    };
+    let (images, what) = (headline.len(), &chosen.what);
+    console.print(format_args!("{images} images of {what}{which}: {}", scores_text(&found.scores)))?;
+    for (name, images, found) in &apart {
+        console.print(format_args!("{images} images that were {name} on: {}", scores_text(&found.scores)))?;
+    }
+    print_classes(&found, console)
+}
+
+/// `212 of 265 images of `photos` were trained on and 53 were validated on: …`.
+fn overlap([trained, validated, new]: &[Vec<Example>; 3], what: &str) -> String {
+    let all = trained.len() + validated.len() + new.len();
+    let seen: Vec<String> = [(trained, "trained"), (validated, "validated")]
+        .iter()
+        .filter(|(examples, _)| !examples.is_empty())
+        .map(|(examples, how)| format!("{} were {how} on", examples.len()))
+        .collect();
+    let so = match new.len() {
+        0 => "a score on them says nothing of new images".to_owned(),
+        new => format!("they are scored apart from the {new} others"),
+    };
+    format!("of {all} images of {what} {}: {so}", seen.join(" and "))
+}
+
+/// Scores by class and the confusion matrix.
+pub(crate) fn print_classes(found: &Evaluation, console: &Console) -> Result<(), Failure> {
+    /// A wider confusion matrix is for `--json`.
+    const WIDEST: usize = 20;
+    let Some(report) = &found.report else { return Ok(()) };
+    let mut rows = vec![["class", "precision", "recall", "f1", "images"].map(str::to_owned).to_vec()];
+    rows.extend(report.classes.iter().map(|class| {
+        let score = |value: f64| format!("{value:.3}");
+        vec![
+            class.name.clone(),
+            score(class.precision),
+            score(class.recall),
+            score(class.f1),
+            class.support.to_string(),
+        ]
+    }));
+    console.print("")?;
+    console.print(table(&rows, &[false, true, true, true, true]))?;
+    if report.classes.len() <= WIDEST {
+        let mut rows = vec![
+            std::iter::once("true \\ predicted".to_owned())
+                .chain(report.classes.iter().map(|class| class.name.clone()))
+                .collect::<Vec<_>>(),
+        ];
+        rows.extend(report.confusion.iter().zip(&report.classes).map(|(counts, class)| {
+            std::iter::once(class.name.clone()).chain(counts.iter().map(usize::to_string)).collect()
+        }));
+        console.print("")?;
+        let right: Vec<bool> = (0..=report.classes.len()).map(|column| column > 0).collect();
+        console.print(table(&rows, &right))?;
+    }
+    Ok(())
+}

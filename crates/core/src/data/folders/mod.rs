@@ -1,0 +1,113 @@
+//! Class folders: `DATA/CLASS/photo.jpg`, or `DATA/{train,val,test}/CLASS/photo.jpg`.
+
+mod layout;
+mod tree;
+
+use std::path::{Path, PathBuf};
+
+use super::dataset::listed;
+use super::{DataError, Dataset, Example, Input, Target, path_text};
+use layout::Layout;
+use tree::{Tree, below};
+
+/// `known`: see [`layout::of`].
+pub(super) fn read(source: &Path, known: Option<&[String]>) -> Result<Dataset, DataError> {
+    let mut dataset = Dataset { source: source.to_path_buf(), class_names_known: true, ..Dataset::default() };
+    let top = Tree::read(source)?;
+    empty_folders(&top, &mut dataset.warnings);
+    let Layout { train, classes, others, has_parts } = layout::of(&top, known, &mut dataset.warnings)?;
+    if !std::ptr::eq(train, &top) {
+        empty_folders(train, &mut dataset.warnings);
+    }
+    if classes.is_empty() {
+        let message = match (train.folders.len(), train.pictures.len() + train.others.len()) {
+            (0, 0) => "is empty".to_owned(),
+            (0, files) => format!("holds {files} files but no class folder"),
+            (folders, _) => format!("holds no photo in any of its {folders} folders"),
+        };
+        return Err(DataError::source(
+            &train.path,
+            message,
+            "make one folder a class and put its photos there, as JPEG or PNG files",
+        ));
+    }
+    if let Some(folder) = classes.iter().find(|folder| !folder.has_plain_name) {
+        return Err(DataError::source(
+            &folder.path,
+            format!(
+                "the name of the folder, `{}`, is no UTF-8, and cannot be the name of a class",
+                folder.name
+            ),
+            "rename the folder",
+        ));
+    }
+    dataset.has_parts = has_parts;
+    dataset.classes = classes.iter().map(|folder| folder.name.clone()).collect();
+    dataset.train = read_classes(train, &classes, &mut dataset)?;
+    for (split, part) in others {
+        empty_folders(part, &mut dataset.warnings);
+        let classes: Vec<&Tree> = part.filled().collect();
+        let examples = read_classes(part, &classes, &mut dataset)?;
+        dataset.set_split(split, examples);
+    }
+    Ok(dataset)
+}
+
+/// The examples of one part.
+fn read_classes(part: &Tree, folders: &[&Tree], dataset: &mut Dataset) -> Result<Vec<Example>, DataError> {
+    if !part.pictures.is_empty() {
+        dataset.warnings.push(format!(
+            "{} photos directly in `{}` are left out: they have no class",
+            part.pictures.len(),
+            path_text(&part.path)
+        ));
+    }
+    let mut examples = Vec::new();
+    for folder in folders {
+        let class = dataset.classes.iter().position(|class| *class == folder.name).ok_or_else(|| {
+            DataError::source(
+                &folder.path,
+                format!(
+                    "class `{}` is not among the classes of `train`: {}",
+                    folder.name,
+                    listed(&dataset.classes)
+                ),
+                "rename the folder, or add photos of that class to `train`",
+            )
+        })?;
+        examples.extend(folder.all_pictures().into_iter().map(|file| Example {
+            name: below(file, &dataset.source),
+            input: Input::File(file.to_path_buf()),
+            target: Target::Class(class),
+        }));
+    }
+    dataset.warnings.extend(Tree::left_out(folders, &part.path));
+    Ok(examples)
+}
+
+/// Names the folders that hold no picture at all.
+fn empty_folders(above: &Tree, warnings: &mut Vec<String>) {
+    for folder in above.folders.iter().filter(|folder| !folder.holds_picture()) {
+        let mut files = 0;
+        folder.visit(&mut |folder| files += folder.others.len() + folder.special.len());
+        let what = match files {
+            0 => String::new(),
+            files => format!(", only {files} files that are named as no picture is"),
+        };
+        warnings.push(format!("`{}` holds no photo{what}: it is left out", path_text(&folder.path)));
+    }
+}
+
+/// The pictures in a folder and in those below it, those of a folder before those of the folders in it, sorted by name;
+/// and what is left out.
+pub fn pictures_in(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>), DataError> {
+    let tree = Tree::read(folder)?;
+    let files: Vec<PathBuf> = tree.all_pictures().into_iter().map(Path::to_path_buf).collect();
+    if files.is_empty() {
+        return Err(DataError::source(folder, "holds no picture", "give JPEG or PNG files"));
+    }
+    Ok((files, Tree::left_out(&[&tree], folder)))
+}
+
+#[cfg(test)]
+mod tests;
