@@ -23,7 +23,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let console = Console::new(arguments.quiet);
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads.unwrap_or(0)).build_global();
+    let threads = bounded(arguments.threads, &console);
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     let done =
         threads.map_err(|error| format!("the threads could not be started: {error}").into()).and_then(|()| {
             match &arguments.command {
@@ -42,6 +43,25 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => console.fail(&with_model(arguments.command.model(), error)),
+    }
+}
+
+/// More threads for each core only take memory.
+const THREADS_A_CORE: usize = 4;
+/// As many may be asked for on any machine, to see that the results are the same.
+const THREADS_ANYWHERE: usize = 64;
+
+/// The number of threads to start; 0 for one a core.
+fn bounded(wanted: Option<usize>, console: &Console) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let most = (THREADS_A_CORE * cores).max(THREADS_ANYWHERE);
+    match wanted {
+        Some(wanted) if wanted > most => {
+            console
+                .warn(format_args!("--threads {wanted}: {most} are started, this machine has {cores} cores"));
+            most
+        }
+        wanted => wanted.unwrap_or(0),
     }
 }
 

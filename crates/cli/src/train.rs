@@ -9,19 +9,14 @@ use crate::evaluate::print_classes;
 use crate::images::load;
 use frostline::data;
 use frostline::fit::{
-    Caching, Check, Event, GradualRecipe, Head, Observer, Prepared, PretrainedWeights, Recipe, StageRecipe,
-    Trained, Validation, prepare_by,
+    Caching, Check, Event, FINE_TUNE_SHARE, GradualRecipe, Head, Observer, Prepared, PretrainedWeights,
+    Recipe, StageDefaults, StageRecipe, Trained, Validation, prepare_by,
 };
 use frostline::freeze::Unfreeze;
 use frostline::report::{Provenance, RunFolder, RunRecord};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
-
-/// On unfreezing the whole rate falls to this share.
-const FINE_TUNE_RATE: f32 = 0.1;
-/// The rate of reused layers as a share of the head's.
-const BACKBONE_FACTOR: f32 = 0.1;
 
 pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), Failure> {
     let start = Instant::now();
@@ -121,7 +116,7 @@ fn from_flags(reuse: &Reuse) -> Recipe {
         _ => PretrainedWeights::Copy,
     };
     let stage = |name: &str, unfreeze: Unfreeze| stage(reuse, name, unfreeze);
-    let all_alike = reuse.backbone_lr_factor.unwrap_or(1.0);
+    let all_alike = reuse.backbone_lr_factor.unwrap_or(StageDefaults::ALIKE.backbone_lr_factor);
     let (mut stages, mut gradual) = (Vec::new(), None);
     let unfreeze = match &reuse.unfreeze {
         // the stage is added when the layer is found
@@ -147,8 +142,10 @@ fn from_flags(reuse: &Reuse) -> Recipe {
             if reuse.gradual {
                 gradual = Some(GradualRecipe {
                     epochs: reuse.fine_tune_epochs,
-                    lr: reuse.lr * FINE_TUNE_RATE,
-                    backbone_lr_factor: reuse.backbone_lr_factor.unwrap_or(BACKBONE_FACTOR),
+                    lr: reuse.lr * FINE_TUNE_SHARE,
+                    backbone_lr_factor: reuse
+                        .backbone_lr_factor
+                        .unwrap_or(StageDefaults::FINE_TUNE.backbone_lr_factor),
                 });
             } else {
                 stages.extend(fine_tuning(reuse, unfreeze.unwrap_or(Unfreeze::Nothing)));
@@ -188,8 +185,8 @@ fn stage(reuse: &Reuse, name: &str, unfreeze: Unfreeze) -> StageRecipe {
         freeze: None,
         epochs: reuse.epochs,
         lr: reuse.lr,
-        backbone_lr_factor: reuse.backbone_lr_factor.unwrap_or(BACKBONE_FACTOR),
-        warm_up: false,
+        backbone_lr_factor: reuse.backbone_lr_factor.unwrap_or(StageDefaults::HEAD.backbone_lr_factor),
+        warm_up: StageDefaults::HEAD.warm_up,
     }
 }
 
@@ -197,8 +194,8 @@ fn stage(reuse: &Reuse, name: &str, unfreeze: Unfreeze) -> StageRecipe {
 fn fine_tuning(reuse: &Reuse, unfreeze: Unfreeze) -> Option<StageRecipe> {
     (unfreeze != Unfreeze::Nothing).then(|| StageRecipe {
         epochs: reuse.fine_tune_epochs,
-        lr: reuse.lr * FINE_TUNE_RATE,
-        warm_up: true,
+        lr: reuse.lr * FINE_TUNE_SHARE,
+        warm_up: StageDefaults::FINE_TUNE.warm_up,
         ..stage(reuse, "fine-tune", unfreeze)
     })
 }

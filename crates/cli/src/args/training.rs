@@ -5,7 +5,9 @@ use clap::Args;
 use frostline::Precision;
 use frostline::cache::RowElement;
 use frostline::data::{Augment, Resize, ScaledDecode};
-use frostline::fit::{ClassWeights, Head, ImageSize, Loss, Metric, OptimizerKind, Recipe, Schedule};
+use frostline::fit::{
+    ClassWeights, Head, ImageSize, Loss, Metric, OptimizerKind, Recipe, Schedule, StageDefaults,
+};
 use frostline::freeze::Unfreeze;
 use frostline::graph::Keep;
 use std::path::PathBuf;
@@ -70,13 +72,13 @@ pub(crate) struct Reuse {
     #[arg(long, conflicts_with_all = ["recipe", "freeze", "unfreeze"])]
     pub(crate) gradual: bool,
     /// Epochs with the backbone frozen.
-    #[arg(long, value_name = "E", default_value_t = 10, value_parser = count, conflicts_with = "recipe")]
+    #[arg(long, value_name = "E", default_value_t = StageDefaults::HEAD.epochs, value_parser = count, conflicts_with = "recipe")]
     pub(crate) epochs: usize,
     /// Epochs with the layers of --unfreeze or --gradual trained.
-    #[arg(long, value_name = "F", default_value_t = 5, conflicts_with = "recipe")]
+    #[arg(long, value_name = "F", default_value_t = StageDefaults::FINE_TUNE.epochs, conflicts_with = "recipe")]
     pub(crate) fine_tune_epochs: usize,
     /// The head's learning rate; a tenth of it once reused layers train.
-    #[arg(long, value_name = "X", default_value_t = 1e-3, value_parser = positive, conflicts_with = "recipe")]
+    #[arg(long, value_name = "X", default_value_t = StageDefaults::HEAD.learning_rate, value_parser = positive, conflicts_with = "recipe")]
     pub(crate) lr: f32,
     /// The rate of reused layers as a share of the head's [default: 0.1; 1 with --freeze or --weights reinit].
     #[arg(long, value_name = "F", value_parser = not_negative, conflicts_with = "recipe")]

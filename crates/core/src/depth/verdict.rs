@@ -10,8 +10,8 @@ const NOTHING: f64 = 0.01;
 pub struct Verdict {
     /// In words.
     pub text: String,
-    /// Whether the 95 % interval of the gain over training from scratch lies above 0.
-    pub reuse_helps: bool,
+    /// Whether the 95 % interval of the gain over training from scratch lies above 0; none where too little was trained to say.
+    pub reuse_helps: Option<bool>,
     /// The arm to use.
     pub recommended: Arm,
     /// Its gain over training from scratch, on equal splits.
@@ -23,7 +23,7 @@ impl Verdict {
     pub fn of(found: &Found, layers: usize) -> Self {
         let arm = &found.arms[found.recommended].0;
         let over_scratch = found.gain(arm, &found.controls.scratch);
-        let reuse_helps = over_scratch.is_some_and(|gain| gain.ci[0] > 0.0);
+        let reuse_helps = over_scratch.and_then(|gain| gain.interval()).map(|[low, _]| low > 0.0);
         let points = |value: f64| format!("{:+.1} points", 100.0 * value);
         let interval = |gain: Estimate| match gain.interval() {
             Some([low, high]) => {
@@ -47,7 +47,7 @@ impl Verdict {
             Some(gain) if gain.interval().is_none() => {
                 format!("{unknown}; best so far: {what}: over training from scratch {gained}")
             }
-            Some(_) if reuse_helps => format!("{what}: over training from scratch {gained}"),
+            Some(_) if reuse_helps == Some(true) => format!("{what}: over training from scratch {gained}"),
             Some(gain) if gain.ci[1] < 0.0 => {
                 format!("{no_help} ({what}) is worse than training from scratch: {gained}")
             }

@@ -1,12 +1,12 @@
 //! The rows of a job: those of the boundary that trains now, and of later stages' boundaries that one pass over the images
 //! makes with them.
 
+use super::Source;
 use super::ahead::{Ahead, UNLIKELY, candidates, first_stage};
 use super::caching::Caching;
 use super::choice::{Choice, Costs, Need, choose};
 use super::pass::{Pass, element, is_exact};
 use super::shelf::{At, Located, Part, Rows, Shelf};
-use super::{Source, probe};
 use crate::cache::{Form, PrefixKey, RowElement, RowKey, Store};
 use crate::compile::{Frozen, compile_frozen};
 use crate::engine::Pool;
@@ -26,7 +26,6 @@ pub(super) struct Bank {
     shelves: Vec<Shelf>,
     /// Bytes of memory that may still be used.
     left: u64,
-    pub(super) costs: Option<Costs>,
     passes: BTreeMap<(Vec<usize>, Option<usize>), Arc<Pass>>,
     /// The hashes of the images of each part.
     pub(super) contents: BTreeMap<String, Vec<blake3::Hash>>,
@@ -56,7 +55,6 @@ impl Bank {
             features,
             shelves: Vec::new(),
             left,
-            costs: None,
             passes: BTreeMap::new(),
             contents: BTreeMap::new(),
             pixels: Pool::default(),
@@ -172,11 +170,7 @@ impl Bank {
     }
 
     fn choose(&mut self, needs: &[Need], begin: &Begin<'_>) -> Result<Choice> {
-        let costs = match self.costs {
-            Some(costs) => costs,
-            None => probe::costs(&self.shelves[0].frozen, begin.source, &self.caching)?,
-        };
-        self.costs = Some(costs);
+        let costs = Costs::typical(begin.source.dataset, &self.caching);
         let frozen: Vec<&Frozen> = self.shelves.iter().map(|shelf| &*shelf.frozen).collect();
         let rows: usize = begin.parts.iter().map(Part::rows).sum();
         let mut candidates = candidates(&frozen, rows, self.features);

@@ -2,7 +2,7 @@
 
 use super::ahead::{Ahead, UNLIKELY, candidates, first_stage};
 use super::bank::{Bank, Begin};
-use super::choice::{Candidate, Choice, Costs, Need, choose};
+use super::choice::{Candidate, Choice, Costs, Need, Prices, choose};
 use super::features::{Features, Views};
 use super::first_pass::may_store;
 use super::pass::element;
@@ -114,8 +114,9 @@ impl Boundaries {
             // a training measures nothing either
             [_] if candidates.iter().all(is_there) => choose(&needs, &candidates, UNKNOWN, f64::INFINITY),
             [first, ..] => {
-                let costs = probe::costs(first, source, &setting.caching)?;
-                choose(&needs, &candidates, costs, bank.limit() as f64)
+                let tell = probe::costs(first, source, &setting.caching)?;
+                let decide = Costs::typical(source.dataset, &setting.caching);
+                choose(&needs, &candidates, Prices { decide, tell }, bank.limit() as f64)
             }
         };
         let layers = frozen.iter().map(|frozen| frozen.boundary().to_vec()).collect();

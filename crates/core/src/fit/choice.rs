@@ -1,6 +1,10 @@
-//! Which boundaries' rows are worth their bytes: storing against computing again, by measured costs.
+//! Which boundaries' rows are worth their bytes: storing against computing again. What decides is what things typically cost,
+//! never a clock: two runs of one command store the same.
 
-/// What things cost on this machine, with this source of images.
+use super::Caching;
+use crate::data::{Dataset, Split};
+
+/// What things cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Costs {
     /// Seconds to decode and resize one image.
@@ -11,6 +15,34 @@ pub(super) struct Costs {
     pub(super) write: f64,
     /// Bytes of rows that are read a second.
     pub(super) read: f64,
+}
+
+impl Costs {
+    /// By which is decided: orders of magnitude of a processor with a few cores.
+    pub(super) fn typical(dataset: &Dataset, caching: &Caching) -> Self {
+        // a photo of 500 x 375 pixels is decoded and resized in 2 ms, a row of an array is copied
+        let decode = if dataset.array(Split::Train).is_some() { 1e-5 } else { 2e-3 };
+        let [write, read] = match caching {
+            // files are written to the system's memory, and mapped from there
+            Caching::Disk(_) => [1e9, 5e9],
+            Caching::Memory(_) => [1e10; 2],
+            Caching::Nothing => [1.0; 2], // no row is written or read
+        };
+        Self { decode, multiply_adds: 1e11, write, read }
+    }
+}
+
+/// By what is decided, and in what the decision's seconds are told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Prices {
+    pub(super) decide: Costs,
+    pub(super) tell: Costs,
+}
+
+impl From<Costs> for Prices {
+    fn from(costs: Costs) -> Self {
+        Self { decide: costs, tell: costs }
+    }
 }
 
 /// A stage, as far as it matters here.
@@ -50,7 +82,7 @@ pub(super) struct Choice {
     pub(super) made: Vec<Option<usize>>,
     /// Of each boundary: the boundary that its rows are made from; none for the images.
     pub(super) start: Vec<Option<usize>>,
-    /// Of each stage: seconds for rows that are made, once or in each epoch.
+    /// Of each stage: seconds for rows that are made, once or in each epoch, as they are told.
     pub(super) seconds: Vec<f64>,
     /// Of each boundary: seconds for its missing rows by themselves.
     pub(super) alone: Vec<f64>,
@@ -62,9 +94,15 @@ pub(super) struct Choice {
 const LATER: f64 = 1.0;
 
 /// Decides by adding the boundary that saves most, for as long as one saves anything and fits into `limit` bytes.
-pub(super) fn choose(needs: &[Need], candidates: &[Candidate], costs: Costs, limit: f64) -> Choice {
+pub(super) fn choose(
+    needs: &[Need],
+    candidates: &[Candidate],
+    prices: impl Into<Prices>,
+    limit: f64,
+) -> Choice {
+    let prices = prices.into();
     let mut stored: Vec<bool> = candidates.iter().map(|candidate| candidate.missing == 0.0).collect();
-    let mut best = simulate(needs, candidates, costs, &stored);
+    let mut best = simulate(needs, candidates, prices, &stored);
     loop {
         let used: f64 = bytes(candidates, &stored);
         let better = (0..candidates.len())
@@ -74,7 +112,7 @@ pub(super) fn choose(needs: &[Need], candidates: &[Candidate], costs: Costs, lim
             .map(|index| {
                 let mut with = stored.clone();
                 with[index] = true;
-                simulate(needs, candidates, costs, &with)
+                simulate(needs, candidates, prices, &with)
             })
             .min_by(|a, b| a.total.total_cmp(&b.total))
             .filter(|choice| choice.total < best.total);
@@ -91,7 +129,8 @@ fn bytes(candidates: &[Candidate], stored: &[bool]) -> f64 {
 }
 
 /// What a job costs that stores these boundaries.
-fn simulate(needs: &[Need], candidates: &[Candidate], costs: Costs, stored: &[bool]) -> Choice {
+fn simulate(needs: &[Need], candidates: &[Candidate], prices: Prices, stored: &[bool]) -> Choice {
+    let Prices { decide, tell } = prices;
     let count = candidates.len();
     let mut have: Vec<bool> = candidates.iter().map(|candidate| candidate.missing == 0.0).collect();
     let mut choice = Choice {
@@ -107,14 +146,16 @@ fn simulate(needs: &[Need], candidates: &[Candidate], costs: Costs, stored: &[bo
         let targets: Vec<usize> = (0..count).filter(due).collect();
         if !targets.is_empty() {
             let rows = targets.iter().map(|index| candidates[*index].missing).fold(0.0, f64::max);
-            let (start, seconds) = cheapest(candidates, &targets, costs, &have);
-            choice.seconds[stage] += rows * seconds;
+            let pass = cheapest(candidates, &targets, decide, &have);
+            let start = pass.start;
+            choice.seconds[stage] += rows * pass.seconds(tell);
+            choice.total += need.chance * rows * pass.seconds(decide);
             for index in targets {
                 let candidate = &candidates[index];
-                choice.total += need.chance * candidate.missing * candidate.row / costs.write;
+                choice.total += need.chance * candidate.missing * candidate.row / decide.write;
                 let alone = match start {
-                    Some(_) => seconds,
-                    None => costs.decode + candidate.multiply_adds / costs.multiply_adds,
+                    Some(_) => pass.seconds(tell),
+                    None => tell.decode + candidate.multiply_adds / tell.multiply_adds,
                 };
                 choice.alone[index] = candidate.missing * alone;
                 (choice.made[index], choice.start[index], have[index]) = (Some(stage), start, true);
@@ -122,37 +163,47 @@ fn simulate(needs: &[Need], candidates: &[Candidate], costs: Costs, stored: &[bo
         }
         let own = &candidates[need.boundary];
         if have[need.boundary] {
-            choice.total += need.chance * (need.epochs + LATER) * own.rows * own.row / costs.read;
+            choice.total += need.chance * (need.epochs + LATER) * own.rows * own.row / decide.read;
         } else {
-            let (start, seconds) = cheapest(candidates, &[need.boundary], costs, &have);
-            choice.start[need.boundary] = start;
-            choice.alone[need.boundary] = own.rows * seconds;
-            choice.seconds[stage] += need.epochs * own.rows * seconds;
-            choice.total += need.chance * LATER * own.rows * seconds;
+            let pass = cheapest(candidates, &[need.boundary], decide, &have);
+            choice.start[need.boundary] = pass.start;
+            choice.alone[need.boundary] = own.rows * pass.seconds(tell);
+            choice.seconds[stage] += need.epochs * own.rows * pass.seconds(tell);
+            choice.total += need.chance * (need.epochs + LATER) * own.rows * pass.seconds(decide);
         }
-        choice.total += need.chance * choice.seconds[stage];
     }
     choice
 }
 
-/// Where a pass to these boundaries starts, and its seconds an image. What they have in common is computed once, so that
-/// the dearest counts.
-fn cheapest(
-    candidates: &[Candidate],
-    targets: &[usize],
-    costs: Costs,
-    have: &[bool],
-) -> (Option<usize>, f64) {
+/// What a pass takes for an image.
+#[derive(Clone, Copy)]
+struct Pass {
+    /// The boundary that it starts at; none for the images.
+    start: Option<usize>,
+    /// Bytes of a row that it starts from.
+    row: f64,
+    multiply_adds: f64,
+}
+
+impl Pass {
+    fn seconds(&self, costs: Costs) -> f64 {
+        let begin = if self.start.is_some() { self.row / costs.read } else { costs.decode };
+        begin + self.multiply_adds / costs.multiply_adds
+    }
+}
+
+/// The cheapest pass to these boundaries. What they have in common is computed once, so that the one that takes most counts.
+fn cheapest(candidates: &[Candidate], targets: &[usize], costs: Costs, have: &[bool]) -> Pass {
     let dearest = |of: &dyn Fn(usize) -> Option<f64>| {
         targets.iter().map(|index| of(*index)).try_fold(0.0, |most: f64, one| Some(most.max(one?)))
     };
     let images = dearest(&|index| Some(candidates[index].multiply_adds)).unwrap_or(0.0);
-    let mut best = (None, costs.decode + images / costs.multiply_adds);
+    let mut best = Pass { start: None, row: 0.0, multiply_adds: images };
     for start in (0..candidates.len()).filter(|start| have[*start]) {
-        if let Some(above) = dearest(&|index| candidates[index].above[start]) {
-            let seconds = candidates[start].row / costs.read + above / costs.multiply_adds;
-            if seconds < best.1 {
-                best = (Some(start), seconds);
+        if let Some(multiply_adds) = dearest(&|index| candidates[index].above[start]) {
+            let pass = Pass { start: Some(start), row: candidates[start].row, multiply_adds };
+            if pass.seconds(costs) < best.seconds(costs) {
+                best = pass;
             }
         }
     }
@@ -206,6 +257,17 @@ mod tests {
         let stored = |chance| choose(&[need(1, 1.0), need(0, chance)], &low_first, COSTS, 1e12).stored;
         assert_eq!(stored(1.0), [true, true]);
         assert_eq!(stored(0.01), [false, true]);
+    }
+
+    #[test]
+    fn what_is_measured_tells_seconds_and_decides_nothing() {
+        let slow = Costs { decode: 1.0, multiply_adds: 1e3, write: 1.0, read: 1.0 };
+        let candidates = tower(&[(3e6, 1e8), (5e3, 3e8)]);
+        let needs = [need(1, 1.0), need(0, 0.01)];
+        let typical = choose(&needs, &candidates, COSTS, 1e12);
+        let told = choose(&needs, &candidates, Prices { decide: COSTS, tell: slow }, 1e12);
+        assert_eq!((&typical.stored, &typical.made, &typical.start), (&told.stored, &told.made, &told.start));
+        assert!(told.seconds[0] > 1e3 * typical.seconds[0]);
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl fmt::Display for ClassWeights {
 impl ClassWeights {
     /// The weight of each class, given how many images each has.
     ///
-    /// Errors: a weight of what is no class, and a class with two weights.
+    /// Errors: a weight of what is no class, a class with two weights, and weights that are all 0.
     pub fn weights(&self, classes: &[String], counts: &[usize]) -> Result<Vec<f32>> {
         match self {
             Self::Balanced => {
@@ -71,7 +71,14 @@ impl ClassWeights {
                         )));
                     }
                 }
-                Ok(weights.into_iter().map(|weight| weight.unwrap_or(1.0)).collect())
+                let weights: Vec<f32> = weights.into_iter().map(|weight| weight.unwrap_or(1.0)).collect();
+                if weights.iter().all(|weight| *weight == 0.0) {
+                    return Err(Error::Setting(
+                        "class weights: all are 0, and nothing would be learned\nhelp: give one class a weight above 0"
+                            .to_owned(),
+                    ));
+                }
+                Ok(weights)
             }
         }
     }

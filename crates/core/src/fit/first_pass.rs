@@ -46,7 +46,7 @@ pub(super) fn check(check: Check, prepared: &mut Prepared, observe: Observer<'_>
         false => None,
     };
     match errors {
-        Some((errors, hashes, costs)) => {
+        Some((errors, hashes)) => {
             let read: Vec<_> = files
                 .iter()
                 .zip(hashes)
@@ -54,7 +54,6 @@ pub(super) fn check(check: Check, prepared: &mut Prepared, observe: Observer<'_>
                 .collect();
             let report = SkipReport::new(&prepared.dataset, &files, errors)?;
             prepared.dataset.note_contents(read);
-            prepared.costs = costs;
             Ok(report)
         }
         None => Ok(check_all(&prepared.dataset, &|_| told())?),
@@ -76,7 +75,7 @@ fn first_pass(
     prepared: &Prepared,
     examples: &[(&Example, &Path)],
     told: &(dyn Fn() + Sync),
-) -> Result<Option<(Errors, Contents, Option<super::choice::Costs>)>> {
+) -> Result<Option<(Errors, Contents)>> {
     let Prepared { model, setting, dataset, .. } = prepared;
     let (source, ahead) = (prepared.source(), prepared.ahead()?);
     let Some(first) = ahead.first() else { return Ok(None) };
@@ -153,5 +152,5 @@ fn first_pass(
             }
         }
     }
-    Ok(Some((errors, contents, bank.costs)))
+    Ok(Some((errors, contents)))
 }

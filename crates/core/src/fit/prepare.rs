@@ -51,8 +51,6 @@ pub struct Prepared {
     pub skips: SkipReport,
     /// What the user should know.
     pub notes: Vec<String>,
-    /// What a first pass has measured.
-    pub(super) costs: Option<super::choice::Costs>,
 }
 
 /// [`prepare_by`] decoding each image once, and nothing else.
@@ -179,7 +177,6 @@ pub fn prepare_by(
         validation: validation.clone(),
         skips,
         notes,
-        costs: None,
     };
     prepared.skips = first_pass::check(check, &mut prepared, observe)?;
     prepared.notes.extend(prepared.skips.note());

@@ -1,5 +1,6 @@
 //! What a training is to do, as a TOML file or as command-line flags; `run.json` records it.
 
+use super::defaults::{StageDefaults, filled};
 use super::text;
 use super::{ClassWeights, Loss, Metric, OptimizerKind, Schedule};
 use crate::cache::RowElement;
@@ -12,6 +13,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
+
+/// Each view of an image is a row of its own.
+const MOST_VIEWS: usize = 10_000;
+/// The steps of so many epochs can be counted.
+const MOST_EPOCHS: usize = 1_000_000;
 
 /// A whole training. Every key may be left out of a file; unknown keys are errors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,7 +122,7 @@ impl Default for Recipe {
     }
 }
 
-/// One stage of training.
+/// One stage of training. What a recipe leaves out is filled in by [`StageDefaults`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StageRecipe {
@@ -130,13 +136,13 @@ pub struct StageRecipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freeze: Option<Vec<String>>,
     /// Passes over the training images.
-    #[serde(default = "ten")]
+    #[serde(default = "epochs")]
     pub epochs: usize,
     /// The head's learning rate.
-    #[serde(default = "thousandth", serialize_with = "shortest")]
+    #[serde(default = "rate", serialize_with = "shortest")]
     pub lr: f32,
     /// The reused layers' rate as a share of the head's.
-    #[serde(default = "tenth", serialize_with = "shortest")]
+    #[serde(default = "factor", serialize_with = "shortest")]
     pub backbone_lr_factor: f32,
     /// Whether the rate rises from 0 over the first epoch.
     #[serde(default)]
@@ -147,16 +153,18 @@ fn nothing() -> Unfreeze {
     Unfreeze::Nothing
 }
 
-fn tenth() -> f32 {
-    0.1
+const HEAD: StageDefaults = StageDefaults::HEAD;
+
+fn factor() -> f32 {
+    HEAD.backbone_lr_factor
 }
 
-fn thousandth() -> f32 {
-    1e-3
+fn rate() -> f32 {
+    HEAD.learning_rate
 }
 
-fn ten() -> usize {
-    10
+fn epochs() -> usize {
+    HEAD.epochs
 }
 
 /// A rate as it is written in decimal: 0.0001, not 0.00009999999747378752.
@@ -218,7 +226,8 @@ pub struct GradualRecipe {
 impl Default for GradualRecipe {
     /// What `--gradual` does.
     fn default() -> Self {
-        Self { epochs: 5, lr: 1e-4, backbone_lr_factor: 0.1 }
+        let StageDefaults { epochs, learning_rate, backbone_lr_factor, .. } = StageDefaults::FINE_TUNE;
+        Self { epochs, lr: learning_rate, backbone_lr_factor }
     }
 }
 
@@ -302,7 +311,10 @@ impl Recipe {
         let is_json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
         let read = match is_json {
             true => Self::of_run(&text).map_err(|error| error.to_string()),
-            false => toml::from_str(&text).map_err(|error| error.to_string()),
+            // once as it is, for errors that name the line, and once with the defaults
+            false => toml::from_str::<Self>(&text)
+                .and_then(|_| filled(toml::from_str(&text)?).try_into())
+                .map_err(|error| error.to_string()),
         };
         let mut recipe = read.map_err(|error| {
             let help = match is_json {
@@ -352,8 +364,13 @@ impl Recipe {
         if self.clip_norm.is_some_and(|norm| !(norm > 0.0 && norm.is_finite())) {
             return refuse("a clip norm that is not above 0".to_owned(), "leave it out to clip nothing");
         }
-        if self.views == 0 {
-            return refuse("0 views".to_owned(), "give a number from 1");
+        if !(1..=MOST_VIEWS).contains(&self.views) {
+            return refuse(format!("{} views", self.views), &format!("give a number from 1 to {MOST_VIEWS}"));
+        }
+        let epochs = self.stage.iter().map(|stage| stage.epochs);
+        let most = epochs.chain(self.gradual.iter().map(|gradual| gradual.epochs)).max().unwrap_or(0);
+        if most > MOST_EPOCHS {
+            return refuse(format!("{most} epochs"), &format!("give a number up to {MOST_EPOCHS}"));
         }
         let rates = self.stage.iter().map(|s| (s.lr, s.backbone_lr_factor));
         for (rate, factor) in rates.chain(self.gradual.iter().map(|g| (g.lr, g.backbone_lr_factor))) {
@@ -431,6 +448,16 @@ mod tests {
         assert_eq!(recipe.gradual, Some(GradualRecipe::default()));
         let recipe = read("gradual = false\n[[stage]]\n[[stage]]\nunfreeze = 2").expect("valid");
         assert_eq!((&*recipe.stage[1].name, &recipe.gradual), ("stage 2", &None));
+        let of = |stage: &StageRecipe| (stage.epochs, stage.lr, stage.backbone_lr_factor, stage.warm_up);
+        assert_eq!(of(&recipe.stage[0]), (10, 1e-3, 0.1, false));
+        assert_eq!(of(&recipe.stage[1]), (5, 1e-4, 0.1, true), "a stage that unfreezes has lower rates");
+        let recipe = read("[[stage]]\nunfreeze = \"all\"\nlr = 0.01\nwarm-up = false").expect("valid");
+        assert_eq!(of(&recipe.stage[0]), (5, 0.01, 0.1, false), "what is said counts");
+        let recipe = read("weights = \"reinit\"\n[[stage]]\nunfreeze = \"all\"").expect("valid");
+        assert_eq!(of(&recipe.stage[0]), (10, 1e-3, 1.0, false), "from scratch");
+        let recipe = read("[[stage]]\nfreeze = [\"a\"]").expect("valid");
+        assert_eq!(of(&recipe.stage[0]), (10, 1e-3, 1.0, false), "a list");
+        assert!(read("views = 100000\n[[stage]]").is_err() && read("[[stage]]\nepochs = 10000000").is_err());
         let error = read("gradual = 3").expect_err("no table").to_string();
         assert!(error.contains("a table [gradual], true or false"), "{error}");
     }

@@ -2,7 +2,6 @@
 
 use super::ahead::Ahead;
 use super::bank::Bank;
-use super::choice::Costs;
 use super::lost::Lost;
 use super::stage_run::StageRun;
 use super::{Certificate, Event, Observer, Scores, Setting, Source, Watch, frozen_hashes};
@@ -125,8 +124,8 @@ impl<'a> Trainer<'a> {
 
     /// Tells of all stages that are to come, so that one pass over the images makes what several of them need. Stages
     /// that come otherwise than they were told are trained as well.
-    pub(super) fn expect(&mut self, stages: Vec<Ahead>, costs: Option<Costs>) {
-        (self.all, self.bank.costs) = (stages, costs);
+    pub(super) fn expect(&mut self, stages: Vec<Ahead>) {
+        self.all = stages;
     }
 
     /// The stages from this one on, as far as they are known.

@@ -68,7 +68,7 @@ impl Prepared {
         let mut stages = Vec::new();
         {
             let mut trainer = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, observe);
-            trainer.expect(self.ahead()?, self.costs);
+            trainer.expect(self.ahead()?);
             for stage in self.stages()? {
                 let report = trainer.stage(&stage)?;
                 kept.extend(report.kept.then_some(stage.freeze));

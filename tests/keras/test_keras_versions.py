@@ -1,0 +1,89 @@
+"""What frostline writes loads in older versions of Keras 3 too: every golden model, models of Keras 1 and 2 whose layers have
+names and settings that Keras 3 does not take, and a run.
+
+The versions are made by `scripts/keras-versions 3.0.5 3.6.0`; those that are there are tested, the current one always. All four
+that are promised: `scripts/keras-versions 3.0.5 3.3.3 3.6.0`, then this test.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+GOLDEN = ROOT / "crates/core/tests/golden"
+ENVIRONMENT = ROOT / ".venv-keras"
+OLD = sorted(path.name for path in ENVIRONMENT.glob("3.*") if path.suffix != ".part") if ENVIRONMENT.exists() else []
+
+
+def goldens():
+    for path in sorted((GOLDEN / "keras").iterdir()) + sorted((GOLDEN / "old").iterdir()):
+        if path.suffix in (".keras", ".h5") and not path.name.endswith(".weights.h5"):
+            yield path
+
+
+@pytest.fixture(scope="session")
+def written(frostline, tmp_path_factory):
+    """All goldens as frostline writes them, in both formats, with the outputs that they had."""
+    folder = tmp_path_factory.mktemp("written")
+    refused = []
+    for path in goldens():
+        name = path.name.replace(".", "_")
+        reference = path.with_suffix(".npz")
+        for ending in ("keras", "h5"):
+            out = folder / f"{name}_{ending}.{ending}"
+            ran = frostline.run("convert", path, "-o", out)
+            if ran.returncode != 0:
+                refused.append((path.name, ran.stderr))
+            elif reference.exists():
+                shutil.copyfile(reference, out.with_suffix(".npz"))
+    # the one setting that no Keras 3 has a name for is refused, by name
+    assert all("hard_sigmoid of Keras 2" in why for _, why in refused), refused
+    return folder
+
+
+def loaded_by(version, folder):
+    python, path = (sys.executable, None) if version is None else (ENVIRONMENT / "bin/python", ENVIRONMENT / version)
+    environment = {**os.environ, **({"PYTHONPATH": str(path)} if path else {})}
+    script = ROOT / "tests/keras/keras_loads.py"
+    ran = subprocess.run([python, script, folder], capture_output=True, text=True, env=environment)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("version", [None, *OLD], ids=lambda version: version or "current")
+def test_every_golden_model_loads_in(version, written):
+    found = loaded_by(version, written)
+    print(found["keras"], found["files"], "files")
+    assert found["files"] > 180 and (version is None or found["keras"] == version)
+    assert found["failed"] == {}
+
+
+@pytest.mark.parametrize("version", [None, *OLD], ids=lambda version: version or "current")
+def test_a_run_loads_in(version, frostline, tmp_path):
+    """The textbook's model with a new head, and a chain that holds a Functional model."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    model = GOLDEN / "keras/nested_in_sequential.keras"
+    shape = np.load(GOLDEN / "keras/nested_in_sequential.npz")["input_0"].shape[1:]
+    x = rng.random((24, *shape)).astype("float32")
+    np.savez(tmp_path / "data.npz", x_train=x, y_train=np.arange(24) % 2)
+    frostline.done(
+        *("train", model, tmp_path / "data.npz", "-o", tmp_path / "run", "--epochs", 1, "--preprocess", "none"),
+        *("--no-cache", "--val", 0),
+    )
+    frostline.done("predict", tmp_path / "run", _saved(tmp_path / "x.npy", x[:4]), "-o", folder / "run.npz")
+    outputs = np.load(folder / "run.npz")["output_0"]
+    np.savez(folder / "run.npz", input_0=x[:4], output_0=outputs)
+    shutil.copyfile(tmp_path / "run/model.keras", folder / "run.keras")
+    assert loaded_by(version, folder)["failed"] == {}
+
+
+def _saved(path, array):
+    np.save(path, array)
+    return path
