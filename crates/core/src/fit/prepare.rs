@@ -99,7 +99,8 @@ pub fn prepare_by(
         notes.push("the model ends in features, not in a classifier: all its layers are kept; --keep cuts it elsewhere".to_owned());
     }
     let mut kept = model.keep(&keep, transfer)?;
-    if kept.layers_with_kernels().is_empty() {
+    let can_be_run = kept.graph.leaves().iter().all(|(_, layer)| matches!(layer.body, Body::Kind(_)));
+    if can_be_run && kept.layers_with_kernels().is_empty() {
         let first = model.graph.useful_cut_points().into_iter().next();
         let help = first.map_or_else(
             || "the model has no layer that frostline could reuse".to_owned(),

@@ -162,11 +162,10 @@ impl<'a> Config<'a> {
         self.read.borrow_mut().extend(keys.iter().map(|key| (*key).to_owned()));
     }
 
-    /// Everything but what every layer has, and the input's shape that old files said at their first layer; counts as read.
+    /// Everything but what every layer has; counts as read.
     pub(super) fn take_all(&self) -> Map<String, Value> {
         self.read.borrow_mut().extend(self.map.keys().cloned());
-        const OF_ALL: [&str; 5] = ["name", "trainable", "dtype", "batch_shape", "batch_input_shape"];
-        let own = |(key, _): &(&String, &Value)| !OF_ALL.contains(&key.as_str());
+        let own = |(key, _): &(&String, &Value)| !["name", "trainable", "dtype"].contains(&key.as_str());
         self.map.iter().filter(own).map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 

@@ -40,6 +40,8 @@ pub(super) fn for_all_versions(class_name: &str, config: Map<String, Value>) -> 
         added.iter().any(|(class, name, default)| {
             (class.is_empty() || *class == class_name) && *name == key && is_same(value, default)
         }) || (key == "value_range" && HAD_VALUE_RANGE.contains(&class_name))
+            // old files say the input's shape at the first layer
+            || (["batch_shape", "batch_input_shape"].contains(&key) && class_name != "InputLayer")
     };
     let kept = config.into_iter().filter(|(key, value)| !says_nothing(key, value));
     kept.map(|(key, value)| (key, nested(value))).collect()
