@@ -6,7 +6,7 @@ use crate::cache;
 use crate::console::{Console, table};
 use crate::images::load;
 use crate::train::trained;
-use frostline::data::{self, Dataset};
+use frostline::data::{self, Dataset, SkipReport};
 use frostline::depth::{
     Experiment, Limits, Outcome, Scores, SearchKey, Verdict, candidates, grid, learning_curves, more_data,
     recommended, recommended_freeze, score_cuts, score_freezes, search,
@@ -32,14 +32,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let began = Instant::now();
     let (model, _) = load(&command.model, console)?;
     let mut dataset = data::open(&command.data)?;
-    dataset.warnings.iter().for_each(|warning| console.warn(warning));
-    let images = dataset.examples().count();
-    let skips = data::check_all(&dataset, &|done| console.count("checking images", done, images))?;
-    console.clear();
-    skips.note().iter().for_each(|note| console.warn(note));
-    dataset = dataset.without(&skips);
-    dataset.know_contents()?;
-    dataset.duplicates().iter().for_each(|warning| console.warn(warning));
+    let skips = sound(&mut dataset, console)?;
     let recipe = command.images.onto(Recipe::default());
     let scores = |model: &Model, dataset: &Dataset, recipe: &Recipe| {
         let scores = Scores::new(model, dataset, recipe, &command.cuts, seed, &|event: &Event<'_>| {
@@ -142,6 +135,22 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
             if report.found.is_cut_short { "; the same command goes on with the search" } else { "" }
         )),
     }
+}
+
+/// Leaves the damaged images out, and tells of them and of those that are there more than once.
+fn sound(dataset: &mut Dataset, console: &Console) -> Result<SkipReport, Failure> {
+    dataset.warnings.iter().for_each(|warning| console.warn(warning));
+    if dataset.is_regression() {
+        return Ok(SkipReport::default()); // scores are of classes, and say so
+    }
+    let images = dataset.examples().count();
+    let skips = data::check_all(dataset, &|done| console.count("checking images", done, images))?;
+    console.clear();
+    skips.note().iter().for_each(|note| console.warn(note));
+    *dataset = dataset.without(&skips);
+    dataset.know_contents()?;
+    dataset.duplicates().iter().for_each(|warning| console.warn(warning));
+    Ok(skips)
 }
 
 /// `split 2: `top, head only` finds 61.5 % of the images that are held out (0.8 s)`.
