@@ -66,6 +66,11 @@ def test_models_of_pytorch_compute_what_they_did(name, filled, frostline, tmp_pa
     assert report["load"]["tensors"] == report["load"]["loaded"] > 10
     assert any("channels" in note for note in report["load"]["notes"])
     assert any("--preprocess" in note for note in report["load"]["notes"])
+    # what frostline writes of it is the same model again
+    again = tmp_path / "again.onnx"
+    frostline.done("convert", path, "-o", again)
+    assert frostline.json("inspect", again)["load"]["unsupported"] == []
+    assert relative(frostline.outputs(again, batch, tmp_path), expected) < OUTPUT
 
 
 def small(nodes, weights, opset=17, shape=("batch", 3, 8, 8)):

@@ -12,7 +12,13 @@ use std::path::{Path, PathBuf};
 /// The largest difference as a share of the largest output: scales and offsets may go into the kernels below them.
 const OUTPUT: f32 = 1e-5;
 /// What is written as operators of which no layer is made again: the goldens in whose models it is. `docs/onnx.md` has them.
-const ONE_WAY: &[&str] = &["attention.keras", "attention_cross.keras", "attention_images.keras"];
+const ONE_WAY: &[&str] = &[
+    "attention.keras",
+    "attention_cross.h5",
+    "attention_cross.keras",
+    "attention_images.h5",
+    "attention_images.keras",
+];
 
 fn through_onnx(model: &Model, folder: &Path) -> formats::Loaded {
     let path = folder.join("model.onnx");

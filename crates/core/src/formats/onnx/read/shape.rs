@@ -8,6 +8,9 @@ use super::patterns;
 use super::value::{IMAGE, Value};
 use serde_json::json;
 
+/// An end from here on is that of any axis.
+const TO_THE_END: i64 = i32::MAX as i64;
+
 impl Converter<'_> {
     pub(super) fn transpose(&mut self, node: &Node) -> Result<Value, String> {
         let x = self.value(node, 0)?;
@@ -226,21 +229,24 @@ impl Converter<'_> {
         let mut rims = [[0usize; 2]; 3];
         for (((start, end), axis), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
             let axis = fold::axis_of(*axis, x.rank()).ok_or("its axes are not there")?;
-            let [small, large] = x.extents(axis);
-            let extent = small as i64;
-            let from_end = |at: i64| if at < 0 { at.saturating_add(extent) } else { at }.clamp(0, extent);
-            let (start, end) = (from_end(*start), from_end(*end));
-            let is_all = small == large && start == 0 && end == extent;
-            if *step == 1 && is_all {
+            // all images, or as many as the file was made for
+            let all = self.source.inputs.iter().filter_map(|input| input.batch).max().unwrap_or(TO_THE_END);
+            if axis == 0 && (*start, *step) == (0, 1) && *end >= all {
                 continue;
             }
-            if *step != 1 || small != large || axis == 0 || start >= end || x.rank() != 4 {
-                return Err(format!(
-                    "it takes {start} to {end} by {step} of axis {axis}, where a part of an image or of its channels can be taken"
-                ));
+            let extents = x.extents(axis);
+            let margins = margins(extents, *start, *end).filter(|_| axis > 0);
+            if *step == 1 && margins == Some([0; 2]) {
+                continue;
             }
+            let Some(margins) = margins.filter(|_| *step == 1 && x.rank() == 4) else {
+                let of = if extents[0] == extents[1] { "" } else { ", whose extent is open" };
+                return Err(format!(
+                    "it takes {start} to {end} by {step} of axis {axis}{of}, where a part of an image or of its channels can be taken"
+                ));
+            };
             let stored = x.axes.get(axis).and_then(|stored| rims.get_mut(stored.checked_sub(1)?));
-            *stored.ok_or("its axes are not there")? = [start as usize, (extent - end) as usize];
+            *stored.ok_or("its axes are not there")? = margins;
         }
         let [height, width, channels] = rims;
         let nonnegative = x.nonnegative;
@@ -269,6 +275,20 @@ impl Converter<'_> {
         let part = crop(self, &format!("{name}.part"), [channels, [0; 2]], &turned)?;
         part.arranged_as(&mut self.builder, name, &x.axes)
     }
+}
+
+/// What a slice by 1 leaves away before and behind of an axis of these extents, small and large; `None` where nothing is left, or
+/// where it differs from image to image.
+fn margins([small, large]: [usize; 2], start: i64, end: i64) -> Option<[usize; 2]> {
+    if small != large {
+        let behind = if end < 0 { end.checked_neg()? } else { 0 };
+        let fits = start >= 0 && (end < 0 || end >= TO_THE_END);
+        return fits.then_some([usize::try_from(start).ok()?, usize::try_from(behind).ok()?]);
+    }
+    let extent = small as i64;
+    let from_end = |at: i64| if at < 0 { at.saturating_add(extent) } else { at }.clamp(0, extent);
+    let (start, end) = (from_end(start), from_end(end));
+    (start < end).then_some([start as usize, (extent - end) as usize])
 }
 
 fn product<'a>(extents: impl Iterator<Item = &'a [usize; 2]>) -> Option<[usize; 2]> {
