@@ -166,7 +166,7 @@ fn leads_nowhere(path: &Path) -> DataError {
     let to = std::fs::read_link(path).map_or(String::new(), |to| format!(" to `{}`", path_text(&to)));
     DataError::source(
         path,
-        format!("is a link{to}, where there is nothing: whether that was a class is not known"),
+        format!("is a link{to}, where there is nothing: a class or photos may be missing"),
         "mend the link or remove it",
     )
 }
