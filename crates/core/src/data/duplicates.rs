@@ -108,7 +108,7 @@ mod tests {
             dataset.know_contents().unwrap();
             dataset.duplicates()
         };
-        assert_eq!(open(), [String::new(); 0]);
+        assert!(open().is_empty());
         put("test/a/again.png", "one");
         put("train/b/other.png", "two");
         put("val/b/val.png", "three");
