@@ -259,7 +259,7 @@ def test_names_with_a_slash_are_changed_and_told_and_keras_loads_them(frostline,
     model = keras.Sequential(
         [
             keras.Input((SIDE, SIDE, 3)),
-            L.Rescaling(1 / 255),
+            L.Rescaling(1 / 255, name="scaled"),
             L.Conv2D(8, 3, name="conv1__conv"),
             L.BatchNormalization(name="conv1__bn"),
             L.GlobalAveragePooling2D(),
@@ -309,7 +309,7 @@ def test_names_with_a_slash_are_changed_and_told_and_keras_loads_them(frostline,
         *("--epochs", 1, "--val", 0, "--no-cache"),
     )
     names = [layer.name for layer in keras.models.load_model(tmp_path / "run/model.keras").layers]
-    assert names[:3] == ["rescaling", "conv1_conv", "conv1_bn"] and len(names) == 5, names
+    assert names[:3] == ["scaled", "conv1_conv", "conv1_bn"] and len(names) == 5, names
 
 
 def test_settings_of_augmentation_that_keras_does_not_take_any_more_are_left_out(frostline, tmp_path):
@@ -341,14 +341,14 @@ def test_what_cannot_be_written_is_refused_before_it_is_trained(frostline, tmp_p
 
 
 def test_no_cut_below_the_first_kernel_is_advised_or_taken(frostline, tmp_path):
-    layers = [L.RandomFlip(), L.Rescaling(1 / 255), L.Lambda(lambda x: x * 2.0), L.Conv2D(4, 3), L.Flatten(), L.Dense(3)]
+    layers = [L.RandomFlip(), L.Rescaling(1 / 255, name="scaled"), L.Lambda(lambda x: x * 2.0), L.Conv2D(4, 3), L.Flatten(), L.Dense(3)]
     keras.Sequential([keras.Input((SIDE, SIDE, 3)), *layers]).save(tmp_path / "lambda.keras")
     np.savez(tmp_path / "data.npz", x_train=np.zeros((8, SIDE, SIDE, 3), "uint8"), y_train=np.arange(8) % 2)
     arguments = ("train", tmp_path / "lambda.keras", tmp_path / "data.npz", "-o", tmp_path / "run")
     ran = frostline.run(*arguments)
     assert ran.returncode == 1 and "no layer below it has learned anything" in ran.stderr, ran.stderr
     assert len(ran.stderr) < 1200
-    ran = frostline.run(*arguments, "--keep", "rescaling")
+    ran = frostline.run(*arguments, "--keep", "scaled")
     assert ran.returncode == 1 and "nothing that was learned would be reused" in ran.stderr, ran.stderr
 
 

@@ -70,9 +70,9 @@ fn a_layer_that_is_named_by_a_number_can_be_trained_from_and_frozen() {
     trained(&folder, &["--freeze", "./0,./1"]);
     let (model, data) = (numbered(&folder), demo_data());
     let found = json(&["depth", &model, &data, "--cuts", "./3,./7"]);
-    let cuts: Vec<&str> = found["cuts"]
+    let cuts: Vec<&str> = found["scores"]
         .as_array()
-        .expect("cuts")
+        .expect("scores")
         .iter()
         .map(|cut| cut["cut"].as_str().expect("a path"))
         .collect();

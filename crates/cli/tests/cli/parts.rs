@@ -80,9 +80,9 @@ fn photos_that_are_there_more_than_once_are_named_before_training() {
     copy("train/dark/1.png", "train/light/same.png");
     copy("train/light/2.png", "train/light/copy.png");
     let words = [
-        "1 examples of test lie in train too",
+        "1 example of test is in train too",
         "`test/dark/9.png` is the same as `train/dark/0.png`",
-        "1 examples lie under two labels, of which one is wrong",
+        "1 example is under two labels, of which one is wrong",
         "`train/light/same.png` (light) is the same as `train/dark/1.png` (dark)",
         "`train/light/copy.png` is the same as `train/light/2.png`",
     ];
@@ -103,7 +103,7 @@ fn a_part_to_validate_on_that_a_list_marks_is_taken() {
     let ran = train(&folder.text("data"), &folder.text("run"), &["--val", &val]);
     tells(
         &ran,
-        &["12 photos in 2 classes: dark 6, light 6; validation 2", "2 examples of val lie in train too"],
+        &["12 photos in 2 classes: dark 6, light 6; validation 2", "2 examples of val are in train too"],
     );
     let rows = rows.replace("Validation", "test").replace("valid", "test");
     std::fs::write(folder.path("val.csv"), rows).expect("written");

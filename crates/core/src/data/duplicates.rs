@@ -36,7 +36,7 @@ impl Dataset {
                 }
             }
             let (scored, seen) = (scored.name(), seen.name());
-            warnings.extend(line(&found, &format!("of {scored} lie in {seen} too, so that {so}")));
+            warnings.extend(line(&found, &format!(" of {scored}"), &format!("in {seen} too, so that {so}")));
         }
         let (mut labels, mut copies) = (Vec::new(), Vec::new());
         for group in &groups {
@@ -51,8 +51,8 @@ impl Dataset {
                 }
             }
         }
-        warnings.extend(line(&labels, "lie under two labels, of which one is wrong"));
-        warnings.extend(line(&copies, "are there twice or more in one part, and count as often"));
+        warnings.extend(line(&labels, "", "under two labels, of which one is wrong"));
+        warnings.extend(line(&copies, "", "in one part twice or more, and counted as often"));
         warnings
     }
 
@@ -72,14 +72,16 @@ fn same(one: &str, other: &str) -> String {
     }
 }
 
-/// `2 examples lie …: `a` is the same as `b`, …`.
-fn line(found: &[String], what: &str) -> Option<String> {
+/// `2 examples of test are in train too …: `a` is the same as `b`; …`.
+fn line(found: &[String], of: &str, where_else: &str) -> Option<String> {
     let more = match found.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!("; and {more} more"),
     };
     let shown = &found[..found.len().min(NAMED)];
-    (!found.is_empty()).then(|| format!("{} examples {what}: {}{more}", found.len(), shown.join("; ")))
+    let (noun, verb) = if found.len() == 1 { ("example", "is") } else { ("examples", "are") };
+    (!found.is_empty())
+        .then(|| format!("{} {noun}{of} {verb} {where_else}: {}{more}", found.len(), shown.join("; ")))
 }
 
 #[cfg(test)]
@@ -115,10 +117,10 @@ mod tests {
         put("train/b/copy.png", "three");
         let told = open();
         for (words, named) in [
-            ("1 examples of test lie in train too", "`test/a/again.png` is the same as `train/a/1.png`"),
-            ("1 examples of val lie in train too", "`val/b/val.png` is the same as `train/b/3.png`"),
-            ("1 examples lie under two labels", "`train/b/other.png` (b) is the same as `train/a/2.png` (a)"),
-            ("1 examples are there twice", "`train/b/copy.png` is the same as `train/b/3.png`"),
+            ("1 example of test is in train too", "`test/a/again.png` is the same as `train/a/1.png`"),
+            ("1 example of val is in train too", "`val/b/val.png` is the same as `train/b/3.png`"),
+            ("1 example is under two labels", "`train/b/other.png` (b) is the same as `train/a/2.png` (a)"),
+            ("1 example is in one part twice or more", "`train/b/copy.png` is the same as `train/b/3.png`"),
         ] {
             assert!(
                 told.iter().any(|line| line.contains(words) && line.contains(named)),

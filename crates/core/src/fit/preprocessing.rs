@@ -7,7 +7,8 @@ use crate::data::{Dataset, Preprocess, Resize, ScaledDecode};
 use crate::graph::{Body, Graph, Model};
 use crate::{Error, Result, Shape};
 
-/// Architectures of `keras.applications` by how their models' names begin, and what their `preprocess_input` does.
+/// Architectures of `keras.applications` by how their models' names begin, and what their `preprocess_input` does; and what
+/// frostline names after PyTorch.
 /// Longer names come before those that they begin with.
 const KNOWN: &[(&str, Preprocess)] = &[
     ("resnet50v2", Preprocess::Tf),
@@ -23,6 +24,8 @@ const KNOWN: &[(&str, Preprocess)] = &[
     ("densenet", Preprocess::Torch),
     ("efficientnet", Preprocess::None),
     ("convnext", Preprocess::None),
+    // weights of torchvision and timm
+    ("torch_", Preprocess::Torch),
 ];
 
 /// The preprocessing of a model, and how it is known: what frostline saved with it, what its graph does to the input before

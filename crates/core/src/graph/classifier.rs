@@ -14,9 +14,13 @@ impl Graph {
     /// The classifier is the highest layer with a kernel (`Dense`, or a convolution as MobileNet and SqueezeNet have it) and all
     /// above it: normalisation, pooling, reshaping, softmax. A model that ends in a feature map, or in pooled features behind an
     /// activation, has none and is kept whole. A model whose last layers cannot be run, or that has several outputs, is kept but
-    /// for its last layer.
+    /// for its last layer and an activation that follows it.
     pub fn default_keep(&self) -> Keep {
-        self.classifier_height().map_or(Keep::AllBut(1), Keep::AllBut)
+        let is_activation = self.leaves().last().is_some_and(|(_, layer)| {
+            matches!(&layer.body, Body::Kind(kind) if ["Activation", "ReLU", "Softmax"].contains(&kind.class_name()))
+        });
+        let last = if is_activation { 2 } else { 1 };
+        Keep::AllBut(self.classifier_height().unwrap_or(last))
     }
 
     /// How many of the highest layers make up the classifier; `None` where that cannot be told.

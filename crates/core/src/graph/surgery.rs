@@ -267,7 +267,9 @@ impl Graph {
 
     /// The error for a layer that is no place to cut at, with the nearest that are.
     fn no_cut(&self, path: &str, layer: &str, why: &str) -> Error {
-        let (paths, cuts) = (self.counted_paths(), self.useful_cut_points());
+        let paths = self.counted_paths();
+        let useful = self.useful_cut_points();
+        let cuts = if useful.is_empty() { self.cut_points() } else { useful };
         let count = paths.iter().position(|other| other == path).map_or(0, |index| index + 1);
         let below = paths[..count].iter().rev().find(|path| cuts.contains(path));
         let above = paths[count..].iter().find(|path| cuts.contains(path));

@@ -53,7 +53,7 @@ impl Axes {
 
 impl Graph {
     /// The paths of the layers whose output does not have its channels last.
-    pub(super) fn turned_paths(&self) -> BTreeSet<String> {
+    pub fn turned_paths(&self) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         self.axes("", &vec![Axes::Unknown; self.inputs.len()], &mut found);
         found

@@ -81,7 +81,9 @@ fn check(name: &str, graph: &Graph) {
     let wrong: Vec<_> = found.difference(&separators).collect();
     assert!(wrong.is_empty(), "{name}: {wrong:?} do not separate");
     if nests_simply(graph) {
-        assert_eq!(found, separators, "{name}");
+        // a value whose channels are not its last axis is an image to no layer that could be put on it
+        let turned = graph.turned_paths();
+        assert_eq!(found, separators.difference(&turned).cloned().collect(), "{name}");
     }
 }
 
