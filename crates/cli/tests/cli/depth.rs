@@ -173,7 +173,7 @@ fn a_search_without_time_says_that_it_knows_nothing() {
     let cache = folder.text("cache");
     let found =
         json(&["depth", &model, &data, "-o", &out, "--budget", "0s", "--cuts", "pool_1", "--cache", &cache]);
-    assert_eq!(found["verdict"]["reuse_helps"].as_bool(), Some(false));
+    assert!(found["verdict"]["reuse_helps"].is_null(), "{}", found["verdict"]);
     let text = found["verdict"]["text"].as_str().expect("words");
     assert!(text.contains("too few trainings") && text.contains("ended early"), "{text}");
     // what is compared with is the whole backbone, whatever is cut

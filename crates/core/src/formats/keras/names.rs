@@ -64,10 +64,12 @@ impl Renamed {
     /// One sentence, where there is something to say.
     pub(super) fn to_note(&self) -> Option<String> {
         let (path, name) = self.0.first_key_value()?;
-        let count = self.0.len();
-        let others = if count > 1 { format!("; so are {} other layers", count - 1) } else { String::new() };
+        let whose = match self.0.len() {
+            1 => "a layer has".to_owned(),
+            count => format!("{count} layers have"),
+        };
         Some(format!(
-            "the layer `{name}` is called `{path}` here{others}: Keras 3 takes no name with a slash"
+            "{whose} a name with a slash in the file, which Keras 3 does not take: `{name}` is called `{path}` here"
         ))
     }
 }

@@ -167,7 +167,7 @@ fn part(tensors: &Tensors<'_>) -> Option<(Architecture, Vec<String>)> {
 /// What can be done with an architecture that is not known.
 fn elsewhere() -> String {
     format!(
-        "export the model as ONNX, which says its architecture itself; `--arch` knows {}",
+        "export the model as ONNX, which says its architecture itself; for --arch known here are {}",
         Architecture::names().join(", ")
     )
 }
