@@ -19,6 +19,12 @@ GOLDEN = ROOT / "crates/core/tests/golden"
 ENVIRONMENT = ROOT / ".venv-keras"
 OLD = sorted(path.name for path in ENVIRONMENT.glob("3.*") if path.suffix != ".part") if ENVIRONMENT.exists() else []
 
+# What no file can say to the older versions: they know the layer, but not with these settings.
+MISSING = {
+    "attention_cross": "queries and values of different widths",
+    "conv_transpose_padded": "an `output_padding` of 0",
+}
+
 
 def goldens():
     for path in sorted((GOLDEN / "keras").iterdir()) + sorted((GOLDEN / "old").iterdir()):
@@ -60,7 +66,8 @@ def test_every_golden_model_loads_in(version, written):
     found = loaded_by(version, written)
     print(found["keras"], found["files"], "files")
     assert found["files"] > 180 and (version is None or found["keras"] == version)
-    assert found["failed"] == {}
+    is_missing = lambda name: version is not None and name.startswith(tuple(MISSING))
+    assert {name: why for name, why in found["failed"].items() if not is_missing(name)} == {}
 
 
 @pytest.mark.parametrize("version", [None, *OLD], ids=lambda version: version or "current")

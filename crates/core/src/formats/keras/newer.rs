@@ -40,6 +40,7 @@ pub(super) fn for_all_versions(class_name: &str, config: Map<String, Value>) -> 
         added.iter().any(|(class, name, default)| {
             (class.is_empty() || *class == class_name) && *name == key && is_same(value, default)
         }) || (key == "value_range" && HAD_VALUE_RANGE.contains(&class_name))
+            || (key == "data_format" && class_name.starts_with("Random") && *value == "channels_last")
             // old files say the input's shape at the first layer
             || (["batch_shape", "batch_input_shape"].contains(&key) && class_name != "InputLayer")
     };
@@ -91,7 +92,7 @@ mod tests {
         assert_eq!(for_all_versions("Dense", config), expected);
         let antialiased = map(json!({"antialias": true, "fill_value": 0}));
         assert_eq!(for_all_versions("Resizing", antialiased), map(json!({"antialias": true})));
-        let rotation = map(json!({"factor": 0.2, "value_range": [0, 255]}));
+        let rotation = map(json!({"factor": 0.2, "value_range": [0, 255], "data_format": "channels_last"}));
         assert_eq!(for_all_versions("RandomRotation", rotation), map(json!({"factor": 0.2})));
         let brightness = map(json!({"value_range": [0, 255]}));
         assert_eq!(for_all_versions("RandomBrightness", brightness.clone()), brightness);
