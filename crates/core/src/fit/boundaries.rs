@@ -60,6 +60,8 @@ pub(super) struct Boundaries {
     layers: Vec<Vec<String>>,
     candidates: Vec<Candidate>,
     in_memory: Vec<bool>,
+    /// Views of each training image; 1 where none are drawn.
+    views: usize,
     /// Of each boundary: rows of test images that are not stored.
     test_missing: Vec<usize>,
     choice: Choice,
@@ -121,7 +123,8 @@ impl Boundaries {
         };
         let layers = frozen.iter().map(|frozen| frozen.boundary().to_vec()).collect();
         let frozen = frozen.into_iter().map(Some).collect();
-        Ok(Self { ahead, needs, frozen, layers, candidates, in_memory, test_missing, choice })
+        let views = if source.pipeline.augment.is_identity() { 1 } else { setting.views };
+        Ok(Self { ahead, needs, frozen, layers, candidates, in_memory, views, test_missing, choice })
     }
 
     /// Seconds of a stage before its epochs, and of an epoch that takes `epoch` by itself.
@@ -192,9 +195,12 @@ impl Boundaries {
     /// long as the system has no better use for it.
     pub(super) fn mapped(&self, stage: usize, test_images: usize) -> u64 {
         let is_mapped = |boundary: &usize| self.is_kept(*boundary) && !self.in_memory[*boundary];
-        let boundary = self.needs.get(stage).map(|need| need.boundary).filter(is_mapped);
-        boundary.map_or(0, |boundary| {
-            self.bytes(boundary) + test_images as u64 * self.candidates[boundary].row as u64
+        let need = self.needs.get(stage).filter(|need| is_mapped(&need.boundary));
+        need.map_or(0, |need| {
+            // an epoch reads one view of each image
+            let read = (need.epochs / self.views as f64).min(1.0);
+            let own = (self.bytes(need.boundary) as f64 * read) as u64;
+            own + test_images as u64 * self.candidates[need.boundary].row as u64
         })
     }
 
