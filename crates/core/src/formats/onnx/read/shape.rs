@@ -282,7 +282,7 @@ impl Converter<'_> {
 fn margins([small, large]: [usize; 2], start: i64, end: i64) -> Option<[usize; 2]> {
     if small != large {
         let behind = if end < 0 { end.checked_neg()? } else { 0 };
-        let fits = start >= 0 && (end < 0 || end >= TO_THE_END);
+        let fits = start >= 0 && !(0..TO_THE_END).contains(&end);
         return fits.then_some([usize::try_from(start).ok()?, usize::try_from(behind).ok()?]);
     }
     let extent = small as i64;
