@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// As many tensors are named.
 const NAMED: usize = 6;
-/// Parts of names of what only counts or seeds: nothing is computed with it.
+/// What only counts or seeds is called so, or so with more behind an underscore: nothing is computed with it.
 const COUNTERS: &[&str] = &["seed_generator", "StateVar", "iteration", "count"];
 
 /// Fails where a layer that is run has tensors among those that were not read. `is_of`: whether a tensor of the file is one of
@@ -19,8 +19,7 @@ pub(super) fn refuse_leftovers(
     unused: &[String],
     is_of: impl Fn(&str, &str) -> bool,
 ) -> Result<()> {
-    let counts = |name: &str| COUNTERS.iter().any(|counter| name.contains(counter));
-    let unread: Vec<&String> = unused.iter().filter(|name| !counts(name)).collect();
+    let unread: Vec<&String> = unused.iter().filter(|name| !only_counts(name)).collect();
     if unread.is_empty() {
         return Ok(());
     }
@@ -49,4 +48,33 @@ pub(super) fn refuse_leftovers(
             left.iter().take(NAMED).copied().collect::<Vec<_>>().join("`, `")
         ),
     ))
+}
+
+/// Whether a part of a tensor's name, and not a word within it, is a counter's.
+fn only_counts(name: &str) -> bool {
+    let is_counter = |part: &str| {
+        let rest = COUNTERS.iter().find_map(|counter| part.strip_prefix(counter));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    };
+    name.split(['/', ':']).any(is_counter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::only_counts;
+
+    #[test]
+    fn a_layer_with_the_word_in_its_name_is_no_counter() {
+        for name in [
+            "layers/dropout/seed_generator/vars/0",
+            "flip/flip/StateVar:0",
+            "scale/count:0",
+            "a/seed_generator_state",
+        ] {
+            assert!(only_counts(name), "{name}");
+        }
+        for name in ["layers/account/vars/2", "discount/discount/lora_kernel_a:0", "counter/scale"] {
+            assert!(!only_counts(name), "{name}");
+        }
+    }
 }
