@@ -31,16 +31,11 @@ impl Applied {
             return Self::named(name.parse()?, &known, array);
         }
         match array {
-            Some((dataset, array)) if array.holds_floats() => {
-                let is_image = input.len() >= 2;
-                match is_image {
-                    true => Ok(Self::to_floats(dataset, &known)),
-                    // a row of a table is on a scale of its own
-                    false => {
-                        Ok(Self::plain(Preprocess::None, known.map_or(Preprocess::None, |(own, _)| own)))
-                    }
-                }
+            // a row of a table is on a scale of its own
+            Some((_, array)) if array.holds_floats() && input.len() < 2 => {
+                Ok(Self::plain(Preprocess::None, known.map_or(Preprocess::None, |(own, _)| own)))
             }
+            Some((dataset, array)) if array.holds_floats() => Ok(Self::to_floats(dataset, &known)),
             _ => {
                 let mut applied = match &known {
                     Ok((own, _)) => Self::plain(own.clone(), own.clone()),

@@ -135,15 +135,10 @@ fn lines(model: &Model, path: &str) -> Result<Option<Vec<Line>>> {
     let shapes = below.graph.stand_in_shapes();
     let mut plan = compile_inference(&below, &shapes)?;
     let len: usize = shapes.iter().map(|shape| shape.iter().product::<usize>()).sum();
-    let mut middles = Vec::new();
-    for level in LEVELS {
-        let found = plan.predict(&vec![level; len], 1);
-        let shape = output_shape(&below.graph, &shapes)?;
-        middles.push(middle(&found[0], &shape));
-    }
-    let [dark, half, light] = middles.as_slice() else { return Ok(None) };
+    let shape = output_shape(&below.graph, &shapes)?;
+    let [dark, half, light] = LEVELS.map(|level| middle(&plan.predict(&vec![level; len], 1)[0], &shape));
     let mut lines = Vec::new();
-    for ((dark, half), light) in dark.iter().zip(half).zip(light) {
+    for ((dark, half), light) in dark.iter().zip(&half).zip(&light) {
         let width = light - dark;
         let is_line = (half - (dark + light) / 2.0).abs() <= 1e-3 * width.abs().max(1e-6);
         if !is_line || width == 0.0 || !width.is_finite() {
