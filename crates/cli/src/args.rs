@@ -9,6 +9,7 @@ pub(crate) use values::Budget;
 use clap::{Args, Parser, Subcommand};
 use frostline::fit::{ImageSize, Loss};
 use frostline::formats::Architecture;
+use frostline::graph::Model;
 use std::path::{Path, PathBuf};
 use values::{budget, count, size};
 
@@ -83,6 +84,22 @@ pub(crate) struct ModelFile {
     /// mobilenet_v3_large, mobilenet_v3_small, efficientnet_b0 or convnext_tiny.
     #[arg(long, value_name = "NAME")]
     pub(crate) arch: Option<Architecture>,
+}
+
+/// How many views of an image a prediction is taken from.
+#[derive(Args)]
+pub(crate) struct ViewsAtPredict {
+    /// Average at most so many views of an image: fewer are faster, and a little less often right [default: those that were
+    /// saved with the model].
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(crate) views_at_predict: Option<usize>,
+}
+
+impl ViewsAtPredict {
+    /// Leaves a model with so many views.
+    pub(crate) fn onto(&self, model: &mut Model) {
+        model.info.views.truncate(self.views_at_predict.unwrap_or(usize::MAX));
+    }
 }
 
 #[derive(Args)]
@@ -169,6 +186,8 @@ pub(crate) struct Evaluate {
     /// One JSON document instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) views: ViewsAtPredict,
     /// train, val or test.
     #[arg(long, value_name = "NAME", value_parser = ["train", "val", "test"])]
     pub(crate) split: Option<String>,
@@ -191,6 +210,8 @@ pub(crate) struct Predict {
     /// One JSON object a line, an image each.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) views: ViewsAtPredict,
     /// Write the raw outputs: output_0, ….
     #[arg(short, long, value_name = "OUT.npz")]
     pub(crate) output: Option<PathBuf>,

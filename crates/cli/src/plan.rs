@@ -5,7 +5,7 @@ use crate::args::Plan;
 use crate::cache::bytes;
 use crate::console::{Console, table};
 use crate::train::prepared;
-use frostline::fit::{BoundaryPlan, Check, StagePlan, TrainingPlan};
+use frostline::fit::{BoundaryPlan, Check, SolvePlan, StagePlan, TrainingPlan};
 
 pub(crate) fn run(command: &Plan, seed: u64, console: &Console) -> Result<(), Failure> {
     let prepared = prepared(Check::Decode, &command.model, &command.data, &command.training, seed, console)?;
@@ -19,12 +19,19 @@ pub(crate) fn run(command: &Plan, seed: u64, console: &Console) -> Result<(), Fa
 fn show(plan: &TrainingPlan, console: &Console) -> Result<(), Failure> {
     let [train, val, test] = plan.images;
     console.print(format_args!("{train} images to train on, {val} to validate, {test} to test"))?;
+    if let Some(solve) = &plan.solve {
+        console.print("\nthe head is solved")?;
+        console.print(table(&solving(solve), &[false]))?;
+    }
     for stage in &plan.stages {
         console.print(format_args!("\nstage `{}`, up to {} epochs", stage.name, stage.epochs))?;
         console.print(table(&facts(stage), &[false]))?;
     }
-    console.print("\nfeatures of frozen layers, by the boundary that they leave")?;
-    console.print(table(&boundaries(&plan.boundaries), &[false, false, true, true, false, true, false]))?;
+    if !plan.boundaries.is_empty() {
+        console.print("\nfeatures of frozen layers, by the boundary that they leave")?;
+        console
+            .print(table(&boundaries(&plan.boundaries), &[false, false, true, true, false, true, false]))?;
+    }
     console.print("")?;
     if plan.gradual_blocks > 0 {
         let blocks = plan.gradual_blocks;
@@ -35,6 +42,25 @@ fn show(plan: &TrainingPlan, console: &Console) -> Result<(), Failure> {
         console.print(format_args!("peak memory  {}", bytes(peak)))?;
     }
     console.print(format_args!("total time   {:.1} s without early stopping", plan.seconds))
+}
+
+fn solving(plan: &SolvePlan) -> Vec<Vec<String>> {
+    let views: Vec<String> = plan.views.iter().map(ToString::to_string).collect();
+    let rows = [
+        ("reads", format!("up to {} layers, from `{}` down", plan.cuts.len(), plan.cuts[0])),
+        ("views", views.join(", ")),
+        (
+            "features",
+            format!(
+                "{} of {} images, {} of them cached",
+                bytes(plan.feature_bytes),
+                plan.images,
+                plan.cached_images
+            ),
+        ),
+        ("time", format!("{:.1} s for features", plan.seconds)),
+    ];
+    rows.into_iter().map(|(name, value)| vec![format!("  {name}"), value]).collect()
 }
 
 fn boundaries(plans: &[BoundaryPlan]) -> Vec<Vec<String>> {

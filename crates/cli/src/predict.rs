@@ -5,11 +5,13 @@ use crate::args::Predict;
 use crate::console::Console;
 use crate::images::{load, pipeline};
 use frostline::compile::compile_inference_in;
-use frostline::data::{ValueRange, npy, path_text, pictures_in};
+use frostline::data::{Pipeline, ValueRange, npy, path_text, pictures_in};
 use frostline::engine::Plan;
-use frostline::fit::{NO_NAMES, Outputs, no_scores, predicted_class, preprocess_of, returns};
+use frostline::fit::{
+    NO_NAMES, Outputs, ViewPass, Viewed, no_scores, predicted_class, preprocess_of, returns,
+};
 use frostline::graph::Model;
-use frostline::{Shape, Tensor};
+use frostline::{Numbers, Shape, Tensor};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +30,8 @@ pub(crate) fn run(command: &Predict, console: &Console) -> Result<(), Failure> {
         )
         .into());
     }
-    let (model, _) = load(&command.model, console)?;
+    let (mut model, _) = load(&command.model, console)?;
+    command.views.onto(&mut model);
     let is_array = |path: &PathBuf| {
         path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy") || e.eq_ignore_ascii_case("npz"))
     };
@@ -136,12 +139,12 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
         }
     }
     let pipeline = pipeline(model, &answers.command.images, None, answers.console)?;
+    let numbers = answers.command.storage.precision.unwrap_or_default().try_into()?;
+    if let Some(viewed) = Viewed::of(model)? {
+        return predict_in_views(model, &viewed, &numbers, &pipeline, &paths, answers);
+    }
     let shapes = [pipeline.input().to_vec()];
-    let mut plan = compile_inference_in(
-        &answers.command.storage.precision.unwrap_or_default().try_into()?,
-        model,
-        &shapes,
-    )?;
+    let mut plan = compile_inference_in(&numbers, model, &shapes)?;
     let mut bad = 0;
     for chunk in paths.chunks(CHUNK) {
         let (mut names, mut rows) = (Vec::new(), Vec::new());
@@ -160,6 +163,39 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
             }
         }
         answers.take(model, &mut plan, &shapes, &names, &rows)?;
+    }
+    Ok(bad)
+}
+
+/// Predicts image files from several views of each. Returns how many could not be read.
+fn predict_in_views(
+    model: &Model,
+    viewed: &Viewed,
+    numbers: &Numbers,
+    pipeline: &Pipeline,
+    paths: &[PathBuf],
+    answers: &mut Answers<'_>,
+) -> Result<usize, Failure> {
+    let mut pass = ViewPass::new(viewed.model(), numbers, pipeline, viewed.views())?;
+    let (width, views) = (pass.width(), viewed.views().len());
+    let mut bad = 0;
+    for chunk in paths.chunks(CHUNK) {
+        let mut rows = vec![0.0; chunk.len() * views * width];
+        let errors = pass.run(chunk, &mut rows, &|| {})?;
+        let (mut names, mut found) = (Vec::new(), Vec::new());
+        for ((path, error), image) in chunk.iter().zip(errors).zip(rows.chunks_exact(views * width)) {
+            match error {
+                None => {
+                    names.push(path_text(path));
+                    found.extend(viewed.outputs(image, width)?);
+                }
+                Some(error) => {
+                    bad += 1;
+                    answers.console.warn(error);
+                }
+            }
+        }
+        answers.add(model, vec![vec![width]], &names, vec![found])?;
     }
     Ok(bad)
 }
@@ -184,16 +220,27 @@ impl Answers<'_> {
         names: &[String],
         rows: &[f32],
     ) -> Result<(), Failure> {
+        let shapes = model.graph.infer_shapes(inputs)?;
+        let shapes = model.graph.outputs.iter().map(|id| shapes[id.call][id.output].clone()).collect();
+        self.add(model, shapes, names, plan.predict(rows, names.len()))
+    }
+
+    /// Prints outputs, for each output of the model `[images, …]`, and keeps them.
+    fn add(
+        &mut self,
+        model: &Model,
+        shapes: Vec<Shape>,
+        names: &[String],
+        found: Vec<Vec<f32>>,
+    ) -> Result<(), Failure> {
         if self.shapes.is_empty() {
-            let shapes = model.graph.infer_shapes(inputs)?;
-            self.shapes = model.graph.outputs.iter().map(|id| shapes[id.call][id.output].clone()).collect();
+            self.shapes = shapes;
             self.outputs = vec![Vec::new(); self.shapes.len()];
             self.warn_of_no_names(model);
         }
         if names.is_empty() {
             return Ok(());
         }
-        let found = plan.predict(rows, names.len());
         let width = found[0].len() / names.len();
         if self.shapes[0].len() == 1 {
             for (name, row) in names.iter().zip(found[0].chunks_exact(width)) {

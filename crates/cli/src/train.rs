@@ -10,7 +10,8 @@ use crate::images::load;
 use frostline::data;
 use frostline::fit::{
     Caching, Check, Event, FINE_TUNE_SHARE, GradualRecipe, Head, Observer, Prepared, PretrainedWeights,
-    Recipe, StageDefaults, StageRecipe, Trained, Validation, prepare_by,
+    Recipe, ReusedStatistics, Schedule, SolveRecipe, SolvedHead, StageDefaults, StageRecipe, Trained,
+    Validation, prepare_by,
 };
 use frostline::freeze::Unfreeze;
 use frostline::report::{Provenance, RunFolder, RunRecord};
@@ -118,6 +119,7 @@ fn from_flags(reuse: &Reuse) -> Recipe {
     let stage = |name: &str, unfreeze: Unfreeze| stage(reuse, name, unfreeze);
     let all_alike = reuse.backbone_lr_factor.unwrap_or(StageDefaults::ALIKE.backbone_lr_factor);
     let (mut stages, mut gradual) = (Vec::new(), None);
+    let solves = solves(reuse);
     let unfreeze = match &reuse.unfreeze {
         // the stage is added when the layer is found
         None | Some(Auto::Auto) => None,
@@ -138,11 +140,11 @@ fn from_flags(reuse: &Reuse) -> Recipe {
                 .push(StageRecipe { backbone_lr_factor: all_alike, ..stage("from scratch", Unfreeze::All) });
         }
         (None, unfreeze, _) => {
-            stages.push(stage("head", Unfreeze::Nothing));
+            stages.extend((!solves).then(|| stage("head", Unfreeze::Nothing)));
             if reuse.gradual {
                 gradual = Some(GradualRecipe {
                     epochs: reuse.fine_tune_epochs,
-                    lr: reuse.lr * FINE_TUNE_SHARE,
+                    lr: learning_rate(reuse) * FINE_TUNE_SHARE,
                     backbone_lr_factor: reuse
                         .backbone_lr_factor
                         .unwrap_or(StageDefaults::FINE_TUNE.backbone_lr_factor),
@@ -161,13 +163,18 @@ fn from_flags(reuse: &Reuse) -> Recipe {
         weights,
         loss: reuse.loss,
         metric: reuse.metric,
-        optimizer: reuse.optimizer,
-        schedule: reuse.schedule,
+        optimizer: reuse.optimizer.unwrap_or_default(),
+        schedule: reuse.schedule.unwrap_or(Schedule::Constant),
         weight_decay: reuse.weight_decay,
         label_smoothing: reuse.label_smoothing,
         class_weights: reuse.class_weights.clone(),
         clip_norm: reuse.clip_norm,
-        batch: reuse.batch,
+        batch: reuse.batch.unwrap_or(Recipe::default().batch),
+        batch_norm: reuse.batch_norm.as_deref().map(|name| match name {
+            "train" => ReusedStatistics::Train,
+            _ => ReusedStatistics::Frozen,
+        }),
+        solve: solves.then(SolveRecipe::default),
         shuffle: !reuse.no_shuffle,
         patience: reuse.patience,
         augment: reuse.augment,
@@ -178,13 +185,39 @@ fn from_flags(reuse: &Reuse) -> Recipe {
     }
 }
 
+/// Whether the head is solved: nothing says how it is to be trained.
+fn solves(reuse: &Reuse) -> bool {
+    let tunes = reuse.gradual || !matches!(reuse.unfreeze, None | Some(Auto::To(Unfreeze::Nothing)));
+    // where layers are unfrozen, these say how those are trained
+    let says_how = reuse.lr.is_some()
+        || reuse.optimizer.is_some()
+        || reuse.schedule.is_some()
+        || reuse.batch.is_some()
+        || reuse.weight_decay != 0.0
+        || reuse.clip_norm.is_some()
+        || reuse.no_shuffle
+        || reuse.patience.is_some();
+    let trains = reuse.epochs.is_some()
+        || reuse.freeze.is_some()
+        || reuse.head != Head::Output
+        || reuse.loss.is_some()
+        || reuse.label_smoothing != 0.0
+        || !reuse.augment.is_identity()
+        || reuse.weights == "reinit";
+    !trains && (tunes || !says_how)
+}
+
+fn learning_rate(reuse: &Reuse) -> f32 {
+    reuse.lr.unwrap_or(StageDefaults::HEAD.learning_rate)
+}
+
 fn stage(reuse: &Reuse, name: &str, unfreeze: Unfreeze) -> StageRecipe {
     StageRecipe {
         name: name.to_owned(),
         unfreeze,
         freeze: None,
-        epochs: reuse.epochs,
-        lr: reuse.lr,
+        epochs: reuse.epochs.unwrap_or(StageDefaults::HEAD.epochs),
+        lr: learning_rate(reuse),
         backbone_lr_factor: reuse.backbone_lr_factor.unwrap_or(StageDefaults::HEAD.backbone_lr_factor),
         warm_up: StageDefaults::HEAD.warm_up,
     }
@@ -194,7 +227,7 @@ fn stage(reuse: &Reuse, name: &str, unfreeze: Unfreeze) -> StageRecipe {
 fn fine_tuning(reuse: &Reuse, unfreeze: Unfreeze) -> Option<StageRecipe> {
     (unfreeze != Unfreeze::Nothing).then(|| StageRecipe {
         epochs: reuse.fine_tune_epochs,
-        lr: reuse.lr * FINE_TUNE_SHARE,
+        lr: learning_rate(reuse) * FINE_TUNE_SHARE,
         warm_up: StageDefaults::FINE_TUNE.warm_up,
         ..stage(reuse, "fine-tune", unfreeze)
     })
@@ -208,7 +241,42 @@ fn validation(text: Option<&str>) -> Validation {
     }
 }
 
+/// What was solved, and what that lets expect.
+fn solved_summary(head: &SolvedHead, record: &RunRecord, console: &Console) -> Result<(), Failure> {
+    let views: Vec<String> = head.views.iter().map(ToString::to_string).collect();
+    let inputs = match head.cuts.len() {
+        1 => format!("`{}`", head.cuts[0]),
+        count => format!("{count} layers, `{}` and below", head.cuts[0]),
+    };
+    console.print(format_args!(
+        "head   solved ({}) on the features of {inputs}, views {}",
+        head.method,
+        views.join(" and ")
+    ))?;
+    if let Some(estimate) = &record.estimate {
+        let [low, high] = estimate.interval;
+        let images = estimate.images;
+        let line = match (estimate.accuracy, estimate.mse) {
+            (Some(accuracy), _) => format!(
+                "expect {:.1} % of new photos like these to be right (95 % interval {:.1} to {:.1}): each of the {images} training images was predicted by a head that had not seen it",
+                100.0 * accuracy,
+                100.0 * low,
+                100.0 * high
+            ),
+            (None, mse) => format!(
+                "expect a mean squared error of {:.4} on new images like these (95 % interval {low:.4} to {high:.4}): each of the {images} training images was predicted by a head that had not seen it",
+                mse.unwrap_or(f64::NAN)
+            ),
+        };
+        console.print(line)?;
+    }
+    Ok(())
+}
+
 fn summary(record: &RunRecord, trained: &Trained, output: &Path, console: &Console) -> Result<(), Failure> {
+    if let Some(head) = &record.solved {
+        solved_summary(head, record, console)?;
+    }
     let mut rows =
         vec![["stage", "epochs", "kept", "trained", "frozen layers", "val"].map(str::to_owned).to_vec()];
     rows.extend(record.stages.iter().map(|stage| {
@@ -225,8 +293,10 @@ fn summary(record: &RunRecord, trained: &Trained, output: &Path, console: &Conso
             stage.val.as_ref().map_or_else(|| "-".to_owned(), scores_text),
         ]
     }));
-    console.print(table(&rows, &[false, true, true, true, true]))?;
-    console.print("")?;
+    if rows.len() > 1 {
+        console.print(table(&rows, &[false, true, true, true, true]))?;
+        console.print("")?;
+    }
     if let Some(train) = &record.train {
         console.print(format_args!("train  {}", scores_text(train)))?;
     }

@@ -71,30 +71,31 @@ pub(crate) struct Reuse {
     /// Unfreeze block by block from the top while the validation score improves by more than its standard error.
     #[arg(long, conflicts_with_all = ["recipe", "freeze", "unfreeze"])]
     pub(crate) gradual: bool,
-    /// Epochs with the backbone frozen.
-    #[arg(long, value_name = "E", default_value_t = StageDefaults::HEAD.epochs, value_parser = count, conflicts_with = "recipe")]
-    pub(crate) epochs: usize,
+    /// Train the head by steps, for so many epochs with the backbone frozen, instead of solving it. So does any flag below
+    /// that says how steps are taken, where nothing is unfrozen [default: solved; 10 where it is trained].
+    #[arg(long, value_name = "E", value_parser = count, conflicts_with = "recipe")]
+    pub(crate) epochs: Option<usize>,
     /// Epochs with the layers of --unfreeze or --gradual trained.
     #[arg(long, value_name = "F", default_value_t = StageDefaults::FINE_TUNE.epochs, conflicts_with = "recipe")]
     pub(crate) fine_tune_epochs: usize,
-    /// The head's learning rate; a tenth of it once reused layers train.
-    #[arg(long, value_name = "X", default_value_t = StageDefaults::HEAD.learning_rate, value_parser = positive, conflicts_with = "recipe")]
-    pub(crate) lr: f32,
+    /// The head's learning rate; a tenth of it once reused layers train [default: 0.001].
+    #[arg(long, value_name = "X", value_parser = positive, conflicts_with = "recipe")]
+    pub(crate) lr: Option<f32>,
     /// The rate of reused layers as a share of the head's [default: 0.1; 1 with --freeze or --weights reinit].
     #[arg(long, value_name = "F", value_parser = not_negative, conflicts_with = "recipe")]
     pub(crate) backbone_lr_factor: Option<f32>,
-    /// sgd, rmsprop, adam, adamw, with settings as in sgd(momentum=0.9,nesterov=true).
-    #[arg(long, value_name = "NAME", default_value = "adam", conflicts_with = "recipe")]
-    pub(crate) optimizer: OptimizerKind,
+    /// sgd, rmsprop, adam, adamw, with settings as in sgd(momentum=0.9,nesterov=true) [default: adam].
+    #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
+    pub(crate) optimizer: Option<OptimizerKind>,
     /// A loss by its Keras name [default: from the labels].
     #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
     pub(crate) loss: Option<Loss>,
     /// What decides which epoch is best: accuracy, top5, auc, precision, recall, f1, mse, mae [default: accuracy].
     #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
     pub(crate) metric: Option<Metric>,
-    /// constant, exponential(0.9), cosine, plateau(0.5,3).
-    #[arg(long, value_name = "NAME", default_value = "constant", conflicts_with = "recipe")]
-    pub(crate) schedule: Schedule,
+    /// constant, exponential(0.9), cosine, plateau(0.5,3) [default: constant].
+    #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
+    pub(crate) schedule: Option<Schedule>,
     /// Decoupled weight decay, on every trained weight.
     #[arg(long, value_name = "D", default_value_t = 0.0, value_parser = not_negative, conflicts_with = "recipe")]
     pub(crate) weight_decay: f32,
@@ -107,9 +108,14 @@ pub(crate) struct Reuse {
     /// The largest norm of all gradients together.
     #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "recipe")]
     pub(crate) clip_norm: Option<f32>,
-    /// Images a step.
-    #[arg(long, value_name = "B", default_value_t = 32, value_parser = count, conflicts_with = "recipe")]
-    pub(crate) batch: usize,
+    /// Images a step [default: 32].
+    #[arg(long, value_name = "B", value_parser = count, conflicts_with = "recipe")]
+    pub(crate) batch: Option<usize>,
+    /// BatchNormalization of reused layers while they train: `frozen` normalises by its moving statistics and leaves them
+    /// alone, as Keras's guide to transfer learning has it; `train` by the batch's, which move them [default: frozen; train
+    /// with --freeze or --weights reinit].
+    #[arg(long, value_name = "B", value_parser = ["frozen", "train"], conflicts_with = "recipe")]
+    pub(crate) batch_norm: Option<String>,
     /// Take the images in their order.
     #[arg(long, conflicts_with = "recipe")]
     pub(crate) no_shuffle: bool,

@@ -15,7 +15,8 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> {
-    let (model, _) = load(&command.model, console)?;
+    let (mut model, _) = load(&command.model, console)?;
+    command.views.onto(&mut model);
     let mut dataset = match &model.info.classes {
         Some(classes) => data::open_for(&command.data, classes)?,
         None => data::open(&command.data)?,

@@ -36,7 +36,8 @@ fn lower_graph(
                     .ok_or_else(|| Error::shape(&path, "an input layer that is no input of its model"))?
             }
             Body::Kind(kind) => {
-                let info = LayerInfo { frozen: freeze.is_frozen(&path), path };
+                let (frozen, inference) = (freeze.is_frozen(&path), freeze.is_inference(&path));
+                let info = LayerInfo { frozen, inference, path };
                 program.layers.push(info);
                 let layer = program.layers.len() - 1;
                 vec![kind.lower(&mut Lowering::new(program, layer), &given)?]

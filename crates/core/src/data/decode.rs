@@ -52,6 +52,29 @@ pub(crate) fn check_file(path: &Path) -> Result<(), DataError> {
     picture(&read(path)?, &super::path_text(path), |_, _| Ok(None)).map(drop)
 }
 
+/// `[height, width]` of the upright picture in a file, from its header alone.
+///
+/// Errors: a file that cannot be read, or is no JPEG or PNG. Whether the rest of it is sound is not looked at.
+pub fn picture_size(path: &Path) -> Result<[usize; 2], DataError> {
+    let (bytes, name) = (read(path)?, super::path_text(path));
+    fn header(mut decoder: impl ImageDecoder) -> ((u32, u32), Orientation) {
+        (decoder.dimensions(), decoder.orientation().unwrap_or(Orientation::NoTransforms))
+    }
+    let found = match image::guess_format(&bytes) {
+        Ok(ImageFormat::Png) => PngDecoder::with_limits(Cursor::new(&bytes), limits()).map(header),
+        _ => JpegDecoder::new(Cursor::new(&bytes)).map(header),
+    };
+    let ((width, height), orientation) = found.map_err(|error| damaged(&name, &error))?;
+    let size = [height as usize, width as usize];
+    Ok(if lies_on_its_side(orientation) { [size[1], size[0]] } else { size })
+}
+
+/// Whether a picture's height and width change places when it is turned upright.
+fn lies_on_its_side(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     crate::regular::read(path).map_err(|e| DataError::io(path, e))
 }

@@ -85,13 +85,7 @@ impl Pipeline {
         view: Option<ViewSeed>,
         out: &mut [f32],
     ) -> Result<(), DataError> {
-        let image = match &example.input {
-            Input::File(path) => self.decode(path)?,
-            Input::Row { split, row } => match dataset.array(*split) {
-                Some(array) if *row < array.rows() => self.arrays.to_bytes(array.image(*row)),
-                _ => return Err(dataset.foreign(example)),
-            },
-        };
+        let image = self.open(dataset, example)?;
         let range = match self.arrays {
             ArrayScale::Bytes => dataset.value_range(),
             ArrayScale::Unit | ArrayScale::Signed => ValueRange::BYTES,
@@ -99,12 +93,35 @@ impl Pipeline {
         self.load_image(image, &example.name, range, view, out)
     }
 
+    /// The picture of an example as it is, but for the scale of arrays.
+    pub(crate) fn open(&self, dataset: &Dataset, example: &Example) -> Result<Image, DataError> {
+        match &example.input {
+            Input::File(path) => self.decode(path),
+            Input::Row { split, row } => match dataset.array(*split) {
+                Some(array) if *row < array.rows() => Ok(self.arrays.to_bytes(array.image(*row))),
+                _ => Err(dataset.foreign(example)),
+            },
+        }
+    }
+
+    /// The same for another size of input, `[height, width]`.
+    pub(crate) fn of_size(&self, size: [usize; 2]) -> Self {
+        let mut input = self.input.clone();
+        input.iter_mut().zip(size).for_each(|(extent, size)| *extent = size);
+        Self { input, ..self.clone() }
+    }
+
+    /// `[height, width]` where the input is a picture.
+    pub(crate) fn own_size(&self) -> Option<[usize; 2]> {
+        self.picture().map(|[height, width, _]| [height, width])
+    }
+
     /// Loads a picture file as it is; see [`Pipeline::load`]. `name` is for messages.
     pub fn load_file(&self, path: &Path, name: &str, out: &mut [f32]) -> Result<(), DataError> {
         self.load_image(self.decode(path)?, name, ValueRange::BYTES, None, out)
     }
 
-    fn decode(&self, path: &Path) -> Result<Image, DataError> {
+    pub(crate) fn decode(&self, path: &Path) -> Result<Image, DataError> {
         match self.picture() {
             Some([height, width, _]) => decode_file_for(path, self.scaled, [height, width]),
             None => decode_file(path),

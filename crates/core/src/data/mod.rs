@@ -37,6 +37,7 @@ mod resize;
 mod scaled;
 mod split;
 mod summary;
+mod view;
 
 pub use array::{Array, Values};
 pub use array_scale::ArrayScale;
@@ -45,7 +46,9 @@ pub(crate) use check::files;
 pub use check::{Skip, SkipReport, check_all};
 pub use dataset::{Dataset, Example, Input, Split, Target};
 pub(crate) use decode::check_file;
-pub use decode::{DECODER_VERSION, MAX_PIXELS, decode, decode_file, decode_file_for, decode_for};
+pub use decode::{
+    DECODER_VERSION, MAX_PIXELS, decode, decode_file, decode_file_for, decode_for, picture_size,
+};
 pub use error::DataError;
 pub use file_name::path_text;
 pub use folders::pictures_in;
@@ -57,6 +60,7 @@ pub use range::ValueRange;
 pub use resize::Resize;
 pub use scaled::ScaledDecode;
 pub use split::{holdout, shuffled};
+pub use view::View;
 
 use std::path::Path;
 

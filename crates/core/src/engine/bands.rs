@@ -237,7 +237,7 @@ mod tests {
     /// Two blocks: one with a residual, one with another window, and an expansion that is large enough.
     fn net(size: [usize; 2], kernel: usize, stride: usize, padding: Padding) -> Net {
         let mut program = Program::default();
-        program.layers.push(LayerInfo { path: "net".to_owned(), frozen: true });
+        program.layers.push(LayerInfo { path: "net".to_owned(), frozen: true, inference: true });
         let input = program.value(vec![size[0], size[1], 8]);
         program.inputs.push(input);
         let mut net = Net { program, constants: Vec::new() };

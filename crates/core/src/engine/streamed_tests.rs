@@ -40,7 +40,7 @@ fn pointwise(net: &mut Lowering<'_>, x: ValueId, channels: usize) -> ValueId {
 /// A block that expands, filters and projects; the expanded value has two readers, one of them in a later segment.
 fn block() -> Program {
     let mut program = Program::default();
-    program.layers.push(LayerInfo { path: "block".to_owned(), frozen: false });
+    program.layers.push(LayerInfo { path: "block".to_owned(), frozen: false, inference: false });
     let input = program.value(SIZE.to_vec());
     program.inputs.push(input);
     let net = &mut Lowering::new(&mut program, 0);

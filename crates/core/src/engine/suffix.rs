@@ -86,7 +86,7 @@ impl Suffix {
             let node = &program.nodes[node];
             node.op.kind().bind(&program.input_shapes(node), &program.param_shapes(node), batch)
         };
-        let mode_of = |layer: usize| match (program.layers[layer].frozen, statistics) {
+        let mode_of = |layer: usize| match (program.layers[layer].inference, statistics) {
             (false, Statistics::Batch) => Mode::Training,
             _ => Mode::Inference,
         };
@@ -249,7 +249,7 @@ impl Suffix {
             for (node, instance) in self.program.nodes.iter().zip(&self.instances) {
                 for (position, param) in node.params.iter().enumerate() {
                     let is_state = self.program.params[param.0].role == Role::State;
-                    if is_state && !self.program.layers[node.layer].frozen {
+                    if is_state && !self.program.layers[node.layer].inference {
                         instance.update_state(position, &mut self.weights[param.0]);
                     }
                 }

@@ -2,6 +2,7 @@
 
 use crate::freeze::Freeze;
 use crate::graph::Model;
+use crate::ops::Role;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -19,9 +20,11 @@ pub struct Certificate {
     pub equal: bool,
 }
 
-/// The hashes of every weight (statistics too) of the frozen layers.
+/// The hashes of every weight (statistics too) of the frozen layers, and of the statistics that are frozen alone.
 pub fn frozen_hashes(model: &Model, freeze: &Freeze) -> Hashes {
-    let is_frozen = |path: &str| path.rsplit_once('/').is_some_and(|(layer, _)| freeze.is_frozen(layer));
+    let is_statistic = |path: &str| path.ends_with("/moving_mean") || path.ends_with("/moving_variance");
+    let role = |path: &str| if is_statistic(path) { Role::State } else { Role::Trainable };
+    let is_frozen = |path: &str| freeze.holds(path, role(path));
     let hash = |(path, handle): (&str, &crate::graph::Handle)| {
         let digest = handle.with(|tensor| {
             let mut hasher = blake3::Hasher::new();

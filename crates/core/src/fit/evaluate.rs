@@ -5,8 +5,8 @@ use super::batches::Batches;
 use super::features::{Features, images_at_once};
 use super::lost::first_lost;
 use super::{
-    Caching, ClassReport, Event, LossSetting, Metric, Observer, Outputs, Scores, Source, TargetColumn, Task,
-    predicted_class,
+    Caching, ClassReport, Event, Examples, LossSetting, Metric, Observer, Outputs, Scores, Source,
+    TargetColumn, Task, ViewPass, Viewed, predicted_class,
 };
 use crate::compile::{Frozen, Statistics, compile_both};
 use crate::data::Example;
@@ -14,6 +14,7 @@ use crate::engine::{Plan, Squash};
 use crate::freeze::Freeze;
 use crate::graph::{Body, Graph, Model};
 use crate::{Error, Numbers, Result};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Images that are predicted at a time.
 pub(super) const CHUNK: usize = 64;
@@ -66,13 +67,45 @@ pub fn evaluate_in(
     if let Some(note) = task.order_note(model, source.dataset, width) {
         observe(&Event::Note(&note));
     }
-    let all = Freeze::everything(&model.graph);
-    let compiled = compile_both(numbers, model, all, &[input], 0, Statistics::Moving)?;
-    let mut bank = Bank::new(&Caching::default(), None);
-    let found = score(compiled, model, &mut bank, source, examples, part, loss, metrics, observe)?;
+    let found = match Viewed::of(model)? {
+        Some(viewed) => {
+            let outputs = outputs_in_views(&viewed, numbers, source, examples, part, observe)?;
+            scored(outputs, model, source, examples, loss, metrics)
+        }
+        None => {
+            let all = Freeze::everything(&model.graph);
+            let compiled = compile_both(numbers, model, all, &[input], 0, Statistics::Moving)?;
+            let mut bank = Bank::new(&Caching::default(), None);
+            score(compiled, model, &mut bank, source, examples, part, loss, metrics, observe)?
+        }
+    };
     match found.not_finite {
         None => Ok(found),
         Some(image) => Err(no_scores(model, &examples[image].name)),
+    }
+}
+
+/// The predictions of several views of each example together, `[examples, width]`.
+fn outputs_in_views(
+    viewed: &Viewed,
+    numbers: &Numbers,
+    source: Source<'_>,
+    examples: &[Example],
+    part: &str,
+    observe: Observer<'_>,
+) -> Result<Vec<f32>> {
+    let mut pass = ViewPass::new(viewed.model(), numbers, source.pipeline, viewed.views())?;
+    let (width, done) = (pass.width(), AtomicUsize::new(0));
+    let told = || {
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        observe(&Event::Features { part, done, images: examples.len() });
+    };
+    let chosen: Vec<&Example> = examples.iter().collect();
+    let mut rows = vec![0.0; examples.len() * viewed.views().len() * width];
+    let errors = pass.run(&Examples { dataset: source.dataset, examples: &chosen }, &mut rows, &told)?;
+    match errors.into_iter().flatten().next() {
+        Some(error) => Err(error.into()),
+        None => viewed.outputs(&rows, width),
     }
 }
 
@@ -133,6 +166,18 @@ pub(super) fn score(
             observe(&Event::Features { part, done, images: examples.len() });
         }
     }
+    Ok(scored(outputs, model, source, examples, loss, metrics))
+}
+
+/// The scores of outputs, `[examples, width]`.
+pub(super) fn scored(
+    mut outputs: Vec<f32>,
+    model: &Model,
+    source: Source<'_>,
+    examples: &[Example],
+    loss: &LossSetting,
+    metrics: &[Metric],
+) -> Evaluation {
     let width = outputs.len() / examples.len().max(1);
     let not_finite = first_lost(&outputs, examples.len());
     let targets = TargetColumn::of(examples);
@@ -153,7 +198,7 @@ pub(super) fn score(
         }
         TargetColumn::Values { .. } => None,
     };
-    Ok(Evaluation { scores, report, predicted, not_finite })
+    Evaluation { scores, report, predicted, not_finite }
 }
 
 /// Whether a model returns probabilities, because its output comes from a sigmoid or a softmax, or logits. Says nothing

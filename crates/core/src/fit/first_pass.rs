@@ -7,7 +7,7 @@ use super::{Caching, Event, Observer, Prepared};
 use crate::Result;
 use crate::cache::RowKey;
 use crate::compile::compile_frozen;
-use crate::data::{DataError, Example, SkipReport, check_all, check_file, files};
+use crate::data::{DataError, Example, Input, SkipReport, check_all, check_file, files};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::Path;
@@ -32,12 +32,15 @@ pub(super) fn check(check: Check, prepared: &mut Prepared, observe: Observer<'_>
     if check == Check::Nothing {
         return Ok(SkipReport::default());
     }
-    let files = files(&prepared.dataset);
-    let done = AtomicUsize::new(0);
+    let (done, count) = (AtomicUsize::new(0), files(&prepared.dataset).len());
     let told = || {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        observe(&Event::Checking { done, images: files.len() });
+        observe(&Event::Checking { done, images: count });
     };
+    if check == Check::FirstPass && prepared.solving.is_some() {
+        return for_solving(prepared, &told);
+    }
+    let files = files(&prepared.dataset);
     let errors = match check == Check::FirstPass && may_store(prepared) && !files.is_empty() {
         true => {
             let examples: Vec<(&Example, &Path)> = files.iter().map(|(_, one, path)| (*one, *path)).collect();
@@ -58,6 +61,23 @@ pub(super) fn check(check: Check, prepared: &mut Prepared, observe: Observer<'_>
         }
         None => Ok(check_all(&prepared.dataset, &|_| told())?),
     }
+}
+
+/// The features that a head is solved on, of all parts.
+fn for_solving(prepared: &mut Prepared, told: &(dyn Fn() + Sync)) -> Result<SkipReport> {
+    let Prepared { solving, dataset, pipeline, setting, .. } = prepared;
+    let Some(solving) = solving else { return Ok(SkipReport::default()) };
+    let examples: Vec<&Example> = dataset.examples().map(|(_, example)| example).collect();
+    let errors = solving.gather(dataset, pipeline, setting, &examples, told)?;
+    let mut of_files = Vec::new();
+    for (example, error) in examples.iter().zip(errors) {
+        match (&example.input, error) {
+            (Input::File(_), error) => of_files.push(error),
+            (Input::Row { .. }, Some(error)) => return Err(error.into()),
+            (Input::Row { .. }, None) => {}
+        }
+    }
+    Ok(SkipReport::new(dataset, &files(dataset), of_files)?)
 }
 
 /// Whether a first pass may make the rows of all images, whatever part they will be in.

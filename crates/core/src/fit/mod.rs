@@ -37,6 +37,7 @@ mod schedule;
 mod scores;
 mod setting;
 mod shelf;
+mod solved;
 mod stage;
 mod stage_run;
 mod targets;
@@ -65,7 +66,11 @@ pub use preprocessing::{input_shape, preprocess_of, resize_of, scaled_decode_of}
 pub use recipe::{GradualRecipe, Head, ImageSize, PretrainedWeights, Recipe, StageRecipe};
 pub use schedule::{Best, Schedule, Watch};
 pub use scores::Scores;
-pub use setting::Setting;
+pub use setting::{ReusedStatistics, Setting};
+pub(crate) use solved::Solving;
+pub use solved::{
+    Examples, HeadMethod, LeftOut, Pictures, Prospect, SolvePlan, SolveRecipe, SolvedHead, ViewPass, Viewed,
+};
 pub use stage::{Stage, StageReport, Trainer};
 pub use targets::TargetColumn;
 pub use task::{NO_NAMES, Task};

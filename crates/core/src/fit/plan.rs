@@ -5,7 +5,7 @@ use super::bank::Bank;
 use super::boundaries::{Boundaries, BoundaryPlan};
 use super::stage::snapshot;
 use super::stage_run::StageRun;
-use super::{Caching, Prepared, Setting, Stage, Trainer, silent};
+use super::{Caching, Prepared, Setting, SolvePlan, Stage, Trainer, silent};
 use crate::Result;
 use crate::compile::{Frozen, Statistics, compile_both};
 use crate::formats;
@@ -18,6 +18,9 @@ use std::time::Instant;
 pub struct TrainingPlan {
     /// Images that are trained on, validated on, tested on.
     pub images: [usize; 3],
+    /// The head, where it is solved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub solve: Option<SolvePlan>,
     /// Each stage of the recipe.
     pub stages: Vec<StagePlan>,
     /// Each boundary of the stages: whether its rows are stored, and what they are made from.
@@ -74,6 +77,7 @@ impl Prepared {
     /// Says what [`Prepared::train`] will do. A rehearsal trains each stage on two batches of images; the model stays as it
     /// is.
     pub fn plan(&self) -> Result<TrainingPlan> {
+        let solve = self.plan_solving()?;
         let mut boundaries = Boundaries::of(self)?;
         let recipe_stages = self.stages()?;
         self.rehearse_passes(recipe_stages.len(), &boundaries)?;
@@ -103,7 +107,9 @@ impl Prepared {
         }
         Ok(TrainingPlan {
             images: [self.dataset.train.len(), count(&self.dataset.val), count(&self.dataset.test)],
-            seconds: stages.iter().map(StagePlan::seconds).sum(),
+            seconds: stages.iter().map(StagePlan::seconds).sum::<f64>()
+                + solve.as_ref().map_or(0.0, |solve| solve.seconds),
+            solve,
             gradual_blocks: match &self.recipe.gradual {
                 Some(_) => super::blocks(&self.model, &self.reused).len(),
                 None => 0,

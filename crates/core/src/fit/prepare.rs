@@ -5,9 +5,9 @@ use super::evaluate::returns;
 use super::number_names::number_notes;
 use super::{
     Applied, Caching, Check, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Recipe,
-    Setting, Task, first_pass, input_shape, resize_of, scaled_decode_of,
+    Setting, Solving, Task, first_pass, input_shape, resize_of, scaled_decode_of,
 };
-use crate::data::{Dataset, Pipeline, SkipReport, files};
+use crate::data::{Dataset, Pipeline, Resize, SkipReport, files};
 use crate::formats;
 use crate::graph::{Body, Keep, Model, Transfer};
 use crate::layers::{LayerKind, parse_head};
@@ -51,6 +51,8 @@ pub struct Prepared {
     pub skips: SkipReport,
     /// What the user should know.
     pub notes: Vec<String>,
+    /// Where the head is solved: what it is solved on.
+    pub(crate) solving: Option<Solving>,
 }
 
 /// [`prepare_by`] decoding each image once, and nothing else.
@@ -115,6 +117,13 @@ pub fn prepare_by(
     let task = Task::of(&dataset);
     check_labels(&recipe, &task, &dataset)?;
     let mut reused = kept.graph.counted_paths();
+    let mut solving = match &recipe.solve {
+        Some(solve) => Some(Solving::new(kept.clone(), &shape, solve.clone())?),
+        None => None,
+    };
+    if let Some(solving) = &solving {
+        kept.join(&solving.usual(), &shape)?;
+    }
     match head_layers(&recipe, &task, &kept, &shape, &mut notes)? {
         Some(layers) => drop(kept.push(layers, std::slice::from_ref(&shape), seed)?),
         None => {
@@ -167,6 +176,10 @@ pub fn prepare_by(
     if !dataset.is_regression() {
         kept.info.classes = Some(dataset.classes.clone());
     }
+    if let Some(solving) = &mut solving {
+        let trains_on = !recipe.stage.is_empty() || recipe.gradual.is_some();
+        solving.choose_views(&pipeline, &setting.numbers, trains_on)?;
+    }
     let skips = SkipReport::default();
     let mut prepared = Prepared {
         model: kept,
@@ -178,6 +191,7 @@ pub fn prepare_by(
         validation: validation.clone(),
         skips,
         notes,
+        solving,
     };
     prepared.skips = first_pass::check(check, &mut prepared, observe)?;
     prepared.notes.extend(prepared.skips.note());
@@ -185,7 +199,8 @@ pub fn prepare_by(
     if check != Check::Nothing {
         prepared.dataset.know_contents()?; // so that copies of one image stay in one part
     }
-    prepared.notes.extend(validate_by(&mut prepared.dataset, validation, seed)?);
+    let holds_out = recipe_watches(&prepared.recipe);
+    prepared.notes.extend(validate_by(&mut prepared.dataset, validation, holds_out, seed)?);
     if check != Check::Nothing {
         prepared.dataset.know_contents()?; // of what came in to validate on
         prepared.notes.extend(prepared.dataset.duplicates());
@@ -304,6 +319,7 @@ fn idle_notes(prepared: &Prepared) -> Vec<String> {
     let Prepared { recipe, dataset, .. } = prepared;
     let scales = recipe.scaled_decode.is_some_and(|scaled| !scaled.is_off());
     let unwatched = dataset.val.as_ref().is_none_or(Vec::is_empty);
+    let unwatched = unwatched && recipe_watches(recipe);
     let idle = [
         (unwatched && recipe.patience.is_some(), "--patience is ignored: there are no validation images"),
         (unwatched && recipe.metric.is_some(), "--metric chooses no epoch: there are no validation images"),
@@ -319,9 +335,19 @@ fn idle_notes(prepared: &Prepared) -> Vec<String> {
     idle.iter().filter(|(is_idle, _)| *is_idle).map(|(_, note)| (*note).to_owned()).collect()
 }
 
-fn validate_by(dataset: &mut Dataset, validation: &Validation, seed: u64) -> Result<Option<String>> {
+/// Whether some stage is watched: a solved head needs no image to be held out.
+fn recipe_watches(recipe: &Recipe) -> bool {
+    recipe.solve.is_none() || !recipe.stage.is_empty() || recipe.gradual.is_some()
+}
+
+fn validate_by(
+    dataset: &mut Dataset,
+    validation: &Validation,
+    holds_out: bool,
+    seed: u64,
+) -> Result<Option<String>> {
     match validation {
-        Validation::Auto if dataset.val.is_some() => {}
+        Validation::Auto if dataset.val.is_some() || !holds_out => {}
         Validation::Auto => dataset.hold_out(0.2, seed)?,
         Validation::Folder(path) => {
             dataset.validate_on(path)?;
@@ -361,7 +387,12 @@ fn pipeline(
     shape: &Shape,
     kept: &mut Model,
 ) -> Result<(Pipeline, Vec<String>)> {
-    let resize = recipe.resize.unwrap_or_else(|| resize_of(model));
+    let resize = match recipe.resize {
+        Some(resize) => resize,
+        // of a model that does not say how it was trained: photos are made small by averaging, not by sampling
+        None if recipe.solve.is_some() && model.info.resize.is_none() => Resize::PilBilinear,
+        None => resize_of(model),
+    };
     let scaled = recipe.scaled_decode.unwrap_or_else(|| scaled_decode_of(model));
     let Applied { preprocess, arrays, of_files, mut notes } =
         Applied::to(model, &recipe.preprocess, Some(dataset), shape)?;

@@ -2,7 +2,7 @@
 
 use super::defaults::{StageDefaults, filled};
 use super::text;
-use super::{ClassWeights, Loss, Metric, OptimizerKind, Schedule};
+use super::{ClassWeights, Loss, Metric, OptimizerKind, ReusedStatistics, Schedule, SolveRecipe};
 use crate::cache::RowElement;
 use crate::data::{Augment, Resize, ScaledDecode};
 use crate::freeze::Unfreeze;
@@ -11,6 +11,7 @@ use crate::{Error, Precision, Result};
 use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::marker::PhantomData;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -52,6 +53,10 @@ pub struct Recipe {
     /// How classes weigh in the loss.
     #[serde(with = "text::optional", skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<ClassWeights>,
+    /// What BatchNormalization of reused layers does while they train. By default its statistics are frozen, and trained where
+    /// the weights begin anew or a stage names what is frozen layer by layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_norm: Option<ReusedStatistics>,
     /// The largest norm of all gradients together.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shortest_optional")]
     pub clip_norm: Option<f32>,
@@ -84,6 +89,9 @@ pub struct Recipe {
     /// What their features are rounded to, stored or not; by default nothing is rounded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub features: Option<RowElement>,
+    /// Whether the head is solved before any stage.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "solve")]
+    pub solve: Option<SolveRecipe>,
     /// The stages, in their order.
     pub stage: Vec<StageRecipe>,
     /// Unfreezing block by block after the stages.
@@ -104,6 +112,7 @@ impl Default for Recipe {
             weight_decay: 0.0,
             label_smoothing: 0.0,
             class_weights: None,
+            batch_norm: None,
             clip_norm: None,
             batch: 32,
             shuffle: true,
@@ -116,6 +125,7 @@ impl Default for Recipe {
             preprocess: "auto".to_owned(),
             precision: Precision::F32,
             features: None,
+            solve: None,
             stage: Vec::new(),
             gradual: None,
         }
@@ -183,30 +193,36 @@ fn shortest_optional<S: Serializer>(
 }
 
 /// A table, or `true` for one with every default.
+struct TableOrTrue<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for TableOrTrue<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a table, true or false")
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> std::result::Result<Self::Value, E> {
+        Ok(value.then(T::default))
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> std::result::Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+    }
+}
+
 fn gradual<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<Option<GradualRecipe>, D::Error> {
-    struct Gradual;
-    impl<'de> Visitor<'de> for Gradual {
-        type Value = Option<GradualRecipe>;
+    deserializer.deserialize_any(TableOrTrue(PhantomData))
+}
 
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("a table [gradual], true or false")
-        }
-
-        fn visit_bool<E: serde::de::Error>(self, value: bool) -> std::result::Result<Self::Value, E> {
-            Ok(value.then(GradualRecipe::default))
-        }
-
-        fn visit_unit<E: serde::de::Error>(self) -> std::result::Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<Self::Value, A::Error> {
-            GradualRecipe::deserialize(MapAccessDeserializer::new(map)).map(Some)
-        }
-    }
-    deserializer.deserialize_any(Gradual)
+fn solve<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<SolveRecipe>, D::Error> {
+    deserializer.deserialize_any(TableOrTrue(PhantomData))
 }
 
 /// Unfreezing block by block.
@@ -324,8 +340,11 @@ impl Recipe {
             Error::format(path, format!("{}\nhelp: {help}", error.trim_end()))
         })?;
         recipe.name_stages();
-        if recipe.stage.is_empty() && recipe.gradual.is_none() {
-            return Err(Error::format(path, "the recipe has no stage\nhelp: add a [[stage]] table"));
+        if recipe.stage.is_empty() && recipe.gradual.is_none() && recipe.solve.is_none() {
+            return Err(Error::format(
+                path,
+                "the recipe has no stage\nhelp: add a [[stage]] table, or [solve]",
+            ));
         }
         recipe.check()?;
         Ok(recipe)
@@ -343,6 +362,15 @@ impl Recipe {
         let only = self.stage.len() == 1;
         for (index, stage) in self.stage.iter_mut().enumerate().filter(|(_, stage)| stage.name.is_empty()) {
             stage.name = if only { "train".to_owned() } else { format!("stage {}", index + 1) };
+        }
+    }
+
+    /// What BatchNormalization of reused layers does in a stage.
+    pub(super) fn reused_statistics(&self, names_frozen_layers: bool) -> ReusedStatistics {
+        match (self.batch_norm, self.weights) {
+            (Some(said), _) => said,
+            (None, PretrainedWeights::Copy) if !names_frozen_layers => ReusedStatistics::Frozen,
+            (None, _) => ReusedStatistics::Train,
         }
     }
 
@@ -366,6 +394,25 @@ impl Recipe {
         }
         if !(1..=MOST_VIEWS).contains(&self.views) {
             return refuse(format!("{} views", self.views), &format!("give a number from 1 to {MOST_VIEWS}"));
+        }
+        if self.solve.is_some() {
+            let others = [
+                (self.head != Head::Output, "a head of its own layers", "leave the head out"),
+                (
+                    self.weights == PretrainedWeights::Reinit,
+                    "weights that begin anew",
+                    "keep the pretrained weights",
+                ),
+                (!self.augment.is_identity(), "augmented images", "leave the augmentation out"),
+                (self.loss.is_some(), "a loss of its own", "leave the loss out"),
+                (self.label_smoothing != 0.0, "label smoothing", "leave it out"),
+            ];
+            if let Some((_, what, help)) = others.iter().find(|(given, ..)| *given) {
+                return refuse(
+                    format!("a head that is solved does not go with {what}"),
+                    &format!("{help}, or train the head in a stage"),
+                );
+            }
         }
         let epochs = self.stage.iter().map(|stage| stage.epochs);
         let most = epochs.chain(self.gradual.iter().map(|gradual| gradual.epochs)).max().unwrap_or(0);

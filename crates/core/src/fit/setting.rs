@@ -3,6 +3,17 @@
 use super::{Caching, ClassWeights, LossSetting, Metric, OptimizerKind, Outputs, Schedule, Scores};
 use crate::Numbers;
 use crate::cache::RowElement;
+use serde::{Deserialize, Serialize};
+
+/// What BatchNormalization of reused layers does while they train. In a layer of the new head it always trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReusedStatistics {
+    /// It normalises by its moving statistics, which stay as they are.
+    Frozen,
+    /// It normalises by the batch's statistics, which the moving ones follow.
+    Train,
+}
 
 /// Everything but the stage's own freeze, epochs and rates.
 #[derive(Clone, Debug, PartialEq)]

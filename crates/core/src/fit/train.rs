@@ -2,11 +2,11 @@
 
 use super::ahead::Ahead;
 use super::bank::Bank;
-use super::evaluate::score;
+use super::evaluate::{score, scored};
 use super::gradual::{blocks, improvement, standard_error};
 use super::{
-    Caching, Certificate, Evaluation, Event, GradualRecipe, Metric, Observer, Prepared, Scores, Source,
-    Stage, StageRecipe, StageReport, Trainer, frozen_hashes,
+    Caching, Certificate, Evaluation, Event, GradualRecipe, Metric, Observer, Prepared, Prospect,
+    ReusedStatistics, Scores, SolvedHead, Source, Stage, StageRecipe, StageReport, Trainer, frozen_hashes,
 };
 use crate::compile::{Statistics, compile_both};
 use crate::data::Example;
@@ -24,6 +24,8 @@ const GOES_ON: f64 = 0.5;
 pub struct Trained {
     /// Each stage, in order.
     pub stages: Vec<StageReport>,
+    /// The head, where it was solved.
+    pub solved: Option<SolvedHead>,
     /// What was frozen in every stage whose result was kept.
     pub freeze: Freeze,
     /// The hashes of its tensors before the first stage and after the last.
@@ -54,6 +56,12 @@ impl Trained {
         (rounded - exact > error).then_some(rounded - exact)
     }
 
+    /// What is to be expected of new images: of a solved head that nothing was trained after.
+    pub fn prospect(&self) -> Option<&Prospect> {
+        let is_last = self.kept().next().is_none();
+        self.solved.as_ref().filter(|_| is_last).map(|head| &head.prospect)
+    }
+
     fn kept(&self) -> impl DoubleEndedIterator<Item = &StageReport> {
         self.stages.iter().filter(|stage| stage.kept)
     }
@@ -66,6 +74,10 @@ impl Prepared {
         let before = frozen_hashes(&self.model, &Freeze::everything(&self.model.graph));
         let mut kept: Vec<Freeze> = Vec::new();
         let mut stages = Vec::new();
+        let solved = self.solve_head(observe)?;
+        if solved.is_some() {
+            kept.push(self.with_statistics(Freeze::reused(&self.reused, &Unfreeze::Nothing)?, false));
+        }
         {
             let mut trainer = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, observe);
             trainer.expect(self.ahead()?);
@@ -92,15 +104,26 @@ impl Prepared {
         let last = kept.last().cloned().unwrap_or_default();
         let images = self.dataset.test.as_deref().unwrap_or_default();
         // what was kept for the stages has gone: their frozen layers, and other images' rows in memory
-        let mut bank = Bank::new(&self.setting.caching, self.setting.features);
-        let test = self.score_test(images, &last, &mut bank, observe)?;
-        drop(bank);
+        let from_features = match &solved {
+            Some(head) if kept.len() == 1 => self.score_solved(head, images)?,
+            _ => None,
+        };
+        let test = match from_features {
+            Some(found) => Some(found),
+            None => {
+                let mut bank = Bank::new(&self.setting.caching, self.setting.features);
+                self.score_test(images, &last, &mut bank, observe)?
+            }
+        };
         let test_f32 = self.score_test_in_f32(images, observe)?;
         let newest = |of: fn(&StageReport) -> Option<&Scores>| {
             stages.iter().rev().filter(|stage| stage.kept).find_map(of).cloned()
         };
-        let (train, val) = (newest(|stage| stage.train.as_ref()), newest(|stage| stage.val.as_ref()));
-        Ok(Trained { freeze, certificate, train, val, test, test_f32, stages })
+        let (train, mut val) = (newest(|stage| stage.train.as_ref()), newest(|stage| stage.val.as_ref()));
+        if let (Some(head), None, Some(images)) = (&solved, &val, &self.dataset.val) {
+            val = self.score_solved(head, images)?.map(|found| found.scores);
+        }
+        Ok(Trained { solved, freeze, certificate, train, val, test, test_f32, stages })
     }
 
     /// The scores on test images, if there are any.
@@ -112,6 +135,16 @@ impl Prepared {
         observe: Observer<'_>,
     ) -> Result<Option<Evaluation>> {
         self.score_in(&self.setting.numbers, images, freeze, bank, observe)
+    }
+
+    /// The scores of a solved head on images whose features are known.
+    fn score_solved(&self, head: &SolvedHead, images: &[Example]) -> Result<Option<Evaluation>> {
+        if images.is_empty() {
+            return Ok(None);
+        }
+        let (loss, metrics) = (&self.setting.loss, self.setting.metrics());
+        let outputs = self.solved_outputs(head, images)?;
+        Ok(outputs.map(|outputs| scored(outputs, &self.model, self.source(), images, loss, &metrics)))
     }
 
     /// The same with the whole model in f32, where the frozen part is in other numbers: as `evaluate` would, with no
@@ -169,7 +202,10 @@ impl Prepared {
 
     fn of_recipe(&self) -> Result<Vec<Stage>> {
         let recipes = self.recipe.stage.iter().filter(|stage| stage.epochs > 0);
-        recipes.enumerate().map(|(index, recipe)| self.stage(recipe, index > 0)).collect()
+        recipes
+            .enumerate()
+            .map(|(index, recipe)| self.stage(recipe, index > 0 || self.recipe.solve.is_some()))
+            .collect()
     }
 
     /// All stages that may come, and how likely each is: unfreezing block by block goes on about every second time.
@@ -195,7 +231,7 @@ impl Prepared {
     fn block(&self, recipe: &GradualRecipe, block: String) -> Result<Stage> {
         Ok(Stage {
             name: format!("from {block}"),
-            freeze: Freeze::reused(&self.reused, &Unfreeze::From(block))?,
+            freeze: self.with_statistics(Freeze::reused(&self.reused, &Unfreeze::From(block))?, false),
             epochs: recipe.epochs,
             learning_rate: recipe.lr,
             reused_factor: recipe.backbone_lr_factor,
@@ -204,11 +240,20 @@ impl Prepared {
         })
     }
 
+    /// The statistics of reused layers are frozen too, where the recipe says so.
+    fn with_statistics(&self, freeze: Freeze, names_frozen_layers: bool) -> Freeze {
+        match self.recipe.reused_statistics(names_frozen_layers) {
+            ReusedStatistics::Frozen => freeze.with_statistics(&self.model.graph, &self.reused),
+            ReusedStatistics::Train => freeze,
+        }
+    }
+
     fn stage(&self, recipe: &StageRecipe, steps_back: bool) -> Result<Stage> {
         let freeze = match &recipe.freeze {
             Some(paths) => Freeze::exactly(&self.model.graph, paths)?,
             None => Freeze::reused(&self.reused, &recipe.unfreeze)?,
         };
+        let freeze = self.with_statistics(freeze, recipe.freeze.is_some());
         Ok(Stage {
             name: recipe.name.clone(),
             freeze,

@@ -1,7 +1,8 @@
 //! Which layers train. A frozen layer has no gradient, no update, no weight decay; its BatchNormalization uses its
 //! moving statistics and leaves them alone; its dropout is off.
 
-use crate::graph::{Body, Graph, as_flag, full_path, is_within, without_here};
+use crate::graph::{Body, Graph, Layer, as_flag, full_path, is_within, without_here};
+use crate::ops::Role;
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,6 +12,8 @@ use std::str::FromStr;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Freeze {
     frozen: BTreeSet<String>,
+    /// Layers of which the moving statistics are frozen, whether or not their weights are.
+    statistics: BTreeSet<String>,
 }
 
 /// How many of the reused layers train.
@@ -59,7 +62,7 @@ impl Freeze {
 
     /// Nothing trains: the model as it is used for prediction.
     pub fn everything(graph: &Graph) -> Self {
-        Self { frozen: graph.leaves().into_iter().map(|(path, _)| path).collect() }
+        Self { frozen: graph.leaves().into_iter().map(|(path, _)| path).collect(), ..Self::default() }
     }
 
     /// Exactly these layers are frozen. The path of a nested model freezes all in it. An unknown path is an error.
@@ -76,7 +79,7 @@ impl Freeze {
                 return Err(unknown(path, &leaves.iter().map(|(leaf, _)| leaf.as_str()).collect::<Vec<_>>()));
             }
         }
-        Ok(Self { frozen })
+        Ok(Self { frozen, ..Self::default() })
     }
 
     /// All of `reused` (paths from the lowest to the highest) is frozen but for what `unfreeze` says.
@@ -92,12 +95,30 @@ impl Freeze {
                     .position(|leaf| is_within(leaf, full_path(path, &paths)))
                     .ok_or_else(|| unknown(path, &reused.iter().map(String::as_str).collect::<Vec<_>>()))?,
             };
-        Ok(Self { frozen: reused[..frozen].iter().cloned().collect() })
+        Ok(Self { frozen: reused[..frozen].iter().cloned().collect(), ..Self::default() })
     }
 
     /// What is frozen in both.
     pub fn and(&self, other: &Self) -> Self {
-        Self { frozen: self.frozen.intersection(&other.frozen).cloned().collect() }
+        let both = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.intersection(b).cloned().collect();
+        Self {
+            frozen: both(&self.frozen, &other.frozen),
+            statistics: both(&self.statistics, &other.statistics),
+        }
+    }
+
+    /// The same with the statistics of those of `layers` that are a BatchNormalization: they normalise by their moving
+    /// statistics and leave them alone even where gamma and beta train, as `base_model(x, training=False)` has it in Keras's
+    /// guide to transfer learning.
+    pub fn with_statistics(mut self, graph: &Graph, layers: &[String]) -> Self {
+        let is_normalization = |layer: &Layer| matches!(&layer.body, Body::Kind(kind) if kind.class_name() == "BatchNormalization");
+        let all: BTreeSet<String> = graph
+            .leaves()
+            .into_iter()
+            .filter_map(|(path, layer)| is_normalization(layer).then_some(path))
+            .collect();
+        self.statistics.extend(layers.iter().filter(|path| all.contains(*path)).cloned());
+        self
     }
 
     /// Sets the `trainable` flags that the graph is saved with.
@@ -118,6 +139,17 @@ impl Freeze {
     /// Whether the layer at this path is frozen.
     pub fn is_frozen(&self, path: &str) -> bool {
         self.frozen.contains(path)
+    }
+
+    /// Whether the layer at this path runs as in prediction, whether or not its weights train.
+    pub fn is_inference(&self, path: &str) -> bool {
+        self.is_frozen(path) || self.statistics.contains(path)
+    }
+
+    /// Whether a weight, `layer path/variable`, of this role stays as it is.
+    pub fn holds(&self, weight: &str, role: Role) -> bool {
+        let layer = weight.rsplit_once('/').map_or(weight, |(layer, _)| layer);
+        self.is_frozen(layer) || role == Role::State && self.statistics.contains(layer)
     }
 
     /// The frozen layers' paths, sorted.

@@ -1,7 +1,9 @@
 //! The graph of a model as its user sees it: layers, their calls, and models nested in models.
 
+mod block_cuts;
 mod classifier;
 mod cuts;
+mod join;
 mod model;
 mod named;
 mod suggest;
@@ -9,6 +11,7 @@ mod surgery;
 mod turned;
 mod weights;
 
+pub use block_cuts::{Cut, cuts, named_cuts};
 pub use model::{Model, ModelInfo};
 pub use named::{as_flag, without_here};
 pub(crate) use suggest::which_layer;

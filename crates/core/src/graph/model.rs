@@ -63,6 +63,10 @@ pub struct ModelInfo {
     /// How many times that size JPEGs still were when they were decoded; none where they were decoded whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaled_decode: Option<u8>,
+    /// The views of an image whose outputs, before the last activation, are averaged in a prediction; empty where it takes the
+    /// model's own view alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub views: Vec<String>,
     /// Layers that are called otherwise than in the file that they came from: the path here, the name there.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub renamed: BTreeMap<String, String>,

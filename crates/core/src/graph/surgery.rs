@@ -354,7 +354,7 @@ impl Graph {
     }
 
     /// A name that no layer has yet, in Keras's manner: `dense`, `dense_1`.
-    fn unused_name(&self, class_name: &str) -> String {
+    pub(super) fn unused_name(&self, class_name: &str) -> String {
         let base = snake_case(class_name);
         let taken = |name: &str| self.layers.iter().any(|layer| layer.name == name);
         let numbered = (1..).map(|number| format!("{base}_{number}"));

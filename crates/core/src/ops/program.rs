@@ -38,6 +38,8 @@ pub struct LayerInfo {
     pub path: String,
     /// Frozen: no gradients for its weights, run as in prediction.
     pub frozen: bool,
+    /// Run as in prediction: frozen, or with its statistics as they are.
+    pub inference: bool,
 }
 
 /// One op on values.

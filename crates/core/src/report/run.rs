@@ -6,8 +6,8 @@ use crate::atomic::TEMPORARY;
 use crate::data::Skip;
 use crate::depth::{Outcome, SearchKey, SearchLog};
 use crate::fit::{
-    Certificate, ClassScore, EpochRecord, Prepared, Recipe, Scores, StageReport, Trained, Validation,
-    peak_memory,
+    Certificate, ClassScore, EpochRecord, LeftOut, Prepared, Prospect, Recipe, Scores, SolvedHead,
+    StageReport, Trained, Validation, peak_memory,
 };
 use crate::formats::{self, Architecture};
 use crate::{Error, Result, write_atomically};
@@ -67,6 +67,12 @@ pub struct RunRecord {
     pub skipped: Vec<Skip>,
     /// What the user was told.
     pub notes: Vec<String>,
+    /// The head, where it was solved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub solved: Option<SolvedHead>,
+    /// What is to be expected of new images, where the head was solved and nothing was trained after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Prospect>,
     /// Each stage.
     pub stages: Vec<StageReport>,
     /// The training scores of the epoch that was kept, as means over its batches.
@@ -108,6 +114,8 @@ pub struct TestRecord {
 
 /// A line for each epoch.
 const METRICS: &str = "metrics.jsonl";
+/// Of a solved head: the training images as they are predicted by a head that has not seen them.
+const LEFT_OUT: &str = "left-out.csv";
 /// What makes a run a finished one.
 pub(super) const RECORD: &str = "run.json";
 /// The trained model.
@@ -135,7 +143,7 @@ impl RunFolder {
                 path.display()
             )));
         }
-        Self::check_place(path, data, &[METRICS, MODEL, IMAGES])
+        Self::check_place(path, data, &[METRICS, MODEL, IMAGES, LEFT_OUT])
     }
 
     /// The same for a search, which goes on where it was killed, or ended early.
@@ -145,7 +153,11 @@ impl RunFolder {
         if path.join(RECORD).exists() && found.is_none_or(|found| found["ended_early"] != true) {
             return Self::check(path, data);
         }
-        Self::check_place(path, data, &[METRICS, MODEL, IMAGES, RECORD, FOUND, PAGE, SPLITS, SEARCH])
+        Self::check_place(
+            path,
+            data,
+            &[METRICS, MODEL, IMAGES, LEFT_OUT, RECORD, FOUND, PAGE, SPLITS, SEARCH],
+        )
     }
 
     /// `own`: the files that may be there, the first of them wherever there is another.
@@ -234,6 +246,22 @@ impl RunFolder {
         write_atomically(&file, &text)
     }
 
+    /// Writes what is said of each training image by a head that has not seen it.
+    fn left_out(&self, images: &[LeftOut], classes: &[String]) -> Result<()> {
+        let file = self.path.join(LEFT_OUT);
+        let broken = |error: csv::Error| Error::io(&file, error.into());
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let named = ["image", "label", "predicted"].into_iter().map(str::to_owned);
+        writer.write_record(named.chain(classes.iter().cloned())).map_err(broken)?;
+        for image in images {
+            let names = [&image.name, &classes[image.label], &classes[image.predicted()]];
+            let shares = image.probabilities.iter().map(|share| format!("{share:.6}"));
+            writer.write_record(names.into_iter().cloned().chain(shares)).map_err(broken)?;
+        }
+        let bytes = writer.into_inner().map_err(|error| Error::io(&file, error.into_error()))?;
+        write_atomically(&file, &bytes)
+    }
+
     /// Adds a line to `metrics.jsonl`.
     pub fn epoch(&self, record: &EpochRecord) -> Result<()> {
         let broken = |source: std::io::Error| Error::io(self.path.join(METRICS), source);
@@ -254,6 +282,9 @@ impl RunFolder {
         formats::save(&prepared.model, &model)?;
         let dataset = &prepared.dataset;
         RunImages::write(&self.path, dataset)?;
+        if let Some(head) = trained.solved.as_ref().filter(|head| !head.left_out.is_empty()) {
+            self.left_out(&head.left_out, &dataset.classes)?;
+        }
         let test = trained.test.as_ref().map(|test| TestRecord {
             scores: test.scores.clone(),
             classes: test.report.iter().flat_map(|report| report.classes.clone()).collect(),
@@ -270,6 +301,8 @@ impl RunFolder {
             images: [dataset.train.len(), count(&dataset.val), count(&dataset.test)],
             skipped: prepared.skips.skipped.clone(),
             notes: prepared.notes.clone(),
+            solved: trained.solved.clone(),
+            estimate: trained.prospect().cloned(),
             stages: trained.stages.clone(),
             train: trained.train.clone(),
             val: trained.val.clone(),

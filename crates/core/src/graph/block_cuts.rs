@@ -1,6 +1,6 @@
 //! The places at which a model is worth cutting.
 
-use crate::graph::{Keep, Model, Transfer, full_path};
+use super::{Keep, Model, Transfer, full_path};
 use crate::{Error, Result, Shape};
 use std::collections::BTreeSet;
 

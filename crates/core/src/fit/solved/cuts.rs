@@ -1,0 +1,29 @@
+//! Which layers' outputs the head reads.
+
+use crate::graph::Cut;
+use std::ops::Range;
+
+/// A head reads the outputs of so many blocks, the highest that are kept: lower ones hold what the task of the pretrained
+/// network had no use for.
+pub(super) const JOINED: usize = 3;
+/// At most so many cuts are looked at, from the highest down.
+pub(super) const LOOKED_AT: usize = 8;
+
+/// The sets of cuts that a head may read, by their indices into `cuts`, which go from the lowest to the highest. The first is
+/// the usual one; each set begins with its highest cut, which the model is kept up to.
+pub(super) fn candidates(cuts: usize) -> Vec<Vec<usize>> {
+    let set = |top: usize| (0..=top).rev().take(JOINED).collect();
+    (0..cuts).rev().map(set).collect()
+}
+
+/// Where the features of each cut lie in a row that holds those of all.
+pub(super) fn columns(cuts: &[Cut]) -> Vec<Range<usize>> {
+    let mut start = 0;
+    let range = |cut: &Cut| {
+        // a spatial output is averaged over its pixels
+        let width = cut.shape.last().copied().unwrap_or(0);
+        start += width;
+        start - width..start
+    };
+    cuts.iter().map(range).collect()
+}

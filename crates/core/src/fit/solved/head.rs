@@ -1,0 +1,222 @@
+//! Solving the head on features, and putting it on the model.
+
+use super::cuts;
+use super::features::{Chosen, HeadFeatures};
+use super::recipe::{HeadMethod, SolveRecipe};
+use crate::data::{Dataset, Example, Target, View};
+use crate::fit::{ClassWeights, Task};
+use crate::graph::Cut;
+use crate::{Error, Result};
+use frostline_head::{FeatureTable, HeadError, Method, Problem, Solved, Targets, log_sum_exp, solve};
+use std::ops::Range;
+
+/// So many images say which cuts and views are best.
+const ENOUGH: usize = 1000;
+/// Another choice than the usual one must be better by so many standard errors of the difference.
+const CLEARLY: f64 = 2.0;
+
+/// The head's solution, and what it reads.
+pub(super) struct Found {
+    /// Indices into the cuts, the highest first.
+    pub(super) cuts: Vec<usize>,
+    pub(super) views: Vec<View>,
+    pub(super) solved: Solved,
+}
+
+/// What is solved.
+pub(super) struct Work<'a> {
+    pub(super) features: &'a HeadFeatures,
+    pub(super) cuts: &'a [Cut],
+    pub(super) dataset: &'a Dataset,
+    pub(super) task: &'a Task,
+    pub(super) class_weights: Option<&'a ClassWeights>,
+    pub(super) recipe: &'a SolveRecipe,
+}
+
+impl FeatureTable for Chosen<'_> {
+    fn rows(&self) -> usize {
+        Chosen::rows(self)
+    }
+
+    fn width(&self) -> usize {
+        Chosen::width(self)
+    }
+
+    fn read(&self, rows: Range<usize>, out: &mut [f32]) -> Result<(), HeadError> {
+        Chosen::read(self, rows, out).map_err(|error| HeadError::Read(error.to_string()))
+    }
+}
+
+impl From<HeadError> for Error {
+    fn from(error: HeadError) -> Self {
+        Error::Setting(error.to_string())
+    }
+}
+
+impl Work<'_> {
+    /// Chooses cuts and views by what they say of images out of sample, and solves the head on all examples.
+    pub(super) fn run(&self, examples: &[&Example]) -> Result<Found> {
+        let (cuts, views) = self.choose(&thinned(examples))?;
+        let method = match self.recipe.method {
+            HeadMethod::Auto => Method::Auto,
+            HeadMethod::Ridge => Method::Ridge,
+            HeadMethod::Logistic => Method::Logistic,
+            HeadMethod::Mean => Method::Mean,
+        };
+        let solved = self.solve(examples, &cuts, &views, method)?;
+        Ok(Found { cuts, views, solved })
+    }
+
+    /// The head that reads these cuts in these views.
+    pub(super) fn solve(
+        &self,
+        examples: &[&Example],
+        cuts: &[usize],
+        views: &[View],
+        method: Method,
+    ) -> Result<Solved> {
+        let table = self.table(examples, cuts, views)?;
+        let blocks = table.blocks();
+        let targets = OwnTargets::of(examples, self.task);
+        let weights = self.row_weights(examples)?;
+        let groups = self.groups(examples)?;
+        let problem = Problem {
+            features: &table,
+            blocks: &blocks,
+            targets: targets.all(),
+            weights: weights.as_deref(),
+            groups: Some(&groups),
+        };
+        Ok(solve(&problem, method)?)
+    }
+
+    pub(super) fn table(&self, examples: &[&Example], cuts: &[usize], views: &[View]) -> Result<Chosen<'_>> {
+        let all = cuts::columns(self.cuts);
+        let columns: Vec<Range<usize>> = cuts.iter().map(|cut| all[*cut].clone()).collect();
+        self.features.of(self.dataset, examples, &columns, views)
+    }
+
+    /// The usual cuts in all views, or what is clearly better.
+    fn choose(&self, examples: &[&Example]) -> Result<(Vec<usize>, Vec<View>)> {
+        let all_views = self.features.views().to_vec();
+        let usual_cuts: Vec<Vec<usize>> = match &self.recipe.cuts {
+            // they are the only ones that there are
+            Some(cuts) => vec![(0..cuts.len()).rev().collect()],
+            None => cuts::candidates(self.cuts.len()),
+        };
+        let usual = usual_cuts[0].clone();
+        let mut candidates: Vec<(Vec<usize>, Vec<View>)> =
+            usual_cuts.into_iter().map(|cuts| (cuts, all_views.clone())).collect();
+        if self.recipe.views.is_none() && all_views.len() > 1 {
+            // one that costs less in each prediction
+            candidates.push((usual, all_views[..1].to_vec()));
+        }
+        if candidates.len() == 1 {
+            return Ok(candidates.swap_remove(0));
+        }
+        let losses = candidates
+            .iter()
+            .map(
+                |(cuts, views)| Ok(self.losses(&self.solve(examples, cuts, views, Method::Ridge)?, examples)),
+            )
+            .collect::<Result<Vec<_>>>()?;
+        let gain = |losses: &[f64], usual: &[f64]| {
+            let count = losses.len() as f64;
+            let gains: Vec<f64> = usual.iter().zip(losses).map(|(usual, other)| usual - other).collect();
+            let mean = gains.iter().sum::<f64>() / count;
+            let variance =
+                gains.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
+            (mean, (variance / count).sqrt())
+        };
+        let mut best = (0, 0.0);
+        for (index, own) in losses.iter().enumerate().skip(1) {
+            let (mean, error) = gain(own, &losses[0]);
+            if mean > CLEARLY * error && mean > best.1 {
+                best = (index, mean);
+            }
+        }
+        Ok(candidates.swap_remove(best.0))
+    }
+
+    /// The loss of each example out of sample.
+    fn losses(&self, solved: &Solved, examples: &[&Example]) -> Vec<f64> {
+        let width = solved.bias.len().max(1);
+        let rows = solved.out_of_sample.chunks_exact(width);
+        let loss = |(row, example): (&[f64], &&Example)| match &example.target {
+            Target::Class(class) => log_sum_exp(row) - row[*class],
+            Target::Value(values) => {
+                values.iter().zip(row).map(|(value, found)| (f64::from(*value) - found).powi(2)).sum::<f64>()
+            }
+        };
+        rows.zip(examples).map(loss).collect()
+    }
+
+    fn row_weights(&self, examples: &[&Example]) -> Result<Option<Vec<f64>>> {
+        let Some(class_weights) = self.class_weights else { return Ok(None) };
+        let mut counts = vec![0; self.dataset.classes.len()];
+        let class = |example: &&Example| match example.target {
+            Target::Class(class) => class,
+            Target::Value(_) => 0,
+        };
+        examples.iter().for_each(|example| counts[class(example)] += 1);
+        let weights = class_weights.weights(&self.dataset.classes, &counts)?;
+        Ok(Some(examples.iter().map(|example| f64::from(weights[class(example)])).collect()))
+    }
+
+    /// Copies of one image have one number.
+    pub(super) fn groups(&self, examples: &[&Example]) -> Result<Vec<usize>> {
+        let mut numbers = std::collections::HashMap::new();
+        let mut group = |example: &&Example| {
+            let content = match self.dataset.content(example) {
+                Some(content) => content,
+                None => self.dataset.content_hash(example)?,
+            };
+            let next = numbers.len();
+            Ok(*numbers.entry(content).or_insert(next))
+        };
+        examples.iter().map(&mut group).collect()
+    }
+}
+
+/// As many of them as are enough to choose by, in even steps.
+fn thinned<'a>(examples: &[&'a Example]) -> Vec<&'a Example> {
+    let count = examples.len().min(ENOUGH);
+    (0..count).map(|index| examples[index * examples.len() / count]).collect()
+}
+
+/// The targets of examples.
+pub(super) enum OwnTargets {
+    Classes { labels: Vec<usize>, classes: usize },
+    Numbers { values: Vec<f32>, width: usize },
+}
+
+impl OwnTargets {
+    pub(super) fn of(examples: &[&Example], task: &Task) -> Self {
+        match task {
+            Task::Numbers(width) => {
+                let values = |example: &&Example| match &example.target {
+                    Target::Value(values) => values.clone(),
+                    Target::Class(class) => vec![*class as f32],
+                };
+                Self::Numbers { values: examples.iter().flat_map(values).collect(), width: *width }
+            }
+            Task::Binary => Self::classes(examples, 2),
+            Task::Classes(classes) => Self::classes(examples, *classes),
+        }
+    }
+
+    fn classes(examples: &[&Example], classes: usize) -> Self {
+        let label = |example: &&Example| match example.target {
+            Target::Class(class) => class,
+            Target::Value(_) => 0,
+        };
+        Self::Classes { labels: examples.iter().map(label).collect(), classes }
+    }
+
+    pub(super) fn all(&self) -> Targets<'_> {
+        match self {
+            Self::Classes { labels, classes } => Targets::Classes { labels, classes: *classes },
+            Self::Numbers { values, width } => Targets::Numbers { values, width: *width },
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The head is solved, not trained: on features of frozen layers the problem is convex and has one solution, which is computed
+//! to the end, with no learning rate, no epochs, no order of images and no held-out part. Every training image is scored by a
+//! head that has not seen it, and that says what to expect of new ones.
+//!
+//! The head reads the pooled outputs of the highest blocks, averaged over several views of an image; it is one Dense layer on
+//! a Concatenate, so that the model is an ordinary Keras graph.
+
+mod cuts;
+mod features;
+mod head;
+mod outcome;
+mod pass;
+mod plan;
+mod recipe;
+mod setup;
+mod views;
+
+pub use outcome::{LeftOut, Prospect, SolvedHead};
+pub use pass::{Examples, Pictures, ViewPass};
+pub use plan::SolvePlan;
+pub use recipe::{HeadMethod, SolveRecipe};
+pub(crate) use setup::Solving;
+pub use views::Viewed;

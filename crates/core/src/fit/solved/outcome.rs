@@ -1,0 +1,259 @@
+//! Solving the head of a prepared training, and what is known of it then.
+
+use super::features::Chosen;
+use super::head::{Found, Work};
+use super::views::squashed;
+use crate::data::{Example, Target, View};
+use crate::engine::Squash;
+use crate::fit::{Event, Observer, Prepared, Task};
+use crate::graph::{Keep, Model, Transfer};
+use crate::{Result, Tensor, formats};
+use frostline_head::interval;
+use serde::Serialize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// The stated intervals hold what is to be expected in this share of cases.
+const LEVEL: f64 = 0.95;
+
+/// A head that was solved.
+#[derive(Clone, Debug, Serialize)]
+pub struct SolvedHead {
+    /// The layers whose outputs it reads, the highest first.
+    pub cuts: Vec<String>,
+    /// The views of an image that are averaged.
+    pub views: Vec<View>,
+    /// How it was solved: `ridge`, `logistic` or `mean`.
+    pub method: String,
+    /// By how much scores were multiplied so that probabilities are as sure as they are right.
+    pub temperature: f64,
+    /// What is to be expected of new images.
+    #[serde(skip)]
+    pub prospect: Prospect,
+    /// What is said of each training image by a head that has not seen it.
+    #[serde(skip)]
+    pub left_out: Vec<LeftOut>,
+    /// How long features and solution took.
+    pub seconds: f64,
+}
+
+/// What is to be expected of new images like those to train on, from each of these as it is predicted by a head that was solved
+/// without it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Prospect {
+    /// The share of images whose class is found; none for numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// The mean squared error of numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mse: Option<f64>,
+    /// The ends of a 95 % interval of that.
+    pub interval: [f64; 2],
+    /// The mean cross-entropy; none for numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_loss: Option<f64>,
+    /// By how much the probability of the predicted class differs from how often it is right, on the mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration_error: Option<f64>,
+    /// Images that it is taken from.
+    pub images: usize,
+}
+
+/// A training image, as it is predicted by a head that has not seen it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeftOut {
+    /// Its name.
+    pub name: String,
+    /// Its class.
+    pub label: usize,
+    /// A probability for each class.
+    pub probabilities: Vec<f32>,
+}
+
+impl LeftOut {
+    /// The class that it is predicted to be of.
+    pub fn predicted(&self) -> usize {
+        let best =
+            |a: &usize, b: &usize| self.probabilities[*a].total_cmp(&self.probabilities[*b]).then(b.cmp(a));
+        (0..self.probabilities.len()).max_by(best).unwrap_or(0)
+    }
+}
+
+impl Prepared {
+    /// Solves the head, if that is what the recipe asks for, and puts it on the model.
+    ///
+    /// Errors: images that do not suit the model; labels that have no solution.
+    pub(in crate::fit) fn solve_head(&mut self, observe: Observer<'_>) -> Result<Option<SolvedHead>> {
+        let Some(mut solving) = self.solving.take() else { return Ok(None) };
+        let start = Instant::now();
+        self.dataset.know_contents()?;
+        let task = Task::of(&self.dataset);
+        let all: Vec<&Example> = self.dataset.examples().map(|(_, example)| example).collect();
+        if !solving.has(&self.dataset, &all) {
+            let done = AtomicUsize::new(0);
+            let told = || {
+                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                observe(&Event::Features { part: "train", done, images: all.len() });
+            };
+            let errors = solving.gather(&self.dataset, &self.pipeline, &self.setting, &all, &told)?;
+            if let Some(error) = errors.into_iter().flatten().next() {
+                return Err(error.into());
+            }
+        }
+        let examples: Vec<&Example> = self.dataset.train.iter().collect();
+        let features = solving.features.as_ref().expect("they were gathered");
+        let work = Work {
+            features,
+            cuts: &solving.cuts,
+            dataset: &self.dataset,
+            task: &task,
+            class_weights: self.setting.class_weights.as_ref(),
+            recipe: &solving.recipe,
+        };
+        let found = work.run(&examples)?;
+        let cuts: Vec<String> = found.cuts.iter().map(|cut| solving.cuts[*cut].path.clone()).collect();
+        let (prospect, left_out) = told_of(&found, &examples, &work.groups(&examples)?, &task)?;
+        let head = SolvedHead {
+            cuts,
+            views: found.views.clone(),
+            method: format!("{:?}", found.solved.method).to_lowercase(),
+            temperature: found.solved.temperature,
+            prospect,
+            left_out,
+            seconds: start.elapsed().as_secs_f64(),
+        };
+        self.put_on(&solving.backbone, &head, &found, &task)?;
+        self.solving = Some(solving);
+        Ok(Some(head))
+    }
+
+    /// The model of the kept layers that the head reads, and the head.
+    fn put_on(&mut self, backbone: &Model, head: &SolvedHead, found: &Found, task: &Task) -> Result<()> {
+        let input = self.pipeline.input().to_vec();
+        let mut model = backbone.keep(&Keep::Layer(head.cuts[0].clone()), Transfer::Share)?;
+        self.reused = model.graph.counted_paths();
+        model.join(&head.cuts, &input)?;
+        let names = model.push(vec![task.output_layer(None)], &[input], self.setting.seed)?;
+        let (kernel, bias) = of_layer(found, task);
+        let set = |variable: &str, data: &[f32]| -> Result<()> {
+            model.weights.get(&format!("{}/{variable}", names[0]))?.set(data);
+            Ok(())
+        };
+        set("kernel", &kernel)?;
+        set("bias", &bias)?;
+        model.info.clone_from(&self.model.info);
+        if head.views.iter().any(|view| !view.is_own()) {
+            model.info.views = head.views.iter().map(ToString::to_string).collect();
+            model.open_input();
+        }
+        formats::check_can_be_written(&model)?;
+        self.model = model;
+        Ok(())
+    }
+
+    /// What the solved head puts out for images whose features are known, `[images, outputs]`.
+    pub(in crate::fit) fn solved_outputs(
+        &self,
+        head: &SolvedHead,
+        examples: &[Example],
+    ) -> Result<Option<Vec<f32>>> {
+        let Some(solving) = &self.solving else { return Ok(None) };
+        let Some(features) = &solving.features else { return Ok(None) };
+        let examples: Vec<&Example> = examples.iter().collect();
+        let task = Task::of(&self.dataset);
+        let work = Work {
+            features,
+            cuts: &solving.cuts,
+            dataset: &self.dataset,
+            task: &task,
+            class_weights: None,
+            recipe: &solving.recipe,
+        };
+        let cut = |path: &String| solving.cuts.iter().position(|cut| cut.path == *path);
+        let cuts: Vec<usize> = head.cuts.iter().filter_map(cut).collect();
+        let table: Chosen<'_> = work.table(&examples, &cuts, &head.views)?;
+        let output = self.model.graph.calls.last().map_or(0, |call| call.layer);
+        let name = &self.model.graph.layers[output].name;
+        let weight = |variable: &str| -> Result<Tensor> {
+            Ok(self.model.weights.get(&format!("{name}/{variable}"))?.get())
+        };
+        let (kernel, bias) = (weight("kernel")?, weight("bias")?);
+        let width = table.width();
+        let squash = match task {
+            Task::Binary => Some(Squash::Sigmoid),
+            Task::Classes(_) => Some(Squash::Softmax),
+            Task::Numbers(_) => None,
+        };
+        let mut row = vec![0.0; width];
+        let mut outputs = Vec::with_capacity(examples.len() * bias.data.len());
+        for index in 0..examples.len() {
+            table.read(index..index + 1, &mut row)?;
+            let mut logits: Vec<f64> = bias.data.iter().map(|bias| f64::from(*bias)).collect();
+            for (value, weights) in row.iter().zip(kernel.data.chunks_exact(logits.len())) {
+                let products = logits.iter_mut().zip(weights);
+                products.for_each(|(logit, weight)| *logit += f64::from(*value) * f64::from(*weight));
+            }
+            outputs.extend(squashed(&logits, squash));
+        }
+        Ok(Some(outputs))
+    }
+}
+
+/// Kernel and bias of the output layer: of two classes it has one output, which is the second class's.
+fn of_layer(found: &Found, task: &Task) -> (Vec<f32>, Vec<f32>) {
+    let (kernel, bias) = (&found.solved.kernel, &found.solved.bias);
+    match task {
+        Task::Binary => {
+            let difference = |pair: &[f32]| (f64::from(pair[1]) - f64::from(pair[0])) as f32;
+            (kernel.chunks_exact(2).map(difference).collect(), bias.chunks_exact(2).map(difference).collect())
+        }
+        Task::Classes(_) | Task::Numbers(_) => (kernel.clone(), bias.clone()),
+    }
+}
+
+fn told_of(
+    found: &Found,
+    examples: &[&Example],
+    groups: &[usize],
+    task: &Task,
+) -> Result<(Prospect, Vec<LeftOut>)> {
+    let width = found.solved.bias.len().max(1);
+    let rows = found.solved.out_of_sample.chunks_exact(width);
+    let images = examples.len();
+    if let Task::Numbers(_) = task {
+        let error = |(row, example): (&[f64], &&Example)| match &example.target {
+            Target::Value(values) => {
+                let squares =
+                    values.iter().zip(row).map(|(value, found)| (f64::from(*value) - found).powi(2));
+                squares.sum::<f64>() / width as f64
+            }
+            Target::Class(_) => 0.0,
+        };
+        let errors: Vec<f64> = rows.zip(examples).map(error).collect();
+        let found = interval::mean_squared_error(&errors, LEVEL)?;
+        let (mse, interval) = (Some(found.value), [found.low, found.high]);
+        return Ok((Prospect { mse, interval, images, ..Prospect::default() }, Vec::new()));
+    }
+    let of_image = |(row, example): (&[f64], &&Example)| LeftOut {
+        name: example.name.clone(),
+        label: match example.target {
+            Target::Class(class) => class,
+            Target::Value(_) => 0,
+        },
+        probabilities: squashed(row, Some(Squash::Softmax)).collect(),
+    };
+    let left_out: Vec<LeftOut> = rows.clone().zip(examples).map(of_image).collect();
+    let correct: Vec<bool> = left_out.iter().map(|one| one.predicted() == one.label).collect();
+    let labels: Vec<usize> = left_out.iter().map(|one| one.label).collect();
+    let accuracy = interval::accuracy(&correct, Some(groups), LEVEL)?;
+    let calibration = interval::expected_calibration_error(&found.solved.probabilities(), &labels, width)?;
+    let prospect = Prospect {
+        accuracy: Some(correct.iter().filter(|correct| **correct).count() as f64 / images.max(1) as f64),
+        mse: None,
+        interval: [accuracy.low, accuracy.high],
+        log_loss: found.solved.log_loss,
+        calibration_error: Some(calibration),
+        images,
+    };
+    Ok((prospect, left_out))
+}

@@ -1,0 +1,33 @@
+//! What of a solved head is set by hand.
+
+use crate::data::View;
+use serde::{Deserialize, Serialize};
+
+/// The head is solved, not trained. Whatever is not set is found by the out-of-sample score.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SolveRecipe {
+    /// The layers whose outputs the head reads, the highest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cuts: Option<Vec<String>>,
+    /// The views of an image that are averaged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub views: Option<Vec<View>>,
+    /// How it is solved.
+    pub method: HeadMethod,
+}
+
+/// How a head is solved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadMethod {
+    /// The one whose out-of-sample loss is least.
+    #[default]
+    Auto,
+    /// Ridge regression of the class indicators.
+    Ridge,
+    /// Logistic regression.
+    Logistic,
+    /// The mean of both.
+    Mean,
+}

@@ -1,0 +1,102 @@
+//! The outputs of several layers as one vector.
+
+use super::{Body, Call, Form, Graph, Layer, Model, TensorId};
+use crate::layers::{Concatenate, InputLayer, LayerKind, parse_head};
+use crate::{Error, Result, Shape};
+
+impl Model {
+    /// Makes the outputs of layers at `paths` the model's only output: each averaged over its pixels where it has any, one
+    /// behind the other in this order. The highest of them must be the model's present output. The new layers have no weights.
+    ///
+    /// Errors: a layer that is not there or lies in a model that is used more than once; an output that is neither a vector
+    /// nor `[height, width, channels]`.
+    pub fn join(&mut self, paths: &[String], input: &Shape) -> Result<()> {
+        let graph = &mut self.graph;
+        let tensors = paths.iter().map(|path| graph.expose(path)).collect::<Result<Vec<_>>>()?;
+        let shapes = graph.infer_shapes(std::slice::from_ref(input))?;
+        let mut vectors = Vec::with_capacity(tensors.len());
+        for (tensor, path) in tensors.into_iter().zip(paths) {
+            vectors.push(match shapes[tensor.call][tensor.output].len() {
+                1 => tensor,
+                3 => graph.put_on(parse_head("gap")?.swap_remove(0), vec![tensor]),
+                rank => {
+                    return Err(Error::Surgery(format!(
+                        "the output of `{path}` has {rank} axes: it is neither a vector nor an image\nhelp: keep another layer with --keep"
+                    )));
+                }
+            });
+        }
+        let joined = match vectors.as_slice() {
+            [one] => *one,
+            _ => graph.put_on(Box::new(Concatenate { axis: -1 }), vectors),
+        };
+        graph.outputs = vec![joined];
+        Ok(())
+    }
+
+    /// Leaves the height and the width of its input open, if it has one input of images.
+    pub fn open_input(&mut self) {
+        self.graph.open_inputs();
+    }
+}
+
+impl Graph {
+    /// The output of a layer as a tensor of this graph: nested models that hold it get one output more.
+    fn expose(&mut self, path: &str) -> Result<TensorId> {
+        let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let index = self.layers.iter().position(|layer| layer.name == name);
+        let calls = |index: usize| self.calls.iter().enumerate().filter(move |(_, call)| call.layer == index);
+        let found = index.and_then(|index| Some((index, calls(index).next_back()?.0, calls(index).count())));
+        let Some((index, call, times)) = found else {
+            return Err(Error::Surgery(format!(
+                "the model `{}` has no layer `{name}`\nhelp: `frostline inspect` lists the layers",
+                self.name
+            )));
+        };
+        match (&mut self.layers[index].body, rest) {
+            (Body::Model(inner), Some(rest)) if times == 1 => {
+                let tensor = inner.expose(rest)?;
+                let known = inner.outputs.iter().position(|output| *output == tensor);
+                let output = known.unwrap_or_else(|| {
+                    inner.outputs.push(tensor);
+                    inner.form = Form::Functional;
+                    inner.outputs.len() - 1
+                });
+                Ok(TensorId { call, output })
+            }
+            (Body::Model(_), Some(_)) => Err(Error::Surgery(format!(
+                "`{path}` lies in `{name}`, which the model uses more than once\nhelp: take the output of `{name}`"
+            ))),
+            _ => Ok(TensorId { call, output: 0 }),
+        }
+    }
+
+    /// A new layer, called on these tensors. It has no weights.
+    fn put_on(&mut self, kind: Box<dyn LayerKind>, inputs: Vec<TensorId>) -> TensorId {
+        let name = self.unused_name(kind.class_name());
+        let config = kind.config();
+        self.layers.push(Layer { name, trainable: true, body: Body::Kind(kind), config });
+        self.calls.push(Call { layer: self.layers.len() - 1, inputs });
+        self.form = Form::Functional;
+        TensorId { call: self.calls.len() - 1, output: 0 }
+    }
+
+    fn open_inputs(&mut self) {
+        for layer in &mut self.layers {
+            let extents = match &mut layer.body {
+                Body::Model(inner) => {
+                    inner.open_inputs();
+                    continue;
+                }
+                Body::Kind(kind) => kind.input_extents(),
+                Body::Unsupported { .. } => None,
+            };
+            if let Some(mut extents) = extents.filter(|extents| extents.len() == 3) {
+                extents[..2].fill(None);
+                let kind = InputLayer { extents };
+                layer.config.extend(kind.config());
+                layer.body = Body::Kind(Box::new(kind));
+            }
+        }
+    }
+}
