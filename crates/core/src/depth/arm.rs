@@ -1,17 +1,18 @@
 //! The candidates of a search: how much is kept, how much of it is frozen, and how fast the rest learns.
 
 use super::Cut;
-use crate::fit::{GradualRecipe, PretrainedWeights, Recipe, StageRecipe};
+use crate::data::View;
+use crate::fit::{GradualRecipe, PretrainedWeights, Recipe, SolveRecipe, StageRecipe};
 use crate::freeze::Unfreeze;
 use crate::graph::Keep;
 use serde::Serialize;
 
-/// Steps that a head needs to settle, and that unfrozen layers are trained for after it, where epochs of the recipe are fewer: a
-/// few photos make few steps an epoch.
-const HEAD_STEPS: usize = 1000;
+/// Steps that unfrozen layers are trained for, from a head that was solved: a few photos make few steps an epoch.
 const FINE_TUNE_STEPS: usize = 150;
 /// Steps from random weights, at the head's rate for all layers.
 const SCRATCH_STEPS: usize = 450;
+/// A head's.
+const LEARNING_RATE: f32 = 1e-3;
 /// Of the head's rate, once reused layers train.
 const FINE_TUNE_RATE: f32 = 0.1;
 
@@ -19,16 +20,18 @@ const FINE_TUNE_RATE: f32 = 0.1;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "train")]
 pub enum Training {
-    /// The head alone.
+    /// The head alone, solved on the output of the highest layer kept.
     Head,
-    /// The head, then all from a layer up, at a share of the head's rate.
+    /// What `train` does by itself: the head is solved on the outputs of several blocks, in several views.
+    Solved,
+    /// The solved head, then all from a layer up, at a share of the head's rate.
     From {
         /// The lowest layer that trains.
         layer: String,
         /// The rate of reused layers as a share of the head's.
         factor: f64,
     },
-    /// The head, then block by block from the top while the validation score improves.
+    /// The solved head, then block by block from the top while the validation score improves.
     Gradual,
     /// Everything, from random weights.
     Scratch,
@@ -58,6 +61,7 @@ impl Arm {
         let below = |layer: &String| paths.iter().position(|path| path == layer).unwrap_or(0);
         let (what, frozen_layers) = match &training {
             Training::Head => ("head only".to_owned(), kept_layers),
+            Training::Solved => ("solved head".to_owned(), kept_layers),
             Training::From { layer, factor } => (format!("from {} at {factor}", short(layer)), below(layer)),
             Training::Gradual => ("gradual".to_owned(), 0),
             Training::Scratch => ("from scratch".to_owned(), 0),
@@ -68,49 +72,55 @@ impl Arm {
     /// The recipe that trains it, with what `base` says of everything else.
     pub fn recipe(&self, base: &Recipe, images: usize) -> Recipe {
         let steps = images.div_ceil(base.batch).max(1);
-        let head_epochs = HEAD_STEPS.div_ceil(steps).max(10);
         let more_epochs = FINE_TUNE_STEPS.div_ceil(steps).max(5);
-        let head = StageRecipe {
-            name: "head".to_owned(),
+        let stage = StageRecipe {
+            name: "fine-tune".to_owned(),
             unfreeze: Unfreeze::Nothing,
             freeze: None,
-            epochs: head_epochs,
-            lr: 1e-3,
+            epochs: more_epochs,
+            lr: LEARNING_RATE * FINE_TUNE_RATE,
             backbone_lr_factor: 1.0,
-            warm_up: false,
+            warm_up: true,
+        };
+        // one place, one view: what an arm is compared by is what it keeps and what it trains
+        let solve = SolveRecipe {
+            cuts: Some(vec![self.kept.clone()]),
+            views: Some(vec![View::Squash]),
+            ..SolveRecipe::default()
         };
         let mut recipe = Recipe {
             keep: Some(Keep::Layer(self.kept.clone())),
             weights: PretrainedWeights::Copy,
             gradual: None,
-            stage: vec![head.clone()],
+            solve: Some(solve),
+            stage: Vec::new(),
             ..base.clone()
         };
         match &self.training {
             Training::Head => {}
+            Training::Solved => recipe.solve = Some(SolveRecipe::default()),
             Training::From { layer, factor } => recipe.stage.push(StageRecipe {
-                name: "fine-tune".to_owned(),
                 unfreeze: Unfreeze::From(layer.clone()),
-                epochs: more_epochs,
-                lr: head.lr * FINE_TUNE_RATE,
                 backbone_lr_factor: *factor as f32,
-                warm_up: true,
-                ..head
+                ..stage
             }),
             Training::Gradual => {
                 recipe.gradual = Some(GradualRecipe {
                     epochs: more_epochs,
-                    lr: head.lr * FINE_TUNE_RATE,
+                    lr: stage.lr,
                     backbone_lr_factor: 1.0,
                 });
             }
             Training::Scratch => {
                 recipe.weights = PretrainedWeights::Reinit;
+                recipe.solve = None;
                 recipe.stage = vec![StageRecipe {
                     name: "from scratch".to_owned(),
                     unfreeze: Unfreeze::All,
                     epochs: SCRATCH_STEPS.div_ceil(steps).max(15),
-                    ..head
+                    lr: LEARNING_RATE,
+                    warm_up: false,
+                    ..stage
                 }];
             }
         }

@@ -14,6 +14,8 @@ const FACTORS: [f64; 2] = [0.1, 1.0];
 /// The arms that every verdict is compared with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Controls {
+    /// What `train` does by itself.
+    pub solved: Arm,
     /// The head alone, on the whole backbone.
     pub probe: Arm,
     /// All of the backbone, after the head.
@@ -29,6 +31,7 @@ impl Controls {
         let arm = |training| Arm::new(top, paths, training);
         let first = paths.first().cloned().unwrap_or_default();
         Self {
+            solved: arm(Training::Solved),
             probe: arm(Training::Head),
             full: arm(Training::From { layer: first, factor: 1.0 }),
             gradual: arm(Training::Gradual),
@@ -37,8 +40,8 @@ impl Controls {
     }
 
     /// All of them.
-    pub fn all(&self) -> [&Arm; 4] {
-        [&self.probe, &self.full, &self.gradual, &self.scratch]
+    pub fn all(&self) -> [&Arm; 5] {
+        [&self.solved, &self.probe, &self.full, &self.gradual, &self.scratch]
     }
 }
 

@@ -6,7 +6,8 @@ use super::{Arm, Controls, Design, Estimate, Outcome};
 /// Of the arms with the most repeats the cheapest one that scores as well as the best one on the selection images: within the
 /// standard error of the best one's score, and within that of their difference on equal splits. What is cheapest has the
 /// fewest layers to keep; arms that keep the same cost the same to use, and the better one counts. Training from scratch reuses
-/// nothing and is no choice. Before anything is trained it is the first, by the scores of the features. `images`: how many
+/// nothing and is no choice. What `train` does by itself, the solved head, is chosen unless another arm is better by more than
+/// the standard error of the difference. Before anything is trained it is the first, by the scores of the features. `images`: how many
 /// there are to train and select on.
 pub(super) fn choose(
     arms: &[(Arm, Vec<Outcome>)],
@@ -48,6 +49,15 @@ pub(super) fn choose(
         let (one, other) = (&arms[*a], &arms[*b]);
         one.0.kept_layers.cmp(&other.0.kept_layers).then(selection(&other.1).total_cmp(&selection(&one.1)))
     };
+    // what `train` does by itself is the answer, unless something is better by more than the standard error of the difference
+    if let Some(solved) = whole.iter().copied().find(|index| arms[*index].0 == controls.solved) {
+        let more = share - selection(&arms[solved].1);
+        let differences = folds(best).zip(folds(solved)).map(|(best, other)| best - other).collect();
+        let error = error_of(differences, more.abs());
+        if more <= if error.is_finite() { error } else { own } {
+            return solved;
+        }
+    }
     whole.into_iter().filter(is_as_good).min_by(cheapest).unwrap_or(best)
 }
 

@@ -100,7 +100,7 @@ pub fn search(
         // an arm that trains the whole network has work for all threads
         let is_whole = |(arm, _): &(&Arm, usize)| match arm.training {
             Training::Scratch | Training::From { .. } => arm.frozen_layers == 0,
-            Training::Head | Training::Gradual => false,
+            Training::Head | Training::Solved | Training::Gradual => false,
         };
         for of_repeat in wanted.chunk_by(|(_, one), (_, other)| one == other) {
             let (whole, parts): (Vec<_>, Vec<_>) = of_repeat.iter().copied().partition(is_whole);

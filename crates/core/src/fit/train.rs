@@ -87,7 +87,11 @@ impl Prepared {
                 stages.push(report);
             }
             if let Some(gradual) = &self.recipe.gradual {
-                self.unfreeze_gradually(gradual, &mut trainer, &mut stages, &mut kept)?;
+                let begin = match (&solved, &self.dataset.val) {
+                    (Some(head), Some(images)) => self.score_solved(head, images)?.map(|found| found.scores),
+                    _ => None,
+                };
+                self.unfreeze_gradually(gradual, begin, &mut trainer, &mut stages, &mut kept)?;
             }
         }
         let Some(freeze) = kept.iter().cloned().reduce(|all, other| all.and(&other)) else {
@@ -265,11 +269,14 @@ impl Prepared {
         })
     }
 
+    /// Begins with what the last stage, or the solved head, scores on the validation images.
+    ///
     /// Unfreezes block by block from the top for as long as the validation score improves by more than its standard
     /// error. The first block that does not is put back as it was.
     fn unfreeze_gradually(
         &self,
         recipe: &GradualRecipe,
+        begin: Option<Scores>,
         trainer: &mut Trainer<'_>,
         stages: &mut Vec<StageReport>,
         kept: &mut Vec<Freeze>,
@@ -277,7 +284,8 @@ impl Prepared {
         let metric = self.setting.metric;
         let images = trainer.val.len();
         let score = |report: &StageReport| report.val.as_ref().map(|val| self.setting.score(val));
-        let Some(mut best) = stages.last().and_then(score) else {
+        let solved = begin.as_ref().map(|val| self.setting.score(val));
+        let Some(mut best) = stages.last().and_then(score).or(solved) else {
             return Err(Error::Setting(NOTHING_TO_WATCH.to_owned()));
         };
         for (index, block) in blocks(&self.model, &self.reused).into_iter().enumerate() {

@@ -72,7 +72,7 @@ impl DepthReport {
             "freezes": freezes(scores),
             "head": scores.head,
             "controls": {
-                "scratch": arm(&controls.scratch), "probe": arm(&controls.probe),
+                "solved": arm(&controls.solved), "scratch": arm(&controls.scratch), "probe": arm(&controls.probe),
                 "full": arm(&controls.full), "gradual": arm(&controls.gradual),
             },
             "learning": { "text": more_data(learning), "curves": learning.iter().map(curve).collect::<Vec<Value>>() },
