@@ -177,7 +177,7 @@ impl<'a> Design<'a> {
     }
 
     /// A gradient in the coordinates of [`Self::with_rows`], in those of the solution.
-    pub(crate) fn from_rows(&self, gradient: Mat<f64>) -> Mat<f64> {
+    pub(crate) fn back_from_rows(&self, gradient: Mat<f64>) -> Mat<f64> {
         match (&self.held, &self.basis) {
             (None, Basis::Columns(v)) => product(v.transpose(), gradient.as_ref()),
             _ => gradient,

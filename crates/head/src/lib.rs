@@ -25,6 +25,8 @@ mod folds;
 pub mod interval;
 mod logistic;
 mod loss;
+pub mod mislabelled;
+pub mod novelty;
 mod pieces;
 mod problem;
 mod product;

@@ -111,7 +111,7 @@ impl Fit<'_> {
             })
         };
         self.pieces.fold(piece, |_, part| sum += part)?;
-        Ok(design.from_rows(sum))
+        Ok(design.back_from_rows(sum))
     }
 
     /// `1 / (s + λ)`. The eigenvalues sum to the rows' number times their mean squared norm.

@@ -31,7 +31,7 @@ pub struct InMemory<'a> {
 
 impl FeatureTable for InMemory<'_> {
     fn rows(&self) -> usize {
-        if self.width == 0 { 0 } else { self.values.len() / self.width }
+        self.values.len().checked_div(self.width).unwrap_or(0)
     }
 
     fn width(&self) -> usize {

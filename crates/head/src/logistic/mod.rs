@@ -3,6 +3,9 @@
 pub(crate) mod lbfgs;
 pub(crate) mod objective;
 
+#[cfg(test)]
+mod tests;
+
 use crate::design::Design;
 use crate::folds::folds;
 use crate::loss::{log_sum_exp, mean, row_losses};
@@ -13,9 +16,10 @@ use rayon::prelude::*;
 
 /// The gradient at the optimum, over that at 0.
 const OPTIMUM: Until = Until::Gradient(1e-8);
-/// How near to their optimum the folds are compared, and predict, in nats. Far below what rows can tell.
-const COMPARED: Until = Until::Gap(1e-5);
-const PREDICTED: Until = Until::Gap(1e-7);
+/// How far, at most, the folds' logits of a row of norm 1 are from those of their optimum: while penalties are compared, and at the end.
+/// Above its minimum a loss exceeds it by at least `c/2` times the squared distance of the kernels.
+const COMPARED: f64 = 0.02;
+const PREDICTED: f64 = 1e-4;
 /// The penalties are `10^(k/2)` for these `k`.
 const EXPONENTS: std::ops::RangeInclusive<i32> = -14..=4;
 
@@ -170,8 +174,9 @@ impl Folds<'_> {
         &mut self,
         penalty: f64,
         from: Vec<Vec<f64>>,
-        until: Until,
+        distance: f64,
     ) -> Result<(Vec<Vec<f64>>, Vec<f64>), HeadError> {
+        let until = Until::Gap(0.5 * penalty * distance * distance);
         self.tasks.iter_mut().for_each(|task| task.penalty = penalty);
         let objective = self.objective;
         let points: Vec<Vec<f64>> = if objective.design.is_held() {

@@ -71,7 +71,7 @@ impl<'a> Objective<'a> {
             add(&mut curvatures, &sums.curvatures);
             add(&mut losses, &sums.losses);
         })?;
-        let gradient = self.design.from_rows(gradient);
+        let gradient = self.design.back_from_rows(gradient);
         let evaluation = |(at, (task, point)): (usize, &(&Task, &[f64]))| {
             let mut loss = losses[at];
             let mut own = Vec::with_capacity(point.len());
