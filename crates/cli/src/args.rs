@@ -47,6 +47,10 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// The class and scores of images.
     Predict(Predict),
+    /// What is wrong with photos: damaged ones, copies, classes with few; with a model those that look mislabelled, too.
+    Check(Check),
+    /// The photos without labels that are worth labelling next.
+    Suggest(Suggest),
     /// Write a model in another format, by the ending: .keras, .h5, .weights.h5, .safetensors, .onnx.
     Convert(Convert),
     /// Compare a model's outputs and gradients with what another framework computed.
@@ -69,6 +73,8 @@ impl Command {
             Self::Predict(command) => Some(&command.model.path),
             Self::Convert(command) => Some(&command.model.path),
             Self::Verify(command) => Some(&command.model.path),
+            Self::Check(command) => command.model.as_deref(),
+            Self::Suggest(command) => Some(&command.model.path),
             Self::Cache(_) | Self::Demo(_) => None,
         }
     }
@@ -215,6 +221,47 @@ pub(crate) struct Predict {
     /// Write the raw outputs: output_0, ….
     #[arg(short, long, value_name = "OUT.npz")]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) images: Images,
+    #[command(flatten)]
+    pub(crate) storage: Storage,
+}
+
+#[derive(Args)]
+pub(crate) struct Check {
+    /// As for `train`.
+    pub(crate) data: PathBuf,
+    /// A model whose features tell more: photos that look mislabelled, near duplicates, photos far from all others.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<PathBuf>,
+    /// What a .safetensors file holds the weights of, as for `train`.
+    #[arg(long, value_name = "NAME", requires = "model")]
+    pub(crate) arch: Option<Architecture>,
+    /// One JSON document instead of lists.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where the features of frozen layers are kept [default: in the user's cache folder].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+    /// How large the cache may grow; what was not used for the longest time goes first.
+    #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
+    pub(crate) cache_limit: u64,
+    #[command(flatten)]
+    pub(crate) images: Images,
+}
+
+#[derive(Args)]
+pub(crate) struct Suggest {
+    #[command(flatten)]
+    pub(crate) model: ModelFile,
+    /// A folder of photos without labels.
+    pub(crate) folder: PathBuf,
+    /// How many to suggest.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = count)]
+    pub(crate) count: usize,
+    /// One JSON object a line, an image each.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) images: Images,
     #[command(flatten)]

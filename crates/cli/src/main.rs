@@ -2,6 +2,7 @@
 
 mod args;
 mod cache;
+mod check;
 mod console;
 mod convert;
 mod demo;
@@ -11,6 +12,7 @@ mod images;
 mod inspect;
 mod plan;
 mod predict;
+mod suggest;
 mod train;
 mod verify;
 
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
                 Command::Depth(command) => depth::run(command, arguments.seed, &console),
                 Command::Evaluate(command) => evaluate::run(command, &console),
                 Command::Predict(command) => predict::run(command, &console),
+                Command::Check(command) => check::run(command, arguments.seed, &console),
+                Command::Suggest(command) => suggest::run(command, &console),
                 Command::Convert(command) => convert::run(command, &console),
                 Command::Verify(command) => verify::run(command, &console),
                 Command::Cache(command) => cache::run(command, &console),

@@ -7,10 +7,9 @@ use crate::images::{load, pipeline};
 use frostline::compile::compile_inference_in;
 use frostline::data::{Pipeline, ValueRange, npy, path_text, pictures_in};
 use frostline::engine::Plan;
-use frostline::fit::{
-    NO_NAMES, Outputs, ViewPass, Viewed, no_scores, predicted_class, preprocess_of, returns,
-};
+use frostline::fit::{NO_NAMES, Outputs, Viewed, no_scores, predicted_class, preprocess_of, returns};
 use frostline::graph::Model;
+use frostline::report::read_novelty;
 use frostline::{Numbers, Shape, Tensor};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -35,8 +34,14 @@ pub(crate) fn run(command: &Predict, console: &Console) -> Result<(), Failure> {
     let is_array = |path: &PathBuf| {
         path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy") || e.eq_ignore_ascii_case("npz"))
     };
-    let mut answers =
-        Answers { command, console, from: returns(&model.graph), outputs: Vec::new(), shapes: Vec::new() };
+    let mut answers = Answers {
+        command,
+        console,
+        from: returns(&model.graph),
+        outputs: Vec::new(),
+        shapes: Vec::new(),
+        is_foreign: None,
+    };
     let bad = match command.inputs.as_slice() {
         [batch] if is_array(batch) => {
             predict_array(&model, batch, &mut answers)?;
@@ -140,7 +145,8 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
     }
     let pipeline = pipeline(model, &answers.command.images, None, answers.console)?;
     let numbers = answers.command.storage.precision.unwrap_or_default().try_into()?;
-    if let Some(viewed) = Viewed::of(model)? {
+    let novelty = read_novelty(&answers.command.model.path)?;
+    if let Some(viewed) = Viewed::of(model, novelty)?.filter(|viewed| !viewed.is_plain()) {
         return predict_in_views(model, &viewed, &numbers, &pipeline, &paths, answers);
     }
     let shapes = [pipeline.input().to_vec()];
@@ -167,7 +173,7 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
     Ok(bad)
 }
 
-/// Predicts image files from several views of each. Returns how many could not be read.
+/// Predicts image files from the features of several views of each. Returns how many could not be read.
 fn predict_in_views(
     model: &Model,
     viewed: &Viewed,
@@ -176,26 +182,22 @@ fn predict_in_views(
     paths: &[PathBuf],
     answers: &mut Answers<'_>,
 ) -> Result<usize, Failure> {
-    let mut pass = ViewPass::new(viewed.model(), numbers, pipeline, viewed.views())?;
-    let (width, views) = (pass.width(), viewed.views().len());
+    let mut pass = viewed.pass(numbers, pipeline)?;
     let mut bad = 0;
     for chunk in paths.chunks(CHUNK) {
-        let mut rows = vec![0.0; chunk.len() * views * width];
-        let errors = pass.run(chunk, &mut rows, &|| {})?;
-        let (mut names, mut found) = (Vec::new(), Vec::new());
-        for ((path, error), image) in chunk.iter().zip(errors).zip(rows.chunks_exact(views * width)) {
-            match error {
-                None => {
-                    names.push(path_text(path));
-                    found.extend(viewed.outputs(image, width)?);
+        for (path, seen) in chunk.iter().zip(viewed.predict(&mut pass, chunk, &|| {})?) {
+            match seen {
+                Ok(seen) => {
+                    let (names, shape) = ([path_text(path)], vec![seen.outputs.len()]);
+                    answers.is_foreign = seen.is_foreign;
+                    answers.add(model, vec![shape], &names, vec![seen.outputs])?;
                 }
-                Some(error) => {
+                Err(error) => {
                     bad += 1;
                     answers.console.warn(error);
                 }
             }
         }
-        answers.add(model, vec![vec![width]], &names, vec![found])?;
     }
     Ok(bad)
 }
@@ -209,6 +211,8 @@ struct Answers<'a> {
     outputs: Vec<Vec<f32>>,
     /// For each output its shape without the batch.
     shapes: Vec<Shape>,
+    /// Of the image at hand: whether it is none of the classes; none where that is not told.
+    is_foreign: Option<bool>,
 }
 
 impl Answers<'_> {
@@ -298,15 +302,26 @@ impl Answers<'_> {
             None => index.to_string(),
         };
         if self.command.json {
-            return self.console.print(json!({
+            let mut line = json!({
                 "image": name, "class": class_name(index), "index": index, "score": scores[index], "scores": scores,
-            }));
+            });
+            if let Some(is_foreign) = self.is_foreign {
+                line["none_of_these"] = json!(is_foreign);
+                if is_foreign {
+                    (line["class"], line["index"]) = (json!(null), json!(null));
+                }
+            }
+            return self.console.print(line);
         }
         let mut order: Vec<usize> = (0..scores.len()).collect();
         order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
         let shown =
             order.iter().take(SHOWN).map(|class| format!("{} {:.4}", class_name(*class), scores[*class]));
-        self.console.print(format_args!("{name}: {}", shown.collect::<Vec<_>>().join(", ")))
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        match self.is_foreign {
+            Some(true) => self.console.print(format_args!("{name}: none of these (nearest: {shown})")),
+            _ => self.console.print(format_args!("{name}: {shown}")),
+        }
     }
 
     fn write(self, path: &Path) -> Result<(), Failure> {

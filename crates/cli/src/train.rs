@@ -86,10 +86,7 @@ pub(crate) fn prepared(
         let unfreeze = depth::unfreeze(&model, &dataset, &recipe, seed, console)?;
         recipe.stage.extend(fine_tuning(&training.reuse, unfreeze));
     }
-    let caching = match training.no_cache {
-        true => Caching::Nothing,
-        false => Caching::Disk(cache::open(training.cache.as_deref(), training.cache_limit)?),
-    };
+    let caching = caching(training.no_cache, training.cache.as_deref(), training.cache_limit)?;
     let validation = validation(training.val.as_deref());
     let show = |event: &Event<'_>| console.show(event);
     let prepared = prepare_by(check, model, dataset, recipe, &validation, seed, caching, &show)?;
@@ -99,8 +96,22 @@ pub(crate) fn prepared(
     Ok(prepared)
 }
 
+/// Where features are kept.
+pub(crate) fn caching(no_cache: bool, folder: Option<&Path>, limit: u64) -> Result<Caching, Failure> {
+    Ok(match no_cache {
+        true => Caching::Nothing,
+        false => Caching::Disk(cache::open(folder, limit)?),
+    })
+}
+
 fn recipe(training: &Training) -> Result<Recipe, Failure> {
     let reuse = &training.reuse;
+    let trains = reuse.gradual || !matches!(reuse.unfreeze, None | Some(Auto::To(Unfreeze::Nothing)));
+    if reuse.reject.is_some() && (trains || !solves(reuse)) {
+        return Err(
+            "--reject goes with a head that is solved, on layers that stay frozen\nhelp: leave out what says how to train".into()
+        );
+    }
     let mut recipe = match &reuse.recipe {
         Some(path) => Recipe::read(path)?,
         None => from_flags(reuse),
@@ -174,7 +185,7 @@ fn from_flags(reuse: &Reuse) -> Recipe {
             "train" => ReusedStatistics::Train,
             _ => ReusedStatistics::Frozen,
         }),
-        solve: solves.then(SolveRecipe::default),
+        solve: solves.then(|| SolveRecipe { reject: reuse.reject, ..SolveRecipe::default() }),
         shuffle: !reuse.no_shuffle,
         patience: reuse.patience,
         augment: reuse.augment,
@@ -269,6 +280,25 @@ fn solved_summary(head: &SolvedHead, record: &RunRecord, console: &Console) -> R
             ),
         };
         console.print(line)?;
+    }
+    if let Some([share, low, high]) = record.refused {
+        console.print(format_args!(
+            "{:.1} % of photos of the classes are expected to be taken for none of them (95 % interval {:.1} to {:.1})",
+            100.0 * share,
+            100.0 * low,
+            100.0 * high
+        ))?;
+    }
+    if let Some(findings) = &record.findings
+        && let suspects @ [first, ..] = findings.mislabelled.as_slice()
+    {
+        console.print(format_args!(
+            "{} training photos look mislabelled, first `{}`, which is labelled {} and looks like {}; `frostline check --model` lists them",
+            suspects.len(),
+            first.image,
+            first.label,
+            first.likelier
+        ))?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What is trained, on what, and how.
 
-use super::values::{below_one, count, not_negative, positive, preprocess, size, validation};
+use super::values::{below_one, count, not_negative, positive, preprocess, share, size, validation};
 use clap::Args;
 use frostline::Precision;
 use frostline::cache::RowElement;
@@ -60,6 +60,10 @@ pub(crate) struct Reuse {
         hide_default_value = true
     )]
     pub(crate) head: Head,
+    /// Tell images that are none of the classes: a prediction may take so large a share of images of the classes for none
+    /// of them, e.g. 0.05. Saved with the run [default: off].
+    #[arg(long, value_name = "R", value_parser = share, conflicts_with = "recipe")]
+    pub(crate) reject: Option<f64>,
     /// Reused layers to train after the head: 0, N highest, a layer path (it and all above it; ./2 for a layer named 2), all, or `auto`, as far down as
     /// `depth` finds [default: 0].
     #[arg(long, value_name = "U", conflicts_with_all = ["recipe", "freeze"])]

@@ -45,6 +45,12 @@ pub(super) fn below_one(text: &str) -> Result<f32, String> {
     number(text, |number| (0.0..1.0).contains(&number), "a number from 0 to below 1")
 }
 
+/// Above 0 and below 1.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share: &f64| *share > 0.0 && *share < 1.0);
+    share.ok_or_else(|| "give a share above 0 and below 1, e.g. 0.05".to_owned())
+}
+
 /// A share, or a folder.
 pub(super) fn validation(text: &str) -> Result<String, String> {
     match text.parse::<f64>() {

@@ -105,11 +105,8 @@ impl Arm {
                 ..stage
             }),
             Training::Gradual => {
-                recipe.gradual = Some(GradualRecipe {
-                    epochs: more_epochs,
-                    lr: stage.lr,
-                    backbone_lr_factor: 1.0,
-                });
+                recipe.gradual =
+                    Some(GradualRecipe { epochs: more_epochs, lr: stage.lr, backbone_lr_factor: 1.0 });
             }
             Training::Scratch => {
                 recipe.weights = PretrainedWeights::Reinit;

@@ -6,7 +6,7 @@ use super::features::{Features, images_at_once};
 use super::lost::first_lost;
 use super::{
     Caching, ClassReport, Event, Examples, LossSetting, Metric, Observer, Outputs, Scores, Source,
-    TargetColumn, Task, ViewPass, Viewed, predicted_class,
+    TargetColumn, Task, Viewed, predicted_class,
 };
 use crate::compile::{Frozen, Statistics, compile_both};
 use crate::data::Example;
@@ -18,6 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Images that are predicted at a time.
 pub(super) const CHUNK: usize = 64;
+
+/// The same where sizes differ from image to image: those of one size come together.
+const VIEWED: usize = 512;
 
 /// What a model scores.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +70,7 @@ pub fn evaluate_in(
     if let Some(note) = task.order_note(model, source.dataset, width) {
         observe(&Event::Note(&note));
     }
-    let found = match Viewed::of(model)? {
+    let found = match Viewed::of(model, None)?.filter(|viewed| !viewed.is_plain()) {
         Some(viewed) => {
             let outputs = outputs_in_views(&viewed, numbers, source, examples, part, observe)?;
             scored(outputs, model, source, examples, loss, metrics)
@@ -94,19 +97,21 @@ fn outputs_in_views(
     part: &str,
     observe: Observer<'_>,
 ) -> Result<Vec<f32>> {
-    let mut pass = ViewPass::new(viewed.model(), numbers, source.pipeline, viewed.views())?;
-    let (width, done) = (pass.width(), AtomicUsize::new(0));
+    let mut pass = viewed.pass(numbers, source.pipeline)?;
+    let done = AtomicUsize::new(0);
     let told = || {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         observe(&Event::Features { part, done, images: examples.len() });
     };
-    let chosen: Vec<&Example> = examples.iter().collect();
-    let mut rows = vec![0.0; examples.len() * viewed.views().len() * width];
-    let errors = pass.run(&Examples { dataset: source.dataset, examples: &chosen }, &mut rows, &told)?;
-    match errors.into_iter().flatten().next() {
-        Some(error) => Err(error.into()),
-        None => viewed.outputs(&rows, width),
+    let mut outputs = Vec::new();
+    for chunk in examples.chunks(VIEWED) {
+        let chosen: Vec<&Example> = chunk.iter().collect();
+        let pictures = Examples { dataset: source.dataset, examples: &chosen };
+        for seen in viewed.predict(&mut pass, &pictures, &told)? {
+            outputs.extend(seen?.outputs);
+        }
     }
+    Ok(outputs)
 }
 
 /// The error of outputs that name no class.

@@ -69,7 +69,8 @@ pub use scores::Scores;
 pub use setting::{ReusedStatistics, Setting};
 pub(crate) use solved::Solving;
 pub use solved::{
-    Examples, HeadMethod, LeftOut, Pictures, Prospect, SolvePlan, SolveRecipe, SolvedHead, ViewPass, Viewed,
+    Examples, Findings, HeadMethod, LeftOut, Pictures, Prospect, Seen, SolvePlan, SolveRecipe, SolvedHead,
+    Suspect, ViewPass, Viewed, Worth, mislabelled, worth_labelling,
 };
 pub use stage::{Stage, StageReport, Trainer};
 pub use targets::TargetColumn;

@@ -395,7 +395,13 @@ impl Recipe {
         if !(1..=MOST_VIEWS).contains(&self.views) {
             return refuse(format!("{} views", self.views), &format!("give a number from 1 to {MOST_VIEWS}"));
         }
-        if self.solve.is_some() {
+        if let Some(solve) = &self.solve {
+            if solve.reject.is_some_and(|share| !(0.0..1.0).contains(&share) || share == 0.0) {
+                return refuse(
+                    "the share of images to reject".to_owned(),
+                    "give a number above 0 and below 1, such as 0.05",
+                );
+            }
             let others = [
                 (self.head != Head::Output, "a head of its own layers", "leave the head out"),
                 (

@@ -13,6 +13,7 @@ use crate::data::Example;
 use crate::freeze::{Freeze, Unfreeze};
 use crate::ops::PIECES;
 use crate::{Error, Numbers, Result, Tensor};
+use frostline_head::novelty::Novelty;
 
 const NOTHING_TO_WATCH: &str = "gradual unfreezing watches the validation score, and there is none\nhelp: give --val 0.2 and at least one epoch for the head";
 
@@ -60,6 +61,12 @@ impl Trained {
     pub fn prospect(&self) -> Option<&Prospect> {
         let is_last = self.kept().next().is_none();
         self.solved.as_ref().filter(|_| is_last).map(|head| &head.prospect)
+    }
+
+    /// What tells images that are none of the classes: of a solved head that nothing was trained after.
+    pub fn novelty(&self) -> Option<&Novelty> {
+        let is_last = self.kept().next().is_none();
+        self.solved.as_ref().filter(|_| is_last)?.novelty.as_ref()
     }
 
     fn kept(&self) -> impl DoubleEndedIterator<Item = &StageReport> {

@@ -10,4 +10,4 @@ mod images;
 mod run;
 
 pub use images::RunImages;
-pub use run::{Provenance, RunFolder, RunRecord, TestRecord};
+pub use run::{Provenance, RunFolder, RunRecord, TestRecord, read_novelty};

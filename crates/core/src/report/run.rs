@@ -6,11 +6,12 @@ use crate::atomic::TEMPORARY;
 use crate::data::Skip;
 use crate::depth::{Outcome, SearchKey, SearchLog};
 use crate::fit::{
-    Certificate, ClassScore, EpochRecord, LeftOut, Prepared, Prospect, Recipe, Scores, SolvedHead,
+    Certificate, ClassScore, EpochRecord, Findings, LeftOut, Prepared, Prospect, Recipe, Scores, SolvedHead,
     StageReport, Trained, Validation, peak_memory,
 };
 use crate::formats::{self, Architecture};
-use crate::{Error, Result, write_atomically};
+use crate::{Error, Result, regular, write_atomically};
+use frostline_head::novelty::Novelty;
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -67,6 +68,12 @@ pub struct RunRecord {
     pub skipped: Vec<Skip>,
     /// What the user was told.
     pub notes: Vec<String>,
+    /// The share of images of the classes that predictions take for none of them, with the ends of its 95 % interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<[f64; 3]>,
+    /// What was found in the training images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Findings>,
     /// The head, where it was solved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub solved: Option<SolvedHead>,
@@ -116,6 +123,8 @@ pub struct TestRecord {
 const METRICS: &str = "metrics.jsonl";
 /// Of a solved head: the training images as they are predicted by a head that has not seen them.
 const LEFT_OUT: &str = "left-out.csv";
+/// What tells images that are none of the classes.
+const NOVELTY: &str = "none-of-these.json";
 /// What makes a run a finished one.
 pub(super) const RECORD: &str = "run.json";
 /// The trained model.
@@ -125,6 +134,24 @@ const SEARCH: &str = "search.jsonl";
 const SPLITS: &str = "splits.json";
 const FOUND: &str = "depth.json";
 const PAGE: &str = "report.html";
+
+/// What tells images that are none of the classes, where a run, given as its folder, has it.
+///
+/// Errors: a file that cannot be read.
+pub fn read_novelty(model: &Path) -> Result<Option<Novelty>> {
+    let file = model.join(NOVELTY);
+    if !model.is_dir() || !file.exists() {
+        return Ok(None);
+    }
+    let bytes = regular::read(&file).map_err(|source| Error::io(&file, source))?;
+    let damaged = |error| {
+        let message = format!(
+            "{error}\nhelp: the file is damaged; without it no image is told to be none of the classes"
+        );
+        Error::format(&file, message)
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+}
 
 /// A run directory that is being filled.
 #[derive(Debug)]
@@ -143,7 +170,7 @@ impl RunFolder {
                 path.display()
             )));
         }
-        Self::check_place(path, data, &[METRICS, MODEL, IMAGES, LEFT_OUT])
+        Self::check_place(path, data, &[METRICS, MODEL, IMAGES, LEFT_OUT, NOVELTY])
     }
 
     /// The same for a search, which goes on where it was killed, or ended early.
@@ -156,7 +183,7 @@ impl RunFolder {
         Self::check_place(
             path,
             data,
-            &[METRICS, MODEL, IMAGES, LEFT_OUT, RECORD, FOUND, PAGE, SPLITS, SEARCH],
+            &[METRICS, MODEL, IMAGES, LEFT_OUT, NOVELTY, RECORD, FOUND, PAGE, SPLITS, SEARCH],
         )
     }
 
@@ -285,6 +312,9 @@ impl RunFolder {
         if let Some(head) = trained.solved.as_ref().filter(|head| !head.left_out.is_empty()) {
             self.left_out(&head.left_out, &dataset.classes)?;
         }
+        if let Some(novelty) = trained.novelty() {
+            self.json(NOVELTY, novelty)?;
+        }
         let test = trained.test.as_ref().map(|test| TestRecord {
             scores: test.scores.clone(),
             classes: test.report.iter().flat_map(|report| report.classes.clone()).collect(),
@@ -301,6 +331,11 @@ impl RunFolder {
             images: [dataset.train.len(), count(&dataset.val), count(&dataset.test)],
             skipped: prepared.skips.skipped.clone(),
             notes: prepared.notes.clone(),
+            refused: trained.novelty().map(|novelty| {
+                let refused = novelty.threshold.refused;
+                [refused.value, refused.low, refused.high]
+            }),
+            findings: trained.solved.as_ref().map(|head| prepared.findings(head)).transpose()?,
             solved: trained.solved.clone(),
             estimate: trained.prospect().cloned(),
             stages: trained.stages.clone(),

@@ -7,17 +7,21 @@
 
 mod cuts;
 mod features;
+mod findings;
 mod head;
 mod outcome;
 mod pass;
 mod plan;
 mod recipe;
 mod setup;
+mod suggest;
 mod views;
 
+pub use findings::{Findings, Suspect, mislabelled};
 pub use outcome::{LeftOut, Prospect, SolvedHead};
 pub use pass::{Examples, Pictures, ViewPass};
 pub use plan::SolvePlan;
 pub use recipe::{HeadMethod, SolveRecipe};
 pub(crate) use setup::Solving;
-pub use views::Viewed;
+pub use suggest::{Worth, worth_labelling};
+pub use views::{Seen, Viewed};

@@ -1,14 +1,16 @@
 //! Solving the head of a prepared training, and what is known of it then.
 
-use super::features::Chosen;
+use super::cuts;
+use super::findings::{Findings, mislabelled, neighbours};
 use super::head::{Found, Work};
-use super::views::squashed;
+use super::views::{Viewed, squashed};
 use crate::data::{Example, Target, View};
 use crate::engine::Squash;
 use crate::fit::{Event, Observer, Prepared, Task};
 use crate::graph::{Keep, Model, Transfer};
-use crate::{Result, Tensor, formats};
+use crate::{Result, formats};
 use frostline_head::interval;
+use frostline_head::novelty::Novelty;
 use serde::Serialize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -33,6 +35,9 @@ pub struct SolvedHead {
     /// What is said of each training image by a head that has not seen it.
     #[serde(skip)]
     pub left_out: Vec<LeftOut>,
+    /// What tells images that are none of the classes, where that is asked for.
+    #[serde(skip)]
+    pub novelty: Option<Novelty>,
     /// How long features and solution took.
     pub seconds: f64,
 }
@@ -120,6 +125,7 @@ impl Prepared {
             temperature: found.solved.temperature,
             prospect,
             left_out,
+            novelty: work.novelty(&examples, &found)?,
             seconds: start.elapsed().as_secs_f64(),
         };
         self.put_on(&solving.backbone, &head, &found, &task)?;
@@ -171,31 +177,41 @@ impl Prepared {
         };
         let cut = |path: &String| solving.cuts.iter().position(|cut| cut.path == *path);
         let cuts: Vec<usize> = head.cuts.iter().filter_map(cut).collect();
-        let table: Chosen<'_> = work.table(&examples, &cuts, &head.views)?;
-        let output = self.model.graph.calls.last().map_or(0, |call| call.layer);
-        let name = &self.model.graph.layers[output].name;
-        let weight = |variable: &str| -> Result<Tensor> {
-            Ok(self.model.weights.get(&format!("{name}/{variable}"))?.get())
-        };
-        let (kernel, bias) = (weight("kernel")?, weight("bias")?);
-        let width = table.width();
-        let squash = match task {
-            Task::Binary => Some(Squash::Sigmoid),
-            Task::Classes(_) => Some(Squash::Softmax),
-            Task::Numbers(_) => None,
-        };
-        let mut row = vec![0.0; width];
-        let mut outputs = Vec::with_capacity(examples.len() * bias.data.len());
+        let table = work.table(&examples, &cuts, &head.views)?;
+        let Some(layer) = Viewed::of(&self.model, None)? else { return Ok(None) };
+        let mut row = vec![0.0; table.width()];
+        let mut outputs = Vec::new();
         for index in 0..examples.len() {
             table.read(index..index + 1, &mut row)?;
-            let mut logits: Vec<f64> = bias.data.iter().map(|bias| f64::from(*bias)).collect();
-            for (value, weights) in row.iter().zip(kernel.data.chunks_exact(logits.len())) {
-                let products = logits.iter_mut().zip(weights);
-                products.for_each(|(logit, weight)| *logit += f64::from(*value) * f64::from(*weight));
-            }
-            outputs.extend(squashed(&logits, squash));
+            outputs.extend(layer.outputs(&row));
         }
         Ok(Some(outputs))
+    }
+}
+
+impl Prepared {
+    /// What the features of a solved head tell about the training images.
+    ///
+    /// Errors: features that cannot be read.
+    pub fn findings(&self, head: &SolvedHead) -> Result<Findings> {
+        let mislabelled = mislabelled(&head.left_out, &self.dataset.classes);
+        let Some((solving, features)) =
+            self.solving.as_ref().and_then(|one| Some((one, one.features.as_ref()?)))
+        else {
+            return Ok(Findings { mislabelled, ..Findings::default() });
+        };
+        let examples: Vec<&Example> = self.dataset.train.iter().collect();
+        let columns = cuts::columns(&solving.cuts);
+        let top = columns.last().cloned().unwrap_or(0..0);
+        let table = features.of(&self.dataset, &examples, &[top], &head.views)?;
+        let width = table.width();
+        let mut values = vec![0.0; examples.len() * width];
+        table.read(0..examples.len(), &mut values)?;
+        let names: Vec<String> = examples.iter().map(|example| example.name.clone()).collect();
+        let is_same =
+            |a: usize, b: usize| self.dataset.content(examples[a]) == self.dataset.content(examples[b]);
+        let (near_duplicates, far) = neighbours(&names, &values, width, &is_same);
+        Ok(Findings { mislabelled, near_duplicates, far })
     }
 }
 

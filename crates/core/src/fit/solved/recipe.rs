@@ -15,13 +15,16 @@ pub struct SolveRecipe {
     pub views: Option<Vec<View>>,
     /// How it is solved.
     pub method: HeadMethod,
+    /// The share of images of the classes that a prediction may take for none of them, so as to tell what is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reject: Option<f64>,
 }
 
 /// How a head is solved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HeadMethod {
-    /// The one whose out-of-sample loss is least.
+    /// The mean of both for classes, ridge regression for numbers.
     #[default]
     Auto,
     /// Ridge regression of the class indicators.

@@ -1,38 +1,69 @@
-//! What a model says of several views of an image together.
+//! What a model says of several views of an image together, and whether the image is like those that it was trained on.
 
-use crate::data::View;
+use super::pass::{Pictures, ViewPass};
+use crate::data::{DataError, Pipeline, View};
 use crate::engine::Squash;
 use crate::fit::evaluate::squash;
-use crate::graph::{Body, Graph, Layer, Model};
-use crate::layers::{Config, read_kind};
-use crate::{Error, Result};
+use crate::graph::{Body, Model};
+use crate::{Numbers, Result};
+use frostline_head::InMemory;
+use frostline_head::novelty::Novelty;
 
-/// A model and the views that its predictions are averaged over: before the last activation, as if their features were.
+/// A dense output layer, apart from what is below it: predictions are taken from features that are averaged over views.
 pub struct Viewed {
-    /// The model without its last activation, where that is a softmax or a sigmoid.
-    bare: Model,
+    /// The layers below the output layer.
+    below: Model,
+    /// `[width, outputs]`
+    kernel: Vec<f32>,
+    /// `[outputs]`
+    bias: Vec<f32>,
     squash: Option<Squash>,
-    /// The views.
     views: Vec<View>,
+    novelty: Option<Novelty>,
+}
+
+/// What is predicted of an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The outputs of the model.
+    pub outputs: Vec<f32>,
+    /// Whether it is none of the classes; none where the model cannot tell.
+    pub is_foreign: Option<bool>,
+    /// What the output layer reads.
+    pub features: Vec<f32>,
 }
 
 impl Viewed {
-    /// With the views that were saved with a model. None where it takes its own view alone.
+    /// Of a model that ends in a dense layer on a vector, with the views that were saved with it. None for any other model.
+    /// `novelty` tells what is none of its classes.
     ///
     /// Errors: views that cannot be read.
-    pub fn of(model: &Model) -> Result<Option<Self>> {
-        let views = model.info.views.iter().map(|view| Ok(view.parse()?)).collect::<Result<Vec<View>>>()?;
-        if views.iter().all(|view| view.is_own()) {
-            return Ok(None);
+    pub fn of(model: &Model, novelty: Option<Novelty>) -> Result<Option<Self>> {
+        let mut views =
+            model.info.views.iter().map(|view| Ok(view.parse()?)).collect::<Result<Vec<View>>>()?;
+        if views.is_empty() {
+            views.push(View::Squash);
         }
-        let mut bare = model.clone();
-        let squash = squash(&model.graph).filter(|_| make_linear(&mut bare.graph));
-        Ok(Some(Self { bare, squash, views }))
+        let graph = &model.graph;
+        let [output] = graph.outputs.as_slice() else { return Ok(None) };
+        let call = &graph.calls[output.call];
+        let layer = &graph.layers[call.layer];
+        let is_dense = matches!(&layer.body, Body::Kind(kind) if kind.class_name() == "Dense");
+        let squash = squash(graph);
+        let is_plain = squash.is_some() || layer.config.get("activation").is_none_or(|name| name == "linear");
+        let ([input], true) = (call.inputs.as_slice(), is_dense && is_plain) else { return Ok(None) };
+        let weight = |variable: &str| model.weights.get(&format!("{}/{variable}", layer.name));
+        let (Ok(kernel), Ok(bias)) = (weight("kernel"), weight("bias")) else { return Ok(None) };
+        let (kernel, bias) = (kernel.get(), bias.get());
+        let mut below = model.clone();
+        below.graph.outputs = vec![*input];
+        below.graph.prune();
+        Ok(Some(Self { below, kernel: kernel.data, bias: bias.data, squash, views, novelty }))
     }
 
-    /// The model whose outputs [`Viewed::outputs`] takes.
-    pub fn model(&self) -> &Model {
-        &self.bare
+    /// Whether a prediction is the model's own output on its own view, and no more.
+    pub fn is_plain(&self) -> bool {
+        self.novelty.is_none() && self.views.iter().all(|view| view.is_own())
     }
 
     /// The views.
@@ -40,41 +71,65 @@ impl Viewed {
         &self.views
     }
 
-    /// The predictions, `[images, width]`, from what [`Viewed::model`] puts out in each view, `[images, views, width]`.
+    /// Readies it for pictures.
     ///
-    /// Errors: an output that is no vector.
-    pub fn outputs(&self, rows: &[f32], width: usize) -> Result<Vec<f32>> {
-        if width == 0 {
-            return Err(Error::Setting("the model has no output\nhelp: give another model".to_owned()));
+    /// Errors: a model that cannot be compiled.
+    pub fn pass<'a>(&'a self, numbers: &'a Numbers, pipeline: &'a Pipeline) -> Result<ViewPass<'a>> {
+        ViewPass::new(&self.below, numbers, pipeline, &self.views)
+    }
+
+    /// Predicts pictures. Those that cannot be loaded have their error.
+    ///
+    /// Errors: a model that cannot be compiled for the size of a view.
+    pub fn predict(
+        &self,
+        pass: &mut ViewPass<'_>,
+        pictures: &(impl Pictures + ?Sized),
+        told: &(dyn Fn() + Sync),
+    ) -> Result<Vec<Result<Seen, DataError>>> {
+        let (width, views) = (pass.width(), self.views.len());
+        let mut rows = vec![0.0; pictures.len() * views * width];
+        let errors = pass.run(pictures, &mut rows, told)?;
+        let images = rows.chunks_exact((views * width).max(1));
+        errors
+            .into_iter()
+            .zip(images)
+            .map(|(error, image)| match error {
+                Some(error) => Ok(Err(error)),
+                None => {
+                    let features = mean(image, width);
+                    let is_foreign = self.is_foreign(&features)?;
+                    Ok(Ok(Seen { outputs: self.outputs(&features), is_foreign, features }))
+                }
+            })
+            .collect()
+    }
+
+    /// The outputs for features `[width]`.
+    pub(super) fn outputs(&self, features: &[f32]) -> Vec<f32> {
+        let mut logits: Vec<f64> = self.bias.iter().map(|bias| f64::from(*bias)).collect();
+        for (value, weights) in features.iter().zip(self.kernel.chunks_exact(logits.len().max(1))) {
+            let products = logits.iter_mut().zip(weights);
+            products.for_each(|(logit, weight)| *logit += f64::from(*value) * f64::from(*weight));
         }
-        let mut all = Vec::with_capacity(rows.len() / self.views.len());
-        for image in rows.chunks_exact(self.views.len() * width) {
-            let mean = |column: usize| {
-                let sum: f64 = image.iter().skip(column).step_by(width).map(|value| f64::from(*value)).sum();
-                sum / self.views.len() as f64
-            };
-            let logits: Vec<f64> = (0..width).map(mean).collect();
-            all.extend(squashed(&logits, self.squash));
-        }
-        Ok(all)
+        squashed(&logits, self.squash).collect()
+    }
+
+    fn is_foreign(&self, features: &[f32]) -> Result<Option<bool>> {
+        let Some(novelty) = &self.novelty else { return Ok(None) };
+        let distance = novelty.distances(&InMemory { values: features, width: features.len() })?;
+        Ok(Some(distance[0] > novelty.threshold.value))
     }
 }
 
-/// Takes the activation from a dense output layer. False where the output comes from another layer.
-fn make_linear(graph: &mut Graph) -> bool {
-    let Some(output) = graph.outputs.first() else { return false };
-    let index = graph.calls[output.call].layer;
-    let Layer { body, config, .. } = &mut graph.layers[index];
-    match body {
-        Body::Model(inner) => make_linear(inner),
-        Body::Kind(kind) if kind.class_name() == "Dense" => {
-            config.insert("activation".to_owned(), "linear".into());
-            let Some(Ok(linear)) = read_kind("Dense", &Config::new("output", config)) else { return false };
-            *kind = linear;
-            true
-        }
-        _ => false,
+/// The mean over views, `[views, width]`.
+fn mean(image: &[f32], width: usize) -> Vec<f32> {
+    let views = image.len() / width.max(1);
+    let mut mean = vec![0.0; width];
+    for row in image.chunks_exact(width.max(1)) {
+        mean.iter_mut().zip(row).for_each(|(mean, value)| *mean += value / views as f32);
     }
+    mean
 }
 
 /// Logits after the last activation.
