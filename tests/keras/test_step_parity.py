@@ -14,6 +14,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import relative
 from keras import layers
 
@@ -190,12 +191,22 @@ def step_in_float64(build, frozen, before, x, y):
         keras.backend.set_floatx("float32")
 
 
-def train(frostline, file, data, frozen, batch, out):
+def train(frostline, file, data, frozen, batch, out, *more):
     return frostline.json(
         *("train", file, data, "-o", out, "--head", "keep", "--freeze", ",".join(frozen) or "none"),
         *("--optimizer", "sgd", "--lr", RATE, "--batch", batch, "--epochs", 1, "--no-shuffle", "--val", 0),
-        *("--preprocess", "none"),
+        *("--preprocess", "none", *more),
     )
+
+
+def fit_in_inference_mode(model, x, y, batch):
+    """The weights after an epoch in which BatchNormalization is as in prediction, as in Keras's guide to transfer learning."""
+    optimizer, loss = keras.optimizers.SGD(RATE), keras.losses.SparseCategoricalCrossentropy()
+    for start in range(0, len(x), batch):
+        with tf.GradientTape() as tape:
+            value = loss(y[start : start + batch], model(x[start : start + batch], training=False))
+        optimizer.apply(tape.gradient(value, model.trainable_weights), model.trainable_weights)
+    return weights_of(model)
 
 
 def distance(found, expected, before, paths):
@@ -254,6 +265,22 @@ def test_one_epoch_of_sgd_changes_the_weights_as_keras_does(case, ending, frostl
     difference = relative(frostline.outputs(tmp_path / "run", x, tmp_path), own_model.predict(x, verbose=0))
     print(f"{case}.{ending}: the trained model's predictions differ by {difference:.1e}")
     assert difference < 1e-4
+
+
+def test_batch_norm_of_reused_layers_can_stay_in_inference_mode(frostline, tmp_path):
+    model, frozen, x, y = prepare(*CASES["mobilenet_v2_not_nested"], IMAGES)
+    model.save(tmp_path / "model.keras")
+    np.savez(tmp_path / "data.npz", x_train=x, y_train=y)
+    before = weights_of(model)
+    expected = fit_in_inference_mode(model, x, y, BATCH)
+    flags = ("--batch-norm", "frozen")
+    record = train(frostline, tmp_path / "model.keras", tmp_path / "data.npz", frozen, BATCH, tmp_path / "run", *flags)
+    found = weights_of(keras.models.load_model(tmp_path / "run/model.keras"))
+    for path in filter(is_statistic, before):
+        assert np.array_equal(found[path], before[path]), path
+        assert path in record["certificate"]["before"]
+    trained = parts(before, frozen)["weights"]
+    assert distance(found, expected, before, trained) < CHANGE
 
 
 @pytest.mark.parametrize("case", WITH_KINKS)

@@ -106,8 +106,7 @@ pub(crate) fn caching(no_cache: bool, folder: Option<&Path>, limit: u64) -> Resu
 
 fn recipe(training: &Training) -> Result<Recipe, Failure> {
     let reuse = &training.reuse;
-    let trains = reuse.gradual || !matches!(reuse.unfreeze, None | Some(Auto::To(Unfreeze::Nothing)));
-    if reuse.reject.is_some() && (trains || !solves(reuse)) {
+    if reuse.reject.is_some() && (tunes(reuse) || !solves(reuse)) {
         return Err(
             "--reject goes with a head that is solved, on layers that stay frozen\nhelp: leave out what says how to train".into()
         );
@@ -185,7 +184,11 @@ fn from_flags(reuse: &Reuse) -> Recipe {
             "train" => ReusedStatistics::Train,
             _ => ReusedStatistics::Frozen,
         }),
-        solve: solves.then(|| SolveRecipe { reject: reuse.reject, ..SolveRecipe::default() }),
+        solve: solves.then(|| SolveRecipe {
+            reject: reuse.reject,
+            unfreeze: !tunes(reuse) && !reuse.head_only && reuse.reject.is_none(),
+            ..SolveRecipe::default()
+        }),
         shuffle: !reuse.no_shuffle,
         patience: reuse.patience,
         augment: reuse.augment,
@@ -196,9 +199,13 @@ fn from_flags(reuse: &Reuse) -> Recipe {
     }
 }
 
+/// Whether reused layers are to be trained.
+fn tunes(reuse: &Reuse) -> bool {
+    reuse.gradual || !matches!(reuse.unfreeze, None | Some(Auto::To(Unfreeze::Nothing)))
+}
+
 /// Whether the head is solved: nothing says how it is to be trained.
 fn solves(reuse: &Reuse) -> bool {
-    let tunes = reuse.gradual || !matches!(reuse.unfreeze, None | Some(Auto::To(Unfreeze::Nothing)));
     // where layers are unfrozen, these say how those are trained
     let says_how = reuse.lr.is_some()
         || reuse.optimizer.is_some()
@@ -215,7 +222,7 @@ fn solves(reuse: &Reuse) -> bool {
         || reuse.label_smoothing != 0.0
         || !reuse.augment.is_identity()
         || reuse.weights == "reinit";
-    !trains && (tunes || !says_how)
+    !trains && (tunes(reuse) || !says_how)
 }
 
 fn learning_rate(reuse: &Reuse) -> f32 {
@@ -264,6 +271,21 @@ fn solved_summary(head: &SolvedHead, record: &RunRecord, console: &Console) -> R
         head.method,
         views.join(" and ")
     ))?;
+    if let Some(tried) = &record.unfreezing {
+        let what = match tried.adopted {
+            true => "is part of the model: on photos that it was not trained on",
+            false => {
+                "is left out: on photos that it was not trained on it is not better by more than a standard error, and"
+            }
+        };
+        console.print(format_args!(
+            "training `{}` and above {what} the cross-entropy falls by {:.4} ± {:.4} and {:+.1} points more are right",
+            tried.from,
+            tried.gain,
+            tried.error,
+            100.0 * tried.accuracy_gain
+        ))?;
+    }
     if let Some(estimate) = &record.estimate {
         let [low, high] = estimate.interval;
         let images = estimate.images;

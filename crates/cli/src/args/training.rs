@@ -72,6 +72,9 @@ pub(crate) struct Reuse {
     /// one stage of --epochs.
     #[arg(long, value_name = "LIST", conflicts_with = "recipe")]
     pub(crate) freeze: Option<String>,
+    /// Do not try whether training the highest block helps.
+    #[arg(long, conflicts_with_all = ["recipe", "freeze", "unfreeze", "gradual"])]
+    pub(crate) head_only: bool,
     /// Unfreeze block by block from the top while the validation score improves by more than its standard error.
     #[arg(long, conflicts_with_all = ["recipe", "freeze", "unfreeze"])]
     pub(crate) gradual: bool,

@@ -88,8 +88,15 @@ pub fn evaluate_in(
     }
 }
 
+/// A model with a dense output layer, and its views.
+pub(super) fn viewed_of(model: &Model) -> Result<Viewed> {
+    Viewed::of(model, None)?.ok_or_else(|| {
+        Error::Setting("the model does not end in a dense layer\nhelp: leave --head keep out".to_owned())
+    })
+}
+
 /// The predictions of several views of each example together, `[examples, width]`.
-fn outputs_in_views(
+pub(super) fn outputs_in_views(
     viewed: &Viewed,
     numbers: &Numbers,
     source: Source<'_>,

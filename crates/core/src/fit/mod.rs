@@ -70,7 +70,7 @@ pub use setting::{ReusedStatistics, Setting};
 pub(crate) use solved::Solving;
 pub use solved::{
     Examples, Findings, HeadMethod, LeftOut, Pictures, Prospect, Seen, SolvePlan, SolveRecipe, SolvedHead,
-    Suspect, ViewPass, Viewed, Worth, mislabelled, worth_labelling,
+    Suspect, Unfreezing, ViewPass, Viewed, Worth, mislabelled, worth_labelling,
 };
 pub use stage::{Stage, StageReport, Trainer};
 pub use targets::TargetColumn;

@@ -2,11 +2,12 @@
 
 use super::ahead::Ahead;
 use super::bank::Bank;
-use super::evaluate::{score, scored};
+use super::evaluate::{outputs_in_views, score, scored, viewed_of};
 use super::gradual::{blocks, improvement, standard_error};
 use super::{
     Caching, Certificate, Evaluation, Event, GradualRecipe, Metric, Observer, Prepared, Prospect,
-    ReusedStatistics, Scores, SolvedHead, Source, Stage, StageRecipe, StageReport, Trainer, frozen_hashes,
+    ReusedStatistics, Scores, SolvedHead, Source, Stage, StageRecipe, StageReport, Trainer, Unfreezing,
+    frozen_hashes,
 };
 use crate::compile::{Statistics, compile_both};
 use crate::data::Example;
@@ -27,6 +28,8 @@ pub struct Trained {
     pub stages: Vec<StageReport>,
     /// The head, where it was solved.
     pub solved: Option<SolvedHead>,
+    /// What came of training reused layers after it, where that was tried.
+    pub unfreezing: Option<Unfreezing>,
     /// What was frozen in every stage whose result was kept.
     pub freeze: Freeze,
     /// The hashes of its tensors before the first stage and after the last.
@@ -59,8 +62,11 @@ impl Trained {
 
     /// What is to be expected of new images: of a solved head that nothing was trained after.
     pub fn prospect(&self) -> Option<&Prospect> {
-        let is_last = self.kept().next().is_none();
-        self.solved.as_ref().filter(|_| is_last).map(|head| &head.prospect)
+        match &self.unfreezing {
+            Some(unfreezing) if unfreezing.adopted => Some(&unfreezing.prospect),
+            _ if self.kept().next().is_none() => self.solved.as_ref().map(|head| &head.prospect),
+            _ => None,
+        }
     }
 
     /// What tells images that are none of the classes: of a solved head that nothing was trained after.
@@ -84,6 +90,17 @@ impl Prepared {
         let solved = self.solve_head(observe)?;
         if solved.is_some() {
             kept.push(self.with_statistics(Freeze::reused(&self.reused, &Unfreeze::Nothing)?, false));
+        }
+        let mut unfreezing = None;
+        let considers = self.recipe.solve.as_ref().is_some_and(|solve| solve.unfreeze);
+        if let Some(head) = solved.as_ref().filter(|_| considers && self.recipe.stage.is_empty())
+            && let Some((told, adopted)) = self.consider_unfreezing(head, observe)?
+        {
+            unfreezing = Some(told);
+            if let Some((report, freeze)) = adopted {
+                stages.push(report);
+                kept.push(freeze);
+            }
         }
         {
             let mut trainer = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, observe);
@@ -117,6 +134,7 @@ impl Prepared {
         // what was kept for the stages has gone: their frozen layers, and other images' rows in memory
         let from_features = match &solved {
             Some(head) if kept.len() == 1 => self.score_solved(head, images)?,
+            Some(_) if !self.model.info.views.is_empty() => self.score_in_views(images, observe)?,
             _ => None,
         };
         let test = match from_features {
@@ -134,7 +152,7 @@ impl Prepared {
         if let (Some(head), None, Some(images)) = (&solved, &val, &self.dataset.val) {
             val = self.score_solved(head, images)?.map(|found| found.scores);
         }
-        Ok(Trained { solved, freeze, certificate, train, val, test, test_f32, stages })
+        Ok(Trained { unfreezing, solved, freeze, certificate, train, val, test, test_f32, stages })
     }
 
     /// The scores on test images, if there are any.
@@ -156,6 +174,17 @@ impl Prepared {
         let (loss, metrics) = (&self.setting.loss, self.setting.metrics());
         let outputs = self.solved_outputs(head, images)?;
         Ok(outputs.map(|outputs| scored(outputs, &self.model, self.source(), images, loss, &metrics)))
+    }
+
+    /// The scores of a model whose predictions are taken from several views.
+    fn score_in_views(&self, images: &[Example], observe: Observer<'_>) -> Result<Option<Evaluation>> {
+        if images.is_empty() {
+            return Ok(None);
+        }
+        let (viewed, numbers, source) = (viewed_of(&self.model)?, &self.setting.numbers, self.source());
+        let outputs = outputs_in_views(&viewed, numbers, source, images, "test", observe)?;
+        let (loss, metrics) = (&self.setting.loss, self.setting.metrics());
+        Ok(Some(scored(outputs, &self.model, source, images, loss, &metrics)))
     }
 
     /// The same with the whole model in f32, where the frozen part is in other numbers: as `evaluate` would, with no

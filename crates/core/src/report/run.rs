@@ -7,7 +7,7 @@ use crate::data::Skip;
 use crate::depth::{Outcome, SearchKey, SearchLog};
 use crate::fit::{
     Certificate, ClassScore, EpochRecord, Findings, LeftOut, Prepared, Prospect, Recipe, Scores, SolvedHead,
-    StageReport, Trained, Validation, peak_memory,
+    StageReport, Trained, Unfreezing, Validation, peak_memory,
 };
 use crate::formats::{self, Architecture};
 use crate::{Error, Result, regular, write_atomically};
@@ -77,6 +77,9 @@ pub struct RunRecord {
     /// The head, where it was solved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub solved: Option<SolvedHead>,
+    /// What came of training reused layers after it, where that was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unfreezing: Option<Unfreezing>,
     /// What is to be expected of new images, where the head was solved and nothing was trained after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Prospect>,
@@ -337,6 +340,7 @@ impl RunFolder {
             }),
             findings: trained.solved.as_ref().map(|head| prepared.findings(head)).transpose()?,
             solved: trained.solved.clone(),
+            unfreezing: trained.unfreezing.clone(),
             estimate: trained.prospect().cloned(),
             stages: trained.stages.clone(),
             train: trained.train.clone(),

@@ -15,6 +15,7 @@ mod plan;
 mod recipe;
 mod setup;
 mod suggest;
+mod unfreeze;
 mod views;
 
 pub use findings::{Findings, Suspect, mislabelled};
@@ -24,4 +25,5 @@ pub use plan::SolvePlan;
 pub use recipe::{HeadMethod, SolveRecipe};
 pub(crate) use setup::Solving;
 pub use suggest::{Worth, worth_labelling};
+pub use unfreeze::Unfreezing;
 pub use views::{Seen, Viewed};

@@ -9,14 +9,14 @@ use crate::engine::Squash;
 use crate::fit::{Event, Observer, Prepared, Task};
 use crate::graph::{Keep, Model, Transfer};
 use crate::{Result, formats};
-use frostline_head::interval;
 use frostline_head::novelty::Novelty;
+use frostline_head::{Solved, interval};
 use serde::Serialize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// The stated intervals hold what is to be expected in this share of cases.
-const LEVEL: f64 = 0.95;
+pub(super) const LEVEL: f64 = 0.95;
 
 /// A head that was solved.
 #[derive(Clone, Debug, Serialize)]
@@ -140,7 +140,7 @@ impl Prepared {
         self.reused = model.graph.counted_paths();
         model.join(&head.cuts, &input)?;
         let names = model.push(vec![task.output_layer(None)], &[input], self.setting.seed)?;
-        let (kernel, bias) = of_layer(found, task);
+        let (kernel, bias) = output_weights(&found.solved, task);
         let set = |variable: &str, data: &[f32]| -> Result<()> {
             model.weights.get(&format!("{}/{variable}", names[0]))?.set(data);
             Ok(())
@@ -216,8 +216,8 @@ impl Prepared {
 }
 
 /// Kernel and bias of the output layer: of two classes it has one output, which is the second class's.
-fn of_layer(found: &Found, task: &Task) -> (Vec<f32>, Vec<f32>) {
-    let (kernel, bias) = (&found.solved.kernel, &found.solved.bias);
+pub(super) fn output_weights(solved: &Solved, task: &Task) -> (Vec<f32>, Vec<f32>) {
+    let (kernel, bias) = (&solved.kernel, &solved.bias);
     match task {
         Task::Binary => {
             let difference = |pair: &[f32]| (f64::from(pair[1]) - f64::from(pair[0])) as f32;

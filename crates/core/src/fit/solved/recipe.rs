@@ -15,6 +15,9 @@ pub struct SolveRecipe {
     pub views: Option<Vec<View>>,
     /// How it is solved.
     pub method: HeadMethod,
+    /// Whether the highest block is trained where images that were not trained on say that this is better.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unfreeze: bool,
     /// The share of images of the classes that a prediction may take for none of them, so as to tell what is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reject: Option<f64>,

