@@ -30,6 +30,8 @@ pub(crate) struct Design<'a> {
 enum Basis {
     /// `[width, rank]`: coordinates are `Z V`.
     Columns(Mat<f64>),
+    /// Coordinates are the standardised features themselves.
+    Plain,
     /// Standardised features `[rows, width]` and `[rows, rank]`: coordinates are `Z Zᵀ D`.
     Rows(Vec<f64>, Mat<f64>),
 }
@@ -48,6 +50,24 @@ impl<'a> Design<'a> {
         } else {
             Self::of_columns(table, scaling, weights, held_bytes)
         }
+    }
+
+    /// Where there are more rows than columns, without eigenvectors: for one regression they cost more than they save.
+    pub(crate) fn plain(
+        table: &'a dyn FeatureTable,
+        blocks: &[usize],
+        weights: Option<&[f64]>,
+        held_bytes: usize,
+    ) -> Result<Self, HeadError> {
+        let (rows, width) = (table.rows(), table.width());
+        if rows <= width {
+            return Self::of(table, blocks, weights, held_bytes);
+        }
+        let scaling = Scaling::of(table, blocks, weights)?;
+        let fits = rows.saturating_mul(width).saturating_mul(size_of::<f64>()) <= held_bytes;
+        let held = if fits { Some(read_all(table, &scaling)?) } else { None };
+        let squares = scaling.variances.iter().map(|variance| variance * rows as f64).collect();
+        Ok(Self { table, scaling, rows, squares, basis: Basis::Plain, held })
     }
 
     fn of_rows(
@@ -143,7 +163,7 @@ impl<'a> Design<'a> {
                 multiply(to, v.transpose(), columns(&z, self.table.width()));
                 Ok(out)
             }
-            (None, Basis::Rows(..)) => Ok(Vec::new()),
+            (None, _) => self.scaling.read(self.table, rows),
         }
     }
 
@@ -192,6 +212,7 @@ impl<'a> Design<'a> {
     /// The kernel on standardised features of a solution `[rank, outputs]`, output by output.
     pub(crate) fn kernel(&self, solution: MatRef<'_, f64>) -> Vec<Vec<f64>> {
         let kernel = match &self.basis {
+            Basis::Plain => solution.to_owned(),
             Basis::Columns(v) => product(v.as_ref(), solution),
             Basis::Rows(z, back) => {
                 let along = product(back.as_ref(), solution);

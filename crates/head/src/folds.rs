@@ -3,7 +3,7 @@
 use crate::Targets;
 
 /// Up to this many rows there are 10 folds, above it 5.
-const FEW: usize = 1000;
+const FEW: usize = 150;
 
 /// The fold of each row. There are as many folds as groups, at most 10.
 ///

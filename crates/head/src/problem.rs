@@ -3,6 +3,9 @@
 use crate::{FeatureTable, HeadError};
 use serde::{Deserialize, Serialize};
 
+/// The share of the weight that must be left when a group is left out.
+const LEFT: f64 = 1e-9;
+
 /// What the rows are to be mapped to.
 #[derive(Clone, Copy, Debug)]
 pub enum Targets<'a> {
@@ -116,10 +119,8 @@ impl Problem<'_> {
         let weights = self.checked_weights(rows)?;
         if let Some(groups) = self.groups {
             expect("the groups", rows, groups.len())?;
-            if groups.iter().all(|group| *group == groups[0]) {
-                return Err(HeadError::OneGroup);
-            }
         }
+        self.check_groups(rows, weights.as_deref())?;
         self.check_targets(rows, weights.as_deref())?;
         Ok(weights)
     }
@@ -137,6 +138,20 @@ impl Problem<'_> {
         // over the largest first, so that the sum is finite
         let mean = weights.iter().map(|weight| weight / largest).sum::<f64>() / rows as f64;
         Ok(Some(weights.iter().map(|weight| weight / largest / mean).collect()))
+    }
+
+    /// Without any one group there must be something left.
+    fn check_groups(&self, rows: usize, weights: Option<&[f64]>) -> Result<(), HeadError> {
+        let group = |row: usize| self.groups.map_or(row, |groups| groups[row]);
+        let mut order: Vec<usize> = (0..rows).collect();
+        order.sort_by_key(|row| group(*row));
+        let weight =
+            |rows: &[usize]| rows.iter().map(|row| weights.map_or(1.0, |weights| weights[*row])).sum::<f64>();
+        let all = rows as f64;
+        if order.chunk_by(|a, b| group(*a) == group(*b)).any(|rows| weight(rows) > all * (1.0 - LEFT)) {
+            return Err(HeadError::OneGroup);
+        }
+        Ok(())
     }
 
     fn check_targets(&self, rows: usize, weights: Option<&[f64]>) -> Result<(), HeadError> {

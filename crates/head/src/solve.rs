@@ -55,7 +55,7 @@ pub fn fit_logistic(problem: &Problem<'_>, penalty: f64) -> Result<Layer, HeadEr
             range: "a positive number",
         });
     }
-    let design = Design::of(problem.features, problem.blocks, weights.as_deref(), HELD_BYTES)?;
+    let design = Design::plain(problem.features, problem.blocks, weights.as_deref(), HELD_BYTES)?;
     let point = logistic::fit(&design, problem.targets, weights.as_deref(), penalty)?;
     let (rank, outputs) = (design.rank(), problem.targets.outputs());
     let solution = Mat::from_fn(rank, outputs, |at, output| point[output * (rank + 1) + at]);

@@ -21,6 +21,8 @@ pub(crate) struct Scaling {
     pub(crate) means: Vec<f64>,
     /// `[width]`; 0 for the columns of a block that does not vary.
     pub(crate) scales: Vec<f64>,
+    /// `[width]`, of the standardised features. They sum to 1.
+    pub(crate) variances: Vec<f64>,
 }
 
 impl Scaling {
@@ -63,7 +65,11 @@ impl Scaling {
         let variance = |column: usize| {
             (squares[column] / count - (sum[column] / count) * (sum[column] / count)).max(0.0)
         };
-        Ok(Self { means, scales: scales(&(0..width).map(variance).collect::<Vec<f64>>(), blocks) })
+        let variances: Vec<f64> = (0..width).map(variance).collect();
+        let scales = scales(&variances, blocks);
+        let variances =
+            variances.iter().zip(&scales).map(|(variance, scale)| variance * scale * scale).collect();
+        Ok(Self { means, scales, variances })
     }
 
     /// Writes the standardised features of `rows`, `[rows, width]`.

@@ -16,6 +16,8 @@ const DECREASE: f64 = 1e-4;
 const ROUNDING: f64 = 1e-14;
 /// Iterations after which the search is given up.
 pub(crate) const ITERATIONS: usize = 2000;
+/// The least length to compare a gradient with. Features have a mean squared norm of 1, so gradients of 1e-14 are rounding errors.
+const UNIT: f64 = 1e-6;
 /// Halvings of a step after which nothing more can be gained.
 const HALVINGS: usize = 30;
 /// A mean curvature is taken as at least this.
@@ -65,7 +67,7 @@ pub(crate) fn minimise(
             let zeros: Vec<Vec<f64>> = starts.iter().map(|start| vec![0.0; start.len()]).collect();
             evaluated(&zeros)?
                 .iter()
-                .map(|at_zero| dot(&at_zero.gradient, &at_zero.gradient).sqrt())
+                .map(|at_zero| dot(&at_zero.gradient, &at_zero.gradient).sqrt().max(UNIT))
                 .collect()
         }
     };

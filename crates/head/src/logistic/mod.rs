@@ -8,7 +8,7 @@ mod tests;
 
 use crate::design::Design;
 use crate::folds::folds;
-use crate::loss::{log_sum_exp, mean, row_losses};
+use crate::loss::{log_sum_exp, mean, row_losses, temperature};
 use crate::{HeadError, Targets};
 use lbfgs::{Until, minimise};
 use objective::{Objective, Task};
@@ -18,10 +18,12 @@ use rayon::prelude::*;
 const OPTIMUM: Until = Until::Gradient(1e-8);
 /// How far, at most, the folds' logits of a row of norm 1 are from those of their optimum: while penalties are compared, and at the end.
 /// Above its minimum a loss exceeds it by at least `c/2` times the squared distance of the kernels.
-const COMPARED: f64 = 0.02;
-const PREDICTED: f64 = 1e-4;
-/// The penalties are `10^(k/2)` for these `k`.
-const EXPONENTS: std::ops::RangeInclusive<i32> = -14..=4;
+const COMPARED: f64 = 0.1;
+const PREDICTED: f64 = 0.01;
+/// A smaller penalty is taken if the loss falls by more than this share.
+const GAIN: f64 = 0.02;
+/// The penalties are `10^k` for these `k`; between them the loss at the best temperature is flat.
+const EXPONENTS: std::ops::RangeInclusive<i32> = -7..=2;
 
 /// The solution and what folds say of it.
 pub(crate) struct Logistic {
@@ -131,22 +133,29 @@ fn start(targets: &Targets<'_>, task: &Task, rank: usize) -> Vec<f64> {
         .collect()
 }
 
+/// The log loss at the best temperature, which the layer will have.
+fn calibrated_loss(targets: &Targets<'_>, mut logits: Vec<f64>, weights: Option<&[f64]>) -> f64 {
+    let factor = temperature(targets, &logits, weights);
+    logits.iter_mut().for_each(|logit| *logit *= factor);
+    mean(&row_losses(targets, &logits), weights)
+}
+
 impl Folds<'_> {
-    /// Goes from a penalty to its neighbours as long as the loss falls.
+    /// Goes from a penalty to its neighbours as long as the loss falls. Losses are at their best temperature.
     fn walk(
         &mut self,
         weights: Option<&[f64]>,
         start: Vec<Vec<f64>>,
     ) -> Result<(f64, Vec<Vec<f64>>), HeadError> {
-        let value = |exponent: i32| 10_f64.powf(f64::from(exponent) / 2.0);
+        let value = |exponent: i32| 10_f64.powi(exponent);
         let rows = self.objective.design.rows() as f64;
         let loss_at = |folds: &mut Self, exponent: i32, from: Vec<Vec<f64>>| {
             let (points, logits) = folds.at(value(exponent), from, COMPARED)?;
-            let loss = mean(&row_losses(&folds.objective.targets, &logits), weights);
+            let loss = calibrated_loss(&folds.objective.targets, logits, weights);
             Ok::<_, HeadError>((exponent, points, loss))
         };
         // one over the rows is scikit-learn's C = 1
-        let first = ((-rows.log10() * 2.0).round() as i32).clamp(*EXPONENTS.start(), *EXPONENTS.end());
+        let first = ((-rows.log10()).round() as i32).clamp(*EXPONENTS.start(), *EXPONENTS.end());
         let first = loss_at(self, first, start)?;
         for step in [-1, 1] {
             let mut best: Option<(i32, Vec<Vec<f64>>, f64)> = None;
@@ -157,7 +166,8 @@ impl Folds<'_> {
                     break;
                 }
                 let found = loss_at(self, next, points.clone())?;
-                if found.2 >= *loss {
+                // a smaller penalty takes longer and must be worth it
+                if found.2 >= loss * if step < 0 { 1.0 - GAIN } else { 1.0 } {
                     break;
                 }
                 best = Some(found);

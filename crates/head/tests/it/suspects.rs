@@ -51,3 +51,26 @@ fn calibration_compares_confidence_with_accuracy() {
     assert!(expected_calibration_error(&p, &[0, 0, 0, 1], 2).unwrap().abs() < 1e-12);
     assert!((expected_calibration_error(&p, &[1, 1, 1, 1], 2).unwrap() - 0.75).abs() < 1e-12);
 }
+
+#[test]
+fn cleanlab_finds_the_same_rows() {
+    let cases: serde_json::Value = serde_json::from_str(include_str!("../suspects.json")).unwrap();
+    let numbers = |value: &serde_json::Value| -> Vec<f64> {
+        value.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
+    };
+    for case in cases.as_array().unwrap() {
+        let whole =
+            |name: &str| numbers(&case[name]).into_iter().map(|value| value as usize).collect::<Vec<_>>();
+        let (p, labels, classes) =
+            (numbers(&case["p"]), whole("labels"), case["classes"].as_u64().unwrap() as usize);
+        for (ours, theirs) in
+            thresholds(&p, &labels, classes).unwrap().iter().zip(numbers(&case["thresholds"]))
+        {
+            assert!((ours - theirs).abs() < 1e-5, "{ours} {theirs}");
+        }
+        let mut found: Vec<usize> =
+            find(&p, &labels, classes).unwrap().iter().map(|suspect| suspect.row).collect();
+        found.sort_unstable();
+        assert_eq!(found, whole("found"));
+    }
+}
