@@ -134,6 +134,7 @@ impl Console {
                 };
                 self.progress(format_args!("  {kept} ({:.1} s)", report.seconds));
             }
+            Event::Begins(what) => self.progress(what),
             Event::Note(note) => self.warn(note),
         }
     }

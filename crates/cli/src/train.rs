@@ -315,7 +315,7 @@ fn solved_summary(head: &SolvedHead, record: &RunRecord, console: &Console) -> R
         && let suspects @ [first, ..] = findings.mislabelled.as_slice()
     {
         console.print(format_args!(
-            "{} training photos look mislabelled, first `{}`, which is labelled {} and looks like {}; `frostline check --model` lists them",
+            "{} training photos may be mislabelled, such as `{}`, which is labelled {} and looks like {}; `frostline check --model` lists them",
             suspects.len(),
             first.image,
             first.label,

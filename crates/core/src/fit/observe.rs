@@ -48,6 +48,8 @@ pub enum Event<'a> {
     Epoch(&'a EpochRecord),
     /// A stage is done.
     StageEnds(&'a StageReport),
+    /// Something that takes time is about to begin.
+    Begins(&'a str),
     /// Something that the user should know.
     Note(&'a str),
 }

@@ -111,7 +111,7 @@ impl Prepared {
                 + solve.as_ref().map_or(0.0, |solve| solve.seconds),
             solve,
             gradual_blocks: match &self.recipe.gradual {
-                Some(_) => super::blocks(&self.model, &self.reused).len(),
+                Some(_) => self.blocks().len(),
                 None => 0,
             },
             peak_bytes: peak_memory().map(|rehearsed| rehearsed.max(with_resident)),

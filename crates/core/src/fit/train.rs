@@ -259,12 +259,21 @@ impl Prepared {
         let mut all: Vec<Ahead> = self.of_recipe()?.into_iter().map(|stage| of(stage, 1.0)).collect();
         if let Some(gradual) = &self.recipe.gradual {
             let mut chance = 1.0;
-            for block in blocks(&self.model, &self.reused) {
+            for block in self.blocks() {
                 all.push(of(self.block(gradual, block)?, chance));
                 chance *= GOES_ON;
             }
         }
         Ok(all)
+    }
+
+    /// The lowest layer of each block of the reused layers, from the highest block down. The branches of a solved head end no
+    /// block.
+    pub(super) fn blocks(&self) -> Vec<String> {
+        match &self.solving {
+            Some(solving) => blocks(solving.backbone(), &self.reused),
+            None => blocks(&self.model, &self.reused),
+        }
     }
 
     /// The stage that unfreezes a block.
@@ -324,7 +333,7 @@ impl Prepared {
         let Some(mut best) = stages.last().and_then(score).or(solved) else {
             return Err(Error::Setting(NOTHING_TO_WATCH.to_owned()));
         };
-        for (index, block) in blocks(&self.model, &self.reused).into_iter().enumerate() {
+        for (index, block) in self.blocks().into_iter().enumerate() {
             let stage = self.block(recipe, block)?;
             let before: Vec<(String, Tensor)> =
                 self.model.weights.iter().map(|(path, handle)| (path.to_owned(), handle.get())).collect();

@@ -8,6 +8,10 @@ use serde::Serialize;
 const NEAR: f64 = 0.25;
 /// An image is far from all others where its nearest one is so many times as far as that usually is.
 const FAR: f64 = 2.5;
+/// Of the images that confident learning finds, those are told whose label is at most so likely, and another class at least so:
+/// where classes are hard to tell apart, most of the others are errors of the head.
+const UNLIKELY: f64 = 0.05;
+const LIKELY: f64 = 0.7;
 /// More images than this are not compared with one another.
 const MOST: usize = 20_000;
 
@@ -50,7 +54,10 @@ pub fn mislabelled(left_out: &[LeftOut], classes: &[String]) -> Vec<Suspect> {
         likelier: name(one.likelier),
         probabilities: [one.label_probability, one.likelier_probability],
     };
-    found.iter().map(suspect).collect()
+    let is_sure = |one: &&frostline_head::mislabelled::Suspect| {
+        one.label_probability <= UNLIKELY && one.likelier_probability >= LIKELY
+    };
+    found.iter().filter(is_sure).map(suspect).collect()
 }
 
 /// Near duplicates and far images of `features`, `[names, width]`, by the distances of standardised features. `is_same` tells
@@ -151,7 +158,7 @@ mod tests {
             label,
             probabilities: vec![share, 1.0 - share],
         };
-        let images = [one("a", 0, 0.9), one("b", 0, 0.8), one("c", 1, 0.1), one("d", 1, 0.95)];
+        let images = [one("a", 0, 0.9), one("b", 0, 0.8), one("c", 1, 0.1), one("d", 1, 0.96)];
         let found = mislabelled(&images, &["x".to_owned(), "y".to_owned()]);
         assert_eq!(found.len(), 1);
         assert_eq!((&*found[0].image, &*found[0].likelier), ("d", "x"));

@@ -46,6 +46,11 @@ impl Solving {
         Ok(Self { backbone, cuts: found, wide, views: vec![View::Squash], recipe, features: None })
     }
 
+    /// The kept layers, without a head.
+    pub(crate) fn backbone(&self) -> &Model {
+        &self.backbone
+    }
+
     /// The layers that a head usually reads, the highest first.
     pub(crate) fn usual(&self) -> Vec<String> {
         self.cuts.iter().rev().take(JOINED).map(|cut| cut.path.clone()).collect()

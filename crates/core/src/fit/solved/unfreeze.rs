@@ -5,7 +5,7 @@ use super::outcome::{LEVEL, Prospect, SolvedHead, output_weights};
 use crate::compile::{Statistics, compile_both};
 use crate::data::Example;
 use crate::fit::evaluate::{outputs_in_views, viewed_of};
-use crate::fit::{Event, Observer, Prepared, Stage, StageReport, Task, Trainer, blocks};
+use crate::fit::{Event, Observer, Prepared, Stage, StageReport, Task, Trainer};
 use crate::freeze::{Freeze, Unfreeze};
 use crate::graph::Model;
 use crate::{Result, Tensor};
@@ -14,17 +14,17 @@ use serde::Serialize;
 use std::time::Instant;
 
 /// With fewer images the solved head is the answer: in the record no layer that was trained made it better.
-const LEAST: usize = 300;
+const LEAST: usize = 500;
 /// Parts of the images, each of which is predicted by models that were trained on the others.
 const FOLDS: usize = 3;
 /// Steps of training, and epochs at least.
-const STEPS: usize = 200;
+const STEPS: usize = 100;
 const EPOCHS: usize = 5;
 const LEARNING_RATE: f32 = 1e-4;
 /// How much of what was trained is mixed with the weights from before (WiSE-FT, Wortsman et al. 2022).
 const SHARES: [f32; 2] = [0.5, 1.0];
 /// What is not tried of its own accord takes longer than this.
-const MOST_SECONDS: f64 = 600.0;
+const MOST_SECONDS: f64 = 300.0;
 /// Multiply-adds of training a second, roughly: what a thread of a plain machine does.
 const SPEED: f64 = 15e9;
 
@@ -63,7 +63,7 @@ impl Prepared {
         if images < LEAST || matches!(Task::of(&self.dataset), Task::Numbers(_)) {
             return Ok(None);
         }
-        let Some(from) = blocks(&self.model, &self.reused).into_iter().next() else { return Ok(None) };
+        let Some(from) = self.blocks().into_iter().next() else { return Ok(None) };
         let freeze = Freeze::reused(&self.reused, &Unfreeze::From(from.clone()))?
             .with_statistics(&self.model.graph, &self.reused);
         let steps = images.div_ceil(self.setting.batch).max(1);
@@ -96,7 +96,7 @@ impl Prepared {
             )));
             return Ok(None);
         }
-        observe(&Event::Note(&format!(
+        observe(&Event::Begins(&format!(
             "trying on {FOLDS} parts of the photos whether training `{from}` and above helps: about {:.0} s; --head-only leaves it out",
             expected.max(1.0)
         )));
