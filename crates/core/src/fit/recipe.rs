@@ -193,13 +193,16 @@ fn shortest_optional<S: Serializer>(
 }
 
 /// A table, or `true` for one with every default.
-struct TableOrTrue<T>(PhantomData<T>);
+struct TableOrTrue<T> {
+    name: &'static str,
+    of: PhantomData<T>,
+}
 
 impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for TableOrTrue<T> {
     type Value = Option<T>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a table, true or false")
+        write!(formatter, "a table [{}], true or false", self.name)
     }
 
     fn visit_bool<E: serde::de::Error>(self, value: bool) -> std::result::Result<Self::Value, E> {
@@ -218,11 +221,11 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for TableOrTrue<T> {
 fn gradual<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<Option<GradualRecipe>, D::Error> {
-    deserializer.deserialize_any(TableOrTrue(PhantomData))
+    deserializer.deserialize_any(TableOrTrue { name: "gradual", of: PhantomData })
 }
 
 fn solve<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<SolveRecipe>, D::Error> {
-    deserializer.deserialize_any(TableOrTrue(PhantomData))
+    deserializer.deserialize_any(TableOrTrue { name: "solve", of: PhantomData })
 }
 
 /// Unfreezing block by block.

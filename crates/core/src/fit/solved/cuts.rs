@@ -10,10 +10,12 @@ pub(super) const JOINED: usize = 3;
 pub(super) const LOOKED_AT: usize = 8;
 
 /// The sets of cuts that a head may read, by their indices into `cuts`, which go from the lowest to the highest. The first is
-/// the usual one; each set begins with its highest cut, which the model is kept up to.
+/// the usual one; each set begins with its highest cut, which the model is kept up to. The last is all of them, which small networks
+/// may be read by.
 pub(super) fn candidates(cuts: usize) -> Vec<Vec<usize>> {
     let set = |top: usize| (0..=top).rev().take(JOINED).collect();
-    (0..cuts).rev().map(set).collect()
+    let all = (cuts > JOINED).then(|| (0..cuts).rev().collect());
+    (0..cuts).rev().map(set).chain(all).collect()
 }
 
 /// Where the features of each cut lie in a row that holds those of all.

@@ -12,7 +12,7 @@ use frostline_head::{FeatureTable, HeadError, Method, Problem, Solved, Targets, 
 use std::ops::Range;
 
 /// So many images say which cuts and views are best.
-const ENOUGH: usize = 1000;
+const ENOUGH: usize = 400;
 /// Another choice than the usual one must be better by so many standard errors of the difference.
 const CLEARLY: f64 = 2.0;
 

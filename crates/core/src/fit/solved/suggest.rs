@@ -68,10 +68,11 @@ mod tests {
             is_foreign: None,
             features: features.to_vec(),
         };
+        // the first is certain, the third like the second
         let all =
             [seen(0.99, [1.0, 0.0]), seen(0.5, [1.0, 1.0]), seen(0.51, [1.0, 1.0]), seen(0.55, [0.0, 1.0])];
         let chosen: Vec<usize> = worth_labelling(&all[..], 2).iter().map(|worth| worth.index).collect();
-        assert_eq!(chosen, [1, 0]);
+        assert_eq!(chosen, [1, 3]);
         let three: Vec<usize> = worth_labelling(&all[1..], 2).iter().map(|worth| worth.index).collect();
         assert_eq!(three, [0, 2]);
         assert!(worth_labelling(&[], 3).is_empty());

@@ -117,8 +117,8 @@ impl Viewed {
 
     fn is_foreign(&self, features: &[f32]) -> Result<Option<bool>> {
         let Some(novelty) = &self.novelty else { return Ok(None) };
-        let distance = novelty.distances(&InMemory { values: features, width: features.len() })?;
-        Ok(Some(distance[0] > novelty.threshold.value))
+        let score = novelty.scores(&InMemory { values: features, width: features.len() })?;
+        Ok(Some(score[0] > novelty.threshold.value))
     }
 }
 
