@@ -48,7 +48,8 @@ def cuts_of(network):
     names = [layer.name for layer in network.layers]
     ends = [name for name in names if is_cut(name)]
     has_sum = {re.match(r"(.*)_add", name)[1] for name in ends if name.endswith("_add")}
-    return [name for name in ends if not (re.search(r"_(project_BN|bn2)$", name) and re.sub(r"_(project_BN|bn2)$", "", name) in has_sum)]
+    block_of = lambda name: re.sub(r"_(project_BN|bn2)$", "", name)
+    return [name for name in ends if block_of(name) == name or block_of(name) not in has_sum]
 
 
 def pooled(y):

@@ -87,8 +87,8 @@ def softmax(logits):
 
 
 def head2toe(train, y, test):
-    """Head2Toe (Evci et al. 2022), compact: the features of all block ends, pooled to 2x2, each cut's scaled to a mean norm of one;
-    features ranked by a group lasso; a share of them kept, chosen with the penalty of the logistic regression on them by five folds.
+    """Head2Toe (Evci et al. 2022), compact: the features of all block ends, pooled to 2x2, each cut's scaled to a mean norm of
+    one; features ranked by a group lasso; a share of them kept, chosen with the penalty of the logistic regression on them by five folds.
     The paper trains both steps by SGD, reads every layer, and chooses among more settings."""
 
     def joined(arrays):

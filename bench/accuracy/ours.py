@@ -47,12 +47,19 @@ def main():
             if done.returncode != 0:
                 raise SystemExit(f"error: `{shlex.join(map(str, command))}` failed:\n{done.stderr}")
             document = json.loads(done.stdout)
-            stated = document.get("estimate") or {}
-            more = {key: stated[key] for key in ("accuracy", "interval") if stated.get(key) is not None}
-            more = {"stated" if key == "accuracy" else key: value for key, value in more.items()}
-            test = document["test"]
+            more, test = {}, document["test"]
+            if document.get("estimate"):
+                more = {"stated": document["estimate"]["accuracy"], "interval": document["estimate"]["interval"]}
+                more |= balanced(test["classes"])
             outcomes.add(task.name, split, own.name, test["accuracy"], count(task, split), seconds, **more)
             shutil.rmtree(run)
+
+
+def balanced(classes):
+    """The mean of the classes' recalls, and its standard error: an accuracy that does not depend on how many tests a class has."""
+    recalls = [(one["recall"], one["support"]) for one in classes if one["support"]]
+    variance = sum(recall * (1 - recall) / support for recall, support in recalls)
+    return {"recall": sum(recall for recall, _ in recalls) / len(recalls), "recall_error": variance**0.5 / len(recalls)}
 
 
 def count(task, split):

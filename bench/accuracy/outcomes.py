@@ -80,5 +80,9 @@ def rows_of(task, split):
     with (task / f"split_{split}.csv").open(newline="") as file:
         rows = [(row["split"], (task / row["path"]).resolve(), row["label"]) for row in csv.DictReader(file)]
     classes = sorted({label for _, _, label in rows})
-    part = lambda which: ([path for part, path, _ in rows if part == which], np.array([classes.index(label) for part, _, label in rows if part == which]))
+
+    def part(which):
+        own = [(path, classes.index(label)) for part, path, label in rows if part == which]
+        return [path for path, _ in own], np.array([index for _, index in own])
+
     return part("train"), part("test")

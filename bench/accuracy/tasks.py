@@ -104,7 +104,8 @@ def stamps_dark(out, images):
 
 def stamps_turned(out, images):
     """Turned by a quarter and mirrored."""
-    changed(out, images / "stamps", lambda picture: picture.transpose(Image.Transpose.ROTATE_90).transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    turned = lambda picture: picture.transpose(Image.Transpose.ROTATE_90).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    changed(out, images / "stamps", turned)
 
 
 def images(folder, make):
