@@ -136,6 +136,9 @@ pub fn search(
         left.retain(|arm| *arm != scratch);
         left.truncate(left.len().div_ceil(2).max(FEWEST));
         left.extend(leader.filter(|arm| *arm == scratch));
+        // the choice is compared with what `train` does by itself
+        let solved = arms.iter().find(|arm| **arm == controls.solved);
+        left.extend(solved.filter(|solved| !left.contains(solved)));
     };
     let overlap = experiment.overlap()?;
     let of_arms = |results: &Results| -> Vec<(Arm, Vec<Outcome>)> {
