@@ -1,7 +1,7 @@
 //! What is kept is the best, and what went wrong is said.
 
 use crate::task::{backbone, recipe, run, run_with, stage};
-use frostline::fit::{Caching, Event, Recipe, Validation, evaluate};
+use frostline::fit::{Caching, Event, Recipe, ReusedStatistics, Validation, evaluate};
 use frostline::freeze::Unfreeze;
 
 /// Far too high: the first steps help, the later ones do not.
@@ -9,7 +9,8 @@ const WILD: f32 = 0.3;
 
 #[test]
 fn the_weights_of_the_best_epoch_are_restored() {
-    let run = run(recipe(vec![stage(Unfreeze::All, 8, WILD)]));
+    let batch_norm = Some(ReusedStatistics::Train);
+    let run = run(Recipe { batch_norm, ..recipe(vec![stage(Unfreeze::All, 8, WILD)]) });
     let report = &run.trained().stages[0];
     let score = |epoch: usize| run.epochs.iter().find(|(_, other, _)| *other == epoch).expect("the epoch").2;
     assert!(report.best_epoch < report.epochs, "the last epoch is the best: nothing is shown");
