@@ -8,9 +8,9 @@ use serde::Serialize;
 /// photos of food, different ones are at .64 at least; one and itself as a JPEG of quality 60 at .20 to .46, and without a margin
 /// of 3 % at .30 to .65.
 const NEAR: f64 = 0.5;
-/// An image is far from all others where its nearest one is so many times as far as that usually is: photos of food are at 1.68 at
-/// most, noise at 1.81.
-const FAR: f64 = 1.75;
+/// An image is far from all others where its nearest one is farther than the third quartile of such distances by so many times the
+/// distance between the quartiles (Tukey 1977, "Exploratory data analysis").
+const FAR: f64 = 1.5;
 /// Of the images that confident learning finds, those are told whose label is at most so likely, and another class at least so:
 /// where classes are hard to tell apart, most of the others are errors of the head.
 const UNLIKELY: f64 = 0.05;
@@ -93,7 +93,11 @@ pub(super) fn neighbours(
     let mut usual: Vec<f64> =
         nearest.iter().map(|(_, distance)| *distance).filter(|one| !one.is_nan()).collect();
     usual.sort_by(f64::total_cmp);
-    let Some(usual) = usual.get(usual.len() / 2).copied() else { return Default::default() };
+    let quartile = |quarters: usize| usual.get(usual.len() * quarters / 4).copied();
+    let (Some(lower), Some(usual), Some(upper)) = (quartile(1), quartile(2), quartile(3)) else {
+        return Default::default();
+    };
+    let fence = upper + FAR * (upper - lower);
     let mut near: Vec<(usize, usize, f64)> = nearest
         .iter()
         .enumerate()
@@ -105,7 +109,7 @@ pub(super) fn neighbours(
     let mut far: Vec<(usize, f64)> = nearest
         .iter()
         .enumerate()
-        .filter(|(_, (_, distance))| *distance > FAR * usual)
+        .filter(|(_, (_, distance))| *distance > fence)
         .map(|(one, (_, distance))| (one, *distance))
         .collect();
     far.sort_by(|a, b| b.1.total_cmp(&a.1));
