@@ -4,6 +4,7 @@ use super::ahead::Ahead;
 use super::bank::Bank;
 use super::evaluate::{outputs_in_views, score, scored, viewed_of};
 use super::gradual::{blocks, improvement, standard_error};
+use super::solved::Considered;
 use super::{
     Caching, Certificate, Evaluation, Event, GradualRecipe, Metric, Observer, Prepared, Prospect,
     ReusedStatistics, Scores, SolvedHead, Source, Stage, StageRecipe, StageReport, Trainer, Unfreezing,
@@ -94,7 +95,7 @@ impl Prepared {
         let mut unfreezing = None;
         let considers = self.recipe.solve.as_ref().is_some_and(|solve| solve.unfreeze);
         if let Some(head) = solved.as_ref().filter(|_| considers && self.recipe.stage.is_empty())
-            && let Some((told, adopted)) = self.consider_unfreezing(head, observe)?
+            && let Some(Considered { told, adopted }) = self.consider_unfreezing(head, observe)?
         {
             unfreezing = Some(told);
             if let Some((report, freeze)) = adopted {

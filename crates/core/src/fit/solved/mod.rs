@@ -25,5 +25,6 @@ pub use plan::SolvePlan;
 pub use recipe::{HeadMethod, SolveRecipe};
 pub(crate) use setup::Solving;
 pub use suggest::{Worth, worth_labelling};
+pub(in crate::fit) use unfreeze::Considered;
 pub use unfreeze::Unfreezing;
 pub use views::{Seen, Viewed};

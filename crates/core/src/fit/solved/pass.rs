@@ -17,7 +17,7 @@ const BYTES: usize = 512 << 20;
 /// The pictures of a pass, by their position.
 pub trait Pictures: Sync {
     /// How many there are.
-    fn len(&self) -> usize;
+    fn count(&self) -> usize;
     /// `[height, width]`, where that can be told without decoding.
     fn size(&self, index: usize) -> Option<[usize; 2]>;
     /// Decodes one, for the input of `pipeline`.
@@ -35,7 +35,7 @@ pub struct Examples<'a> {
 }
 
 impl Pictures for Examples<'_> {
-    fn len(&self) -> usize {
+    fn count(&self) -> usize {
         self.examples.len()
     }
 
@@ -59,8 +59,8 @@ impl Pictures for Examples<'_> {
 }
 
 impl Pictures for [PathBuf] {
-    fn len(&self) -> usize {
-        <[PathBuf]>::len(self)
+    fn count(&self) -> usize {
+        self.len()
     }
 
     fn size(&self, index: usize) -> Option<[usize; 2]> {
@@ -116,13 +116,13 @@ impl<'a> ViewPass<'a> {
         told: &(dyn Fn() + Sync),
     ) -> Result<Vec<Option<DataError>>> {
         let sizes: Vec<Vec<[usize; 2]>> =
-            (0..pictures.len()).into_par_iter().map(|index| self.sizes(pictures.size(index))).collect();
+            (0..pictures.count()).into_par_iter().map(|index| self.sizes(pictures.size(index))).collect();
         // pictures of one shape come together, so that few programs are needed at a time
-        let mut order: Vec<usize> = (0..pictures.len()).collect();
+        let mut order: Vec<usize> = (0..pictures.count()).collect();
         order.sort_by(|a, b| sizes[*a].cmp(&sizes[*b]));
         let mut parts: Vec<Option<&mut [f32]>> =
             rows.chunks_exact_mut((self.views.len() * self.width).max(1)).map(Some).collect();
-        let mut errors: Vec<Option<DataError>> = (0..pictures.len()).map(|_| None).collect();
+        let mut errors: Vec<Option<DataError>> = (0..pictures.count()).map(|_| None).collect();
         let most = self.most_programs();
         let mut rest = order.as_slice();
         while !rest.is_empty() {

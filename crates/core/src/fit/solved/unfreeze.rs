@@ -50,6 +50,12 @@ pub struct Unfreezing {
     pub seconds: f64,
 }
 
+/// What came of it, and the stage that is part of the model now.
+pub(in crate::fit) struct Considered {
+    pub(in crate::fit) told: Unfreezing,
+    pub(in crate::fit) adopted: Option<(StageReport, Freeze)>,
+}
+
 impl Prepared {
     /// Trains the highest block from the solved head, on folds first, and then on all images if images that were not trained on
     /// say that it is better by more than a standard error. Tells before how long that takes. Returns the stage, too, if it was
@@ -58,7 +64,7 @@ impl Prepared {
         &mut self,
         head: &SolvedHead,
         observe: Observer<'_>,
-    ) -> Result<Option<(Unfreezing, Option<(StageReport, Freeze)>)>> {
+    ) -> Result<Option<Considered>> {
         let images = self.dataset.train.len();
         if images < LEAST || matches!(Task::of(&self.dataset), Task::Numbers(_)) {
             return Ok(None);
@@ -151,7 +157,7 @@ impl Prepared {
         }
         let (share, seconds) = (SHARES[best], start.elapsed().as_secs_f64());
         let told = Unfreezing { from, gain, error, accuracy_gain, share, adopted, prospect, seconds };
-        Ok(Some((told, report)))
+        Ok(Some(Considered { told, adopted: report }))
     }
 
     /// The part of each training image: those of one class in turn, and copies of one image in one part.

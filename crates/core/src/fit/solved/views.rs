@@ -88,7 +88,7 @@ impl Viewed {
         told: &(dyn Fn() + Sync),
     ) -> Result<Vec<Result<Seen, DataError>>> {
         let (width, views) = (pass.width(), self.views.len());
-        let mut rows = vec![0.0; pictures.len() * views * width];
+        let mut rows = vec![0.0; pictures.count() * views * width];
         let errors = pass.run(pictures, &mut rows, told)?;
         let images = rows.chunks_exact((views * width).max(1));
         errors
