@@ -315,8 +315,9 @@ fn solved_summary(head: &SolvedHead, record: &RunRecord, console: &Console) -> R
         && let suspects @ [first, ..] = findings.mislabelled.as_slice()
     {
         console.print(format_args!(
-            "{} training photos may be mislabelled, such as `{}`, which is labelled {} and looks like {}; `frostline check --model` lists them",
+            "{} training photo{} may be mislabelled, such as `{}`, which is labelled {} and looks like {}; `frostline check --model` lists them",
             suspects.len(),
+            if suspects.len() == 1 { "" } else { "s" },
             first.image,
             first.label,
             first.likelier
