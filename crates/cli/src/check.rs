@@ -27,30 +27,29 @@ struct Found {
 
 pub(crate) fn run(command: &Check, seed: u64, console: &Console) -> Result<(), Failure> {
     let mut dataset = data::open(&command.data)?;
-    let warnings = dataset.warnings.clone();
-    let images = dataset.examples().count();
-    let skips = check_all(&dataset, &|done| console.count("checking images", done, images))?;
-    let sound = dataset.without(&skips);
-    let told = match &command.model {
-        None => None,
+    let warnings = std::mem::take(&mut dataset.warnings);
+    let (skips, told) = match &command.model {
+        None => {
+            let images = dataset.examples().count();
+            (check_all(&dataset, &|done| console.count("checking images", done, images))?, None)
+        }
         Some(path) => {
             let file = crate::args::ModelFile { path: path.clone(), arch: command.arch };
             let (model, _) = load(&file, console)?;
-            dataset.warnings.clear();
             let recipe = Recipe { solve: Some(SolveRecipe::default()), ..Recipe::default() };
             let recipe = command.images.onto(recipe);
             let caching = caching(false, command.cache.as_deref(), command.cache_limit)?;
             let show = |event: &Event<'_>| console.show(event);
             let none = Validation::Fraction(0.0);
             let mut prepared =
-                prepare_by(Decoded::FirstPass, model, dataset, recipe, &none, seed, caching, &show)?;
+                prepare_by(Decoded::FirstPass, model, dataset.clone(), recipe, &none, seed, caching, &show)?;
             let trained = prepared.train(&show)?;
             let findings = trained.solved.as_ref().map(|head| prepared.findings(head)).transpose()?;
-            findings.map(|findings| (findings, trained.prospect().cloned()))
+            (prepared.skips, findings.map(|findings| (findings, trained.prospect().cloned())))
         }
     };
     console.clear();
-    let mut sound = sound;
+    let mut sound = dataset.without(&skips);
     sound.know_contents()?;
     let found = Found {
         classes: classes(&sound),

@@ -146,7 +146,7 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
     let pipeline = pipeline(model, &answers.command.images, None, answers.console)?;
     let numbers = answers.command.storage.precision.unwrap_or_default().try_into()?;
     let novelty = read_novelty(&answers.command.model.path)?;
-    if let Some(viewed) = Viewed::of(model, novelty)?.filter(|viewed| !viewed.is_plain()) {
+    if let Some(viewed) = Viewed::where_needed(model, novelty)? {
         return predict_in_views(model, &viewed, &numbers, &pipeline, &paths, answers);
     }
     let shapes = [pipeline.input().to_vec()];

@@ -26,6 +26,7 @@ pub mod interval;
 mod logistic;
 mod loss;
 pub mod mislabelled;
+pub mod neighbours;
 pub mod novelty;
 mod pieces;
 mod problem;

@@ -37,6 +37,13 @@ impl Dataset {
         self.contents.0.get(&example.input).copied()
     }
 
+    /// The hash of an example's content, read where it is not known.
+    ///
+    /// Errors: a file that cannot be read.
+    pub fn content_of(&self, example: &Example) -> Result<blake3::Hash, DataError> {
+        self.content(example).map_or_else(|| self.content_hash(example), Ok)
+    }
+
     /// Splits examples as [`holdout`](super::holdout) does; those of one content, where contents are known, stay on one
     /// side.
     pub fn holdout(

@@ -28,10 +28,7 @@ impl SearchKey {
             dataset.examples().map(|(split, example)| (split.name(), example)).collect();
         let hashes: Vec<_> = examples
             .par_iter()
-            .map(|(_, example)| match dataset.content(example) {
-                Some(hash) => Ok(hash),
-                None => dataset.content_hash(example),
-            })
+            .map(|(_, example)| dataset.content_of(example))
             .collect::<std::result::Result<_, _>>()?;
         let mut hasher = blake3::Hasher::new();
         for ((split, example), hash) in examples.iter().zip(&hashes) {

@@ -5,12 +5,11 @@ use super::scores::Features;
 use crate::compile::{Frozen, compile_frozen};
 use crate::data::{Example, Pipeline};
 use crate::engine::Pool;
-use crate::fit::{Event, Observer, Pass, Source};
+use crate::fit::{Observer, Pass, Source, counter};
 use crate::freeze::Freeze;
 use crate::graph::{Keep, Model, Transfer};
 use crate::layers::parse_head;
 use crate::{Numbers, Result, Shape};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The features of images at each of several places.
 pub(super) struct Pooled {
@@ -33,11 +32,7 @@ impl Pooled {
         let widths: Vec<usize> = frozen.iter().map(Frozen::row_len).collect();
         let total: usize = widths.iter().sum();
         let pass = Pass::new(&frozen.iter().collect::<Vec<_>>(), None, None);
-        let done = AtomicUsize::new(0);
-        let told = || {
-            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            observe(&Event::Features { part: "train", done, images: examples.len() });
-        };
+        let told = counter("train", examples.len(), observe);
         let mut rows = vec![0.0; examples.len() * total];
         let found = pass.run_images(source, examples, None, &Pool::default(), &mut rows, &told);
         let mut loaded = Vec::new();

@@ -2,7 +2,6 @@
 
 use crate::freeze::Freeze;
 use crate::graph::Model;
-use crate::ops::Role;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -22,9 +21,6 @@ pub struct Certificate {
 
 /// The hashes of every weight (statistics too) of the frozen layers, and of the statistics that are frozen alone.
 pub fn frozen_hashes(model: &Model, freeze: &Freeze) -> Hashes {
-    let is_statistic = |path: &str| path.ends_with("/moving_mean") || path.ends_with("/moving_variance");
-    let role = |path: &str| if is_statistic(path) { Role::State } else { Role::Trainable };
-    let is_frozen = |path: &str| freeze.holds(path, role(path));
     let hash = |(path, handle): (&str, &crate::graph::Handle)| {
         let digest = handle.with(|tensor| {
             let mut hasher = blake3::Hasher::new();
@@ -35,7 +31,7 @@ pub fn frozen_hashes(model: &Model, freeze: &Freeze) -> Hashes {
         });
         (path.to_owned(), digest)
     };
-    model.weights.iter().filter(|(path, _)| is_frozen(path)).map(hash).collect()
+    model.weights.iter().filter(|(path, _)| freeze.holds(path)).map(hash).collect()
 }
 
 impl Certificate {

@@ -4,6 +4,7 @@ use super::bank::{Bank, Begin};
 use super::batches::Batches;
 use super::features::{Features, images_at_once};
 use super::lost::first_lost;
+use super::observe::counter;
 use super::{
     Caching, ClassReport, Event, Examples, LossSetting, Metric, Observer, Outputs, Scores, Source,
     TargetColumn, Task, Viewed, predicted_class,
@@ -14,7 +15,6 @@ use crate::engine::{Plan, Squash};
 use crate::freeze::Freeze;
 use crate::graph::{Body, Graph, Model};
 use crate::{Error, Numbers, Result};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Images that are predicted at a time.
 pub(super) const CHUNK: usize = 64;
@@ -70,7 +70,7 @@ pub fn evaluate_in(
     if let Some(note) = task.order_note(model, source.dataset, width) {
         observe(&Event::Note(&note));
     }
-    let found = match Viewed::of(model, None)?.filter(|viewed| !viewed.is_plain()) {
+    let found = match Viewed::where_needed(model, None)? {
         Some(viewed) => {
             let outputs = outputs_in_views(&viewed, numbers, source, examples, part, observe)?;
             scored(outputs, model, source, examples, loss, metrics)
@@ -105,11 +105,7 @@ pub(super) fn outputs_in_views(
     observe: Observer<'_>,
 ) -> Result<Vec<f32>> {
     let mut pass = viewed.pass(numbers, source.pipeline)?;
-    let done = AtomicUsize::new(0);
-    let told = || {
-        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        observe(&Event::Features { part, done, images: examples.len() });
-    };
+    let told = counter(part, examples.len(), observe);
     let mut outputs = Vec::new();
     for chunk in examples.chunks(VIEWED) {
         let chosen: Vec<&Example> = chunk.iter().collect();

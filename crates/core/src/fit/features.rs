@@ -2,6 +2,7 @@
 //! where there is no room. A row depends on its image and its view alone, so both give the same bits.
 
 use super::bank::Bank;
+use super::observe::counter;
 use super::shelf::{At, Located, Part};
 use super::{Event, Observer, Setting};
 use crate::Result;
@@ -9,7 +10,6 @@ use crate::cache::RowKey;
 use crate::data::{DataError, Dataset, Example, Pipeline, ViewSeed};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of rows that are computed and written at a time.
 pub(super) const SHARD: usize = 64 << 20;
@@ -140,7 +140,7 @@ impl<'a> Features<'a> {
             if let ([only], true) = (targets.as_slice(), indices.len() == self.examples.len())
                 && let Some(rows) = all.get_mut(only)
             {
-                let told = self.counter(indices.len(), observe);
+                let told = counter(self.part, indices.len(), observe);
                 self.compute(bank, targets, indices, view, rows, &told)?;
                 continue;
             }
@@ -162,7 +162,7 @@ impl<'a> Features<'a> {
         let Work { targets, indices, view } = work;
         let at = self.at(view);
         let width: usize = targets.iter().map(|target| bank.row_len(*target)).sum();
-        let told = self.counter(indices.len(), observe);
+        let told = counter(self.part, indices.len(), observe);
         for chunk in indices.chunks(images_at_once(width)) {
             let mut rows = vec![0.0; chunk.len() * width];
             let lens = self.compute(bank, targets, chunk, view, &mut rows, &told)?;
@@ -185,15 +185,6 @@ impl<'a> Features<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Tells of one image more each time it is called.
-    fn counter(&self, images: usize, observe: Observer<'a>) -> impl Fn() + Sync {
-        let (done, part) = (AtomicUsize::new(0), self.part);
-        move || {
-            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            observe(&Event::Features { part, done, images });
-        }
     }
 
     /// Where the stage's rows in an epoch's view are.

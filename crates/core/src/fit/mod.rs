@@ -57,6 +57,7 @@ pub use first_pass::Check;
 pub use gradual::blocks;
 pub use loss::{Loss, LossSetting, Outputs, Targets};
 pub use metrics::{ClassReport, ClassScore, Metric, predicted_class};
+pub(crate) use observe::counter;
 pub use observe::{EpochRecord, Event, Observer, silent};
 pub use optimizer::{Optimizer, OptimizerKind, clip_global_norm};
 pub(crate) use pass::Pass;

@@ -2,6 +2,7 @@
 
 use super::{Scores, StageReport};
 use serde::Serialize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Something that has happened.
 #[derive(Clone, Debug)]
@@ -56,6 +57,15 @@ pub enum Event<'a> {
 
 /// Is told of each event, from the thread that trains, but for the counts of images, which come from any.
 pub type Observer<'a> = &'a (dyn Fn(&Event<'_>) + Sync);
+
+/// Tells of one image of a part more each time it is called, from any thread.
+pub(crate) fn counter<'a>(part: &'a str, images: usize, observe: Observer<'a>) -> impl Fn() + Sync + 'a {
+    let done = AtomicUsize::new(0);
+    move || {
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        observe(&Event::Features { part, done, images });
+    }
+}
 
 /// Tells nobody.
 pub fn silent(_: &Event<'_>) {}

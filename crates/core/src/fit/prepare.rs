@@ -177,8 +177,7 @@ pub fn prepare_by(
         kept.info.classes = Some(dataset.classes.clone());
     }
     if let Some(solving) = &mut solving {
-        let trains_on = !recipe.stage.is_empty() || recipe.gradual.is_some();
-        solving.choose_views(&pipeline, &setting.numbers, trains_on)?;
+        solving.choose_views(&pipeline, &setting.numbers, recipe.has_stages())?;
     }
     let skips = SkipReport::default();
     let mut prepared = Prepared {
@@ -199,7 +198,7 @@ pub fn prepare_by(
     if check != Check::Nothing {
         prepared.dataset.know_contents()?; // so that copies of one image stay in one part
     }
-    let holds_out = recipe_watches(&prepared.recipe);
+    let holds_out = prepared.recipe.is_watched();
     prepared.notes.extend(validate_by(&mut prepared.dataset, validation, holds_out, seed)?);
     if check != Check::Nothing {
         prepared.dataset.know_contents()?; // of what came in to validate on
@@ -319,7 +318,7 @@ fn idle_notes(prepared: &Prepared) -> Vec<String> {
     let Prepared { recipe, dataset, .. } = prepared;
     let scales = recipe.scaled_decode.is_some_and(|scaled| !scaled.is_off());
     let unwatched = dataset.val.as_ref().is_none_or(Vec::is_empty);
-    let unwatched = unwatched && recipe_watches(recipe);
+    let unwatched = unwatched && recipe.is_watched();
     let idle = [
         (unwatched && recipe.patience.is_some(), "--patience is ignored: there are no validation images"),
         (unwatched && recipe.metric.is_some(), "--metric chooses no epoch: there are no validation images"),
@@ -333,11 +332,6 @@ fn idle_notes(prepared: &Prepared) -> Vec<String> {
         ),
     ];
     idle.iter().filter(|(is_idle, _)| *is_idle).map(|(_, note)| (*note).to_owned()).collect()
-}
-
-/// Whether some stage is watched: a solved head needs no image to be held out.
-fn recipe_watches(recipe: &Recipe) -> bool {
-    recipe.solve.is_none() || !recipe.stage.is_empty() || recipe.gradual.is_some()
 }
 
 fn validate_by(

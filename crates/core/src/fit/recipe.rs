@@ -343,7 +343,7 @@ impl Recipe {
             Error::format(path, format!("{}\nhelp: {help}", error.trim_end()))
         })?;
         recipe.name_stages();
-        if recipe.stage.is_empty() && recipe.gradual.is_none() && recipe.solve.is_none() {
+        if !recipe.has_stages() && recipe.solve.is_none() {
             return Err(Error::format(
                 path,
                 "the recipe has no stage\nhelp: add a [[stage]] table, or [solve]",
@@ -366,6 +366,16 @@ impl Recipe {
         for (index, stage) in self.stage.iter_mut().enumerate().filter(|(_, stage)| stage.name.is_empty()) {
             stage.name = if only { "train".to_owned() } else { format!("stage {}", index + 1) };
         }
+    }
+
+    /// Whether anything trains by steps.
+    pub(super) fn has_stages(&self) -> bool {
+        !self.stage.is_empty() || self.gradual.is_some()
+    }
+
+    /// Whether images are held out to watch: a solved head alone needs none.
+    pub(super) fn is_watched(&self) -> bool {
+        self.solve.is_none() || self.has_stages()
     }
 
     /// What BatchNormalization of reused layers does in a stage.

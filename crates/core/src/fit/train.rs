@@ -14,7 +14,7 @@ use crate::compile::{Statistics, compile_both};
 use crate::data::Example;
 use crate::freeze::{Freeze, Unfreeze};
 use crate::ops::PIECES;
-use crate::{Error, Numbers, Result, Tensor};
+use crate::{Error, Numbers, Result};
 use frostline_head::novelty::Novelty;
 
 const NOTHING_TO_WATCH: &str = "gradual unfreezing watches the validation score, and there is none\nhelp: give --val 0.2 and at least one epoch for the head";
@@ -336,8 +336,7 @@ impl Prepared {
         };
         for (index, block) in self.blocks().into_iter().enumerate() {
             let stage = self.block(recipe, block)?;
-            let before: Vec<(String, Tensor)> =
-                self.model.weights.iter().map(|(path, handle)| (path.to_owned(), handle.get())).collect();
+            let before = self.model.weights.snapshot();
             let mut report = trainer.stage(&stage)?;
             let after = score(&report).unwrap_or(best);
             let gained = improvement(metric, best, after);

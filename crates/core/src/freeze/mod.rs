@@ -2,11 +2,13 @@
 //! moving statistics and leaves them alone; its dropout is off.
 
 use crate::graph::{Body, Graph, Layer, as_flag, full_path, is_within, without_here};
-use crate::ops::Role;
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+
+/// The variables of a BatchNormalization that are no weights.
+const STATISTICS: [&str; 2] = ["moving_mean", "moving_variance"];
 
 /// The frozen layers of a model, by path. All others train.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -146,10 +148,10 @@ impl Freeze {
         self.is_frozen(path) || self.statistics.contains(path)
     }
 
-    /// Whether a weight, `layer path/variable`, of this role stays as it is.
-    pub fn holds(&self, weight: &str, role: Role) -> bool {
-        let layer = weight.rsplit_once('/').map_or(weight, |(layer, _)| layer);
-        self.is_frozen(layer) || role == Role::State && self.statistics.contains(layer)
+    /// Whether a weight, `layer path/variable`, stays as it is.
+    pub fn holds(&self, weight: &str) -> bool {
+        let (layer, variable) = weight.rsplit_once('/').unwrap_or((weight, ""));
+        self.is_frozen(layer) || STATISTICS.contains(&variable) && self.statistics.contains(layer)
     }
 
     /// The frozen layers' paths, sorted.

@@ -73,6 +73,11 @@ impl Weights {
         self.0.iter().map(|(path, handle)| (path.as_str(), handle))
     }
 
+    /// The present value of every weight, sorted by path.
+    pub fn snapshot(&self) -> Vec<(String, Tensor)> {
+        self.iter().map(|(path, handle)| (path.to_owned(), handle.get())).collect()
+    }
+
     /// The number of weights.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -69,11 +69,10 @@ impl RunImages {
     /// Writes the images of a dataset into a run's folder.
     pub(super) fn write(folder: &Path, dataset: &Dataset) -> Result<()> {
         let examples: Vec<(Split, &Example)> = dataset.examples().collect();
-        let hash = |(_, example): &(Split, &Example)| match dataset.content(example) {
-            Some(hash) => Ok(hash),
-            None => dataset.content_hash(example),
-        };
-        let hashes = examples.par_iter().map(hash).collect::<Result<Vec<_>, DataError>>()?;
+        let hashes = examples
+            .par_iter()
+            .map(|(_, example)| dataset.content_of(example))
+            .collect::<Result<Vec<_>, DataError>>()?;
         let file = folder.join(IMAGES);
         let failed = |error: csv::Error| Error::io(&file, std::io::Error::other(error));
         let mut table = csv::Writer::from_writer(Vec::new());

@@ -56,11 +56,8 @@ impl HeadFeatures {
         let mut pass = ViewPass::new(maker.model, maker.numbers, maker.pipeline, maker.views)?;
         let width = pass.width();
         let mut store = maker.store(width, FeatureCache::open)?;
-        let hash = |example: &&Example| match dataset.content(example) {
-            Some(known) => Ok(known),
-            None => dataset.content_hash(example),
-        };
-        let hashes: Vec<Result<blake3::Hash, DataError>> = examples.par_iter().map(hash).collect();
+        let hashes: Vec<Result<blake3::Hash, DataError>> =
+            examples.par_iter().map(|example| dataset.content_of(example)).collect();
         let contents: Vec<Option<blake3::Hash>> =
             hashes.iter().map(|hash| hash.as_ref().ok().copied()).collect();
         let mut errors: Errors = hashes.into_iter().map(Result::err).collect();
@@ -149,11 +146,8 @@ impl HeadFeatures {
         columns: &[Range<usize>],
         views: &[View],
     ) -> Result<Chosen<'a>> {
-        let content = |example: &&Example| match dataset.content(example) {
-            Some(content) => Ok(content),
-            None => Ok(dataset.content_hash(example)?),
-        };
-        let contents = examples.iter().map(content).collect::<Result<Vec<_>>>()?;
+        let contents = examples.iter().map(|example| dataset.content_of(example));
+        let contents = contents.collect::<Result<Vec<_>, DataError>>()?;
         let views = (0..self.views.len()).filter(|index| views.contains(&self.views[*index])).collect();
         Ok(Chosen { features: self, contents, columns: columns.to_vec(), views })
     }
@@ -186,8 +180,7 @@ impl Maker<'_> {
     }
 
     /// Of how many examples the features are stored.
-    pub(super) fn cached(&self, dataset: &Dataset, examples: &[&Example]) -> Result<usize> {
-        let width = ViewPass::new(self.model, self.numbers, self.pipeline, self.views)?.width();
+    pub(super) fn cached(&self, width: usize, dataset: &Dataset, examples: &[&Example]) -> Result<usize> {
         let Some(store) = self.store(width, FeatureCache::look)? else { return Ok(0) };
         let is_stored = |example: &&&Example| {
             dataset

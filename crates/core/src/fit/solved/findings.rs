@@ -1,7 +1,9 @@
 //! What the features and the predictions of left-out images tell about the data.
 
 use super::outcome::LeftOut;
-use rayon::prelude::*;
+use crate::Result;
+use crate::data::Example;
+use frostline_head::FeatureTable;
 use serde::Serialize;
 
 /// Two images are near duplicates where they are nearer than this share of how near an image's nearest other one usually is. Of
@@ -63,35 +65,33 @@ pub fn mislabelled(left_out: &[LeftOut], classes: &[String]) -> Vec<Suspect> {
     found.iter().filter(is_sure).map(suspect).collect()
 }
 
-/// Near duplicates and far images of `features`, `[names, width]`, by the distances of standardised features. `is_same` tells
-/// copies, which are known already.
+/// Near duplicates and far images of examples, by the distances of their features. `groups`: copies have one number, and are known
+/// already.
+///
+/// Errors: features that cannot be read.
 pub(super) fn neighbours(
-    names: &[String],
-    features: &[f32],
-    width: usize,
-    is_same: &(dyn Fn(usize, usize) -> bool + Sync),
-) -> (Vec<[String; 2]>, Vec<String>) {
-    let count = names.len();
-    if !(4..=MOST).contains(&count) || width == 0 {
-        return Default::default();
+    examples: &[&Example],
+    features: &dyn FeatureTable,
+    groups: &[usize],
+) -> Result<(Vec<[String; 2]>, Vec<String>)> {
+    if !(4..=MOST).contains(&examples.len()) {
+        return Ok(Default::default());
     }
-    let z = standardised(features, count, width);
-    let row = |index: usize| &z[index * width..][..width];
-    let distance = |a: usize, b: usize| {
-        let square = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
-        row(a).iter().zip(row(b)).map(square).sum::<f64>().sqrt()
-    };
-    // of each image its nearest other one, and that distance
-    let nearest: Vec<(usize, f64)> = (0..count)
-        .into_par_iter()
-        .map(|one| {
-            let others = (0..count).filter(|other| *other != one && !is_same(one, *other));
-            let distances = others.map(|other| (other, distance(one, other)));
-            distances.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((one, f64::NAN))
-        })
+    let found = frostline_head::neighbours::nearest(features, &[features.width()], groups)?;
+    let nearest: Vec<(usize, usize, f64)> = found
+        .into_iter()
+        .enumerate()
+        .filter_map(|(one, nearest)| nearest.map(|(other, distance)| (one, other, distance)))
         .collect();
-    let mut usual: Vec<f64> =
-        nearest.iter().map(|(_, distance)| *distance).filter(|one| !one.is_nan()).collect();
+    let (near, far) = near_and_far(&nearest);
+    let name = |index: usize| examples[index].name.clone();
+    let near = near.into_iter().map(|[one, other]| [name(one), name(other)]).collect();
+    Ok((near, far.into_iter().map(name).collect()))
+}
+
+/// The pairs that are near and the images that are far, of images with their nearest ones and the distances between them.
+fn near_and_far(nearest: &[(usize, usize, f64)]) -> (Vec<[usize; 2]>, Vec<usize>) {
+    let mut usual: Vec<f64> = nearest.iter().map(|(.., distance)| *distance).collect();
     usual.sort_by(f64::total_cmp);
     let quartile = |quarters: usize| usual.get(usual.len() * quarters / 4).copied();
     let (Some(lower), Some(usual), Some(upper)) = (quartile(1), quartile(2), quartile(3)) else {
@@ -100,48 +100,25 @@ pub(super) fn neighbours(
     let fence = upper + FAR * (upper - lower);
     let mut near: Vec<(usize, usize, f64)> = nearest
         .iter()
-        .enumerate()
-        .filter(|(_, (_, distance))| *distance < NEAR * usual)
-        .map(|(one, (other, distance))| (one.min(*other), one.max(*other), *distance))
+        .filter(|(.., distance)| *distance < NEAR * usual)
+        .map(|(one, other, distance)| (*one.min(other), *one.max(other), *distance))
         .collect();
     near.sort_by(|a, b| a.2.total_cmp(&b.2).then((a.0, a.1).cmp(&(b.0, b.1))));
     near.dedup_by_key(|(a, b, _)| (*a, *b));
     let mut far: Vec<(usize, f64)> = nearest
         .iter()
-        .enumerate()
-        .filter(|(_, (_, distance))| *distance > fence)
-        .map(|(one, (_, distance))| (one, *distance))
+        .filter(|(.., distance)| *distance > fence)
+        .map(|(one, _, distance)| (*one, *distance))
         .collect();
     far.sort_by(|a, b| b.1.total_cmp(&a.1));
-    (
-        near.into_iter().map(|(a, b, _)| [names[a].clone(), names[b].clone()]).collect(),
-        far.into_iter().map(|(one, _)| names[one].clone()).collect(),
-    )
-}
-
-/// Less the mean of each column, over its deviation and half the mean deviation: columns that hardly vary are not blown up.
-fn standardised(features: &[f32], count: usize, width: usize) -> Vec<f32> {
-    let (mut mean, mut square) = (vec![0.0; width], vec![0.0; width]);
-    for row in features.chunks_exact(width) {
-        for ((mean, square), value) in mean.iter_mut().zip(&mut square).zip(row) {
-            *mean += f64::from(*value) / count as f64;
-            *square += f64::from(*value).powi(2) / count as f64;
-        }
-    }
-    let deviation: Vec<f64> =
-        mean.iter().zip(&square).map(|(mean, square)| (square - mean * mean).max(0.0).sqrt()).collect();
-    let usual = 0.5 * deviation.iter().sum::<f64>() / width as f64;
-    let scale = |column: usize| (deviation[column] + usual).max(f64::MIN_POSITIVE);
-    let z = |(index, value): (usize, &f32)| {
-        let column = index % width;
-        ((f64::from(*value) - mean[column]) / scale(column)) as f32
-    };
-    features.iter().enumerate().map(z).collect()
+    (near.into_iter().map(|(a, b, _)| [a, b]).collect(), far.into_iter().map(|(one, _)| one).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{Input, Split, Target};
+    use frostline_head::InMemory;
 
     #[test]
     fn copies_and_strangers_are_found() {
@@ -149,13 +126,22 @@ mod tests {
         let mut features: Vec<f32> = (0..36).flat_map(|at| [(at % 6) as f32, (at / 6) as f32]).collect();
         features.extend([2.01, 3.01]);
         features.extend([40.0, 40.0]);
-        let names: Vec<String> = (0..38).map(|index| index.to_string()).collect();
-        let (near, far) = neighbours(&names, &features, 2, &|_, _| false);
+        let named = |index: usize| Example {
+            name: index.to_string(),
+            input: Input::Row { split: Split::Train, row: index },
+            target: Target::Class(0),
+        };
+        let examples: Vec<Example> = (0..38).map(named).collect();
+        let examples: Vec<&Example> = examples.iter().collect();
+        let table = InMemory { values: &features, width: 2 };
+        let found = |groups: &[usize]| neighbours(&examples, &table, groups).expect("numbers");
+        let mut groups: Vec<usize> = (0..38).collect();
+        let (near, far) = found(&groups);
         assert_eq!(near, [["20".to_owned(), "36".to_owned()]]);
         assert_eq!(far, ["37"]);
         // a copy that is known is none
-        let same = |a: usize, b: usize| (a, b) == (20, 36) || (a, b) == (36, 20);
-        assert!(neighbours(&names, &features, 2, &same).0.is_empty());
+        groups[36] = 20;
+        assert!(found(&groups).0.is_empty());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::graph::Cut;
 use crate::{Error, Result};
 use frostline_head::novelty::Novelty;
 use frostline_head::{FeatureTable, HeadError, Method, Problem, Solved, Targets, log_sum_exp, solve};
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// So many images say which cuts and views are best.
@@ -82,7 +83,7 @@ impl Work<'_> {
         let blocks = table.blocks();
         let targets = OwnTargets::of(examples, self.task);
         let weights = self.row_weights(examples)?;
-        let groups = self.groups(examples)?;
+        let groups = groups_of(self.dataset, examples)?;
         let problem = Problem {
             features: &table,
             blocks: &blocks,
@@ -101,7 +102,7 @@ impl Work<'_> {
             return Ok(None);
         };
         let table = self.table(examples, &found.cuts, &found.views)?;
-        let (blocks, groups) = (table.blocks(), self.groups(examples)?);
+        let (blocks, groups) = (table.blocks(), groups_of(self.dataset, examples)?);
         Ok(Some(Novelty::fit(&table, &blocks, &labels, classes, Some(&groups), share)?))
     }
 
@@ -129,23 +130,18 @@ impl Work<'_> {
         if candidates.len() == 1 {
             return Ok(candidates.swap_remove(0));
         }
-        let losses = candidates
+        let all_losses = candidates
             .iter()
             .map(
                 |(cuts, views)| Ok(self.losses(&self.solve(examples, cuts, views, Method::Ridge)?, examples)),
             )
             .collect::<Result<Vec<_>>>()?;
-        let gain = |losses: &[f64], usual: &[f64]| {
-            let count = losses.len() as f64;
-            let gains: Vec<f64> = usual.iter().zip(losses).map(|(usual, other)| usual - other).collect();
-            let mean = gains.iter().sum::<f64>() / count;
-            let variance =
-                gains.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
-            (mean, (variance / count).sqrt())
+        let gains = |losses: &[f64]| -> Vec<f64> {
+            losses.iter().zip(&all_losses[0]).map(|(other, usual)| usual - other).collect()
         };
         let mut best = (0, 0.0);
-        for (index, own) in losses.iter().enumerate().skip(1) {
-            let (mean, error) = gain(own, &losses[0]);
+        for (index, own) in all_losses.iter().enumerate().skip(1) {
+            let (mean, error) = mean_and_error(&gains(own));
             if mean > CLEARLY * error && mean > best.1 {
                 best = (index, mean);
             }
@@ -169,28 +165,36 @@ impl Work<'_> {
     fn row_weights(&self, examples: &[&Example]) -> Result<Option<Vec<f64>>> {
         let Some(class_weights) = self.class_weights else { return Ok(None) };
         let mut counts = vec![0; self.dataset.classes.len()];
-        let class = |example: &&Example| match example.target {
-            Target::Class(class) => class,
-            Target::Value(_) => 0,
-        };
-        examples.iter().for_each(|example| counts[class(example)] += 1);
+        examples.iter().for_each(|example| counts[class_of(example)] += 1);
         let weights = class_weights.weights(&self.dataset.classes, &counts)?;
-        Ok(Some(examples.iter().map(|example| f64::from(weights[class(example)])).collect()))
+        Ok(Some(examples.iter().map(|example| f64::from(weights[class_of(example)])).collect()))
     }
+}
 
-    /// Copies of one image have one number.
-    pub(super) fn groups(&self, examples: &[&Example]) -> Result<Vec<usize>> {
-        let mut numbers = std::collections::HashMap::new();
-        let mut group = |example: &&Example| {
-            let content = match self.dataset.content(example) {
-                Some(content) => content,
-                None => self.dataset.content_hash(example)?,
-            };
-            let next = numbers.len();
-            Ok(*numbers.entry(content).or_insert(next))
-        };
-        examples.iter().map(&mut group).collect()
+/// Copies of one image have one number.
+pub(super) fn groups_of(dataset: &Dataset, examples: &[&Example]) -> Result<Vec<usize>> {
+    let mut numbers = HashMap::new();
+    let mut group = |example: &&Example| {
+        let next = numbers.len();
+        Ok(*numbers.entry(dataset.content_of(example)?).or_insert(next))
+    };
+    examples.iter().map(&mut group).collect()
+}
+
+/// The class of an example; 0 where it has numbers.
+pub(super) fn class_of(example: &Example) -> usize {
+    match example.target {
+        Target::Class(class) => class,
+        Target::Value(_) => 0,
     }
+}
+
+/// The mean of values, and its standard error.
+pub(super) fn mean_and_error(values: &[f64]) -> (f64, f64) {
+    let count = values.len().max(1) as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
+    (mean, (variance / count).sqrt())
 }
 
 /// As many of them as are enough to choose by, in even steps.
@@ -221,11 +225,7 @@ impl OwnTargets {
     }
 
     fn classes(examples: &[&Example], classes: usize) -> Self {
-        let label = |example: &&Example| match example.target {
-            Target::Class(class) => class,
-            Target::Value(_) => 0,
-        };
-        Self::Classes { labels: examples.iter().map(label).collect(), classes }
+        Self::Classes { labels: examples.iter().map(|example| class_of(example)).collect(), classes }
     }
 
     pub(super) fn all(&self) -> Targets<'_> {

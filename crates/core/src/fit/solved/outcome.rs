@@ -2,17 +2,17 @@
 
 use super::cuts;
 use super::findings::{Findings, mislabelled, neighbours};
-use super::head::{Found, Work};
+use super::head::{Found, class_of, groups_of};
 use super::views::{Viewed, squashed};
 use crate::data::{Example, Target, View};
 use crate::engine::Squash;
-use crate::fit::{Event, Observer, Prepared, Task};
+use crate::fit::observe::counter;
+use crate::fit::{Observer, Prepared, Task, predicted_class};
 use crate::graph::{Keep, Model, Transfer};
 use crate::{Result, formats};
 use frostline_head::novelty::Novelty;
 use frostline_head::{Solved, interval};
 use serde::Serialize;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// The stated intervals hold what is to be expected in this share of cases.
@@ -78,9 +78,7 @@ pub struct LeftOut {
 impl LeftOut {
     /// The class that it is predicted to be of.
     pub fn predicted(&self) -> usize {
-        let best =
-            |a: &usize, b: &usize| self.probabilities[*a].total_cmp(&self.probabilities[*b]).then(b.cmp(a));
-        (0..self.probabilities.len()).max_by(best).unwrap_or(0)
+        predicted_class(&self.probabilities)
     }
 }
 
@@ -95,29 +93,19 @@ impl Prepared {
         let task = Task::of(&self.dataset);
         let all: Vec<&Example> = self.dataset.examples().map(|(_, example)| example).collect();
         if !solving.has(&self.dataset, &all) {
-            let done = AtomicUsize::new(0);
-            let told = || {
-                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                observe(&Event::Features { part: "train", done, images: all.len() });
-            };
+            let told = counter("train", all.len(), observe);
             let errors = solving.gather(&self.dataset, &self.pipeline, &self.setting, &all, &told)?;
             if let Some(error) = errors.into_iter().flatten().next() {
                 return Err(error.into());
             }
         }
         let examples: Vec<&Example> = self.dataset.train.iter().collect();
-        let features = solving.features.as_ref().expect("they were gathered");
-        let work = Work {
-            features,
-            cuts: &solving.cuts,
-            dataset: &self.dataset,
-            task: &task,
-            class_weights: self.setting.class_weights.as_ref(),
-            recipe: &solving.recipe,
-        };
+        let work = solving
+            .work(&self.dataset, &task, self.setting.class_weights.as_ref())
+            .expect("they were gathered");
         let found = work.run(&examples)?;
         let cuts: Vec<String> = found.cuts.iter().map(|cut| solving.cuts[*cut].path.clone()).collect();
-        let (prospect, left_out) = told_of(&found, &examples, &work.groups(&examples)?, &task)?;
+        let (prospect, left_out) = told_of(&found, &examples, &groups_of(&self.dataset, &examples)?, &task)?;
         let head = SolvedHead {
             cuts,
             views: found.views.clone(),
@@ -164,19 +152,10 @@ impl Prepared {
         examples: &[Example],
     ) -> Result<Option<Vec<f32>>> {
         let Some(solving) = &self.solving else { return Ok(None) };
-        let Some(features) = &solving.features else { return Ok(None) };
-        let examples: Vec<&Example> = examples.iter().collect();
         let task = Task::of(&self.dataset);
-        let work = Work {
-            features,
-            cuts: &solving.cuts,
-            dataset: &self.dataset,
-            task: &task,
-            class_weights: None,
-            recipe: &solving.recipe,
-        };
-        let cut = |path: &String| solving.cuts.iter().position(|cut| cut.path == *path);
-        let cuts: Vec<usize> = head.cuts.iter().filter_map(cut).collect();
+        let Some(work) = solving.work(&self.dataset, &task, None) else { return Ok(None) };
+        let examples: Vec<&Example> = examples.iter().collect();
+        let cuts = solving.indices(&head.cuts);
         let table = work.table(&examples, &cuts, &head.views)?;
         let Some(layer) = Viewed::of(&self.model, None)? else { return Ok(None) };
         let mut row = vec![0.0; table.width()];
@@ -187,9 +166,7 @@ impl Prepared {
         }
         Ok(Some(outputs))
     }
-}
 
-impl Prepared {
     /// What the features of a solved head tell about the training images.
     ///
     /// Errors: features that cannot be read.
@@ -204,13 +181,8 @@ impl Prepared {
         let columns = cuts::columns(&solving.cuts);
         let top = columns.last().cloned().unwrap_or(0..0);
         let table = features.of(&self.dataset, &examples, &[top], &head.views)?;
-        let width = table.width();
-        let mut values = vec![0.0; examples.len() * width];
-        table.read(0..examples.len(), &mut values)?;
-        let names: Vec<String> = examples.iter().map(|example| example.name.clone()).collect();
-        let is_same =
-            |a: usize, b: usize| self.dataset.content(examples[a]) == self.dataset.content(examples[b]);
-        let (near_duplicates, far) = neighbours(&names, &values, width, &is_same);
+        let groups = groups_of(&self.dataset, &examples)?;
+        let (near_duplicates, far) = neighbours(&examples, &table, &groups)?;
         Ok(Findings { mislabelled, near_duplicates, far })
     }
 }
@@ -252,10 +224,7 @@ fn told_of(
     }
     let of_image = |(row, example): (&[f64], &&Example)| LeftOut {
         name: example.name.clone(),
-        label: match example.target {
-            Target::Class(class) => class,
-            Target::Value(_) => 0,
-        },
+        label: class_of(example),
         probabilities: squashed(row, Some(Squash::Softmax)).collect(),
     };
     let left_out: Vec<LeftOut> = rows.clone().zip(examples).map(of_image).collect();

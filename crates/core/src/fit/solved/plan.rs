@@ -36,7 +36,8 @@ impl Prepared {
         let all: Vec<&Example> = self.dataset.examples().map(|(_, example)| example).collect();
         let mut pass = ViewPass::new(wide, &self.setting.numbers, &self.pipeline, views)?;
         let bytes = (4 * views.len() * pass.width() * all.len()) as u64;
-        let cached_images = solving.cached(&self.dataset, &self.pipeline, &self.setting, &all)?;
+        let cached_images =
+            solving.cached(pass.width(), &self.dataset, &self.pipeline, &self.setting, &all)?;
         let probed: Vec<&Example> = self.dataset.train.iter().take(PROBED).collect();
         let mut rows = vec![0.0; probed.len() * views.len() * pass.width()];
         let pictures = Examples { dataset: &self.dataset, examples: &probed };

@@ -2,10 +2,11 @@
 
 use super::cuts::{JOINED, LOOKED_AT};
 use super::features::{HeadFeatures, Maker};
+use super::head::Work;
 use super::pass::takes_any_size;
 use super::recipe::SolveRecipe;
 use crate::data::{DataError, Dataset, Example, Pipeline, View};
-use crate::fit::Setting;
+use crate::fit::{ClassWeights, Setting, Task};
 use crate::graph::{Cut, Model, cuts, named_cuts};
 use crate::{Error, Numbers, Result, Shape};
 
@@ -99,15 +100,16 @@ impl Solving {
         self.cuts.iter().map(|cut| cut.path.clone()).collect()
     }
 
-    /// Of how many of these examples the cache holds the features.
+    /// Of how many of these examples the cache holds the features, of which an image has `width` in a view.
     pub(super) fn cached(
         &self,
+        width: usize,
         dataset: &Dataset,
         pipeline: &Pipeline,
         setting: &Setting,
         examples: &[&Example],
     ) -> Result<usize> {
-        self.maker(pipeline, setting, &self.boundary()).cached(dataset, examples)
+        self.maker(pipeline, setting, &self.boundary()).cached(width, dataset, examples)
     }
 
     /// Computes the features of examples, or reads them where they are stored. Returns the error of each example that is damaged.
@@ -124,6 +126,22 @@ impl Solving {
         let (features, errors) = HeadFeatures::new(&maker, dataset, examples, told)?;
         self.features = Some(features);
         Ok(errors)
+    }
+
+    /// What heads are solved by, once features were gathered.
+    pub(super) fn work<'a>(
+        &'a self,
+        dataset: &'a Dataset,
+        task: &'a Task,
+        class_weights: Option<&'a ClassWeights>,
+    ) -> Option<Work<'a>> {
+        let Self { cuts, recipe, .. } = self;
+        Some(Work { features: self.features.as_ref()?, cuts, dataset, task, class_weights, recipe })
+    }
+
+    /// The positions of cuts by their paths.
+    pub(super) fn indices(&self, paths: &[String]) -> Vec<usize> {
+        paths.iter().filter_map(|path| self.cuts.iter().position(|cut| cut.path == *path)).collect()
     }
 
     /// Whether the features of all these examples are there.

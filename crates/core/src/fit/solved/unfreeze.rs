@@ -1,6 +1,6 @@
 //! Whether training reused layers is worth it, from a head that is at its optimum (LP-FT, Kumar et al. 2022): only if folds say so.
 
-use super::head::Work;
+use super::head::mean_and_error;
 use super::outcome::{LEVEL, Prospect, SolvedHead, output_weights};
 use crate::compile::{Statistics, compile_both};
 use crate::data::Example;
@@ -118,10 +118,10 @@ impl Prepared {
             };
             let (fit, fold) = (pick(&fit), pick(&fold));
             let part = self.solved_on(head, &fit)?;
-            let before = weights(&part);
+            let before = part.weights.snapshot();
             let base = self.predict_with(&part, &fold)?;
             self.run_stage(&part, &stage, &fit)?;
-            let after = weights(&part);
+            let after = part.weights.snapshot();
             for (index, share) in SHARES.iter().enumerate() {
                 mix(&part, &before, &after, *share)?;
                 let own = self.predict_with(&part, &fold)?;
@@ -149,10 +149,10 @@ impl Prepared {
                 calibration_error: None,
                 ..prospect
             };
-            let before = weights(&self.model);
+            let before = self.model.weights.snapshot();
             let train = self.dataset.train.clone();
             let own = self.run_stage(&self.model, &stage, &train)?;
-            mix(&self.model, &before, &weights(&self.model), SHARES[best])?;
+            mix(&self.model, &before, &self.model.weights.snapshot(), SHARES[best])?;
             report = Some((own, stage.freeze));
         }
         let (share, seconds) = (SHARES[best], start.elapsed().as_secs_f64());
@@ -179,22 +179,11 @@ impl Prepared {
     /// A copy of the model whose head is solved on these examples alone.
     fn solved_on(&self, head: &SolvedHead, examples: &[Example]) -> Result<Model> {
         let model = self.model.copy();
-        let Some((solving, features)) =
-            self.solving.as_ref().and_then(|one| Some((one, one.features.as_ref()?)))
-        else {
-            return Ok(model);
-        };
         let task = Task::of(&self.dataset);
-        let work = Work {
-            features,
-            cuts: &solving.cuts,
-            dataset: &self.dataset,
-            task: &task,
-            class_weights: self.setting.class_weights.as_ref(),
-            recipe: &solving.recipe,
-        };
-        let cut = |path: &String| solving.cuts.iter().position(|cut| cut.path == *path);
-        let cuts: Vec<usize> = head.cuts.iter().filter_map(cut).collect();
+        let Some(solving) = &self.solving else { return Ok(model) };
+        let class_weights = self.setting.class_weights.as_ref();
+        let Some(work) = solving.work(&self.dataset, &task, class_weights) else { return Ok(model) };
+        let cuts = solving.indices(&head.cuts);
         let chosen: Vec<&Example> = examples.iter().collect();
         let solved = work.solve(&chosen, &cuts, &head.views, Method::Mean)?;
         let (kernel, bias) = output_weights(&solved, &task);
@@ -240,10 +229,6 @@ struct Said {
     right: bool,
 }
 
-fn weights(model: &Model) -> Vec<(String, Tensor)> {
-    model.weights.iter().map(|(path, handle)| (path.to_owned(), handle.get())).collect()
-}
-
 /// Sets the weights to a mixture of what was before and after.
 fn mix(model: &Model, before: &[(String, Tensor)], after: &[(String, Tensor)], share: f32) -> Result<()> {
     for ((path, before), (_, after)) in before.iter().zip(after) {
@@ -254,11 +239,4 @@ fn mix(model: &Model, before: &[(String, Tensor)], after: &[(String, Tensor)], s
         }
     }
     Ok(())
-}
-
-fn mean_and_error(values: &[f64]) -> (f64, f64) {
-    let count = values.len().max(1) as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
-    (mean, (variance / count).sqrt())
 }

@@ -39,11 +39,7 @@ impl Viewed {
     ///
     /// Errors: views that cannot be read.
     pub fn of(model: &Model, novelty: Option<Novelty>) -> Result<Option<Self>> {
-        let mut views =
-            model.info.views.iter().map(|view| Ok(view.parse()?)).collect::<Result<Vec<View>>>()?;
-        if views.is_empty() {
-            views.push(View::Squash);
-        }
+        let views = views_of(model)?;
         let graph = &model.graph;
         let [output] = graph.outputs.as_slice() else { return Ok(None) };
         let call = &graph.calls[output.call];
@@ -61,9 +57,12 @@ impl Viewed {
         Ok(Some(Self { below, kernel: kernel.data, bias: bias.data, squash, views, novelty }))
     }
 
-    /// Whether a prediction is the model's own output on its own view, and no more.
-    pub fn is_plain(&self) -> bool {
-        self.novelty.is_none() && self.views.iter().all(|view| view.is_own())
+    /// The same; none, too, where a prediction is the model's own output on its own view, and no more.
+    ///
+    /// Errors: views that cannot be read.
+    pub fn where_needed(model: &Model, novelty: Option<Novelty>) -> Result<Option<Self>> {
+        let is_plain = novelty.is_none() && views_of(model)?.iter().all(|view| view.is_own());
+        if is_plain { Ok(None) } else { Self::of(model, novelty) }
     }
 
     /// The views.
@@ -119,6 +118,14 @@ impl Viewed {
         let Some(novelty) = &self.novelty else { return Ok(None) };
         let score = novelty.scores(&InMemory { values: features, width: features.len() })?;
         Ok(Some(score[0] > novelty.threshold.value))
+    }
+}
+
+/// The views that were saved with a model; its own where there are none.
+fn views_of(model: &Model) -> Result<Vec<View>> {
+    match model.info.views.as_slice() {
+        [] => Ok(vec![View::Squash]),
+        saved => saved.iter().map(|view| Ok(view.parse()?)).collect(),
     }
 }
 
