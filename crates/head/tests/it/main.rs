@@ -5,6 +5,7 @@ mod bits;
 mod goldens;
 mod invariance;
 mod left_out;
+mod neighbours;
 mod novelty;
 mod suspects;
 
