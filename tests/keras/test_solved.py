@@ -159,3 +159,33 @@ def test_numbers_are_solved_too(frostline, tmp_path, sizes):
     assert record["test"]["mse"] < 0.05 * y.var() and record["test"]["mse"] < 3 * high
     found = keras.models.load_model(tmp_path / "run/model.keras").predict(x[80:].astype("float32"), verbose=0)
     assert np.mean((found - y[80:]) ** 2) == pytest.approx(record["test"]["mse"], rel=1e-2)
+
+
+def small_network(path):
+    """A network for small images, whose outputs are no multiples of four pixels."""
+    keras.utils.set_random_seed(0)
+    convolution = lambda filters, **more: keras.layers.Conv2D(filters, 3, activation="relu", **more)
+    layers = [convolution(8), convolution(8, strides=2), convolution(16, padding="same"), keras.layers.MaxPooling2D(), convolution(8)]
+    top = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(5, activation="softmax")]
+    keras.Sequential([keras.Input((30, 26, 1)), keras.layers.Rescaling(1 / 255), *layers, *top]).save(path)
+
+
+def test_a_small_network_is_read_in_cells(frostline, tmp_path):
+    """Where a spot is says which class an image is of: means over all pixels do not know that."""
+    draw = np.random.default_rng(0)
+    y = np.arange(120) % 4
+    x = draw.integers(0, 60, (120, 30, 26, 1)).astype("uint8")
+    for image, place in zip(x, y):
+        top, left = (15 * (place // 2), 13 * (place % 2)) + draw.integers(2, 8, 2)
+        image[top : top + 4, left : left + 4] = 250
+    np.savez(tmp_path / "data.npz", x_train=x[:60], y_train=y[:60], x_test=x[60:], y_test=y[60:])
+    small_network(tmp_path / "model.keras")
+    record = frostline.json("train", tmp_path / "model.keras", tmp_path / "data.npz", "-o", tmp_path / "run")
+    assert record["solved"]["pooling"] == "4x4" and record["test"]["accuracy"] > 0.95
+    model = keras.models.load_model(tmp_path / "run/model.keras")
+    found = model.predict(x[60:].astype("float32"), verbose=0)
+    assert np.mean(found.argmax(1) == y[60:]) == record["test"]["accuracy"]
+    assert np.abs(found - frostline.outputs(tmp_path / "run/model.keras", x[60:], tmp_path)).max() < 1e-6
+    (tmp_path / "recipe.toml").write_text('[solve]\npooling = "mean"\n')
+    means = frostline.json("train", tmp_path / "model.keras", tmp_path / "data.npz", "-o", tmp_path / "means", "--recipe", tmp_path / "recipe.toml")
+    assert means["solved"]["pooling"] == "mean" and means["test"]["accuracy"] < record["test"]["accuracy"]

@@ -14,6 +14,7 @@ use frostline::fit::{
     Validation, prepare_by,
 };
 use frostline::freeze::Unfreeze;
+use frostline::graph::Pooling;
 use frostline::report::{Provenance, RunFolder, RunRecord};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -266,8 +267,12 @@ fn solved_summary(head: &SolvedHead, record: &RunRecord, console: &Console) -> R
         1 => format!("`{}`", head.cuts[0]),
         count => format!("{count} layers, `{}` and below", head.cuts[0]),
     };
+    let cells = match head.pooling {
+        Pooling::Mean => "",
+        Pooling::Cells => ", each in 4x4 cells",
+    };
     console.print(format_args!(
-        "head   solved ({}) on the features of {inputs}, views {}",
+        "head   solved ({}) on the features of {inputs}{cells}, views {}",
         head.method,
         views.join(" and ")
     ))?;

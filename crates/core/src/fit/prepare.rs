@@ -177,7 +177,8 @@ pub fn prepare_by(
         kept.info.classes = Some(dataset.classes.clone());
     }
     if let Some(solving) = &mut solving {
-        solving.choose_views(&pipeline, &setting.numbers, recipe.has_stages())?;
+        let images = dataset.examples().count();
+        solving.choose_inputs(&pipeline, &setting.numbers, recipe.has_stages(), images)?;
     }
     let skips = SkipReport::default();
     let mut prepared = Prepared {

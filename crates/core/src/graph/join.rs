@@ -1,24 +1,73 @@
 //! The outputs of several layers as one vector.
 
 use super::{Body, Call, Form, Graph, Layer, Model, TensorId};
-use crate::layers::{Concatenate, InputLayer, LayerKind, parse_head};
+use crate::layers::{Concatenate, InputLayer, LayerKind, Pooling2D, parse_head};
+use crate::ops::{Padding, PoolKind};
 use crate::{Error, Result, Shape};
+use serde::{Deserialize, Serialize};
+
+/// The cells down and across that [`Pooling::Cells`] divides an image into, at most.
+const CELLS: usize = 4;
+
+/// How the pixels of an output, `[height, width, channels]`, become a vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Pooling {
+    /// The mean over all pixels.
+    #[default]
+    #[serde(rename = "mean")]
+    Mean,
+    /// The means of up to 4x4 cells, which say where in the image something is.
+    #[serde(rename = "4x4")]
+    Cells,
+}
+
+impl Pooling {
+    /// The numbers that an output of this shape becomes.
+    pub fn width(self, shape: &Shape) -> usize {
+        match (self, shape.as_slice()) {
+            (Pooling::Cells, [height, width, channels]) => {
+                let cells = |extent: &usize| extent.div_ceil(cell(*extent));
+                cells(height) * cells(width) * channels
+            }
+            _ => shape.last().copied().unwrap_or(0),
+        }
+    }
+}
+
+/// How many pixels a cell spans.
+fn cell(extent: usize) -> usize {
+    extent.div_ceil(CELLS).max(1)
+}
 
 impl Model {
-    /// Makes the outputs of layers at `paths` the model's only output: each averaged over its pixels where it has any, one
-    /// behind the other in this order. The highest of them must be the model's present output. The new layers have no weights.
+    /// Makes the outputs of layers at these paths the model's only output: each as a vector, one behind the other in this order.
+    /// The highest of them must be the model's present output. The new layers have no weights.
     ///
     /// Errors: a layer that is not there or lies in a model that is used more than once; an output that is neither a vector
     /// nor `[height, width, channels]`.
-    pub fn join(&mut self, paths: &[String], input: &Shape) -> Result<()> {
+    pub fn join(&mut self, outputs: &[(&str, Pooling)], input: &Shape) -> Result<()> {
         let graph = &mut self.graph;
-        let tensors = paths.iter().map(|path| graph.expose(path)).collect::<Result<Vec<_>>>()?;
+        let tensors = outputs.iter().map(|(path, _)| graph.expose(path)).collect::<Result<Vec<_>>>()?;
         let shapes = graph.infer_shapes(std::slice::from_ref(input))?;
         let mut vectors = Vec::with_capacity(tensors.len());
-        for (tensor, path) in tensors.into_iter().zip(paths) {
-            vectors.push(match shapes[tensor.call][tensor.output].len() {
+        for (mut tensor, (path, pooling)) in tensors.into_iter().zip(outputs) {
+            let (pooled, rank) = match (shapes[tensor.call][tensor.output].as_slice(), pooling) {
+                ([_], _) => ("", 1),
+                ([_, _, _], Pooling::Mean) => ("gap", 3),
+                ([height, width, _], Pooling::Cells) => {
+                    let pool_size = [cell(*height), cell(*width)];
+                    if pool_size != [1, 1] {
+                        let (kind, padding) = (PoolKind::Average, Padding::Same);
+                        let cells = Pooling2D { kind, pool_size, strides: pool_size, padding };
+                        tensor = graph.put_on(Box::new(cells), vec![tensor]);
+                    }
+                    ("flatten", 3)
+                }
+                (shape, _) => ("", shape.len()),
+            };
+            vectors.push(match rank {
                 1 => tensor,
-                3 => graph.put_on(parse_head("gap")?.swap_remove(0), vec![tensor]),
+                3 => graph.put_on(parse_head(pooled)?.swap_remove(0), vec![tensor]),
                 rank => {
                     return Err(Error::Surgery(format!(
                         "the output of `{path}` has {rank} axes: it is neither a vector nor an image\nhelp: keep another layer with --keep"

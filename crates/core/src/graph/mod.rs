@@ -12,6 +12,7 @@ mod turned;
 mod weights;
 
 pub use block_cuts::{Cut, cuts, named_cuts};
+pub use join::Pooling;
 pub use model::{Model, ModelInfo};
 pub use named::{as_flag, without_here};
 pub(crate) use suggest::which_layer;

@@ -1,6 +1,7 @@
 //! Which layers' outputs the head reads.
 
-use crate::graph::Cut;
+use crate::data::View;
+use crate::graph::{Cut, Pooling};
 use std::ops::Range;
 
 /// A head reads the outputs of so many blocks, the highest that are kept: lower ones hold what the task of the pretrained
@@ -18,14 +19,27 @@ pub(super) fn candidates(cuts: usize) -> Vec<Vec<usize>> {
     (0..cuts).rev().map(set).chain(all).collect()
 }
 
-/// Where the features of each cut lie in a row that holds those of all.
-pub(super) fn columns(cuts: &[Cut]) -> Vec<Range<usize>> {
+/// What a head reads.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Reading {
+    /// Indices into the cuts, the highest first.
+    pub(super) cuts: Vec<usize>,
+    pub(super) pooling: Pooling,
+    /// What is averaged.
+    pub(super) views: Vec<View>,
+}
+
+/// Where the features of each cut lie in a row that holds those of all, pooled in each of these ways.
+pub(super) fn columns(cuts: &[Cut], poolings: &[Pooling], of: Pooling) -> Vec<Range<usize>> {
     let mut start = 0;
-    let range = |cut: &Cut| {
-        // a spatial output is averaged over its pixels
-        let width = cut.shape.last().copied().unwrap_or(0);
-        start += width;
-        start - width..start
+    let mut ranges = |pooling: &Pooling| -> Vec<Range<usize>> {
+        let range = |cut: &Cut| {
+            let width = pooling.width(&cut.shape);
+            start += width;
+            start - width..start
+        };
+        cuts.iter().map(range).collect()
     };
-    cuts.iter().map(range).collect()
+    let all: Vec<_> = poolings.iter().map(|pooling| (*pooling, ranges(pooling))).collect();
+    all.into_iter().find(|(pooling, _)| *pooling == of).map(|(_, ranges)| ranges).unwrap_or_default()
 }

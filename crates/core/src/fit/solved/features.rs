@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// Bytes of features that are held in memory where they are on disk too.
-const IN_MEMORY: usize = 1 << 30;
+pub(super) const IN_MEMORY: usize = 1 << 30;
 
 /// How features are made.
 pub(super) struct Maker<'a> {
@@ -25,6 +25,8 @@ pub(super) struct Maker<'a> {
     pub(super) views: &'a [View],
     pub(super) caching: &'a Caching,
     pub(super) boundary: &'a [String],
+    /// Bytes of features that are held in memory where they are on disk too.
+    pub(super) most_held: usize,
 }
 
 /// Features of images, `[images, views, width]`.
@@ -74,7 +76,11 @@ impl HeadFeatures {
             }
         }
         let image_len = maker.views.len() * width;
-        let holds = store.is_none() || 4 * image_len * unique.len() <= IN_MEMORY;
+        let bytes = size_of::<f32>() * image_len * unique.len();
+        let holds = store.is_none() || bytes <= maker.most_held;
+        if !holds {
+            maker.check_room(bytes)?;
+        }
         let mut held = vec![0.0; if holds { image_len * unique.len() } else { 0 }];
         let mut missing = Vec::new();
         let mut row = vec![0.0; image_len];
@@ -110,9 +116,11 @@ impl HeadFeatures {
             }
             if let Some(open) = &mut store
                 && !maker.append(open, &sound, width)?
-                && holds
             {
-                store = None; // the cache is too small: they are in memory
+                match holds {
+                    true => store = None, // the cache is too small: they are in memory
+                    false => return Err(too_small(bytes)),
+                }
             }
         }
         // copies of a damaged file are as damaged
@@ -190,11 +198,26 @@ impl Maker<'_> {
         Ok(examples.iter().filter(is_stored).count())
     }
 
+    /// Errors: features of so many bytes are neither held in memory nor can the cache hold them.
+    fn check_room(&self, bytes: usize) -> Result<()> {
+        match self.caching {
+            Caching::Disk(cache) if bytes as u64 > cache.limit => Err(too_small(bytes)),
+            _ => Ok(()),
+        }
+    }
+
     fn append(&self, store: &mut Store, images: &[(blake3::Hash, &[f32])], width: usize) -> Result<bool> {
         let keys: Vec<RowKey> = images.iter().flat_map(|(content, _)| keys(self.views, content)).collect();
         let rows = images.iter().flat_map(|(_, row)| row.chunks_exact(width.max(1)));
         store.append(&keys, rows)
     }
+}
+
+fn too_small(bytes: usize) -> Error {
+    Error::Setting(format!(
+        "the features of all images take {:.1} GiB, and the cache may not grow so large\nhelp: raise --cache-limit; or give --no-cache, which holds them in memory",
+        bytes as f64 / f64::from(1 << 30)
+    ))
 }
 
 /// What the features of an image are found by, by view. The model's own view has the key that it has everywhere.
@@ -261,6 +284,51 @@ impl Chosen<'_> {
                 }
             }
         }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::open;
+    use crate::fit::{Check, Recipe, Setting, SolveRecipe, Validation, prepare_by, silent};
+    use crate::formats;
+    use std::path::Path;
+
+    const ASSETS: &str = "../../assets/demo";
+
+    #[test]
+    fn features_on_disk_are_those_in_memory() -> Result<()> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = |limit| Caching::Disk(FeatureCache { folder: folder.path().to_owned(), limit });
+        let recipe = Recipe { solve: Some(SolveRecipe::default()), ..Recipe::default() };
+        let model = formats::load(&Path::new(ASSETS).join("my_model_A.h5"))?.model;
+        let data = open(&Path::new(ASSETS).join("fashion_subset.npz"))?;
+        let none = Validation::Fraction(0.0);
+        let mut prepared =
+            prepare_by(Check::Nothing, model, data, recipe, &none, 0, Caching::Memory(1 << 30), &silent)?;
+        prepared.dataset.know_contents()?;
+        let solving = prepared.solving.as_ref().expect("a head is to be solved");
+        let (dataset, pipeline) = (&prepared.dataset, &prepared.pipeline);
+        let examples: Vec<&Example> = dataset.train.iter().take(40).collect();
+        let all = |caching: Caching, most_held| -> Result<Vec<f32>> {
+            let setting = Setting { caching, ..prepared.setting.clone() };
+            let maker = Maker { most_held, ..solving.maker(pipeline, &setting, &[]) };
+            let (features, errors) = HeadFeatures::new(&maker, dataset, &examples, &|| {})?;
+            assert!(errors.iter().all(Option::is_none));
+            let chosen = features.of(dataset, &examples, &[0..features.width], &features.views)?;
+            let mut rows = vec![0.0; chosen.rows() * chosen.width()];
+            chosen.read(0..chosen.rows(), &mut rows)?;
+            Ok(rows)
+        };
+        let in_memory = all(Caching::Memory(1 << 30), 0)?;
+        assert_eq!(all(cache(1 << 20), 0)?, in_memory, "computed, and read from the disk");
+        assert_eq!(all(cache(1 << 20), 0)?, in_memory, "stored before");
+        assert_eq!(all(cache(1 << 20), IN_MEMORY)?, in_memory, "stored before, and held");
+        assert_eq!(all(cache(1 << 10), IN_MEMORY)?, in_memory, "held, for the cache is too small");
+        let error = all(cache(1 << 10), 0).expect_err("there is room nowhere").to_string();
+        assert!(error.contains("--cache-limit"), "{error}");
         Ok(())
     }
 }

@@ -1,11 +1,11 @@
 //! Solving the head on features, and putting it on the model.
 
-use super::cuts;
+use super::cuts::{self, Reading};
 use super::features::{Chosen, HeadFeatures};
 use super::recipe::{HeadMethod, SolveRecipe};
-use crate::data::{Dataset, Example, Target, View};
+use crate::data::{Dataset, Example, Target};
 use crate::fit::{ClassWeights, Task};
-use crate::graph::Cut;
+use crate::graph::{Cut, Pooling};
 use crate::{Error, Result};
 use frostline_head::novelty::Novelty;
 use frostline_head::{FeatureTable, HeadError, Method, Problem, Solved, Targets, log_sum_exp, solve};
@@ -19,9 +19,7 @@ const CLEARLY: f64 = 2.0;
 
 /// The head's solution, and what it reads.
 pub(super) struct Found {
-    /// Indices into the cuts, the highest first.
-    pub(super) cuts: Vec<usize>,
-    pub(super) views: Vec<View>,
+    pub(super) reading: Reading,
     pub(super) solved: Solved,
 }
 
@@ -29,6 +27,7 @@ pub(super) struct Found {
 pub(super) struct Work<'a> {
     pub(super) features: &'a HeadFeatures,
     pub(super) cuts: &'a [Cut],
+    pub(super) poolings: &'a [Pooling],
     pub(super) dataset: &'a Dataset,
     pub(super) task: &'a Task,
     pub(super) class_weights: Option<&'a ClassWeights>,
@@ -56,9 +55,9 @@ impl From<HeadError> for Error {
 }
 
 impl Work<'_> {
-    /// Chooses cuts and views by what they say of images out of sample, and solves the head on all examples.
+    /// Chooses what the head reads by what it says of images out of sample, and solves the head on all examples.
     pub(super) fn run(&self, examples: &[&Example]) -> Result<Found> {
-        let (cuts, views) = self.choose(&thinned(examples))?;
+        let reading = self.choose(&thinned(examples))?;
         let method = match self.recipe.method {
             // by out-of-sample loss logistic regression looks better than it is on new images: its penalty was chosen by that
             HeadMethod::Auto if matches!(self.task, Task::Numbers(_)) => Method::Ridge,
@@ -67,19 +66,13 @@ impl Work<'_> {
             HeadMethod::Logistic => Method::Logistic,
             HeadMethod::Mean => Method::Mean,
         };
-        let solved = self.solve(examples, &cuts, &views, method)?;
-        Ok(Found { cuts, views, solved })
+        let solved = self.solve(examples, &reading, method)?;
+        Ok(Found { reading, solved })
     }
 
-    /// The head that reads these cuts in these views.
-    pub(super) fn solve(
-        &self,
-        examples: &[&Example],
-        cuts: &[usize],
-        views: &[View],
-        method: Method,
-    ) -> Result<Solved> {
-        let table = self.table(examples, cuts, views)?;
+    /// The head that reads this.
+    pub(super) fn solve(&self, examples: &[&Example], reading: &Reading, method: Method) -> Result<Solved> {
+        let table = self.table(examples, reading)?;
         let blocks = table.blocks();
         let targets = OwnTargets::of(examples, self.task);
         let weights = self.row_weights(examples)?;
@@ -101,40 +94,48 @@ impl Work<'_> {
         else {
             return Ok(None);
         };
-        let table = self.table(examples, &found.cuts, &found.views)?;
+        let table = self.table(examples, &found.reading)?;
         let (blocks, groups) = (table.blocks(), groups_of(self.dataset, examples)?);
         Ok(Some(Novelty::fit(&table, &blocks, &labels, classes, Some(&groups), share)?))
     }
 
-    pub(super) fn table(&self, examples: &[&Example], cuts: &[usize], views: &[View]) -> Result<Chosen<'_>> {
-        let all = cuts::columns(self.cuts);
-        let columns: Vec<Range<usize>> = cuts.iter().map(|cut| all[*cut].clone()).collect();
-        self.features.of(self.dataset, examples, &columns, views)
+    pub(super) fn table(&self, examples: &[&Example], reading: &Reading) -> Result<Chosen<'_>> {
+        let all = cuts::columns(self.cuts, self.poolings, reading.pooling);
+        let columns: Vec<Range<usize>> = reading.cuts.iter().map(|cut| all[*cut].clone()).collect();
+        self.features.of(self.dataset, examples, &columns, &reading.views)
     }
 
-    /// The usual cuts in all views, or what is clearly better.
-    fn choose(&self, examples: &[&Example]) -> Result<(Vec<usize>, Vec<View>)> {
-        let all_views = self.features.views().to_vec();
-        let usual_cuts: Vec<Vec<usize>> = match &self.recipe.cuts {
+    /// The usual cuts, pooled as usual, in all views, or what is clearly better.
+    fn choose(&self, examples: &[&Example]) -> Result<Reading> {
+        let views = self.features.views().to_vec();
+        let sets: Vec<Vec<usize>> = match &self.recipe.cuts {
             // they are the only ones that there are
-            Some(cuts) => vec![(0..cuts.len()).rev().collect()],
+            Some(_) => vec![(0..self.cuts.len()).rev().collect()],
             None => cuts::candidates(self.cuts.len()),
         };
-        let usual = usual_cuts[0].clone();
-        let mut candidates: Vec<(Vec<usize>, Vec<View>)> =
-            usual_cuts.into_iter().map(|cuts| (cuts, all_views.clone())).collect();
-        if self.recipe.views.is_none() && all_views.len() > 1 {
+        let poolings =
+            self.poolings.iter().filter(|own| self.recipe.pooling.is_none_or(|only| only == **own));
+        let of = |pooling: &Pooling| {
+            let (pooling, views) = (*pooling, views.clone());
+            sets.iter().map(move |cuts| Reading { cuts: cuts.clone(), pooling, views: views.clone() })
+        };
+        let mut candidates: Vec<Reading> = poolings.flat_map(of).collect();
+        if let Some(last) = candidates.last().filter(|last| last.pooling == Pooling::Cells).cloned() {
+            // a small network is usually read at all its cuts: where in the image something is, lower ones say better
+            let usual = Reading { cuts: (0..self.cuts.len()).rev().collect(), ..last };
+            candidates.retain(|other| *other != usual);
+            candidates.insert(0, usual);
+        }
+        if self.recipe.views.is_none() && views.len() > 1 {
             // one that costs less in each prediction
-            candidates.push((usual, all_views[..1].to_vec()));
+            candidates.push(Reading { views: views[..1].to_vec(), ..candidates[0].clone() });
         }
         if candidates.len() == 1 {
             return Ok(candidates.swap_remove(0));
         }
         let all_losses = candidates
             .iter()
-            .map(
-                |(cuts, views)| Ok(self.losses(&self.solve(examples, cuts, views, Method::Ridge)?, examples)),
-            )
+            .map(|reading| Ok(self.losses(&self.solve(examples, reading, Method::Ridge)?, examples)))
             .collect::<Result<Vec<_>>>()?;
         let gains = |losses: &[f64]| -> Vec<f64> {
             losses.iter().zip(&all_losses[0]).map(|(other, usual)| usual - other).collect()

@@ -8,7 +8,7 @@ use crate::data::{Example, Target, View};
 use crate::engine::Squash;
 use crate::fit::observe::counter;
 use crate::fit::{Observer, Prepared, Task, predicted_class};
-use crate::graph::{Keep, Model, Transfer};
+use crate::graph::{Keep, Model, Pooling, Transfer};
 use crate::{Result, formats};
 use frostline_head::novelty::Novelty;
 use frostline_head::{Solved, interval};
@@ -23,6 +23,8 @@ pub(super) const LEVEL: f64 = 0.95;
 pub struct SolvedHead {
     /// The layers whose outputs it reads, the highest first.
     pub cuts: Vec<String>,
+    /// How those outputs become vectors.
+    pub pooling: Pooling,
     /// The views of an image that are averaged.
     pub views: Vec<View>,
     /// How it was solved: `ridge`, `logistic` or `mean`.
@@ -104,11 +106,13 @@ impl Prepared {
             .work(&self.dataset, &task, self.setting.class_weights.as_ref())
             .expect("they were gathered");
         let found = work.run(&examples)?;
-        let cuts: Vec<String> = found.cuts.iter().map(|cut| solving.cuts[*cut].path.clone()).collect();
+        let reading = &found.reading;
+        let cuts: Vec<String> = reading.cuts.iter().map(|cut| solving.cuts[*cut].path.clone()).collect();
         let (prospect, left_out) = told_of(&found, &examples, &groups_of(&self.dataset, &examples)?, &task)?;
         let head = SolvedHead {
             cuts,
-            views: found.views.clone(),
+            pooling: reading.pooling,
+            views: reading.views.clone(),
             method: format!("{:?}", found.solved.method).to_lowercase(),
             temperature: found.solved.temperature,
             prospect,
@@ -126,7 +130,9 @@ impl Prepared {
         let input = self.pipeline.input().to_vec();
         let mut model = backbone.keep(&Keep::Layer(head.cuts[0].clone()), Transfer::Share)?;
         self.reused = model.graph.counted_paths();
-        model.join(&head.cuts, &input)?;
+        let outputs: Vec<(&str, Pooling)> =
+            head.cuts.iter().map(|cut| (cut.as_str(), head.pooling)).collect();
+        model.join(&outputs, &input)?;
         let names = model.push(vec![task.output_layer(None)], &[input], self.setting.seed)?;
         let (kernel, bias) = output_weights(&found.solved, task);
         let set = |variable: &str, data: &[f32]| -> Result<()> {
@@ -155,8 +161,7 @@ impl Prepared {
         let task = Task::of(&self.dataset);
         let Some(work) = solving.work(&self.dataset, &task, None) else { return Ok(None) };
         let examples: Vec<&Example> = examples.iter().collect();
-        let cuts = solving.indices(&head.cuts);
-        let table = work.table(&examples, &cuts, &head.views)?;
+        let table = work.table(&examples, &solving.reading(head))?;
         let Some(layer) = Viewed::of(&self.model, None)? else { return Ok(None) };
         let mut row = vec![0.0; table.width()];
         let mut outputs = Vec::new();
@@ -178,7 +183,7 @@ impl Prepared {
             return Ok(Findings { mislabelled, ..Findings::default() });
         };
         let examples: Vec<&Example> = self.dataset.train.iter().collect();
-        let columns = cuts::columns(&solving.cuts);
+        let columns = cuts::columns(&solving.cuts, &solving.poolings, Pooling::Mean);
         let top = columns.last().cloned().unwrap_or(0..0);
         let table = features.of(&self.dataset, &examples, &[top], &head.views)?;
         let groups = groups_of(&self.dataset, &examples)?;

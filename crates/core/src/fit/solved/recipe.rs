@@ -1,6 +1,7 @@
 //! What of a solved head is set by hand.
 
 use crate::data::View;
+use crate::graph::Pooling;
 use serde::{Deserialize, Serialize};
 
 /// The head is solved, not trained. Whatever is not set is found by the out-of-sample score.
@@ -10,6 +11,9 @@ pub struct SolveRecipe {
     /// The layers whose outputs the head reads, the highest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cuts: Option<Vec<String>>,
+    /// How the outputs of those layers become vectors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
     /// The views of an image that are averaged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub views: Option<Vec<View>>,

@@ -183,9 +183,8 @@ impl Prepared {
         let Some(solving) = &self.solving else { return Ok(model) };
         let class_weights = self.setting.class_weights.as_ref();
         let Some(work) = solving.work(&self.dataset, &task, class_weights) else { return Ok(model) };
-        let cuts = solving.indices(&head.cuts);
         let chosen: Vec<&Example> = examples.iter().collect();
-        let solved = work.solve(&chosen, &cuts, &head.views, Method::Mean)?;
+        let solved = work.solve(&chosen, &solving.reading(head), Method::Mean)?;
         let (kernel, bias) = output_weights(&solved, &task);
         let output = model.graph.calls.last().map_or(0, |call| call.layer);
         let name = &model.graph.layers[output].name;
