@@ -8,6 +8,7 @@ import math
 
 import keras
 import numpy as np
+import onnxruntime
 import pytest
 from conftest import ROOT
 from PIL import Image
@@ -59,6 +60,35 @@ def test_real_keras_predicts_as_the_run_does_on_one_view_and_on_all(frostline, f
             logits = np.mean(own, axis=0)
             expected = np.exp(logits) / np.exp(logits).sum()
             assert np.abs(expected - json.loads(line)["scores"]).max() < SHARE, path
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_onnx_runtime_predicts_from_pixels_as_the_run_does(frostline, food, solved, tmp_path, views):
+    run, _ = solved
+    graph = tmp_path / "pixels.onnx"
+    frostline.done("convert", run, "-o", graph, "--embed-preprocessing", "--views-at-predict", views)
+    # each weight is there once
+    assert graph.stat().st_size < 1.1 * (run / "model.keras").stat().st_size
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    photos = sorted((food / "test").glob("*/*"))[::15]
+    lines = frostline.done("predict", run, *photos, "--json", "--views-at-predict", views).splitlines()
+    for path, line in zip(photos, lines, strict=True):
+        pixels = np.asarray(Image.open(path).convert("RGB"))[None]
+        found = session.run(None, {session.get_inputs()[0].name: pixels})[0][0]
+        # ONNX Runtime rounds averages of pixels otherwise than Pillow, by one of 255 at most
+        assert np.abs(found - json.loads(line)["scores"]).max() < 0.003, path
+
+
+def test_onnx_runtime_predicts_as_the_run_does_on_one_view(frostline, food, solved, tmp_path):
+    run, _ = solved
+    converted = frostline.run("convert", run, "-o", tmp_path / "model.onnx")
+    assert converted.returncode == 0 and "--embed-preprocessing makes all of them" in converted.stderr
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    photos = sorted((food / "test").glob("*/*"))[::30]
+    lines = frostline.done("predict", run, *photos, "--json", "--views-at-predict", 1).splitlines()
+    for path, line in zip(photos, lines, strict=True):
+        found = session.run(None, {session.get_inputs()[0].name: view(path, 1)})[0][0]
+        assert np.abs(found - json.loads(line)["scores"]).max() < SHARE, path
 
 
 def test_train_expects_what_the_test_photos_show(solved, frostline, food):

@@ -288,6 +288,8 @@ pub(crate) struct Convert {
     /// With --embed-preprocessing: tf, caffe, torch, unit or none, where the model does not say what it was trained with.
     #[arg(long, value_name = "NAME", default_value = "auto", requires = "embed_preprocessing")]
     pub(crate) preprocess: String,
+    #[command(flatten)]
+    pub(crate) views: ViewsAtPredict,
     /// One JSON document instead of a line.
     #[arg(long)]
     pub(crate) json: bool,

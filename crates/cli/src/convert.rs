@@ -4,20 +4,26 @@ use crate::Failure;
 use crate::args::Convert;
 use crate::console::Console;
 use crate::images::load;
-use frostline::data::{Preprocess, Resize};
+use frostline::data::{Preprocess, Resize, View};
 use frostline::fit::{input_shape, preprocess_of, resize_of};
-use frostline::formats::{self, EmbeddedPreprocessing};
+use frostline::formats::{self, EmbeddedKernel, EmbeddedPreprocessing, EmbeddedSize, Format};
 use frostline::graph::Model;
-use frostline::ops::ResizeMethod;
 
 pub(crate) fn run(command: &Convert, console: &Console) -> Result<(), Failure> {
-    let (model, _) = load(&command.model, console)?;
+    let (mut model, _) = load(&command.model, console)?;
+    command.views.onto(&mut model);
     if let Some(weights) = &command.weights {
         let report = formats::load_weights(weights, &model)?;
         if !report.unused.is_empty() {
             let unused = formats::few(&report.unused);
             console.warn(format_args!("`{}`: not used: {unused}", weights.display()));
         }
+    }
+    let views = model.info.views.len();
+    if views > 1 && !command.embed_preprocessing && Format::of(&command.output)? == Format::Onnx {
+        console.warn(format_args!(
+            "the model's predictions average {views} views of an image, and this graph takes one at a time: --embed-preprocessing makes all of them in the graph"
+        ));
     }
     match command.embed_preprocessing {
         true => formats::save_with_preprocessing(&model, &command.output, &preprocessing(command, &model)?)?,
@@ -46,12 +52,14 @@ fn preprocessing(command: &Convert, model: &Model) -> Result<EmbeddedPreprocessi
         name => name.parse::<Preprocess>()?,
     };
     preprocess.check_channels(*channels)?;
-    let method = match resize_of(model) {
-        Resize::TfBilinear => ResizeMethod::Bilinear,
-        Resize::TfNearest => ResizeMethod::Nearest,
+    let kernel = match resize_of(model) {
+        Resize::TfBilinear => EmbeddedKernel::Bilinear,
+        Resize::TfNearest => EmbeddedKernel::Nearest,
+        Resize::PilBilinear => EmbeddedKernel::AveragedBilinear,
+        Resize::PilBicubic => EmbeddedKernel::AveragedBicubic,
         other => {
             return Err(format!(
-                "the model was trained on images resized by `{other}`, which ONNX has no operator for\nhelp: leave --embed-preprocessing out and resize before the model, or train with `--resize tf-bilinear`"
+                "the model was trained on images resized by `{other}`, which ONNX has no operator for\nhelp: leave --embed-preprocessing out and resize before the model, or train with `--resize pil-bilinear`"
             )
             .into());
         }
@@ -59,9 +67,26 @@ fn preprocessing(command: &Convert, model: &Model) -> Result<EmbeddedPreprocessi
     let affine = preprocess.as_affine();
     Ok(EmbeddedPreprocessing {
         size: [*height, *width],
-        method,
+        views: views(model)?,
+        kernel,
         reverse_channels: affine.reverse_channels,
         scale: affine.scale,
         offset: affine.offset,
     })
+}
+
+/// The sizes at which the model sees an image.
+fn views(model: &Model) -> Result<Vec<EmbeddedSize>, Failure> {
+    let size = |text: &String| {
+        Ok(match text.parse::<View>()? {
+            View::Squash => EmbeddedSize::Own,
+            View::Shape(scale) => {
+                EmbeddedSize::Shape { scale: f64::from(scale), step: View::STEP, longest: View::LONGEST }
+            }
+        })
+    };
+    match model.info.views.as_slice() {
+        [] => Ok(vec![EmbeddedSize::Own]),
+        saved => saved.iter().map(size).collect(),
+    }
 }

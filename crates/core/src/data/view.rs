@@ -1,17 +1,12 @@
 //! How a picture meets the input's shape. Several views of one picture, averaged, say more than one.
 //!
 //! A network that ends in pooled features takes any size. The extents of an input stay those of the model, in steps of
-//! [`STEP`]: most networks halve an image five times, and an extent that is no multiple would move their padding.
+//! [`View::STEP`]: most networks halve an image five times, and an extent that is no multiple would move their padding.
 
 use super::DataError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
-
-/// Extents differ from the model's own by multiples of this.
-const STEP: f64 = 32.0;
-/// A picture that is longer than this is taken to be so long: its short side would vanish.
-const LONGEST: f64 = 3.0;
 
 /// One view of a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +18,11 @@ pub enum View {
 }
 
 impl View {
+    /// Extents differ from the model's own by multiples of this.
+    pub const STEP: f64 = 32.0;
+    /// A picture that is longer than this is taken to be so long: its short side would vanish.
+    pub const LONGEST: f64 = 3.0;
+
     /// The views of a solved head, where the model can take them (shared measurements: two sizes are better than one, more
     /// sizes and flips are not).
     pub const USUAL: [View; 2] = [View::Shape(1.0), View::Shape(1.4)];
@@ -31,12 +31,13 @@ impl View {
     pub fn size(self, picture: [usize; 2], own: [usize; 2]) -> [usize; 2] {
         let View::Shape(scale) = self else { return own };
         let [height, width] = picture.map(|extent| extent.max(1) as f64);
-        let stretch = (width / height * own[0] as f64 / own[1] as f64).clamp(1.0 / LONGEST, LONGEST).sqrt();
+        let stretch =
+            (width / height * own[0] as f64 / own[1] as f64).clamp(1.0 / Self::LONGEST, Self::LONGEST).sqrt();
         let extent = |own: usize, wanted: f64| {
-            let steps = ((wanted - own as f64) / STEP).round();
+            let steps = ((wanted - own as f64) / Self::STEP).round();
             // at least half of what the model was trained on: below that its last maps have no pixels left
-            let least = -((own as f64 / 2.0) / STEP).floor();
-            (own as f64 + STEP * steps.max(least)) as usize
+            let least = -((own as f64 / 2.0) / Self::STEP).floor();
+            (own as f64 + Self::STEP * steps.max(least)) as usize
         };
         let scale = f64::from(scale);
         [extent(own[0], scale * own[0] as f64 / stretch), extent(own[1], scale * own[1] as f64 * stretch)]

@@ -13,7 +13,6 @@ pub use report::{LoadReport, Loaded, few};
 pub use safetensors::Architecture;
 
 use crate::graph::Model;
-use crate::ops::ResizeMethod;
 use crate::{Error, Result, regular, write_atomically};
 use hdf5::half_to_f32;
 use std::path::{Path, PathBuf};
@@ -172,14 +171,45 @@ pub(crate) fn to_bytes(model: &Model, path: &Path) -> Result<Vec<u8>> {
 pub struct EmbeddedPreprocessing {
     /// Height and width of the model's images.
     pub size: [usize; 2],
+    /// The sizes that an image is seen at; what the last dense layer reads is averaged over them. At least one.
+    pub views: Vec<EmbeddedSize>,
     /// How images of other sizes are resized.
-    pub method: ResizeMethod,
+    pub kernel: EmbeddedKernel,
     /// BGR instead of RGB, before scaling.
     pub reverse_channels: bool,
     /// Factors, one for all or one a channel.
     pub scale: Vec<f32>,
     /// Summands, one for all or one a channel.
     pub offset: Vec<f32>,
+}
+
+/// The size that an image is seen at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EmbeddedSize {
+    /// The model's own, whatever the image's shape.
+    Own,
+    /// The image's shape.
+    Shape {
+        /// By how much more than the model's own extents.
+        scale: f64,
+        /// Extents differ from the model's own by multiples of this.
+        step: f64,
+        /// An image that is longer than this is taken to be so long.
+        longest: f64,
+    },
+}
+
+/// A resize kernel that ONNX has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmbeddedKernel {
+    /// TensorFlow's: samples, f32.
+    Bilinear,
+    /// TensorFlow's.
+    Nearest,
+    /// Pillow's: averages where an image shrinks, whole numbers. Needs opset 18.
+    AveragedBilinear,
+    /// Pillow's. Needs opset 18.
+    AveragedBicubic,
 }
 
 /// Writes a model as ONNX that takes images of any size, `[batch, height, width, channels]` in uint8, and resizes and scales

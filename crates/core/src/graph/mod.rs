@@ -3,6 +3,7 @@
 mod block_cuts;
 mod classifier;
 mod cuts;
+mod dense_output;
 mod join;
 mod model;
 mod named;

@@ -4,7 +4,7 @@ use super::pass::{Pictures, ViewPass};
 use crate::data::{DataError, Pipeline, View};
 use crate::engine::Squash;
 use crate::fit::evaluate::squash;
-use crate::graph::{Body, Model};
+use crate::graph::Model;
 use crate::{Numbers, Result};
 use frostline_head::InMemory;
 use frostline_head::novelty::Novelty;
@@ -40,20 +40,15 @@ impl Viewed {
     /// Errors: views that cannot be read.
     pub fn of(model: &Model, novelty: Option<Novelty>) -> Result<Option<Self>> {
         let views = views_of(model)?;
-        let graph = &model.graph;
-        let [output] = graph.outputs.as_slice() else { return Ok(None) };
-        let call = &graph.calls[output.call];
-        let layer = &graph.layers[call.layer];
-        let is_dense = matches!(&layer.body, Body::Kind(kind) if kind.class_name() == "Dense");
-        let squash = squash(graph);
+        let Some((below, layer)) = model.split_dense_output() else { return Ok(None) };
+        let squash = squash(&model.graph);
         let is_plain = squash.is_some() || layer.config.get("activation").is_none_or(|name| name == "linear");
-        let ([input], true) = (call.inputs.as_slice(), is_dense && is_plain) else { return Ok(None) };
+        if !is_plain {
+            return Ok(None);
+        }
         let weight = |variable: &str| model.weights.get(&format!("{}/{variable}", layer.name));
         let (Ok(kernel), Ok(bias)) = (weight("kernel"), weight("bias")) else { return Ok(None) };
         let (kernel, bias) = (kernel.get(), bias.get());
-        let mut below = model.clone();
-        below.graph.outputs = vec![*input];
-        below.graph.prune();
         Ok(Some(Self { below, kernel: kernel.data, bias: bias.data, squash, views, novelty }))
     }
 

@@ -94,20 +94,32 @@ impl Emitter {
         self.tensor(name, &[data.len()], DataType::Int64, raw)
     }
 
+    /// A stored list of numbers of twice the precision.
+    pub(super) fn doubles(&mut self, name: &str, data: &[f64]) -> String {
+        let raw = data.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.tensor(name, &[data.len()], DataType::Double, raw)
+    }
+
     /// One stored number.
     pub(super) fn number(&mut self, name: &str, value: f32) -> String {
         self.floats(name, &[], &[value])
     }
 
+    /// Layers that are called twice store their weights once.
     fn tensor(&mut self, name: &str, dims: &[usize], kind: DataType, raw: Vec<u8>) -> String {
-        let name = self.unused(name);
-        self.initializers.push(TensorProto {
-            name: Some(name.clone()),
+        let mut tensor = TensorProto {
+            name: Some(name.to_owned()),
             dims: dims.iter().map(|dim| *dim as i64).collect(),
             data_type: Some(kind as i32),
             raw_data: Some(raw),
             ..TensorProto::default()
-        });
+        };
+        if self.taken.contains(name) && self.initializers.contains(&tensor) {
+            return name.to_owned();
+        }
+        let name = self.unused(name);
+        tensor.name = Some(name.clone());
+        self.initializers.push(tensor);
         name
     }
 

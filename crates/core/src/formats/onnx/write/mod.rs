@@ -11,6 +11,7 @@ mod kernels;
 mod layer;
 mod merge;
 mod normalization;
+mod preprocessing;
 mod resize;
 mod sequence;
 mod window;
@@ -20,7 +21,7 @@ use super::proto::{
     GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto, TypeProto,
     ValueInfoProto, tensor_proto::DataType, tensor_shape_proto, type_proto,
 };
-use crate::formats::EmbeddedPreprocessing;
+use crate::formats::{EmbeddedKernel, EmbeddedPreprocessing};
 use crate::graph::Model;
 use crate::{Error, Result, Shape};
 use emit::{Emitter, Value};
@@ -30,6 +31,8 @@ use std::path::Path;
 
 /// The version of ONNX's operators that is written, and the version of the file's form that goes with it.
 const OPSET: i64 = 17;
+/// Where images are averaged as they shrink.
+const AVERAGING_OPSET: i64 = 18;
 const IR_VERSION: i64 = 8;
 /// Protobuf takes no message of more bytes.
 const MOST_BYTES: usize = i32::MAX as usize;
@@ -47,7 +50,7 @@ pub(in crate::formats) fn to_bytes(
         values: Vec::new(),
         over_one_axis: false,
     };
-    let (mut inputs, mut values) = (Vec::new(), Vec::new());
+    let (mut inputs, mut values, mut pixels) = (Vec::new(), Vec::new(), None);
     for (id, extents) in model.graph.inputs.iter().zip(model.graph.input_shapes()) {
         let name = model.graph.layers[model.graph.calls[id.call].layer].name.clone();
         let name = writer.emit.unused(&name);
@@ -65,19 +68,20 @@ pub(in crate::formats) fn to_bytes(
                     )));
                 };
                 inputs.push(info(&name, DataType::Uint8, &[None, None, *channels]));
-                let [height, width] = preprocessing.size;
-                let channels = channels.unwrap_or(3);
-                let first = embedded(&mut writer.emit, &name, channels, preprocessing).map_err(wrong)?;
-                Value {
-                    last: None,
-                    first: Some(first),
-                    shapes: [vec![height, width, channels], vec![height, width, channels]],
-                }
+                pixels = Some((name, channels.unwrap_or(3), preprocessing));
+                continue;
             }
         };
         values.push(writer.push(value));
     }
-    let results = writer.graph(&model.graph, "", &values).map_err(wrong)?;
+    let results = match (pixels, model.graph.inputs.len()) {
+        (Some((name, channels, preprocessing)), 1) => {
+            writer.from_pixels(model, &name, channels, preprocessing)
+        }
+        (Some(_), _) => Err("it has several inputs\nhelp: leave --embed-preprocessing out".to_owned()),
+        (None, _) => writer.graph(&model.graph, "", &values),
+    }
+    .map_err(wrong)?;
     let mut outputs = Vec::new();
     for (id, index) in model.graph.outputs.iter().zip(results) {
         let layer = &model.graph.layers[model.graph.calls[id.call].layer].name;
@@ -99,9 +103,13 @@ pub(in crate::formats) fn to_bytes(
         output: outputs,
         ..GraphProto::default()
     };
+    let averages = |wanted: &EmbeddedPreprocessing| {
+        matches!(wanted.kernel, EmbeddedKernel::AveragedBilinear | EmbeddedKernel::AveragedBicubic)
+    };
+    let opset = if preprocessing.is_some_and(averages) { AVERAGING_OPSET } else { OPSET };
     let file = ModelProto {
         ir_version: Some(IR_VERSION),
-        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET) }],
+        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(opset) }],
         producer_name: Some("frostline".to_owned()),
         producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         graph: Some(graph),
@@ -123,37 +131,12 @@ fn properties(model: &Model, is_preprocessed: bool) -> Vec<StringStringEntryProt
         // the graph takes pixels as they are
         saved.preprocess = Some(serde_json::json!("none"));
         (saved.image_size, saved.resize, saved.scaled_decode) = (None, None, None);
+        saved.views.clear();
     }
     let layout = (metadata::LAYOUT.to_owned(), "\"NHWC\"".to_owned());
     let entry =
         |(key, value): (String, String)| StringStringEntryProto { key: Some(key), value: Some(value) };
     std::iter::once(layout).chain(metadata::write(&saved)).map(entry).collect()
-}
-
-/// Pixels of images of any size, 0 to 255, to what the model is called on, channels first.
-fn embedded(
-    emit: &mut Emitter,
-    name: &str,
-    channels: usize,
-    wanted: &EmbeddedPreprocessing,
-) -> Result<String, String> {
-    let path = "preprocessing";
-    let fits = [&wanted.scale, &wanted.offset].iter().all(|list| list.len() == 1 || list.len() == channels);
-    if !fits {
-        return Err(format!(
-            "the preprocessing is for images of {} channels, the model's have {channels}",
-            wanted.scale.len()
-        ));
-    }
-    let pixels = emit.node(path, "Cast", &[name], &[("to", emit::Attribute::Int(DataType::Float as i64))]);
-    let mut image = emit.transpose(path, &pixels, &[0, 3, 1, 2]);
-    image = emit.resize(path, &image, wanted.size, wanted.method);
-    if wanted.reverse_channels {
-        let order: Vec<i64> = (0..channels as i64).rev().collect();
-        let order = emit.whole(&format!("{path}/channels"), &order);
-        image = emit.node(path, "Gather", &[&image, &order], &[("axis", emit::Attribute::Int(1))]);
-    }
-    Ok(emit.affine(path, &image, &[channels, 1, 1], &wanted.scale, &wanted.offset))
 }
 
 /// A value with a batch before its extents.

@@ -6,10 +6,21 @@ use crate::ops::ResizeMethod;
 impl Emitter {
     /// An image of any size at this one. `x`: channels first.
     pub(super) fn resize(&mut self, path: &str, x: &str, size: [usize; 2], method: ResizeMethod) -> String {
+        let extents = self.whole(&format!("{path}/size"), &size.map(|extent| extent as i64));
+        self.resize_to(path, x, &extents, &interpolation(method))
+    }
+
+    /// The same, with the height and width by the name of a value.
+    pub(super) fn resize_to(
+        &mut self,
+        path: &str,
+        x: &str,
+        extents: &str,
+        interpolation: &[(&str, Attribute<'_>)],
+    ) -> String {
         let shape = self.node(path, "Shape", &[x], &[("end", Attribute::Int(2))]);
-        let size = self.whole(&format!("{path}/size"), &size.map(|extent| extent as i64));
-        let sizes = self.node(path, "Concat", &[&shape, &size], &[("axis", Attribute::Int(0))]);
-        self.node(path, "Resize", &[x, "", "", &sizes], &interpolation(method))
+        let sizes = self.node(path, "Concat", &[&shape, extents], &[("axis", Attribute::Int(0))]);
+        self.node(path, "Resize", &[x, "", "", &sizes], interpolation)
     }
 }
 
