@@ -219,3 +219,55 @@ def test_a_small_network_is_read_in_cells(frostline, tmp_path):
     (tmp_path / "recipe.toml").write_text('[solve]\npooling = "mean"\n')
     means = frostline.json("train", tmp_path / "model.keras", tmp_path / "data.npz", "-o", tmp_path / "means", "--recipe", tmp_path / "recipe.toml")
     assert means["solved"]["pooling"] == "mean" and means["test"]["accuracy"] < record["test"]["accuracy"]
+
+
+def stripes(count, draw):
+    """Stripes that run down or across, in noise: no single pixel and no mean says which."""
+    y = np.arange(count) % 2
+    x = draw.normal(100, 30, (count, 16, 16, 1))
+    for image, across in zip(x, y):
+        wave = 15 * np.sign(np.sin(np.arange(16) * np.pi / 2 + draw.uniform(0, 6)))
+        image += (wave[:, None] if across else wave[None, :])[..., None]
+    return x.clip(0, 255).astype("uint8"), y
+
+
+def trained_on_stripes(frostline, folder, y_of, *flags):
+    keras.utils.set_random_seed(1)
+    convolution = lambda filters, name: keras.layers.Conv2D(filters, 3, activation="relu", name=name)
+    top = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax")]
+    layers = [keras.layers.Rescaling(1 / 255), convolution(4, "lower"), convolution(6, "upper"), *top]
+    keras.Sequential([keras.Input((16, 16, 1)), *layers]).save(folder / "model.keras")
+    draw = np.random.default_rng(2)
+    (x, y), (x_test, y_test) = stripes(600, draw), stripes(400, draw)
+    np.savez(folder / "data.npz", x_train=x, y_train=y_of(y), x_test=x_test, y_test=y_of(y_test))
+    # the highest layer alone, which knows nothing of stripes yet
+    (folder / "recipe.toml").write_text('[solve]\npooling = "mean"\ncuts = ["upper"]\nunfreeze = true\n')
+    recipe = () if "--head-only" in flags else ("--recipe", folder / "recipe.toml")
+    return frostline.json("train", folder / "model.keras", folder / "data.npz", "-o", folder / "run", *recipe, *flags), x_test
+
+
+def test_a_block_that_is_worth_training_becomes_part_of_the_model(frostline, tmp_path):
+    record, x_test = trained_on_stripes(frostline, tmp_path, lambda y: y)
+    tried, estimate, accuracy = record["unfreezing"], record["estimate"], record["test"]["accuracy"]
+    assert tried["adopted"] and tried["gain"] > tried["error"] and tried["share"] in (0.5, 1.0)
+    assert tried["accuracy_gain"] > 0.01, tried
+    low, high = estimate["interval"]
+    assert low - 0.05 <= accuracy <= high + 0.05, (estimate, accuracy)
+    # what was frozen is as it was, and what was trained is not
+    before, after = (keras.models.load_model(tmp_path / path) for path in ("model.keras", "run/model.keras"))
+    kernel = lambda model, name: model.get_layer(name).get_weights()[0]
+    assert np.array_equal(kernel(before, "lower"), kernel(after, "lower")) and record["certificate"]["equal"]
+    assert not np.array_equal(kernel(before, "upper"), kernel(after, "upper"))
+    found = after.predict(x_test.astype("float32"), verbose=0)
+    assert np.abs(found - frostline.outputs(tmp_path / "run/model.keras", x_test, tmp_path)).max() < 1e-5
+
+
+def test_a_block_that_is_not_worth_training_is_left_as_it_was(frostline, tmp_path):
+    """Labels at random: nothing can be learned."""
+    record, _ = trained_on_stripes(frostline, tmp_path, lambda y: np.random.default_rng(3).permutation(y))
+    assert record["unfreezing"]["adopted"] is False
+    before, after = (keras.models.load_model(tmp_path / path) for path in ("model.keras", "run/model.keras"))
+    for name in "lower", "upper":
+        assert all(map(np.array_equal, before.get_layer(name).get_weights(), after.get_layer(name).get_weights()))
+    low, high = record["estimate"]["interval"]
+    assert low <= 0.55 and 0.45 <= high

@@ -82,6 +82,7 @@ fn train_b_on_a(
         reused_factor: 1.0,
         warm_up: false,
         steps_back: false,
+        averaged_epochs: 0,
     };
     trainer.stage(&head)?;
     // … layer.trainable = True, and compile again at a lower rate: a stage compiles its own plan

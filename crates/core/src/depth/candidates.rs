@@ -8,8 +8,10 @@ const CUTS: usize = 4;
 const BLOCKS: [usize; 3] = [1, 2, 4];
 /// Blocks that the grid unfreezes below the best cut as well.
 const DEEP: [usize; 2] = [8, 16];
-/// Rates of reused layers, as shares of the head's.
+/// Rates of reused layers, as shares of the head's. The grid has both; in no task of the record is the lower one worth a search.
 const FACTORS: [f64; 2] = [0.1, 1.0];
+/// The rate that is searched.
+const FULL_RATE: [f64; 1] = [1.0];
 
 /// The arms that every verdict is compared with.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +54,7 @@ pub fn grid(scores: &Scores, paths: &[String]) -> (Vec<Arm>, Controls) {
     let all = recommended_first(cuts, 0..cuts.len());
     let mut arms: Vec<Arm> = all.flat_map(|index| around(cuts, index, paths, &BLOCKS, &FACTORS)).collect();
     let best = order(cuts).first().copied().unwrap_or(0);
-    arms.extend(around(cuts, best, paths, &DEEP, &[1.0]));
+    arms.extend(around(cuts, best, paths, &DEEP, &FULL_RATE));
     with_controls(arms, scores, paths)
 }
 
@@ -78,8 +80,8 @@ pub fn candidates(scores: &Scores, paths: &[String]) -> (Vec<Arm>, Controls) {
     let order = order(cuts);
     let best = order.first().copied().unwrap_or(0);
     let arms = recommended_first(cuts, order).take(CUTS).flat_map(|index| match index == best {
-        true => around(cuts, index, paths, &BLOCKS, &FACTORS),
-        false => around(cuts, index, paths, &[2], &[1.0]),
+        true => around(cuts, index, paths, &BLOCKS, &FULL_RATE),
+        false => around(cuts, index, paths, &[2], &FULL_RATE),
     });
     with_controls(arms.collect(), scores, paths)
 }
@@ -148,16 +150,8 @@ mod tests {
             let own = arms.iter().filter(|arm| arm.kept == kept);
             own.map(|arm| arm.name.split_once(", ").expect("two parts").1).collect()
         };
-        let best = [
-            "head only",
-            "from layer_6 at 0.1",
-            "from layer_6 at 1",
-            "from layer_4 at 0.1",
-            "from layer_4 at 1",
-            "from layer_0 at 0.1",
-            "from layer_0 at 1",
-            "from layer_2 at 1",
-        ];
+        let best =
+            ["head only", "from layer_6 at 1", "from layer_4 at 1", "from layer_0 at 1", "from layer_2 at 1"];
         assert_eq!(of("layer_7"), best);
         assert_eq!(of("layer_1"), [""; 0], "the worst cut is not tried");
         assert_eq!(of("layer_5"), ["head only", "from layer_2 at 1"]);

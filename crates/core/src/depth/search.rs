@@ -1,5 +1,6 @@
-//! Successive halving over arms: all of them on few splits, the better half on more. What the verdict compares with is trained
-//! on a few splits at least.
+//! Successive halving over arms: all of them on few splits, the better half on more. An arm that the solved head is ahead of goes
+//! no further: it would have to be better by more than a standard error to be chosen. What the verdict compares with is trained on a few
+//! splits at least.
 
 use super::choose::{choose, on_equal_repeats};
 use super::compare::{gain, score};
@@ -13,8 +14,6 @@ use std::time::Instant;
 
 /// Repeats of the first round.
 const FIRST: usize = 2;
-/// Arms that are left in the last round at least.
-const FEWEST: usize = 3;
 /// Repeats of a control that is not among the better arms: enough for an interval of what the best gains over it.
 const CONTROL_REPEATS: usize = 3;
 /// Of training from scratch the first repeats are enough where so small a p-value says that the choice scores otherwise: to look
@@ -130,15 +129,16 @@ pub fn search(
         }
         repeats = (2 * repeats).min(limits.repeats);
         let mean = |arm: &Arm| selection(&outcomes(&results, arm));
-        left.sort_by(|a, b| mean(b).total_cmp(&mean(a)));
-        // training from scratch is no choice and takes no choice's place; it is followed on where it leads
-        let leader = left.first().copied();
+        // training from scratch is no choice and takes no choice's place
         left.retain(|arm| *arm != scratch);
-        left.truncate(left.len().div_ceil(2).max(FEWEST));
-        left.extend(leader.filter(|arm| *arm == scratch));
-        // the choice is compared with what `train` does by itself
-        let solved = arms.iter().find(|arm| **arm == controls.solved);
-        left.extend(solved.filter(|solved| !left.contains(solved)));
+        left.sort_by(|a, b| mean(b).total_cmp(&mean(a)));
+        left.truncate(left.len().div_ceil(2));
+        if let Some(solved) = arms.iter().find(|arm| **arm == controls.solved) {
+            let beaten = mean(solved);
+            left.retain(|arm| mean(arm) > beaten);
+            // the choice is compared with what `train` does by itself
+            left.push(solved);
+        }
     };
     let overlap = experiment.overlap()?;
     let of_arms = |results: &Results| -> Vec<(Arm, Vec<Outcome>)> {

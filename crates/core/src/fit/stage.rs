@@ -33,6 +33,8 @@ pub struct Stage {
     /// Whether the weights from before the stage count as its epoch 0, so that a stage that only makes the score
     /// worse is stepped back.
     pub steps_back: bool,
+    /// Without validation: the weights after so many of the last epochs are averaged. 0 and 1 leave those after the last.
+    pub averaged_epochs: usize,
 }
 
 /// What became of a stage.
@@ -173,6 +175,7 @@ impl<'a> Trainer<'a> {
             report.val = Some(val);
             best = Some(snapshot(&mut plan));
         }
+        let mut average = Average::default();
         for epoch in 1..=stage.epochs {
             let began = Instant::now();
             let (train, rate) = run.epoch(&mut plan, &mut bank, epoch, watch.plateau_factor)?;
@@ -208,6 +211,9 @@ impl<'a> Trainer<'a> {
                 (self.observe)(&Event::Note(&note));
                 break;
             }
+            if epoch + stage.averaged_epochs > stage.epochs {
+                average.add(&mut plan);
+            }
             if watch.is_exhausted(self.setting.patience) {
                 break;
             }
@@ -215,7 +221,7 @@ impl<'a> Trainer<'a> {
         report.feature_bytes = run.bytes(&bank);
         self.bank = bank;
         report.kept = report.best_epoch > 0;
-        if let Some(best) = best {
+        if let Some(best) = best.or(average.weights) {
             best.iter().for_each(|(path, value)| plan.suffix().set_weight(path, value));
         }
         plan.store(self.model)?;
@@ -229,6 +235,26 @@ impl<'a> Trainer<'a> {
         report.seconds = start.elapsed().as_secs_f64();
         (self.observe)(&Event::StageEnds(&report));
         Ok(report)
+    }
+}
+
+/// The mean of the weights above the boundary after several epochs.
+#[derive(Default)]
+struct Average {
+    epochs: f32,
+    weights: Option<Vec<(String, Vec<f32>)>>,
+}
+
+impl Average {
+    fn add(&mut self, plan: &mut Plan) {
+        self.epochs += 1.0;
+        let Some(weights) = &mut self.weights else {
+            self.weights = Some(snapshot(plan));
+            return;
+        };
+        for ((_, mean), (_, value)) in weights.iter_mut().zip(plan.suffix().weights()) {
+            mean.iter_mut().zip(value).for_each(|(mean, value)| *mean += (value - *mean) / self.epochs);
+        }
     }
 }
 

@@ -287,6 +287,7 @@ impl Prepared {
             reused_factor: recipe.backbone_lr_factor,
             warm_up: true,
             steps_back: true,
+            averaged_epochs: 0,
         })
     }
 
@@ -312,6 +313,7 @@ impl Prepared {
             reused_factor: recipe.backbone_lr_factor,
             warm_up: recipe.warm_up,
             steps_back,
+            averaged_epochs: 0,
         })
     }
 

@@ -21,7 +21,7 @@ const FOLDS: usize = 3;
 const STEPS: usize = 100;
 const EPOCHS: usize = 5;
 const LEARNING_RATE: f32 = 1e-4;
-/// How much of what was trained is mixed with the weights from before (WiSE-FT, Wortsman et al. 2022).
+/// How much of what was trained, on the mean over the last half of the epochs, is mixed with the weights from before (WiSE-FT, Wortsman et al. 2022).
 const SHARES: [f32; 2] = [0.5, 1.0];
 /// What is not tried of its own accord takes longer than this.
 const MOST_SECONDS: f64 = 300.0;
@@ -73,14 +73,16 @@ impl Prepared {
         let freeze = Freeze::reused(&self.reused, &Unfreeze::From(from.clone()))?
             .with_statistics(&self.model.graph, &self.reused);
         let steps = images.div_ceil(self.setting.batch).max(1);
+        let epochs = STEPS.div_ceil(steps).max(EPOCHS);
         let stage = Stage {
             name: format!("from {from}"),
             freeze,
-            epochs: STEPS.div_ceil(steps).max(EPOCHS),
+            epochs,
             learning_rate: LEARNING_RATE,
             reused_factor: 1.0,
             warm_up: true,
             steps_back: false,
+            averaged_epochs: epochs.div_ceil(2),
         };
         let input = self.pipeline.input().to_vec();
         let (plan, _) = compile_both(
