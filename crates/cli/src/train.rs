@@ -268,8 +268,8 @@ fn solved_summary(head: &SolvedHead, record: &RunRecord, console: &Console) -> R
         count => format!("{count} layers, `{}` and below", head.cuts[0]),
     };
     let cells = match head.pooling {
-        Pooling::Mean => "",
-        Pooling::Cells => ", each in 4x4 cells",
+        Pooling::Mean => String::new(),
+        cells => format!(", each in {cells} cells"),
     };
     console.print(format_args!(
         "head   solved ({}) on the features of {inputs}{cells}, views {}",

@@ -177,8 +177,7 @@ pub fn prepare_by(
         kept.info.classes = Some(dataset.classes.clone());
     }
     if let Some(solving) = &mut solving {
-        let images = dataset.examples().count();
-        solving.choose_inputs(&pipeline, &setting.numbers, recipe.has_stages(), images)?;
+        solving.choose_inputs(&dataset, &pipeline, &setting.numbers, recipe.has_stages())?;
     }
     let skips = SkipReport::default();
     let mut prepared = Prepared {

@@ -5,28 +5,25 @@ use crate::layers::{Concatenate, InputLayer, LayerKind, Pooling2D, parse_head};
 use crate::ops::{Padding, PoolKind};
 use crate::{Error, Result, Shape};
 use serde::{Deserialize, Serialize};
-
-/// The cells down and across that [`Pooling::Cells`] divides an image into, at most.
-const CELLS: usize = 4;
+use std::fmt;
+use std::str::FromStr;
 
 /// How the pixels of an output, `[height, width, channels]`, become a vector.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pooling {
     /// The mean over all pixels.
     #[default]
-    #[serde(rename = "mean")]
     Mean,
-    /// The means of up to 4x4 cells, which say where in the image something is.
-    #[serde(rename = "4x4")]
-    Cells,
+    /// The means of cells, at most so many down and across, which say where in the image something is.
+    Cells(usize),
 }
 
 impl Pooling {
     /// The numbers that an output of this shape becomes.
     pub fn width(self, shape: &Shape) -> usize {
         match (self, shape.as_slice()) {
-            (Pooling::Cells, [height, width, channels]) => {
-                let cells = |extent: &usize| extent.div_ceil(cell(*extent));
+            (Pooling::Cells(count), [height, width, channels]) => {
+                let cells = |extent: &usize| extent.div_ceil(cell(*extent, count));
                 cells(height) * cells(width) * channels
             }
             _ => shape.last().copied().unwrap_or(0),
@@ -34,9 +31,51 @@ impl Pooling {
     }
 }
 
-/// How many pixels a cell spans.
-fn cell(extent: usize) -> usize {
-    extent.div_ceil(CELLS).max(1)
+/// How many pixels each of at most `count` cells spans.
+fn cell(extent: usize, count: usize) -> usize {
+    extent.div_ceil(count.max(1)).max(1)
+}
+
+/// `mean`, `2x2`, `4x4`.
+impl fmt::Display for Pooling {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Pooling::Mean => formatter.write_str("mean"),
+            Pooling::Cells(count) => write!(formatter, "{count}x{count}"),
+        }
+    }
+}
+
+impl FromStr for Pooling {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let cells = || {
+            let (down, across) = text.split_once('x')?;
+            let count = down.parse().ok().filter(|count| (2..=16).contains(count))?;
+            (down == across).then_some(Pooling::Cells(count))
+        };
+        match text {
+            "mean" => Ok(Pooling::Mean),
+            _ => cells().ok_or_else(|| {
+                Error::Setting(format!(
+                    "`{text}` is no pooling\nhelp: give `mean`, or cells from `2x2` to `16x16`"
+                ))
+            }),
+        }
+    }
+}
+
+impl Serialize for Pooling {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Pooling {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 impl Model {
@@ -54,8 +93,8 @@ impl Model {
             let (pooled, rank) = match (shapes[tensor.call][tensor.output].as_slice(), pooling) {
                 ([_], _) => ("", 1),
                 ([_, _, _], Pooling::Mean) => ("gap", 3),
-                ([height, width, _], Pooling::Cells) => {
-                    let pool_size = [cell(*height), cell(*width)];
+                ([height, width, _], Pooling::Cells(count)) => {
+                    let pool_size = [cell(*height, *count), cell(*width, *count)];
                     if pool_size != [1, 1] {
                         let (kind, padding) = (PoolKind::Average, Padding::Same);
                         let cells = Pooling2D { kind, pool_size, strides: pool_size, padding };

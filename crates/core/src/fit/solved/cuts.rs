@@ -1,8 +1,7 @@
 //! Which layers' outputs the head reads.
 
 use crate::data::View;
-use crate::graph::{Cut, Pooling};
-use std::ops::Range;
+use crate::graph::Pooling;
 
 /// A head reads the outputs of so many blocks, the highest that are kept: lower ones hold what the task of the pretrained
 /// network had no use for.
@@ -27,19 +26,4 @@ pub(super) struct Reading {
     pub(super) pooling: Pooling,
     /// What is averaged.
     pub(super) views: Vec<View>,
-}
-
-/// Where the features of each cut lie in a row that holds those of all, pooled in each of these ways.
-pub(super) fn columns(cuts: &[Cut], poolings: &[Pooling], of: Pooling) -> Vec<Range<usize>> {
-    let mut start = 0;
-    let mut ranges = |pooling: &Pooling| -> Vec<Range<usize>> {
-        let range = |cut: &Cut| {
-            let width = pooling.width(&cut.shape);
-            start += width;
-            start - width..start
-        };
-        cuts.iter().map(range).collect()
-    };
-    let all: Vec<_> = poolings.iter().map(|pooling| (*pooling, ranges(pooling))).collect();
-    all.into_iter().find(|(pooling, _)| *pooling == of).map(|(_, ranges)| ranges).unwrap_or_default()
 }

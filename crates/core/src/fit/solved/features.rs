@@ -141,11 +141,6 @@ impl HeadFeatures {
         self.positions.contains_key(content)
     }
 
-    /// The views of an image.
-    pub(super) fn views(&self) -> &[View] {
-        &self.views
-    }
-
     /// Features of these examples: those columns of those views, averaged over the views.
     pub(super) fn of<'a>(
         &'a self,
@@ -309,12 +304,12 @@ mod tests {
         let mut prepared =
             prepare_by(Check::Nothing, model, data, recipe, &none, 0, Caching::Memory(1 << 30), &silent)?;
         prepared.dataset.know_contents()?;
-        let solving = prepared.solving.as_ref().expect("a head is to be solved");
+        let wide = &prepared.solving.as_ref().expect("a head is to be solved").wides[0];
         let (dataset, pipeline) = (&prepared.dataset, &prepared.pipeline);
         let examples: Vec<&Example> = dataset.train.iter().take(40).collect();
         let all = |caching: Caching, most_held| -> Result<Vec<f32>> {
             let setting = Setting { caching, ..prepared.setting.clone() };
-            let maker = Maker { most_held, ..solving.maker(pipeline, &setting, &[]) };
+            let maker = Maker { most_held, ..wide.maker(pipeline, &setting) };
             let (features, errors) = HeadFeatures::new(&maker, dataset, &examples, &|| {})?;
             assert!(errors.iter().all(Option::is_none));
             let chosen = features.of(dataset, &examples, &[0..features.width], &features.views)?;

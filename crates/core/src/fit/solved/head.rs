@@ -1,11 +1,11 @@
 //! Solving the head on features, and putting it on the model.
 
 use super::cuts::{self, Reading};
-use super::features::{Chosen, HeadFeatures};
+use super::features::Chosen;
 use super::recipe::{HeadMethod, SolveRecipe};
+use super::wide::Wide;
 use crate::data::{Dataset, Example, Target};
 use crate::fit::{ClassWeights, Task};
-use crate::graph::{Cut, Pooling};
 use crate::{Error, Result};
 use frostline_head::novelty::Novelty;
 use frostline_head::{FeatureTable, HeadError, Method, Problem, Solved, Targets, log_sum_exp, solve};
@@ -25,9 +25,10 @@ pub(super) struct Found {
 
 /// What is solved.
 pub(super) struct Work<'a> {
-    pub(super) features: &'a HeadFeatures,
-    pub(super) cuts: &'a [Cut],
-    pub(super) poolings: &'a [Pooling],
+    pub(super) wides: &'a [Wide],
+    pub(super) usual: &'a Reading,
+    /// How many places there are that a head may read.
+    pub(super) cuts: usize,
     pub(super) dataset: &'a Dataset,
     pub(super) task: &'a Task,
     pub(super) class_weights: Option<&'a ClassWeights>,
@@ -100,35 +101,37 @@ impl Work<'_> {
     }
 
     pub(super) fn table(&self, examples: &[&Example], reading: &Reading) -> Result<Chosen<'_>> {
-        let all = cuts::columns(self.cuts, self.poolings, reading.pooling);
-        let columns: Vec<Range<usize>> = reading.cuts.iter().map(|cut| all[*cut].clone()).collect();
-        self.features.of(self.dataset, examples, &columns, &reading.views)
+        let wide = self.wides.iter().find(|wide| wide.pooling == reading.pooling);
+        let Some((wide, features)) = wide.and_then(|wide| Some((wide, wide.features.as_ref()?))) else {
+            return Err(Error::Setting(format!("no features were pooled in {}", reading.pooling)));
+        };
+        features.of(self.dataset, examples, &wide.columns(&reading.cuts), &reading.views)
     }
 
-    /// The usual cuts, pooled as usual, in all views, or what is clearly better.
+    /// The highest output alone.
+    pub(super) fn highest(&self) -> Reading {
+        let wide = &self.wides[0];
+        Reading { cuts: vec![self.cuts - 1], pooling: wide.pooling, views: wide.views.clone() }
+    }
+
+    /// What is usual, or what is clearly better.
     fn choose(&self, examples: &[&Example]) -> Result<Reading> {
-        let views = self.features.views().to_vec();
         let sets: Vec<Vec<usize>> = match &self.recipe.cuts {
             // they are the only ones that there are
-            Some(_) => vec![(0..self.cuts.len()).rev().collect()],
-            None => cuts::candidates(self.cuts.len()),
+            Some(_) => vec![self.usual.cuts.clone()],
+            None => cuts::candidates(self.cuts),
         };
-        let poolings =
-            self.poolings.iter().filter(|own| self.recipe.pooling.is_none_or(|only| only == **own));
-        let of = |pooling: &Pooling| {
-            let (pooling, views) = (*pooling, views.clone());
+        let of = |wide: &Wide| {
+            let (pooling, views) = (wide.pooling, wide.views.clone());
             sets.iter().map(move |cuts| Reading { cuts: cuts.clone(), pooling, views: views.clone() })
         };
-        let mut candidates: Vec<Reading> = poolings.flat_map(of).collect();
-        if let Some(last) = candidates.last().filter(|last| last.pooling == Pooling::Cells).cloned() {
-            // a small network is usually read at all its cuts: where in the image something is, lower ones say better
-            let usual = Reading { cuts: (0..self.cuts.len()).rev().collect(), ..last };
-            candidates.retain(|other| *other != usual);
-            candidates.insert(0, usual);
-        }
-        if self.recipe.views.is_none() && views.len() > 1 {
+        let mut candidates: Vec<Reading> = self.wides.iter().flat_map(of).collect();
+        candidates.retain(|other| other != self.usual);
+        candidates.insert(0, self.usual.clone());
+        if self.recipe.views.is_none() && self.usual.views.len() > 1 {
             // one that costs less in each prediction
-            candidates.push(Reading { views: views[..1].to_vec(), ..candidates[0].clone() });
+            let views = self.usual.views[..1].to_vec();
+            candidates.push(Reading { views, ..self.usual.clone() });
         }
         if candidates.len() == 1 {
             return Ok(candidates.swap_remove(0));

@@ -17,6 +17,7 @@ mod setup;
 mod suggest;
 mod unfreeze;
 mod views;
+mod wide;
 
 pub use findings::{Findings, Suspect, mislabelled};
 pub use outcome::{LeftOut, Prospect, SolvedHead};

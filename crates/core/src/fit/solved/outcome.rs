@@ -1,6 +1,5 @@
 //! Solving the head of a prepared training, and what is known of it then.
 
-use super::cuts;
 use super::findings::{Findings, mislabelled, neighbours};
 use super::head::{Found, class_of, groups_of};
 use super::views::{Viewed, squashed};
@@ -177,15 +176,11 @@ impl Prepared {
     /// Errors: features that cannot be read.
     pub fn findings(&self, head: &SolvedHead) -> Result<Findings> {
         let mislabelled = mislabelled(&head.left_out, &self.dataset.classes);
-        let Some((solving, features)) =
-            self.solving.as_ref().and_then(|one| Some((one, one.features.as_ref()?)))
-        else {
-            return Ok(Findings { mislabelled, ..Findings::default() });
-        };
+        let task = Task::of(&self.dataset);
+        let work = self.solving.as_ref().and_then(|solving| solving.work(&self.dataset, &task, None));
+        let Some(work) = work else { return Ok(Findings { mislabelled, ..Findings::default() }) };
         let examples: Vec<&Example> = self.dataset.train.iter().collect();
-        let columns = cuts::columns(&solving.cuts, &solving.poolings, Pooling::Mean);
-        let top = columns.last().cloned().unwrap_or(0..0);
-        let table = features.of(&self.dataset, &examples, &[top], &head.views)?;
+        let table = work.table(&examples, &work.highest())?;
         let groups = groups_of(&self.dataset, &examples)?;
         let (near_duplicates, far) = neighbours(&examples, &table, &groups)?;
         Ok(Findings { mislabelled, near_duplicates, far })

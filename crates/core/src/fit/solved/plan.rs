@@ -32,27 +32,33 @@ impl Prepared {
     /// What solving the head will take, if it is to be solved.
     pub(in crate::fit) fn plan_solving(&self) -> Result<Option<SolvePlan>> {
         let Some(solving) = &self.solving else { return Ok(None) };
-        let Solving { wide, cuts, views, .. } = solving;
+        let Solving { wides, cuts, .. } = solving;
         let all: Vec<&Example> = self.dataset.examples().map(|(_, example)| example).collect();
-        let mut pass = ViewPass::new(wide, &self.setting.numbers, &self.pipeline, views)?;
-        let bytes = (4 * views.len() * pass.width() * all.len()) as u64;
-        let cached_images =
-            solving.cached(pass.width(), &self.dataset, &self.pipeline, &self.setting, &all)?;
         let probed: Vec<&Example> = self.dataset.train.iter().take(PROBED).collect();
-        let mut rows = vec![0.0; probed.len() * views.len() * pass.width()];
         let pictures = Examples { dataset: &self.dataset, examples: &probed };
-        let mut seconds = 0.0;
-        if cached_images < all.len() {
+        let (mut bytes, mut cached_images, mut seconds) = (0, all.len(), 0.0);
+        for wide in wides {
+            let views = &wide.views;
+            let mut pass = ViewPass::new(&wide.model, &self.setting.numbers, &self.pipeline, views)?;
+            let maker = wide.maker(&self.pipeline, &self.setting);
+            let numbers = views.len() * wide.width();
+            bytes += (size_of::<f32>() * numbers * all.len()) as u64;
+            let cached = maker.cached(wide.width(), &self.dataset, &all)?;
+            cached_images = cached_images.min(cached);
+            if cached == all.len() {
+                continue;
+            }
+            let mut rows = vec![0.0; probed.len() * numbers];
             // programs are made for sizes that come again
             pass.run(&pictures, &mut rows, &|| {})?;
             let clock = Instant::now();
             pass.run(&pictures, &mut rows, &|| {})?;
             let each = clock.elapsed().as_secs_f64() / probed.len().max(1) as f64;
-            seconds = each * (all.len() - cached_images) as f64;
+            seconds += each * (all.len() - cached) as f64;
         }
         Ok(Some(SolvePlan {
             cuts: cuts.iter().rev().map(|cut| cut.path.clone()).collect(),
-            views: views.clone(),
+            views: wides.first().map(|wide| wide.views.clone()).unwrap_or_default(),
             images: all.len(),
             cached_images,
             feature_bytes: bytes,

@@ -1,18 +1,22 @@
 //! What a solved head needs before it can be solved: the backbone, the places that it may read, its views and its features.
 
 use super::cuts::{JOINED, LOOKED_AT, Reading};
-use super::features::{HeadFeatures, IN_MEMORY, Maker};
 use super::head::Work;
 use super::outcome::SolvedHead;
-use super::pass::takes_any_size;
+use super::pass::{Examples, Pictures, takes_any_size};
 use super::recipe::SolveRecipe;
+use super::wide::Wide;
 use crate::data::{DataError, Dataset, Example, Pipeline, View};
 use crate::fit::{ClassWeights, Setting, Task};
 use crate::graph::{Cut, Model, Pooling, cuts, named_cuts};
 use crate::{Error, Numbers, Result, Shape};
+use rayon::prelude::*;
 
 /// Features in cells are not made where all images together have more numbers than this: solving would take minutes.
 const MOST_IN_CELLS: usize = 1 << 24;
+/// Cells of a network for small images, which takes images of one size alone, and of one that takes any size.
+const CELLS_OF_SMALL: usize = 4;
+const CELLS: usize = 2;
 
 /// A backbone whose head is to be solved.
 #[derive(Debug)]
@@ -21,13 +25,11 @@ pub(crate) struct Solving {
     pub(super) backbone: Model,
     /// The places that the head may read, from the lowest to the highest, which is the backbone's output.
     pub(super) cuts: Vec<Cut>,
-    /// The backbone with the outputs of all cuts, pooled, as its only output.
-    pub(super) wide: Model,
-    /// How each of them is pooled there: all in one way, then all in the next.
-    pub(super) poolings: Vec<Pooling>,
-    pub(super) views: Vec<View>,
+    /// What features are made by, for each way to pool them.
+    pub(super) wides: Vec<Wide>,
+    /// What the head reads unless images out of sample say that something else is clearly better.
+    pub(super) usual: Reading,
     pub(super) recipe: SolveRecipe,
-    pub(super) features: Option<HeadFeatures>,
 }
 
 impl Solving {
@@ -47,9 +49,13 @@ impl Solving {
                 found
             }
         };
-        let poolings = vec![Pooling::Mean];
-        let wide = joined(&backbone, &found, &poolings, input)?;
-        Ok(Self { backbone, cuts: found, wide, poolings, views: vec![View::Squash], recipe, features: None })
+        let joined = if recipe.cuts.is_some() { found.len() } else { JOINED };
+        let usual = Reading {
+            cuts: (0..found.len()).rev().take(joined).collect(),
+            pooling: recipe.pooling.unwrap_or_default(),
+            views: vec![View::Squash],
+        };
+        Ok(Self { backbone, cuts: found, wides: Vec::new(), usual, recipe })
     }
 
     /// The kept layers, without a head.
@@ -59,91 +65,64 @@ impl Solving {
 
     /// The outputs that a head usually reads, the highest first.
     pub(crate) fn usual(&self) -> Vec<(&str, Pooling)> {
-        self.cuts.iter().rev().take(JOINED).map(|cut| (cut.path.as_str(), Pooling::Mean)).collect()
+        self.usual.cuts.iter().map(|cut| (self.cuts[*cut].path.as_str(), Pooling::Mean)).collect()
     }
 
-    /// Decides what is known of each of `images`: two sizes of it where the model can take them, unless `trains_on`, that is,
-    /// stages follow, which train on the model's own view. A small network, which takes one size alone, may be read in cells.
+    /// Decides what is known of each image of a dataset: two sizes of it where the model can take them, unless `trains_on`, that
+    /// is, stages follow, which train on the model's own view. Where all images have the shape of the model's input, its outputs
+    /// are pooled in cells too.
     ///
     /// Errors: views that were asked for and that the model cannot take; cells in images of several sizes.
     pub(crate) fn choose_inputs(
         &mut self,
+        dataset: &Dataset,
         pipeline: &Pipeline,
         numbers: &Numbers,
         trains_on: bool,
-        images: usize,
     ) -> Result<()> {
+        let input = pipeline.input().to_vec();
+        let means = Wide::new(&self.backbone, &self.cuts, Pooling::Mean, vec![View::Squash], &input)?;
         // bytes stand for the ranges of the model's own size
-        let is_exact = !matches!(numbers, Numbers::Int8(_));
-        let takes_any = || is_exact && takes_any_size(&self.wide, pipeline);
-        self.views = match &self.recipe.views {
-            Some(views) if views.iter().all(|view| view.is_own()) || takes_any() => views.clone(),
+        let takes_any = !matches!(numbers, Numbers::Int8(_)) && takes_any_size(&means.model, pipeline);
+        let in_cells = matches!(self.recipe.pooling, Some(Pooling::Cells(_)));
+        let views = match &self.recipe.views {
+            Some(views) if views.iter().all(|view| view.is_own()) => views.clone(),
+            Some(_) if in_cells => {
+                return Err(Error::Setting(
+                    "cells pool images of one size, and these views have several\nhelp: leave the views out, or give `squash`".to_owned(),
+                ));
+            }
+            Some(views) if takes_any => views.clone(),
             Some(_) => {
                 return Err(Error::Setting(
                     "this model takes images of its own size alone\nhelp: leave the views out, or give `squash`".to_owned(),
                 ));
             }
-            None if self.recipe.pooling != Some(Pooling::Cells) && !trains_on && takes_any() => {
-                View::USUAL.to_vec()
-            }
+            None if !in_cells && !trains_on && takes_any => View::USUAL.to_vec(),
             None => vec![View::Squash],
         };
-        let is_own = self.views.iter().all(|view| view.is_own());
-        let is_wanted = match self.recipe.pooling {
-            Some(Pooling::Cells) if !is_own => {
-                return Err(Error::Setting(
-                    "`4x4` pools images of one size, and these views have several\nhelp: leave the views out, or give `squash`".to_owned(),
-                ));
-            }
-            Some(pooling) => pooling == Pooling::Cells,
-            None => {
-                let has_pixels = self.cuts.iter().any(|cut| cut.shape.len() == 3);
-                let width: usize = self.cuts.iter().map(|cut| Pooling::Cells.width(&cut.shape)).sum();
-                has_pixels && width * images <= MOST_IN_CELLS && is_own && !takes_any()
-            }
-        };
-        if is_wanted {
-            self.poolings = vec![Pooling::Mean, Pooling::Cells];
-            self.wide = joined(&self.backbone, &self.cuts, &self.poolings, &pipeline.input().to_vec())?;
+        let wide =
+            |pooling, views: &[View]| Wide::new(&self.backbone, &self.cuts, pooling, views.to_vec(), &input);
+        self.usual.views.clone_from(&views);
+        self.wides = vec![wide(self.usual.pooling, &views)?];
+        if self.recipe.pooling.is_some() || !self.cuts.iter().any(|cut| cut.shape.len() == 3) {
+            return Ok(());
         }
-        if self.views.iter().any(|view| !view.is_own()) {
-            self.wide.open_input();
+        let cells = Pooling::Cells(if takes_any { CELLS } else { CELLS_OF_SMALL });
+        let own = [View::Squash];
+        let more = wide(cells, &own)?;
+        if more.width() * dataset.examples().count() > MOST_IN_CELLS
+            || takes_any && !have_the_shape(dataset, pipeline)
+        {
+            return Ok(());
         }
+        if !takes_any {
+            // where in a small image something is, lower outputs say better
+            let cuts = (0..self.cuts.len()).rev().collect();
+            self.usual = Reading { cuts, pooling: cells, views: own.to_vec() };
+        }
+        self.wides.push(more);
         Ok(())
-    }
-
-    pub(super) fn maker<'a>(
-        &'a self,
-        pipeline: &'a Pipeline,
-        setting: &'a Setting,
-        boundary: &'a [String],
-    ) -> Maker<'a> {
-        let Self { wide, views, .. } = self;
-        Maker {
-            model: wide,
-            numbers: &setting.numbers,
-            pipeline,
-            views,
-            caching: &setting.caching,
-            boundary,
-            most_held: IN_MEMORY,
-        }
-    }
-
-    fn boundary(&self) -> Vec<String> {
-        self.cuts.iter().map(|cut| cut.path.clone()).collect()
-    }
-
-    /// Of how many of these examples the cache holds the features, of which an image has `width` in a view.
-    pub(super) fn cached(
-        &self,
-        width: usize,
-        dataset: &Dataset,
-        pipeline: &Pipeline,
-        setting: &Setting,
-        examples: &[&Example],
-    ) -> Result<usize> {
-        self.maker(pipeline, setting, &self.boundary()).cached(width, dataset, examples)
     }
 
     /// Computes the features of examples, or reads them where they are stored. Returns the error of each example that is damaged.
@@ -155,10 +134,16 @@ impl Solving {
         examples: &[&Example],
         told: &(dyn Fn() + Sync),
     ) -> Result<Vec<Option<DataError>>> {
-        let boundary = self.boundary();
-        let maker = self.maker(pipeline, setting, &boundary);
-        let (features, errors) = HeadFeatures::new(&maker, dataset, examples, told)?;
-        self.features = Some(features);
+        let mut errors = Vec::new();
+        for (index, wide) in self.wides.iter_mut().enumerate() {
+            // each image is told once
+            let quiet = || {};
+            let told: &(dyn Fn() + Sync) = if index == 0 { told } else { &quiet };
+            let own = wide.gather(dataset, pipeline, setting, examples, told)?;
+            if errors.is_empty() {
+                errors = own;
+            }
+        }
         Ok(errors)
     }
 
@@ -169,8 +154,9 @@ impl Solving {
         task: &'a Task,
         class_weights: Option<&'a ClassWeights>,
     ) -> Option<Work<'a>> {
-        let Self { cuts, poolings, recipe, .. } = self;
-        Some(Work { features: self.features.as_ref()?, cuts, poolings, dataset, task, class_weights, recipe })
+        let Self { cuts, wides, usual, recipe, .. } = self;
+        let are_there = wides.iter().all(|wide| wide.features.is_some());
+        are_there.then_some(Work { wides, usual, cuts: cuts.len(), dataset, task, class_weights, recipe })
     }
 
     /// What a solved head reads.
@@ -182,19 +168,16 @@ impl Solving {
 
     /// Whether the features of all these examples are there.
     pub(super) fn has(&self, dataset: &Dataset, examples: &[&Example]) -> bool {
-        let known = |features: &HeadFeatures| {
-            examples
-                .iter()
-                .all(|example| dataset.content(example).is_some_and(|content| features.has(&content)))
-        };
-        self.features.as_ref().is_some_and(known)
+        self.wides.iter().all(|wide| wide.has(dataset, examples))
     }
 }
 
-/// A model whose only output is that of all cuts, pooled in each way.
-fn joined(backbone: &Model, cuts: &[Cut], poolings: &[Pooling], input: &Shape) -> Result<Model> {
-    let of = |pooling: &Pooling| cuts.iter().map(|cut| (cut.path.as_str(), *pooling)).collect::<Vec<_>>();
-    let mut model = backbone.clone();
-    model.join(&poolings.iter().flat_map(of).collect::<Vec<_>>(), input)?;
-    Ok(model)
+/// Whether all pictures of a dataset have the shape of the model's input.
+fn have_the_shape(dataset: &Dataset, pipeline: &Pipeline) -> bool {
+    let examples: Vec<&Example> = dataset.examples().map(|(_, example)| example).collect();
+    let pictures = Examples { dataset, examples: &examples };
+    pipeline.own_size().is_some_and(|own| {
+        let fits = |index| pictures.size(index).is_some_and(|size| View::Shape(1.0).size(size, own) == own);
+        (0..examples.len()).into_par_iter().all(fits)
+    })
 }

@@ -1,0 +1,91 @@
+//! The kept layers with the outputs of all cuts, pooled in one way, as their only output.
+
+use super::features::{HeadFeatures, IN_MEMORY, Maker};
+use crate::data::{DataError, Dataset, Example, Pipeline, View};
+use crate::fit::Setting;
+use crate::graph::{Cut, Model, Pooling};
+use crate::{Result, Shape};
+use std::ops::Range;
+
+/// What features are made by, and those that were made.
+#[derive(Debug)]
+pub(super) struct Wide {
+    pub(super) model: Model,
+    pub(super) pooling: Pooling,
+    pub(super) views: Vec<View>,
+    boundary: Vec<String>,
+    /// Where the features of each cut lie in those of an image.
+    columns: Vec<Range<usize>>,
+    pub(super) features: Option<HeadFeatures>,
+}
+
+impl Wide {
+    pub(super) fn new(
+        backbone: &Model,
+        cuts: &[Cut],
+        pooling: Pooling,
+        views: Vec<View>,
+        input: &Shape,
+    ) -> Result<Self> {
+        let mut model = backbone.clone();
+        model.join(&cuts.iter().map(|cut| (cut.path.as_str(), pooling)).collect::<Vec<_>>(), input)?;
+        if views.iter().any(|view| !view.is_own()) {
+            model.open_input();
+        }
+        let mut start = 0;
+        let range = |cut: &Cut| {
+            let width = pooling.width(&cut.shape);
+            start += width;
+            start - width..start
+        };
+        let columns = cuts.iter().map(range).collect();
+        let boundary = cuts.iter().map(|cut| cut.path.clone()).collect();
+        Ok(Self { model, pooling, views, boundary, columns, features: None })
+    }
+
+    /// The numbers of an image in a view.
+    pub(super) fn width(&self) -> usize {
+        self.columns.last().map_or(0, |last| last.end)
+    }
+
+    /// Where the features of these cuts lie.
+    pub(super) fn columns(&self, cuts: &[usize]) -> Vec<Range<usize>> {
+        cuts.iter().map(|cut| self.columns[*cut].clone()).collect()
+    }
+
+    /// Computes the features of examples, or reads them where they are stored. Returns the error of each example that is damaged.
+    pub(super) fn gather(
+        &mut self,
+        dataset: &Dataset,
+        pipeline: &Pipeline,
+        setting: &Setting,
+        examples: &[&Example],
+        told: &(dyn Fn() + Sync),
+    ) -> Result<Vec<Option<DataError>>> {
+        let (features, errors) = HeadFeatures::new(&self.maker(pipeline, setting), dataset, examples, told)?;
+        self.features = Some(features);
+        Ok(errors)
+    }
+
+    /// Whether the features of all these examples are there.
+    pub(super) fn has(&self, dataset: &Dataset, examples: &[&Example]) -> bool {
+        let known = |features: &HeadFeatures| {
+            let has =
+                |example: &&Example| dataset.content(example).is_some_and(|content| features.has(&content));
+            examples.iter().all(has)
+        };
+        self.features.as_ref().is_some_and(known)
+    }
+
+    pub(super) fn maker<'a>(&'a self, pipeline: &'a Pipeline, setting: &'a Setting) -> Maker<'a> {
+        Maker {
+            model: &self.model,
+            numbers: &setting.numbers,
+            pipeline,
+            views: &self.views,
+            caching: &setting.caching,
+            boundary: &self.boundary,
+            most_held: IN_MEMORY,
+        }
+    }
+}
