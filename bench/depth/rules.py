@@ -23,8 +23,9 @@ COLUMNS = {
     "lite0_96": "Lite0, 96²",
     "negative": "control",
 }
-# Of training from scratch the first splits are enough where so small a p-value says that the choice scores otherwise.
-SURE = 0.01
+# Of training from scratch the first splits are enough where so small a p-value says that the choice scores otherwise, or that it
+# gains less than this.
+SURE, NOTHING = 0.01, 0.01
 
 
 @dataclasses.dataclass
@@ -34,31 +35,36 @@ class Rule:
     name: str
     first: int = 2
     divisor: int = 2
-    fewest: int = 3
     controls: int = 3
-    # Whether training from scratch has a third split where two leave open whether the choice is better.
-    third: bool = True
+    # Whether arms that the solved head is ahead of go no further.
+    drops: bool = True
+    # Splits of training from scratch: two, and a third where `third` is true, or None: where two leave the answer open.
+    third: bool | None = None
     repeats: int = 10
 
 
 RULES = [
-    Rule("as it is: two splits, the better half on twice as many, up to ten; from scratch a third split where two leave it open"),
+    Rule("as it is: two splits, the better half on twice as many, up to ten, unless the solved head is ahead; from scratch a third split where two leave it open"),
+    Rule("arms that the solved head is ahead of go on", drops=False),
     Rule("the better third instead of the half", divisor=3),
     Rule("a first round on one split", first=1),
+    Rule("training from scratch on three splits, whatever they say", third=True),
     Rule("training from scratch on two splits, whatever they say", third=False),
     Rule("up to five splits", repeats=5),
-    Rule("all of these", first=1, divisor=3, third=False, repeats=5),
 ]
 
 
-def p_value(differences, overlap):
-    """Of the mean of an array of splits by images, as in crates/core/src/depth/statistics.rs."""
+def is_open(differences, overlap):
+    """Whether an array of splits by images leaves open if one arm scores otherwise than another, and if it gains anything: as in
+    crates/core/src/depth/statistics.rs."""
     splits, images = differences.mean(1), differences.mean(0)
     n, m = differences.shape
     own = (1 / n + overlap) * splits.var(ddof=1)
     sampling = max(images.var(ddof=1) / m, 1 / m**2)
     freedom = (own + sampling) ** 2 / (own**2 / (n - 1) + sampling**2 / (m - 1))
-    return 2 * stats.t.sf(abs(splits.mean()) / (own + sampling) ** 0.5, freedom)
+    mean, error = splits.mean(), (own + sampling) ** 0.5
+    below = 2 * stats.t.cdf((mean - NOTHING) / error, freedom) if mean < NOTHING else 1
+    return 2 * stats.t.sf(abs(mean) / error, freedom) >= SURE and below >= SURE
 
 
 class Played:
@@ -68,7 +74,8 @@ class Played:
         self.folds = {arm: [task.fold[arm][split] for split in order] for arm in task.fold}
         self.images, self.overlap = task.search["images"]["selection"], task.search["overlap"]
         controls = [control["name"] for control in task.grid["controls"].values()]
-        arms, scratch = [arm["name"] for arm in task.search["arms"]], task.grid["controls"]["scratch"]["name"]
+        arms = [arm["name"] for arm in task.search["arms"]]
+        scratch, self.solved = (task.grid["controls"][which]["name"] for which in ("scratch", "solved"))
         self.count, left, repeats = dict.fromkeys(arms, 0), arms, min(rule.first, rule.repeats)
         while True:
             for arm in arms:
@@ -77,14 +84,17 @@ class Played:
             if repeats == rule.repeats:
                 break
             repeats = min(2 * repeats, rule.repeats)
-            left = sorted(left, key=self.selection, reverse=True)
-            leader, left = left[0], [arm for arm in left if arm != scratch]
-            left = left[: max(-(-len(left) // rule.divisor), rule.fewest)] + [leader] * (leader == scratch)
+            left = sorted((arm for arm in left if arm != scratch), key=self.selection, reverse=True)
+            left = left[: -(-len(left) // rule.divisor)]
+            if rule.drops:
+                left = [arm for arm in left if self.selection(arm) > self.selection(self.solved)]
+            left += [self.solved] * (self.solved not in left)
         most = max(count for arm, count in self.count.items() if arm != scratch)
         self.chosen = self.choose(task, [arm for arm in arms if arm != scratch and self.count[arm] == most])
         right = {arm: np.array([task.right[arm][split] for split in order], float) for arm in (self.chosen, scratch)}
         both = min(self.count[arm] for arm in right)
-        if rule.third and p_value((right[self.chosen] - right[scratch])[:both], self.overlap) >= SURE:
+        wants_more = is_open((right[self.chosen] - right[scratch])[:both], self.overlap) if rule.third is None else rule.third
+        if wants_more:
             self.count[scratch] = max(self.count[scratch], min(rule.controls, rule.repeats))
         trained = [{**task.arms[arm], "scores": task.arms[arm]["scores"][:count]} for arm, count in self.count.items()]
         self.share = task.time(trained) / task.time(task.grid["arms"])
@@ -96,7 +106,8 @@ class Played:
         return self.seen(arm).mean()
 
     def choose(self, task, arms):
-        """The fewest layers within a standard error of the best, then the better score."""
+        """The solved head within a standard error of the difference to the best; else the fewest layers within one of the best,
+        then the better score."""
         best = max(reversed(arms), key=self.selection)
 
         def error(values, share):
@@ -104,6 +115,10 @@ class Played:
 
         score = self.selection(best)
         own = error(self.seen(best), score * (1 - score))
+
+        more = score - self.selection(self.solved)
+        if more <= error(self.seen(best) - self.seen(self.solved), more):
+            return self.solved
 
         def is_as_good(arm):
             less = score - self.selection(arm)

@@ -102,11 +102,15 @@ pub fn search(
             Training::Scratch | Training::From { .. } => arm.frozen_layers == 0,
             Training::Head | Training::Solved | Training::Gradual => false,
         };
-        for of_repeat in wanted.chunk_by(|(_, one), (_, other)| one == other) {
-            let (whole, parts): (Vec<_>, Vec<_>) = of_repeat.iter().copied().partition(is_whole);
-            side_by_side(&parts, train)?;
-            whole.iter().try_for_each(train)?;
-        }
+        // where time is short, what trains the whole network, as long as all others together, comes last
+        let (mut whole, parts): (Vec<_>, Vec<_>) = wanted.iter().copied().partition(is_whole);
+        // from scratch first: it says whether reuse helps
+        whole.sort_by_key(|(arm, repeat)| (*repeat, arm.training != Training::Scratch));
+        let of_repeats = |wanted: &[(&Arm, usize)], run: &dyn Fn(&[(&Arm, usize)]) -> Result<()>| {
+            wanted.chunk_by(|(_, one), (_, other)| one == other).try_for_each(run)
+        };
+        of_repeats(&parts, &|parts| side_by_side(parts, train))?;
+        of_repeats(&whole, &|whole| whole.iter().try_for_each(train))?;
         let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         let is_ended = done.len() < count;
         results.extend(done.into_iter().map(keyed));

@@ -109,6 +109,9 @@ mod tests {
         near(found.sd, 0.024494897427831803);
         near(found.ci[0], 0.6045217532771588);
         near(found.ci[1], 0.6454782467228412);
+        // `scipy.stats.ttest_1samp(scores, .65).pvalue`
+        near(found.p_below(0.65), 0.023424636054437457);
+        assert_eq!(found.p_below(0.6), 1.0);
     }
 
     /// `2 * scipy.stats.t.sf(t, 9)` with `t = mean / sqrt((1/10 + 1/3) * variance)`.
