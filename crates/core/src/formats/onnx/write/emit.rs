@@ -45,14 +45,19 @@ impl Value {
 }
 
 /// What has been written so far.
-#[derive(Default)]
 pub(super) struct Emitter {
+    /// The version of ONNX's operators.
+    pub(super) opset: i64,
     pub(super) nodes: Vec<NodeProto>,
     pub(super) initializers: Vec<TensorProto>,
     taken: BTreeSet<String>,
 }
 
 impl Emitter {
+    pub(super) fn new(opset: i64) -> Self {
+        Self { opset, nodes: Vec::new(), initializers: Vec::new(), taken: BTreeSet::new() }
+    }
+
     /// The name, with a number behind it where it is taken.
     pub(super) fn unused(&mut self, name: &str) -> String {
         let numbered = (1..).map(|number| format!("{name}_{number}"));

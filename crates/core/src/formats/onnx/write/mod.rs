@@ -44,8 +44,12 @@ pub(in crate::formats) fn to_bytes(
     preprocessing: Option<&EmbeddedPreprocessing>,
 ) -> Result<Vec<u8>> {
     let wrong = |message: String| Error::format(path, message);
+    let averages = |wanted: &EmbeddedPreprocessing| {
+        matches!(wanted.kernel, EmbeddedKernel::AveragedBilinear | EmbeddedKernel::AveragedBicubic)
+    };
+    let opset = if preprocessing.is_some_and(averages) { AVERAGING_OPSET } else { OPSET };
     let mut writer = Writer {
-        emit: Emitter::default(),
+        emit: Emitter::new(opset),
         weights: &model.weights,
         values: Vec::new(),
         over_one_axis: false,
@@ -103,10 +107,6 @@ pub(in crate::formats) fn to_bytes(
         output: outputs,
         ..GraphProto::default()
     };
-    let averages = |wanted: &EmbeddedPreprocessing| {
-        matches!(wanted.kernel, EmbeddedKernel::AveragedBilinear | EmbeddedKernel::AveragedBicubic)
-    };
-    let opset = if preprocessing.is_some_and(averages) { AVERAGING_OPSET } else { OPSET };
     let file = ModelProto {
         ir_version: Some(IR_VERSION),
         opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(opset) }],

@@ -1,6 +1,6 @@
 //! Layers over one axis, and products of vectors and matrices.
 
-use super::emit::{Emitter, Value};
+use super::emit::{Attribute, Emitter, Value};
 use super::layer::{Output, Writer};
 use crate::Result;
 use crate::layers::{Dot, LayerKind};
@@ -12,9 +12,13 @@ const LEAST: f32 = 1e-12;
 impl Emitter {
     /// `x / max(√Σ x², least)` along an axis.
     pub(super) fn unit_norm(&mut self, path: &str, x: &str, axis: i64) -> String {
-        let square = self.node(path, "Mul", &[x, x], &[]);
-        let axis = self.whole(&format!("{path}/axis"), &[axis]);
-        let square = self.node(path, "ReduceSum", &[&square, &axis], &[]);
+        let square = match self.opset {
+            ..=17 => self.node(path, "ReduceSumSquare", &[x], &[("axes", Attribute::Ints(vec![axis]))]),
+            _ => {
+                let axis = self.whole(&format!("{path}/axis"), &[axis]);
+                self.node(path, "ReduceSumSquare", &[x, &axis], &[])
+            }
+        };
         let norm = self.node(path, "Sqrt", &[&square], &[]);
         let least = self.number(&format!("{path}/least"), LEAST);
         let norm = self.node(path, "Max", &[&norm, &least], &[]);
