@@ -212,6 +212,8 @@ def drawn_anew(make_depth, name):
     """The same network and tests; each split has training images of its own, as many as there are in a split of `name`."""
 
     def make(out, folder):
+        if not (folder / name / "model.keras").exists():
+            sys.exit(f"error: `{out.stem}` takes the network of `{name}`: name that first")
         os.link(folder / name / "model.keras", out / "model.keras")
         told = {}
         trained, write = depth.trained, depth.write

@@ -69,6 +69,14 @@ impl Arm {
         Self { name: format!("{}, {what}", short(&kept)), kept, kept_layers, frozen_layers, training }
     }
 
+    /// Whether the whole network trains: that has work for all threads.
+    pub(super) fn trains_all(&self) -> bool {
+        match self.training {
+            Training::Scratch | Training::From { .. } => self.frozen_layers == 0,
+            Training::Head | Training::Solved | Training::Gradual => false,
+        }
+    }
+
     /// The recipe that trains it, with what `base` says of everything else.
     pub fn recipe(&self, base: &Recipe, images: usize) -> Recipe {
         let steps = images.div_ceil(base.batch).max(1);

@@ -61,16 +61,20 @@ pub(super) fn choose(
     whole.into_iter().filter(is_as_good).min_by(cheapest).unwrap_or(best)
 }
 
-/// Of a search that was ended in the middle of a round: what the arms `left` scored on the repeats that all of them have that were
-/// trained at all, which arms that train the whole network may not be. Which of them have one more says nothing of how good they are.
+/// Of a search that was ended in the middle of a round: what the arms `left` scored on the repeats that all of them have, or else on
+/// the first one. Which of them have one more says nothing of how good they are. Arms that train the whole network come last in a
+/// round: where they have fewer repeats, they do not count.
 pub(super) fn on_equal_repeats(
     arms: &[(Arm, Vec<Outcome>)],
     left: &[&Arm],
     scratch: &Arm,
 ) -> Vec<(Arm, Vec<Outcome>)> {
     let is_left = |(arm, _): &&(Arm, Vec<Outcome>)| left.contains(&arm) && arm != scratch;
-    let trained = arms.iter().filter(is_left).map(|(_, outcomes)| outcomes.len()).filter(|count| *count > 0);
-    let fewest = trained.min().unwrap_or(1);
+    let fewest = |of_whole: bool| {
+        let counted = arms.iter().filter(is_left).filter(|(arm, _)| arm.trains_all() == of_whole);
+        counted.map(|(_, outcomes)| outcomes.len()).min()
+    };
+    let fewest = fewest(false).or(fewest(true)).unwrap_or(0).max(1);
     let first = |outcomes: &[Outcome]| outcomes.iter().filter(|one| one.repeat < fewest).cloned().collect();
     arms.iter().map(|(arm, outcomes)| (arm.clone(), first(outcomes))).collect()
 }

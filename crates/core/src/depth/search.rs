@@ -97,20 +97,14 @@ pub fn search(
             done.push(outcome);
             tell(&done[done.len() - 1], done.len(), count)
         };
-        // an arm that trains the whole network has work for all threads
-        let is_whole = |(arm, _): &(&Arm, usize)| match arm.training {
-            Training::Scratch | Training::From { .. } => arm.frozen_layers == 0,
-            Training::Head | Training::Solved | Training::Gradual => false,
-        };
         // where time is short, what trains the whole network, as long as all others together, comes last
-        let (mut whole, parts): (Vec<_>, Vec<_>) = wanted.iter().copied().partition(is_whole);
+        let (mut whole, parts): (Vec<_>, Vec<_>) =
+            wanted.iter().copied().partition(|(arm, _)| arm.trains_all());
         // from scratch first: it says whether reuse helps
         whole.sort_by_key(|(arm, repeat)| (*repeat, arm.training != Training::Scratch));
-        let of_repeats = |wanted: &[(&Arm, usize)], run: &dyn Fn(&[(&Arm, usize)]) -> Result<()>| {
-            wanted.chunk_by(|(_, one), (_, other)| one == other).try_for_each(run)
-        };
-        of_repeats(&parts, &|parts| side_by_side(parts, train))?;
-        of_repeats(&whole, &|whole| whole.iter().try_for_each(train))?;
+        let of_repeats = parts.chunk_by(|(_, one), (_, other)| one == other);
+        of_repeats.into_iter().try_for_each(|parts| side_by_side(parts, train))?;
+        whole.iter().try_for_each(train)?;
         let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         let is_ended = done.len() < count;
         results.extend(done.into_iter().map(keyed));
@@ -124,7 +118,7 @@ pub fn search(
             let enough = if arm == scratch { FIRST } else { CONTROL_REPEATS };
             left.contains(&arm) || controls.all().contains(&arm) && repeat < enough
         };
-        // repeat by repeat, so that what has been done when it is ended can be compared
+        // repeat by repeat, so that what has been done of the cheap arms when it is ended can be compared
         let wanted = (0..repeats)
             .flat_map(|repeat| arms.iter().map(move |arm| (arm, repeat)))
             .filter(|(arm, repeat)| is_wanted(arm, *repeat));
@@ -154,8 +148,7 @@ pub fn search(
     let recommended = choose(&comparable, &controls, overlap, experiment.images());
     // training from scratch takes as long as all other arms of a repeat together: once more only where it is needed
     let gain = gain(&outcomes(&results, &arms[recommended]), &outcomes(&results, scratch), overlap);
-    let is_open = |gain: Estimate| gain.p >= SURE && gain.p_below(NOTHING) >= SURE;
-    if !is_cut_short && gain.is_some_and(is_open) {
+    if !is_cut_short && gain.is_some_and(leaves_open) {
         let more = (0..CONTROL_REPEATS.min(limits.repeats)).map(|repeat| (scratch, repeat));
         is_cut_short = complete(&mut results, more.collect())?;
     }
@@ -167,6 +160,11 @@ pub fn search(
         }
     }
     Ok(Found { arms, controls, recommended, costs, overlap, is_cut_short })
+}
+
+/// Whether it is open if the choice scores otherwise than training from scratch, and if it gains anything worth having.
+fn leaves_open(gain: Estimate) -> bool {
+    gain.p >= SURE && gain.p_below(NOTHING) >= SURE
 }
 
 fn outcomes(results: &Results, arm: &Arm) -> Vec<Outcome> {
@@ -194,5 +192,24 @@ impl Found {
     /// By how much one arm scores more than another on the quoted images, over the repeats that both have.
     pub fn gain(&self, arm: &Arm, other: &Arm) -> Option<Estimate> {
         gain(self.of(arm), self.of(other), self.overlap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Design;
+    use super::*;
+
+    #[test]
+    fn a_third_training_from_scratch_is_for_what_two_leave_open() {
+        let gain = |values: [f64; 2], images: usize| {
+            let design = Design { overlap: 1.0 / 3.0, sampling: 0.1 / images as f64, images };
+            leaves_open(Estimate::of(&values, design).expect("two values"))
+        };
+        assert!(!gain([0.30, 0.29], 300), "it gains");
+        assert!(!gain([-0.2, -0.2], 300), "it loses");
+        assert!(!gain([0.001, 0.0], 20_000), "it gains less than a point");
+        assert!(gain([0.02, 0.03], 300), "too few images");
+        assert!(gain([0.3, 0.0], 300), "two splits that do not agree");
     }
 }

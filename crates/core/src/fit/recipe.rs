@@ -409,6 +409,14 @@ impl Recipe {
             return refuse(format!("{} views", self.views), &format!("give a number from 1 to {MOST_VIEWS}"));
         }
         if let Some(solve) = &self.solve {
+            if solve.cuts.as_ref().is_some_and(Vec::is_empty)
+                || solve.views.as_ref().is_some_and(Vec::is_empty)
+            {
+                return refuse(
+                    "a head that reads nothing: the list of cuts or views in [solve] is empty".to_owned(),
+                    "name some, or leave the list out",
+                );
+            }
             if solve.reject.is_some_and(|share| !(0.0..1.0).contains(&share) || share == 0.0) {
                 return refuse(
                     "the share of images to reject".to_owned(),

@@ -211,7 +211,7 @@ impl<'a> Trainer<'a> {
                 (self.observe)(&Event::Note(&note));
                 break;
             }
-            if epoch + stage.averaged_epochs > stage.epochs {
+            if self.val.is_empty() && epoch + stage.averaged_epochs > stage.epochs {
                 average.add(&mut plan);
             }
             if watch.is_exhausted(self.setting.patience) {

@@ -48,7 +48,7 @@ impl HeadFeatures {
     /// Takes images through the frozen layers, each content once; what is stored is read. Returns the error of each example
     /// that is damaged or not there, of which there are no features.
     ///
-    /// Errors: a file that is sound is at odds with the model.
+    /// Errors: a file that is sound is at odds with the model; neither memory nor cache has room.
     pub(super) fn new(
         maker: &Maker<'_>,
         dataset: &Dataset,
@@ -78,9 +78,6 @@ impl HeadFeatures {
         let image_len = maker.views.len() * width;
         let bytes = size_of::<f32>() * image_len * unique.len();
         let holds = store.is_none() || bytes <= maker.most_held;
-        if !holds {
-            maker.check_room(bytes)?;
-        }
         let mut held = vec![0.0; if holds { image_len * unique.len() } else { 0 }];
         let mut missing = Vec::new();
         let mut row = vec![0.0; image_len];
@@ -94,6 +91,9 @@ impl HeadFeatures {
             if holds {
                 held[position * image_len..][..image_len].copy_from_slice(&row);
             }
+        }
+        if !holds && !missing.is_empty() {
+            maker.check_room(bytes)?;
         }
         let mut damaged = HashSet::new();
         for chunk in missing.chunks(images_at_once(image_len)) {

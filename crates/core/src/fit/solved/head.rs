@@ -55,7 +55,7 @@ impl From<HeadError> for Error {
     }
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
     /// Chooses what the head reads by what it says of images out of sample, and solves the head on all examples.
     pub(super) fn run(&self, examples: &[&Example]) -> Result<Found> {
         let reading = self.choose(&thinned(examples))?;
@@ -100,18 +100,19 @@ impl Work<'_> {
         Ok(Some(Novelty::fit(&table, &blocks, &labels, classes, Some(&groups), share)?))
     }
 
-    pub(super) fn table(&self, examples: &[&Example], reading: &Reading) -> Result<Chosen<'_>> {
-        let wide = self.wides.iter().find(|wide| wide.pooling == reading.pooling);
-        let Some((wide, features)) = wide.and_then(|wide| Some((wide, wide.features.as_ref()?))) else {
-            return Err(Error::Setting(format!("no features were pooled in {}", reading.pooling)));
+    pub(super) fn table(&self, examples: &[&Example], reading: &Reading) -> Result<Chosen<'a>> {
+        let of =
+            |wide: &'a Wide| Some((wide.features.as_ref()?, wide.columns(&reading.cuts, reading.pooling)?));
+        let Some((features, columns)) = self.wides.iter().find_map(of) else {
+            return Err(Error::Setting(format!("no features were pooled by `{}`", reading.pooling)));
         };
-        features.of(self.dataset, examples, &wide.columns(&reading.cuts), &reading.views)
+        features.of(self.dataset, examples, &columns, &reading.views)
     }
 
     /// The highest output alone.
     pub(super) fn highest(&self) -> Reading {
         let wide = &self.wides[0];
-        Reading { cuts: vec![self.cuts - 1], pooling: wide.pooling, views: wide.views.clone() }
+        Reading { cuts: vec![self.cuts - 1], pooling: wide.poolings[0], views: wide.views.clone() }
     }
 
     /// What is usual, or what is clearly better.
@@ -121,11 +122,17 @@ impl Work<'_> {
             Some(_) => vec![self.usual.cuts.clone()],
             None => cuts::candidates(self.cuts),
         };
-        let of = |wide: &Wide| {
-            let (pooling, views) = (wide.pooling, wide.views.clone());
-            sets.iter().map(move |cuts| Reading { cuts: cuts.clone(), pooling, views: views.clone() })
-        };
-        let mut candidates: Vec<Reading> = self.wides.iter().flat_map(of).collect();
+        let mut candidates = Vec::new();
+        for wide in self.wides {
+            for pooling in &wide.poolings {
+                let reading = |cuts: &Vec<usize>| Reading {
+                    cuts: cuts.clone(),
+                    pooling: *pooling,
+                    views: wide.views.clone(),
+                };
+                candidates.extend(sets.iter().map(reading));
+            }
+        }
         candidates.retain(|other| other != self.usual);
         candidates.insert(0, self.usual.clone());
         if self.recipe.views.is_none() && self.usual.views.len() > 1 {

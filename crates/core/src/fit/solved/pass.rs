@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Images with a side below this many pixels are small.
+const SMALL: usize = 64;
 /// Bytes of weights that programs for several sizes may hold at a time.
 const BYTES: usize = 512 << 20;
 
@@ -225,6 +227,11 @@ fn len(shape: &Shape) -> usize {
     shape.iter().product()
 }
 
+/// Whether the images of a model are so small that other sizes than its own would leave its last maps without pixels.
+pub(super) fn is_for_small_images(pipeline: &Pipeline) -> bool {
+    pipeline.own_size().is_some_and(|size| size.iter().any(|extent| *extent < SMALL))
+}
+
 /// Whether a model with one output gives the same numbers, of whatever values, for images of other sizes than its own.
 pub(super) fn takes_any_size(model: &Model, pipeline: &Pipeline) -> bool {
     let [height, width, channels] = *pipeline.input() else { return false };
@@ -234,7 +241,7 @@ pub(super) fn takes_any_size(model: &Model, pipeline: &Pipeline) -> bool {
             matches!(&layer.body, Body::Kind(kind) if ["Resizing", "CenterCrop"].contains(&kind.class_name()))
         })
     };
-    if resizes(&model.graph) || height < 64 || width < 64 {
+    if resizes(&model.graph) || is_for_small_images(pipeline) {
         return false;
     }
     let mut model = model.clone();

@@ -3,7 +3,7 @@
 use super::cuts::{JOINED, LOOKED_AT, Reading};
 use super::head::Work;
 use super::outcome::SolvedHead;
-use super::pass::{Examples, Pictures, takes_any_size};
+use super::pass::{Examples, Pictures, is_for_small_images, takes_any_size};
 use super::recipe::SolveRecipe;
 use super::wide::Wide;
 use crate::data::{DataError, Dataset, Example, Pipeline, View};
@@ -12,9 +12,11 @@ use crate::graph::{Cut, Model, Pooling, cuts, named_cuts};
 use crate::{Error, Numbers, Result, Shape};
 use rayon::prelude::*;
 
-/// Features in cells are not made where all images together have more numbers than this: solving would take minutes.
+/// Features in cells are not made where all images to train on have more numbers than this: solving would take minutes.
 const MOST_IN_CELLS: usize = 1 << 24;
-/// Cells of a network for small images, which takes images of one size alone, and of one that takes any size.
+/// Images whose sides have so nearly the ratio of the model's input have its shape.
+const SAME_SHAPE: f64 = 0.05;
+/// Cells of a network for small images, and of others.
 const CELLS_OF_SMALL: usize = 4;
 const CELLS: usize = 2;
 
@@ -33,7 +35,7 @@ pub(crate) struct Solving {
 }
 
 impl Solving {
-    /// Errors: a cut that is not there; views that the model cannot take.
+    /// Errors: a cut that is not there.
     pub(crate) fn new(backbone: Model, input: &Shape, recipe: SolveRecipe) -> Result<Self> {
         let found = match &recipe.cuts {
             Some(names) => named_cuts(&backbone, input, names)?,
@@ -65,14 +67,15 @@ impl Solving {
 
     /// The outputs that a head usually reads, the highest first.
     pub(crate) fn usual(&self) -> Vec<(&str, Pooling)> {
-        self.usual.cuts.iter().map(|cut| (self.cuts[*cut].path.as_str(), Pooling::Mean)).collect()
+        self.usual.cuts.iter().map(|cut| (self.cuts[*cut].path.as_str(), self.usual.pooling)).collect()
     }
 
     /// Decides what is known of each image of a dataset: two sizes of it where the model can take them, unless `trains_on`, that
-    /// is, stages follow, which train on the model's own view. Where all images have the shape of the model's input, its outputs
-    /// are pooled in cells too.
+    /// is, stages follow, which train on the model's own view. Where all images have the shape of the model's input, and in networks
+    /// for small images, outputs are pooled in cells too.
     ///
-    /// Errors: views that were asked for and that the model cannot take; cells in images of several sizes.
+    /// Errors: views that were asked for and that the model cannot take; cells in images of several sizes, or where no output
+    /// is an image.
     pub(crate) fn choose_inputs(
         &mut self,
         dataset: &Dataset,
@@ -80,48 +83,59 @@ impl Solving {
         numbers: &Numbers,
         trains_on: bool,
     ) -> Result<()> {
-        let input = pipeline.input().to_vec();
-        let means = Wide::new(&self.backbone, &self.cuts, Pooling::Mean, vec![View::Squash], &input)?;
+        let refused = |why: &str, help: &str| Err(Error::Setting(format!("{why}\nhelp: {help}")));
+        let (input, own) = (pipeline.input().to_vec(), vec![View::Squash]);
+        let wide = |poolings, views: &[View]| {
+            Wide::new(&self.backbone, &self.cuts, poolings, views.to_vec(), &input)
+        };
         // bytes stand for the ranges of the model's own size
-        let takes_any = !matches!(numbers, Numbers::Int8(_)) && takes_any_size(&means.model, pipeline);
+        let is_exact = !matches!(numbers, Numbers::Int8(_));
+        let takes_any = is_exact && takes_any_size(&wide(vec![Pooling::Mean], &own)?.model, pipeline);
+        let has_pixels = self.cuts.iter().any(|cut| cut.shape.len() == 3);
         let in_cells = matches!(self.recipe.pooling, Some(Pooling::Cells(_)));
+        if in_cells && !has_pixels {
+            return refused(
+                "none of the layers that the head may read puts out an image with cells",
+                "leave the pooling out",
+            );
+        }
         let views = match &self.recipe.views {
-            Some(views) if views.iter().all(|view| view.is_own()) => views.clone(),
+            Some(views) if views.iter().all(|view| view.is_own()) => own.clone(),
             Some(_) if in_cells => {
-                return Err(Error::Setting(
-                    "cells pool images of one size, and these views have several\nhelp: leave the views out, or give `squash`".to_owned(),
-                ));
+                return refused(
+                    "cells pool images of one size, and these views have several",
+                    "leave the views out, or give `squash`",
+                );
             }
             Some(views) if takes_any => views.clone(),
             Some(_) => {
-                return Err(Error::Setting(
-                    "this model takes images of its own size alone\nhelp: leave the views out, or give `squash`".to_owned(),
-                ));
+                return refused(
+                    "this model takes images of its own size alone",
+                    "leave the views out, or give `squash`",
+                );
             }
             None if !in_cells && !trains_on && takes_any => View::USUAL.to_vec(),
-            None => vec![View::Squash],
+            None => own.clone(),
         };
-        let wide =
-            |pooling, views: &[View]| Wide::new(&self.backbone, &self.cuts, pooling, views.to_vec(), &input);
         self.usual.views.clone_from(&views);
-        self.wides = vec![wide(self.usual.pooling, &views)?];
-        if self.recipe.pooling.is_some() || !self.cuts.iter().any(|cut| cut.shape.len() == 3) {
-            return Ok(());
-        }
-        let cells = Pooling::Cells(if takes_any { CELLS } else { CELLS_OF_SMALL });
-        let own = [View::Squash];
-        let more = wide(cells, &own)?;
-        if more.width() * dataset.examples().count() > MOST_IN_CELLS
-            || takes_any && !have_the_shape(dataset, pipeline)
-        {
-            return Ok(());
-        }
-        if !takes_any {
+        let is_small = is_for_small_images(pipeline);
+        let cells = Pooling::Cells(if is_small { CELLS_OF_SMALL } else { CELLS });
+        let width: usize = self.cuts.iter().map(|cut| cells.width(&cut.shape)).sum();
+        let is_open = self.recipe.pooling.is_none() && (self.recipe.views.is_none() || views == own);
+        let reads_cells = is_open
+            && has_pixels
+            && width * dataset.train.len() <= MOST_IN_CELLS
+            && (is_small || have_the_shape(dataset, pipeline));
+        self.wides = match (reads_cells, views == own) {
+            (false, _) => vec![wide(vec![self.usual.pooling], &views)?],
+            (true, true) => vec![wide(vec![Pooling::Mean, cells], &own)?],
+            (true, false) => vec![wide(vec![Pooling::Mean], &views)?, wide(vec![cells], &own)?],
+        };
+        if reads_cells && is_small {
             // where in a small image something is, lower outputs say better
             let cuts = (0..self.cuts.len()).rev().collect();
-            self.usual = Reading { cuts, pooling: cells, views: own.to_vec() };
+            self.usual = Reading { cuts, pooling: cells, views: own };
         }
-        self.wides.push(more);
         Ok(())
     }
 
@@ -172,12 +186,16 @@ impl Solving {
     }
 }
 
-/// Whether all pictures of a dataset have the shape of the model's input.
+/// Whether all pictures of a dataset have the shape of the model's input. What cannot be read is not counted.
 fn have_the_shape(dataset: &Dataset, pipeline: &Pipeline) -> bool {
     let examples: Vec<&Example> = dataset.examples().map(|(_, example)| example).collect();
     let pictures = Examples { dataset, examples: &examples };
     pipeline.own_size().is_some_and(|own| {
-        let fits = |index| pictures.size(index).is_some_and(|size| View::Shape(1.0).size(size, own) == own);
+        let ratio = |[height, width]: [usize; 2]| width as f64 / height.max(1) as f64;
+        let fits = |index| {
+            let of_picture = |size| (ratio(size) / ratio(own) - 1.0).abs() < SAME_SHAPE;
+            pictures.size(index).is_none_or(of_picture)
+        };
         (0..examples.len()).into_par_iter().all(fits)
     })
 }

@@ -1,4 +1,4 @@
-//! The kept layers with the outputs of all cuts, pooled in one way, as their only output.
+//! The kept layers with the outputs of all cuts, pooled, as their only output.
 
 use super::features::{HeadFeatures, IN_MEMORY, Maker};
 use crate::data::{DataError, Dataset, Example, Pipeline, View};
@@ -11,11 +11,12 @@ use std::ops::Range;
 #[derive(Debug)]
 pub(super) struct Wide {
     pub(super) model: Model,
-    pub(super) pooling: Pooling,
+    /// How they are pooled: all in one way, then all in the next.
+    pub(super) poolings: Vec<Pooling>,
     pub(super) views: Vec<View>,
     boundary: Vec<String>,
-    /// Where the features of each cut lie in those of an image.
-    columns: Vec<Range<usize>>,
+    /// Where the features of each cut lie in those of an image, by pooling.
+    columns: Vec<Vec<Range<usize>>>,
     pub(super) features: Option<HeadFeatures>,
 }
 
@@ -23,34 +24,42 @@ impl Wide {
     pub(super) fn new(
         backbone: &Model,
         cuts: &[Cut],
-        pooling: Pooling,
+        poolings: Vec<Pooling>,
         views: Vec<View>,
         input: &Shape,
     ) -> Result<Self> {
+        let of = |pooling: &Pooling| {
+            let pooling = *pooling;
+            cuts.iter().map(move |cut| (cut.path.as_str(), pooling))
+        };
         let mut model = backbone.clone();
-        model.join(&cuts.iter().map(|cut| (cut.path.as_str(), pooling)).collect::<Vec<_>>(), input)?;
+        model.join(&poolings.iter().flat_map(of).collect::<Vec<_>>(), input)?;
         if views.iter().any(|view| !view.is_own()) {
             model.open_input();
         }
         let mut start = 0;
-        let range = |cut: &Cut| {
-            let width = pooling.width(&cut.shape);
-            start += width;
-            start - width..start
+        let mut ranges = |pooling: &Pooling| {
+            let range = |cut: &Cut| {
+                let width = pooling.width(&cut.shape);
+                start += width;
+                start - width..start
+            };
+            cuts.iter().map(range).collect()
         };
-        let columns = cuts.iter().map(range).collect();
+        let columns = poolings.iter().map(&mut ranges).collect();
         let boundary = cuts.iter().map(|cut| cut.path.clone()).collect();
-        Ok(Self { model, pooling, views, boundary, columns, features: None })
+        Ok(Self { model, poolings, views, boundary, columns, features: None })
     }
 
     /// The numbers of an image in a view.
     pub(super) fn width(&self) -> usize {
-        self.columns.last().map_or(0, |last| last.end)
+        self.columns.iter().flatten().last().map_or(0, |last| last.end)
     }
 
-    /// Where the features of these cuts lie.
-    pub(super) fn columns(&self, cuts: &[usize]) -> Vec<Range<usize>> {
-        cuts.iter().map(|cut| self.columns[*cut].clone()).collect()
+    /// Where the features of these cuts lie, pooled so; none where they are not.
+    pub(super) fn columns(&self, cuts: &[usize], pooling: Pooling) -> Option<Vec<Range<usize>>> {
+        let index = self.poolings.iter().position(|own| *own == pooling)?;
+        Some(cuts.iter().map(|cut| self.columns[index][*cut].clone()).collect())
     }
 
     /// Computes the features of examples, or reads them where they are stored. Returns the error of each example that is damaged.

@@ -65,16 +65,20 @@ impl Writer<'_> {
                         .layer(&path, kind.as_ref(), &given)
                         .map_err(|message| format!("layer `{path}`: {message}"))?;
                     let shapes = [small[index][0].clone(), large[index][0].clone()];
-                    vec![match output {
-                        Output::First(name) => self.push(Value { first: Some(name), last: None, shapes }),
-                        Output::Last(name) => self.push(Value { first: None, last: Some(name), shapes }),
-                        Output::Input(index) => index,
-                    }]
+                    vec![self.push_output(output, shapes)]
                 }
             };
             made.push(outputs);
         }
         Ok(graph.outputs.iter().map(|id| made[id.call][id.output]).collect())
+    }
+
+    pub(super) fn push_output(&mut self, output: Output, shapes: [Shape; 2]) -> usize {
+        match output {
+            Output::First(name) => self.push(Value { first: Some(name), last: None, shapes }),
+            Output::Last(name) => self.push(Value { first: None, last: Some(name), shapes }),
+            Output::Input(index) => index,
+        }
     }
 
     pub(super) fn push(&mut self, value: Value) -> usize {

@@ -1,12 +1,13 @@
 //! What comes before a model, as a part of its graph: pixels of an image of any size become what the model is called on.
 
 use super::emit::{Attribute, Emitter, Value};
-use super::layer::{Output, Writer};
+use super::layer::Writer;
 use super::resize::interpolation;
 use crate::formats::onnx::proto::tensor_proto::DataType;
 use crate::formats::{EmbeddedKernel, EmbeddedPreprocessing, EmbeddedSize};
 use crate::graph::{Body, Model};
 use crate::ops::ResizeMethod;
+use crate::{Result, Shape};
 
 /// Where the new nodes are.
 const PATH: &str = "preprocessing";
@@ -24,9 +25,15 @@ impl Writer<'_> {
             let input = self.view(pixels, channels, wanted, size)?;
             return self.graph(&model.graph, "", &[input]);
         }
-        let (below, layer) = model.split_dense_output().ok_or(
-            "it has several views, and does not end in a Dense layer\nhelp: give --views-at-predict 1",
-        )?;
+        let (below, name, kind) = model
+            .split_dense_output()
+            .and_then(|(below, layer)| match &layer.body {
+                Body::Kind(kind) => Some((below, layer.name.clone(), kind.as_ref())),
+                _ => None,
+            })
+            .ok_or(
+                "it has several views, and does not end in a Dense layer\nhelp: give --views-at-predict 1",
+            )?;
         let mut features = Vec::new();
         for size in &wanted.views {
             let input = self.view(pixels, channels, wanted, size)?;
@@ -37,17 +44,12 @@ impl Writer<'_> {
         let names: Vec<String> = values.iter_mut().map(|value| self.emit.last(value, PATH)).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let mean = self.emit.node(PATH, "Mean", &names, &[]);
-        let shapes = values[0].shapes.clone();
+        let shapes = values.first().map(|value| value.shapes.clone()).ok_or("it is seen in no view")?;
         let mean = self.push(Value { first: None, last: Some(mean), shapes: shapes.clone() });
-        let Body::Kind(kind) = &layer.body else { return Err("it does not end in a Dense layer".to_owned()) };
-        let output = self.layer(&layer.name, kind.as_ref(), &[mean])?;
-        let of = |shape: &crate::Shape| kind.output_shape(std::slice::from_ref(shape));
+        let output = self.layer(&name, kind, &[mean])?;
+        let of = |shape: &Shape| kind.output_shape(std::slice::from_ref(shape));
         let shapes = [of(&shapes[0])?, of(&shapes[1])?];
-        Ok(vec![match output {
-            Output::First(name) => self.push(Value { first: Some(name), last: None, shapes }),
-            Output::Last(name) => self.push(Value { first: None, last: Some(name), shapes }),
-            Output::Input(index) => index,
-        }])
+        Ok(vec![self.push_output(output, shapes)])
     }
 
     /// One view of the pixels, scaled.
@@ -83,7 +85,7 @@ impl Writer<'_> {
         let open = |more| vec![height + more, width + more, channels];
         let shapes = match size {
             EmbeddedSize::Own => [open(0), open(0)],
-            EmbeddedSize::Shape { .. } => [open(0), open(32)],
+            EmbeddedSize::Shape { step, .. } => [open(0), open(*step as usize)],
         };
         Ok(self.push(Value { last: None, first: Some(image), shapes }))
     }
