@@ -322,7 +322,11 @@ mod tests {
         assert_eq!(all(cache(1 << 20), 0)?, in_memory, "stored before");
         assert_eq!(all(cache(1 << 20), IN_MEMORY)?, in_memory, "stored before, and held");
         assert_eq!(all(cache(1 << 10), IN_MEMORY)?, in_memory, "held, for the cache is too small");
-        let error = all(cache(1 << 10), 0).expect_err("there is room nowhere").to_string();
+        let stored = all(cache(1 << 10), 0)?;
+        assert_eq!(stored, in_memory, "a small limit takes nothing away that is stored");
+        let empty = tempfile::tempdir().expect("a folder");
+        let small = Caching::Disk(FeatureCache { folder: empty.path().to_owned(), limit: 1 << 10 });
+        let error = all(small, 0).expect_err("there is room nowhere").to_string();
         assert!(error.contains("--cache-limit"), "{error}");
         Ok(())
     }
