@@ -312,7 +312,8 @@ mod tests {
             let maker = Maker { most_held, ..wide.maker(pipeline, &setting) };
             let (features, errors) = HeadFeatures::new(&maker, dataset, &examples, &|| {})?;
             assert!(errors.iter().all(Option::is_none));
-            let chosen = features.of(dataset, &examples, &[0..features.width], &features.views)?;
+            let whole = 0..features.width;
+            let chosen = features.of(dataset, &examples, std::slice::from_ref(&whole), &features.views)?;
             let mut rows = vec![0.0; chosen.rows() * chosen.width()];
             chosen.read(0..chosen.rows(), &mut rows)?;
             Ok(rows)

@@ -79,9 +79,7 @@ pub(in crate::formats) fn to_bytes(
         values.push(writer.push(value));
     }
     let results = match (pixels, model.graph.inputs.len()) {
-        (Some((name, channels, preprocessing)), 1) => {
-            writer.from_pixels(model, &name, channels, preprocessing)
-        }
+        (Some((name, channels, preprocessing)), 1) => writer.on_pixels(model, &name, channels, preprocessing),
         (Some(_), _) => Err("it has several inputs\nhelp: leave --embed-preprocessing out".to_owned()),
         (None, _) => writer.graph(&model.graph, "", &values),
     }

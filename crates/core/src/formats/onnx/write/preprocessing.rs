@@ -14,7 +14,7 @@ const PATH: &str = "preprocessing";
 
 impl Writer<'_> {
     /// The outputs of a model for pixels, `[batch, height, width, channels]` in uint8. Features are averaged over the views.
-    pub(super) fn from_pixels(
+    pub(super) fn on_pixels(
         &mut self,
         model: &Model,
         pixels: &str,
