@@ -1,6 +1,6 @@
-//! Successive halving over arms: all of them on few splits, the better half on more. An arm that the solved head is ahead of goes
-//! no further: it would have to be better by more than a standard error to be chosen. What the verdict compares with is trained on a few
-//! splits at least.
+//! Successive halving over arms: all of them on few splits, the better half on more. An arm that the solved head is ahead of
+//! goes no further: it would have to be better by more than a standard error to be chosen. What the verdict compares with is
+//! trained on a few splits at least.
 
 use super::choose::{choose, on_equal_repeats};
 use super::compare::{gain, score};
@@ -102,8 +102,9 @@ pub fn search(
             wanted.iter().copied().partition(|(arm, _)| arm.trains_all());
         // from scratch first: it says whether reuse helps
         whole.sort_by_key(|(arm, repeat)| (*repeat, arm.training != Training::Scratch));
-        let of_repeats = parts.chunk_by(|(_, one), (_, other)| one == other);
-        of_repeats.into_iter().try_for_each(|parts| side_by_side(parts, train))?;
+        for of_repeat in parts.chunk_by(|(_, one), (_, other)| one == other) {
+            side_by_side(of_repeat, train)?;
+        }
         whole.iter().try_for_each(train)?;
         let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         let is_ended = done.len() < count;

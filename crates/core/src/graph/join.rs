@@ -4,7 +4,6 @@ use super::{Body, Call, Form, Graph, Layer, Model, TensorId};
 use crate::layers::{Concatenate, InputLayer, LayerKind, Pooling2D, parse_head};
 use crate::ops::{Padding, PoolKind};
 use crate::{Error, Result, Shape};
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
@@ -63,18 +62,6 @@ impl FromStr for Pooling {
                 ))
             }),
         }
-    }
-}
-
-impl Serialize for Pooling {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Pooling {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

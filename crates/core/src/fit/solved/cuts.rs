@@ -10,8 +10,8 @@ pub(super) const JOINED: usize = 3;
 pub(super) const LOOKED_AT: usize = 8;
 
 /// The sets of cuts that a head may read, by their indices into `cuts`, which go from the lowest to the highest. The first is
-/// the usual one of large networks; each set begins with its highest cut, which the model is kept up to. The last is all of them, which small networks
-/// may be read by.
+/// the usual one of large networks; each set begins with its highest cut, which the model is kept up to. The last is all of
+/// them, which small networks are usually read by.
 pub(super) fn candidates(cuts: usize) -> Vec<Vec<usize>> {
     let set = |top: usize| (0..=top).rev().take(JOINED).collect();
     let all = (cuts > JOINED).then(|| (0..cuts).rev().collect());

@@ -6,7 +6,7 @@ use super::views::{Viewed, squashed};
 use crate::data::{Example, Target, View};
 use crate::engine::Squash;
 use crate::fit::observe::counter;
-use crate::fit::{Observer, Prepared, Task, predicted_class};
+use crate::fit::{Observer, Prepared, Task, predicted_class, text};
 use crate::graph::{Keep, Model, Pooling, Transfer};
 use crate::{Result, formats};
 use frostline_head::novelty::Novelty;
@@ -23,6 +23,7 @@ pub struct SolvedHead {
     /// The layers whose outputs it reads, the highest first.
     pub cuts: Vec<String>,
     /// How those outputs become vectors.
+    #[serde(serialize_with = "text::serialize")]
     pub pooling: Pooling,
     /// The views of an image that are averaged.
     pub views: Vec<View>,

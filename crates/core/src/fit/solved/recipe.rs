@@ -1,6 +1,7 @@
 //! What of a solved head is set by hand.
 
 use crate::data::View;
+use crate::fit::text;
 use crate::graph::Pooling;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ pub struct SolveRecipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cuts: Option<Vec<String>>,
     /// How the outputs of those layers become vectors.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "text::optional", skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
     /// The views of an image that are averaged.
     #[serde(skip_serializing_if = "Option::is_none")]

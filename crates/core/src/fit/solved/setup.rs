@@ -1,6 +1,7 @@
 //! What a solved head needs before it can be solved: the backbone, the places that it may read, its views and its features.
 
 use super::cuts::{JOINED, LOOKED_AT, Reading};
+use super::features::HeadFeatures;
 use super::head::Work;
 use super::outcome::SolvedHead;
 use super::pass::{Examples, Pictures, is_for_small_images, takes_any_size};
@@ -153,7 +154,8 @@ impl Solving {
             // each image is told once
             let quiet = || {};
             let told: &(dyn Fn() + Sync) = if index == 0 { told } else { &quiet };
-            let own = wide.gather(dataset, pipeline, setting, examples, told)?;
+            let (features, own) = HeadFeatures::new(&wide.maker(pipeline, setting), dataset, examples, told)?;
+            wide.features = Some(features);
             if errors.is_empty() {
                 errors = own;
             }

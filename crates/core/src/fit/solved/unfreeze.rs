@@ -21,7 +21,8 @@ const FOLDS: usize = 3;
 const STEPS: usize = 100;
 const EPOCHS: usize = 5;
 const LEARNING_RATE: f32 = 1e-4;
-/// How much of what was trained, on the mean over the last half of the epochs, is mixed with the weights from before (WiSE-FT, Wortsman et al. 2022).
+/// How much of what was trained, on the mean over the last half of the epochs, is mixed with the weights from before (WiSE-FT,
+/// Wortsman et al. 2022).
 const SHARES: [f32; 2] = [0.5, 1.0];
 /// What is not tried of its own accord takes longer than this.
 const MOST_SECONDS: f64 = 300.0;

@@ -1,7 +1,7 @@
 //! The kept layers with the outputs of all cuts, pooled, as their only output.
 
 use super::features::{HeadFeatures, IN_MEMORY, Maker};
-use crate::data::{DataError, Dataset, Example, Pipeline, View};
+use crate::data::{Dataset, Example, Pipeline, View};
 use crate::fit::Setting;
 use crate::graph::{Cut, Model, Pooling};
 use crate::{Result, Shape};
@@ -60,20 +60,6 @@ impl Wide {
     pub(super) fn columns(&self, cuts: &[usize], pooling: Pooling) -> Option<Vec<Range<usize>>> {
         let index = self.poolings.iter().position(|own| *own == pooling)?;
         Some(cuts.iter().map(|cut| self.columns[index][*cut].clone()).collect())
-    }
-
-    /// Computes the features of examples, or reads them where they are stored. Returns the error of each example that is damaged.
-    pub(super) fn gather(
-        &mut self,
-        dataset: &Dataset,
-        pipeline: &Pipeline,
-        setting: &Setting,
-        examples: &[&Example],
-        told: &(dyn Fn() + Sync),
-    ) -> Result<Vec<Option<DataError>>> {
-        let (features, errors) = HeadFeatures::new(&self.maker(pipeline, setting), dataset, examples, told)?;
-        self.features = Some(features);
-        Ok(errors)
     }
 
     /// Whether the features of all these examples are there.

@@ -21,8 +21,17 @@ impl Writer<'_> {
         channels: usize,
         wanted: &EmbeddedPreprocessing,
     ) -> Result<Vec<usize>, String> {
+        let fits =
+            [&wanted.scale, &wanted.offset].iter().all(|list| list.len() == 1 || list.len() == channels);
+        if !fits {
+            return Err(format!(
+                "the preprocessing is for images of {} channels, the model's have {channels}",
+                wanted.scale.len()
+            ));
+        }
+        let pixels = &self.emit.transpose(PATH, pixels, &[0, 3, 1, 2]);
         if let [size] = wanted.views.as_slice() {
-            let input = self.view(pixels, channels, wanted, size)?;
+            let input = self.view(pixels, channels, wanted, size);
             return self.graph(&model.graph, "", &[input]);
         }
         let (below, name, kind) = model
@@ -36,7 +45,7 @@ impl Writer<'_> {
             )?;
         let mut features = Vec::new();
         for size in &wanted.views {
-            let input = self.view(pixels, channels, wanted, size)?;
+            let input = self.view(pixels, channels, wanted, size);
             let index = *self.graph(&below.graph, "", &[input])?.first().ok_or("it has no output")?;
             features.push(index);
         }
@@ -52,30 +61,21 @@ impl Writer<'_> {
         Ok(vec![self.push_output(output, shapes)])
     }
 
-    /// One view of the pixels, scaled.
+    /// One view of the pixels, which have their channels first, scaled.
     fn view(
         &mut self,
         pixels: &str,
         channels: usize,
         wanted: &EmbeddedPreprocessing,
         size: &EmbeddedSize,
-    ) -> Result<usize, String> {
-        let fits =
-            [&wanted.scale, &wanted.offset].iter().all(|list| list.len() == 1 || list.len() == channels);
-        if !fits {
-            return Err(format!(
-                "the preprocessing is for images of {} channels, the model's have {channels}",
-                wanted.scale.len()
-            ));
-        }
+    ) -> usize {
         let emit = &mut self.emit;
-        let first = emit.transpose(PATH, pixels, &[0, 3, 1, 2]);
         let [height, width] = wanted.size;
         let extents = match size {
             EmbeddedSize::Own => emit.whole(&format!("{PATH}/size"), &[height as i64, width as i64]),
-            EmbeddedSize::Shape { .. } => emit.extents(&first, wanted.size, size),
+            EmbeddedSize::Shape { .. } => emit.extents(pixels, wanted.size, size),
         };
-        let mut image = emit.resized(&first, &extents, wanted.kernel);
+        let mut image = emit.resized(pixels, &extents, wanted.kernel);
         if wanted.reverse_channels {
             let order: Vec<i64> = (0..channels as i64).rev().collect();
             let order = emit.whole(&format!("{PATH}/channels"), &order);
@@ -87,7 +87,7 @@ impl Writer<'_> {
             EmbeddedSize::Own => [open(0), open(0)],
             EmbeddedSize::Shape { step, .. } => [open(0), open(*step as usize)],
         };
-        Ok(self.push(Value { last: None, first: Some(image), shapes }))
+        self.push(Value { last: None, first: Some(image), shapes })
     }
 }
 
