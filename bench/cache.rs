@@ -12,7 +12,7 @@ use frostline::cache::{FeatureCache, Form, PrefixKey, RowElement, RowKey};
 use frostline::compile::compile_frozen;
 use frostline::data::{Augment, Pipeline, Preprocess, Resize, shuffled};
 use frostline::formats;
-use frostline::freeze::Freeze;
+use frostline::graph::Freeze;
 use std::error::Error;
 use std::hint::black_box;
 use std::time::Instant;

@@ -12,7 +12,7 @@ use frostline::compile::{Statistics, compile_in, compile_inference_in};
 use frostline::engine::{LossInput, Plan};
 use frostline::fit::{Optimizer, OptimizerKind};
 use frostline::formats;
-use frostline::freeze::Freeze;
+use frostline::graph::Freeze;
 use frostline::{Numbers, Precision};
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -30,7 +30,7 @@ SURE, NOTHING = 0.01, 0.01
 
 @dataclasses.dataclass
 class Rule:
-    """As in crates/core/src/depth/search.rs."""
+    """As in crates/frostline/src/depth/search.rs."""
 
     name: str
     first: int = 2
@@ -56,7 +56,7 @@ RULES = [
 
 def is_open(differences, overlap):
     """Whether an array of splits by images leaves open if one arm scores otherwise than another, and if it gains anything: as in
-    crates/core/src/depth/statistics.rs."""
+    crates/frostline/src/depth/statistics.rs."""
     splits, images = differences.mean(1), differences.mean(0)
     n, m = differences.shape
     own = (1 / n + overlap) * splits.var(ddof=1)

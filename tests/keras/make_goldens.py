@@ -1,9 +1,9 @@
-"""Writes the golden models of `crates/core/tests/golden/keras/` with real Keras.
+"""Writes the golden models of `tests/golden/keras/` with real Keras.
 
 A small model for each layer kind and each way of nesting, saved by Keras, and beside it an `.npz` with inputs,
 outputs, a loss and the gradients of every trainable weight, in the format of `frostline verify --against`.
 
-    python tests/keras/make_goldens.py crates/core/tests/golden/keras [CASE...]     (all of them without names)
+    python tests/keras/make_goldens.py tests/golden/keras [CASE...]     (all of them without names)
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""Writes models with a real old Keras, and what it computes with them, to `crates/core/tests/golden/old/`.
+"""Writes models with a real old Keras, and what it computes with them, to `tests/golden/old/`.
 
-    python tests/keras/make_old_goldens.py crates/core/tests/golden/old
+    python tests/keras/make_old_goldens.py tests/golden/old
 
 Runs in an environment of the old version's own, on Python 3.11:
 

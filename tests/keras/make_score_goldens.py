@@ -1,9 +1,9 @@
-"""Writes the golden values of the scores of features: `crates/core/tests/golden/scores.json`.
+"""Writes the golden values of the scores of features: `tests/golden/scores.json`.
 
 LogME, H-score, LEEP and NCE by the formulas of their papers' published code, the leave-one-out probe by fitting it again
 without each image.
 
-    python tests/keras/make_score_goldens.py crates/core/tests/golden/scores.json
+    python tests/keras/make_score_goldens.py tests/golden/scores.json
 """
 
 import argparse

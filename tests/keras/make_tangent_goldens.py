@@ -3,7 +3,7 @@
 A small network of real Keras, images, and for each layer the products of TensorFlow's gradients of directions in the pooled
 features of a cut, image with image.
 
-    python tests/keras/make_tangent_goldens.py crates/core/tests/golden
+    python tests/keras/make_tangent_goldens.py tests/golden
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Writes the golden files of `crates/core/tests/golden/torch/` with real PyTorch, torchvision and timm.
+"""Writes the golden files of `tests/golden/torch/` with real PyTorch, torchvision and timm.
 
 For each architecture: the names and shapes of its state dict and what the model makes of an input. No weights are
 written: every tensor, and the input, is a formula of its name and shape (`torch_formula.py`).
 For some models an `.npz` holds the gradients of small weights, in the format and layout of `frostline verify --against`.
 
     pip install -r tests/keras/requirements-torch.txt
-    python tests/keras/make_torch_goldens.py crates/core/tests/golden/torch [NAME…]
+    python tests/keras/make_torch_goldens.py tests/golden/torch [NAME…]
 """
 
 import argparse

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-GOLDEN = ROOT / "crates/core/tests/golden"
+GOLDEN = ROOT / "tests/golden"
 ENVIRONMENT = ROOT / ".venv-keras"
 OLD = sorted(path.name for path in ENVIRONMENT.glob("3.*") if path.suffix != ".part") if ENVIRONMENT.exists() else []
 

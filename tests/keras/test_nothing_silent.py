@@ -332,7 +332,7 @@ def test_settings_of_augmentation_that_keras_does_not_take_any_more_are_left_out
 
 
 def test_what_cannot_be_written_is_refused_before_it_is_trained(frostline, tmp_path):
-    source = ROOT / "crates/core/tests/golden/old/keras-2.15.0-graph.h5"
+    source = ROOT / "tests/golden/old/keras-2.15.0-graph.h5"
     shape = np.load(source.with_suffix(".npz"))["input_0"].shape[1:]
     np.savez(tmp_path / "data.npz", x_train=np.zeros((8, *shape), "float32"), y_train=np.arange(8) % 2)
     ran = frostline.run("train", source, tmp_path / "data.npz", "-o", tmp_path / "run", "--preprocess", "none")

@@ -8,7 +8,7 @@ from conftest import ROOT, relative
 
 # The largest difference as a share of the largest output.
 OUTPUT = 1e-4
-GOLDEN = ROOT / "crates/core/tests/golden/keras"
+GOLDEN = ROOT / "tests/golden/keras"
 FILES = sorted(
     path
     for path in GOLDEN.iterdir()

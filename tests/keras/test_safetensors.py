@@ -1,5 +1,5 @@
 """State dicts of torchvision and timm through `convert` to real Keras, and frostline's own `.safetensors`. What PyTorch
-computes is in `crates/core/tests/golden/torch/`; none of the tests needs PyTorch."""
+computes is in `tests/golden/torch/`; none of the tests needs PyTorch."""
 
 import json
 
@@ -11,7 +11,7 @@ from torch_formula import save_safetensors, value
 
 # The largest difference as a share of the largest output.
 OUTPUT = 1e-4
-GOLDEN = ROOT / "crates/core/tests/golden/torch"
+GOLDEN = ROOT / "tests/golden/torch"
 
 
 @pytest.fixture

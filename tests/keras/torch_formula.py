@@ -1,5 +1,5 @@
-"""The weights and inputs of the golden files of `crates/core/tests/golden/torch/`: every tensor is a formula of its name
-and shape, so that the files need not hold any. `crates/core/tests/models/torch_formula.rs` has the same."""
+"""The weights and inputs of the golden files of `tests/golden/torch/`: every tensor is a formula of its name
+and shape, so that the files need not hold any. `crates/frostline/tests/models/torch_formula.rs` has the same."""
 
 import json
 import math

@@ -4,10 +4,9 @@
 use crate::Failure;
 use crate::args::Demo;
 use crate::console::{Console, table};
-use frostline::data;
 use frostline::fit::{Caching, Metric, PretrainedWeights, Recipe, StageRecipe, Validation, prepare, silent};
-use frostline::formats;
-use frostline::freeze::Unfreeze;
+use frostline::graph::Unfreeze;
+use frostline::{data, formats};
 use serde_json::json;
 use std::time::Instant;
 

@@ -12,7 +12,7 @@ use frostline::depth::{
     recommended, recommended_freeze, score_cuts, score_freezes, search,
 };
 use frostline::fit::{Caching, Event, Head, Recipe, silent};
-use frostline::freeze::Unfreeze;
+use frostline::graph::Unfreeze;
 use frostline::graph::{Keep, Model, as_flag};
 use frostline::report::depth::{self, DepthReport, Table, scores_document};
 use frostline::report::{Provenance, RunFolder};

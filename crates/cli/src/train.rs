@@ -13,8 +13,8 @@ use frostline::fit::{
     Recipe, ReusedStatistics, Schedule, SolveRecipe, SolvedHead, StageDefaults, StageRecipe, Trained,
     Validation, prepare_by,
 };
-use frostline::freeze::Unfreeze;
 use frostline::graph::Pooling;
+use frostline::graph::Unfreeze;
 use frostline::report::{Provenance, RunFolder, RunRecord};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! Makes `crates/core/src/formats/onnx/proto.rs` from `onnx.proto`: `cargo run` in this folder. protox compiles the schema,
+//! Makes `crates/formats/src/onnx/proto.rs` from `onnx.proto`: `cargo run` in this folder. protox compiles the schema,
 //! so that no protoc is needed.
 //!
 //! `onnx.proto` is the schema as the Python package `onnx` 1.23.2 ships it (Apache-2.0, © ONNX Project Contributors).
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         .compile_fds(schema)?;
     let code = fs::read_to_string(made.join("onnx.rs"))?;
     fs::remove_dir_all(&made)?;
-    fs::write(here.join("../../crates/core/src/formats/onnx/proto.rs"), format!("{HEAD}{code}"))?;
+    fs::write(here.join("../../crates/formats/src/onnx/proto.rs"), format!("{HEAD}{code}"))?;
     Ok(())
 }
 

@@ -8,8 +8,8 @@ use frostline::data::{Augment, Resize, ScaledDecode};
 use frostline::fit::{
     ClassWeights, Head, ImageSize, Loss, Metric, OptimizerKind, Recipe, Schedule, StageDefaults,
 };
-use frostline::freeze::Unfreeze;
 use frostline::graph::Keep;
+use frostline::graph::Unfreeze;
 use std::path::PathBuf;
 use std::str::FromStr;
 

@@ -74,7 +74,7 @@ pub(crate) fn demo_data() -> String {
 }
 
 pub(crate) fn golden(name: &str) -> String {
-    repository("crates/core/tests/golden").to_owned() + "/" + name
+    repository("tests/golden").to_owned() + "/" + name
 }
 
 /// A folder that goes away with the test.

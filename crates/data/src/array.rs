@@ -1,0 +1,92 @@
+//! The inputs of an npz source: one array a split, a row an example.
+
+use super::image::{Image, Pixels};
+use super::range::ValueRange;
+
+/// Values of an array, u8 as they are, all else as f32.
+pub use super::image::Pixels as Values;
+
+/// An array whose first extent counts examples.
+#[derive(Clone, Debug)]
+pub struct Array {
+    shape: Vec<usize>,
+    values: Values,
+    range: ValueRange,
+    floats: bool,
+}
+
+impl Array {
+    /// `shape`: `[rows, …]`, whose product is the number of `values`. `floats`: the file held floats, not integers.
+    pub fn new(shape: Vec<usize>, values: Values, floats: bool) -> Self {
+        debug_assert_eq!(
+            shape.iter().product::<usize>(),
+            match &values {
+                Pixels::U8(v) => v.len(),
+                Pixels::F32(v) => v.len(),
+            }
+        );
+        let range = match &values {
+            Pixels::U8(_) => ValueRange::BYTES,
+            Pixels::F32(v) => ValueRange::of(v),
+        };
+        Self { shape, values, range, floats }
+    }
+
+    /// The number of examples.
+    pub fn rows(&self) -> usize {
+        self.shape.first().copied().unwrap_or(0)
+    }
+
+    /// The shape of one example, e.g. `[28, 28]`.
+    pub fn row_shape(&self) -> &[usize] {
+        self.shape.get(1..).unwrap_or_default()
+    }
+
+    /// The range of all values; 0 to 255 for u8.
+    pub fn value_range(&self) -> ValueRange {
+        self.range
+    }
+
+    /// True where the file held floats: values that somebody has scaled already, rather than pixels.
+    pub fn holds_floats(&self) -> bool {
+        self.floats
+    }
+
+    fn row_len(&self) -> usize {
+        self.row_shape().iter().product()
+    }
+
+    /// The values of a row, `[height, width]` as one channel. Extents that are no picture's give a picture of one
+    /// pixel with all values as channels.
+    pub fn image(&self, row: usize) -> Image {
+        let (height, width, channels) = match *self.row_shape() {
+            [h, w] => (h, w, 1),
+            [h, w, c] => (h, w, c),
+            _ => (1, 1, self.row_len()),
+        };
+        let at = row * self.row_len()..(row + 1) * self.row_len();
+        let pixels = match &self.values {
+            Pixels::U8(v) => Pixels::U8(v[at].to_vec()),
+            Pixels::F32(v) => Pixels::F32(v[at].to_vec()),
+        };
+        Image { height, width, channels, pixels }
+    }
+
+    pub(super) fn hash_row(&self, row: usize) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(format!("{:?}", self.row_shape()).as_bytes());
+        let at = row * self.row_len()..(row + 1) * self.row_len();
+        match &self.values {
+            Pixels::U8(v) => {
+                hasher.update(b"u8").update(&v[at]);
+            }
+            Pixels::F32(v) => {
+                hasher.update(b"f32");
+                for value in &v[at] {
+                    hasher.update(&value.to_le_bytes());
+                }
+            }
+        }
+        hasher.finalize()
+    }
+}

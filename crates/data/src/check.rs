@@ -1,0 +1,146 @@
+//! Finds the images that cannot be decoded before anything is trained.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use super::decode::check_file;
+use super::{DataError, Dataset, Example, Input, Split, Target};
+
+/// The reason of a file that is not there.
+const ABSENT: &str = "is not found";
+
+/// One example that is left out.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Skip {
+    /// Where it was.
+    #[serde(skip)]
+    pub split: Split,
+    /// Its name.
+    pub name: String,
+    /// Why, without the name.
+    pub reason: String,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SkipReport {
+    /// How many files were decoded, or tried.
+    pub checked: usize,
+    /// Those that failed, in the dataset's order.
+    pub skipped: Vec<Skip>,
+}
+
+/// Decodes every image file once, on all threads, and returns those that fail. `progress` is told the number that is
+/// done, from any thread. Arrays are checked when they are read.
+///
+/// Errors: a file that is there cannot be read; every image of a class (or of a split) is bad.
+pub fn check_all(dataset: &Dataset, progress: &(dyn Fn(usize) + Sync)) -> Result<SkipReport, DataError> {
+    let files = files(dataset);
+    let done = AtomicUsize::new(0);
+    let check = |(_, _, path): &(Split, &Example, &Path)| {
+        let error = check_file(path).err();
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+        error
+    };
+    let found = files.par_iter().map(check).collect::<Vec<_>>();
+    SkipReport::new(dataset, &files, found)
+}
+
+/// The examples of a dataset that are image files.
+pub fn files(dataset: &Dataset) -> Vec<(Split, &Example, &Path)> {
+    let mut found = Vec::new();
+    for (split, example) in dataset.examples() {
+        if let Input::File(path) = &example.input {
+            found.push((split, example, path.as_path()));
+        }
+    }
+    found
+}
+
+impl SkipReport {
+    /// Of these files, by the error that each had, if any.
+    ///
+    /// Errors: a file that is there cannot be read, which says nothing about it; every image of a class (or of a split) is
+    /// bad.
+    pub fn new(
+        dataset: &Dataset,
+        files: &[(Split, &Example, &Path)],
+        errors: Vec<Option<DataError>>,
+    ) -> Result<Self, DataError> {
+        let skip = |((split, example, _), error): (&(Split, &Example, &Path), Option<DataError>)| {
+            let reason = match error? {
+                DataError::Image { message, .. } => message,
+                DataError::Io { source, .. } if source.kind() == ErrorKind::NotFound => ABSENT.to_owned(),
+                // of the file itself nothing is known: it may be as sound as the others
+                other => return Some(Err(other)),
+            };
+            Some(Ok(Skip { split: *split, name: example.name.clone(), reason }))
+        };
+        let skipped = files.iter().zip(errors).filter_map(skip).collect::<Result<_, _>>()?;
+        let report = Self { checked: files.len(), skipped };
+        report.require_enough(dataset)?;
+        Ok(report)
+    }
+
+    /// How many files are damaged, and how many are not there.
+    pub fn counts(&self) -> [usize; 2] {
+        let absent = self.skipped.iter().filter(|skip| skip.reason == ABSENT).count();
+        [self.skipped.len() - absent, absent]
+    }
+
+    /// Names the images that are left out, the first few of them.
+    pub fn note(&self) -> Option<String> {
+        let shown: Vec<String> =
+            self.skipped.iter().take(5).map(|skip| format!("`{}` {}", skip.name, skip.reason)).collect();
+        let more = match self.skipped.len().saturating_sub(5) {
+            0 => String::new(),
+            more => format!("; and {more} more, listed in run.json"),
+        };
+        let what = match self.counts() {
+            [0, 0] => return None,
+            [damaged, 0] => format!("{damaged} of {} images are damaged", self.checked),
+            [0, absent] => format!("{absent} of {} images are not found", self.checked),
+            [damaged, absent] => {
+                format!("{damaged} of {} images are damaged and {absent} are not found", self.checked)
+            }
+        };
+        Some(format!("{what} and left out: {}{more}", shown.join("; ")))
+    }
+
+    fn require_enough(&self, dataset: &Dataset) -> Result<(), DataError> {
+        let rest = dataset.without(self);
+        let first = |split: Split| self.skipped.iter().find(|s| s.split == split);
+        for split in Split::ALL {
+            let (before, after) = (dataset.split(split), rest.split(split));
+            let Some(example) = first(split) else { continue };
+            let of_class = |class: Option<usize>| match class.and_then(|c| dataset.classes.get(c)) {
+                Some(name) => format!("all images of class `{name}` in `{}` are damaged", split.name()),
+                None => format!("all images in `{}` are damaged", split.name()),
+            };
+            let lost = match split {
+                Split::Train if !dataset.is_regression() => {
+                    let (old, new) = (dataset.class_counts(before), dataset.class_counts(after));
+                    (0..old.len()).find(|&c| old[c] > 0 && new[c] == 0).map(Some)
+                }
+                _ => after.is_empty().then_some(None),
+            };
+            if let Some(class) = lost {
+                let of = |name: &str| before.iter().find(|e| e.name == name).map(|e| e.target.clone());
+                let shown = self
+                    .skipped
+                    .iter()
+                    .find(|s| class.is_some() && of(&s.name) == class.map(Target::Class))
+                    .unwrap_or(example);
+                return Err(DataError::source(
+                    &dataset.source,
+                    format!("{}; the first is `{}`: {}", of_class(class), shown.name, shown.reason),
+                    "replace the files with JPEG or PNG images that open in a viewer",
+                ));
+            }
+        }
+        Ok(())
+    }
+}

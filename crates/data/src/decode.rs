@@ -1,0 +1,223 @@
+//! JPEG and PNG to u8 pixels.
+//!
+//! What comes out is what Keras's own loaders give (`tf.io.decode_image`, `keras.utils.load_img`), with one
+//! difference: the EXIF orientation is applied. Keras ignores it, so that a phone's portrait photo lies on its side;
+//! a model trained on upright photos then sees another world than its user does.
+//!
+//! * The format is told by the content, not by the name.
+//! * Alpha is dropped, never blended. Palettes are expanded. 16 bits keep the high byte.
+//! * ICC profiles and gamma chunks are ignored.
+//! * CMYK and YCCK JPEGs become RGB, as Adobe stores them (inverted).
+//! * JPEG pixels are those of libjpeg, bit for bit; all of them, unless a [`ScaledDecode`] says that fewer are enough.
+//!   `tf.io.decode_image` takes libjpeg's faster, less accurate transform: it differs from Pillow by up to about 7 levels
+//!   of 255.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use image::codecs::jpeg::JpegDecoder;
+use image::codecs::png::PngDecoder;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageResult, Limits};
+
+use super::DataError;
+use super::image::{Image, Pixels};
+use super::jpeg::{self, Refused};
+use super::libjpeg::{self, Decoded};
+use super::scaled::{Enough, ScaledDecode};
+
+/// What decodes images, as a part of cache keys: pixels may change when it does.
+pub const DECODER_VERSION: &str =
+    "image 0.25.10, mozjpeg 0.10.13, mozjpeg-sys 2.2.3, png 0.18.1; frostline decode 2";
+
+/// The largest picture that is decoded, in pixels; Pillow's limit. A small file can claim to be larger than memory.
+pub const MAX_PIXELS: u64 = 178_956_970;
+
+const MAX_ALLOCATION: u64 = 1 << 30;
+
+const HELP_DAMAGED: &str = "replace the file or remove it";
+
+/// Decodes a file; see [`decode`].
+pub fn decode_file(path: &Path) -> Result<Image, DataError> {
+    decode(&read(path)?, &super::path_text(path))
+}
+
+/// Decodes a file for a `[height, width]` that it will be resized to; see [`decode_for`].
+pub fn decode_file_for(path: &Path, scaled: ScaledDecode, target: [usize; 2]) -> Result<Image, DataError> {
+    decode_for(&read(path)?, &super::path_text(path), scaled, target)
+}
+
+/// The error of a file that is damaged. A JPEG is decoded by the stricter decoder alone.
+pub fn check_file(path: &Path) -> Result<(), DataError> {
+    picture(&read(path)?, &super::path_text(path), |_, _| Ok(None)).map(drop)
+}
+
+/// `[height, width]` of the upright picture in a file, from its header alone.
+///
+/// Errors: a file that cannot be read, or is no JPEG or PNG. Whether the rest of it is sound is not looked at.
+pub fn picture_size(path: &Path) -> Result<[usize; 2], DataError> {
+    let (bytes, name) = (read(path)?, super::path_text(path));
+    fn header(mut decoder: impl ImageDecoder) -> ((u32, u32), Orientation) {
+        (decoder.dimensions(), decoder.orientation().unwrap_or(Orientation::NoTransforms))
+    }
+    let found = match image::guess_format(&bytes) {
+        Ok(ImageFormat::Png) => PngDecoder::with_limits(Cursor::new(&bytes), limits()).map(header),
+        _ => JpegDecoder::new(Cursor::new(&bytes)).map(header),
+    };
+    let ((width, height), orientation) = found.map_err(|error| damaged(&name, &error))?;
+    let size = [height as usize, width as usize];
+    Ok(if lies_on_its_side(orientation) { [size[1], size[0]] } else { size })
+}
+
+/// Whether a picture's height and width change places when it is turned upright.
+fn lies_on_its_side(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+    frostline_files::regular::read(path).map_err(|e| DataError::io(path, e))
+}
+
+/// Decodes a JPEG or PNG, upright, as 1 channel where the file is grey and 3 (RGB) else. `name` is for messages.
+///
+/// Errors: an empty file, another format, a damaged or cut-off file, more than [`MAX_PIXELS`].
+pub fn decode(bytes: &[u8], name: &str) -> Result<Image, DataError> {
+    picture(bytes, name, |bytes, _| jpeg_pixels(bytes, None)).map(to_u8)
+}
+
+/// Decodes as [`decode`] does, but a grey or coloured JPEG at the fewest pixels that `scaled` allows for a
+/// `[height, width]`, which is that of the upright picture. The same files are damaged.
+pub fn decode_for(
+    bytes: &[u8],
+    name: &str,
+    scaled: ScaledDecode,
+    target: [usize; 2],
+) -> Result<Image, DataError> {
+    let enough = |orientation| scaled.enough(target).map(|enough| enough.before(orientation));
+    picture(bytes, name, |bytes, orientation| jpeg_pixels(bytes, enough(orientation))).map(to_u8)
+}
+
+/// libjpeg's pixels. Where it warns or gives up, a stricter decoder says whether the file is damaged.
+fn jpeg_pixels(bytes: &[u8], enough: Option<Enough>) -> Result<Option<DynamicImage>, String> {
+    let found = libjpeg::pixels(bytes, enough);
+    if let Ok(Decoded { pixels, warned: false }) = found {
+        return Ok(pixels);
+    }
+    JpegDecoder::new(Cursor::new(bytes)).and_then(pixels_of).map_err(|error| error.to_string())?;
+    found.map(|decoded| decoded.pixels)
+}
+
+/// The upright picture. `jpeg_pixels` decodes a JPEG, told how it will be turned; where it gives nothing, `image` does.
+fn picture(
+    bytes: &[u8],
+    name: &str,
+    jpeg_pixels: impl FnOnce(&[u8], Orientation) -> Result<Option<DynamicImage>, String>,
+) -> Result<DynamicImage, DataError> {
+    if bytes.is_empty() {
+        return Err(DataError::image(name, "is empty", HELP_DAMAGED));
+    }
+    let picture = match image::guess_format(bytes) {
+        Ok(ImageFormat::Jpeg) => {
+            jpeg::check(bytes).map_err(|refused| match refused {
+                Refused::Truncated => DataError::image(name, "is cut off before its end", HELP_DAMAGED),
+                Refused::UnmarkedCmyk => DataError::image(
+                    name,
+                    "is a CMYK JPEG without an Adobe marker, so its colours are ambiguous",
+                    "convert it to RGB",
+                ),
+            })?;
+            JpegDecoder::new(Cursor::new(bytes))
+                .map(upright(name, |orientation| jpeg_pixels(bytes, orientation)))
+        }
+        Ok(ImageFormat::Png) => {
+            PngDecoder::with_limits(Cursor::new(bytes), limits()).map(upright(name, |_| Ok(None)))
+        }
+        Ok(other) => {
+            let kind = format!("{other:?}").to_uppercase();
+            return Err(DataError::image(name, format!("is a {kind} file"), "convert it to JPEG or PNG"));
+        }
+        Err(_) => return Err(DataError::image(name, "is no JPEG or PNG", HELP_DAMAGED)),
+    };
+    picture.map_err(|error| damaged(name, &error))?
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_ALLOCATION);
+    limits
+}
+
+fn damaged(name: &str, error: &dyn std::fmt::Display) -> DataError {
+    DataError::image(name, format!("is damaged: {error}"), HELP_DAMAGED)
+}
+
+/// Decodes, and turns the picture the right way up. `own` may decode in `decoder`'s stead.
+fn upright<D: ImageDecoder>(
+    name: &str,
+    own: impl FnOnce(Orientation) -> Result<Option<DynamicImage>, String>,
+) -> impl FnOnce(D) -> Result<DynamicImage, DataError> {
+    move |mut decoder| {
+        let (width, height) = decoder.dimensions();
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels == 0 || pixels > MAX_PIXELS {
+            return Err(DataError::image(
+                name,
+                format!("claims {width} x {height} pixels, of which at most {MAX_PIXELS} are read"),
+                "scale it down or remove it",
+            ));
+        }
+        // A damaged EXIF block is no reason to lose the picture.
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let mut picture = match own(orientation).map_err(|error| damaged(name, &error))? {
+            Some(picture) => picture,
+            None => pixels_of(decoder).map_err(|error| damaged(name, &error))?,
+        };
+        picture.apply_orientation(orientation);
+        Ok(picture)
+    }
+}
+
+fn pixels_of<D: ImageDecoder>(mut decoder: D) -> ImageResult<DynamicImage> {
+    decoder.set_limits(limits())?;
+    DynamicImage::from_decoder(decoder)
+}
+
+fn to_u8(picture: DynamicImage) -> Image {
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let high = |v: u16| (v >> 8) as u8;
+    let (channels, values) = match picture {
+        DynamicImage::ImageLuma8(p) => (1, p.into_raw()),
+        DynamicImage::ImageLumaA8(p) => (1, p.pixels().map(|p| p.0[0]).collect()),
+        DynamicImage::ImageLuma16(p) => (1, p.pixels().map(|p| high(p.0[0])).collect()),
+        DynamicImage::ImageLumaA16(p) => (1, p.pixels().map(|p| high(p.0[0])).collect()),
+        DynamicImage::ImageRgb8(p) => (3, p.into_raw()),
+        DynamicImage::ImageRgb16(p) => (3, p.pixels().flat_map(|p| p.0.map(high)).collect()),
+        DynamicImage::ImageRgba16(p) => {
+            (3, p.pixels().flat_map(|p| [p.0[0], p.0[1], p.0[2]].map(high)).collect())
+        }
+        other => (3, other.into_rgba8().pixels().flat_map(|p| [p.0[0], p.0[1], p.0[2]]).collect()),
+    };
+    Image { height, width, channels, pixels: Pixels::U8(values) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_names_the_decoders_that_are_built_in() {
+        let lock = include_str!("../../../Cargo.lock");
+        for part in DECODER_VERSION.split(';').next().unwrap_or_default().split(", ") {
+            let (name, version) = part.split_once(' ').unwrap();
+            let entry = format!("name = \"{name}\"\nversion = \"{version}\"");
+            assert!(lock.contains(&entry), "`{part}` is not in Cargo.lock: update DECODER_VERSION");
+        }
+    }
+
+    #[test]
+    fn other_formats_are_named() {
+        let error = decode(b"GIF89a\x01\x00\x01\x00", "a.png").unwrap_err().to_string();
+        assert!(error.contains("`a.png`: is a GIF file") && error.contains("help: convert"), "{error}");
+    }
+}

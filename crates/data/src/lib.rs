@@ -1,0 +1,106 @@
+//! From a user's photos or arrays to the f32 batches that a model takes.
+//!
+//! 1. [`open`] finds the examples and their labels: class folders, a CSV list, or an npz file. Nothing is decoded.
+//! 2. [`check_all`] decodes every file once (where features are stored, the first pass over the images does that instead);
+//!    [`Dataset::without`] leaves out those that are damaged.
+//! 3. [`Dataset::hold_out`] splits validation examples off, stratified by class.
+//! 4. A [`Pipeline`] loads examples: decode, [`Resize`] by a named kernel, [`Augment`] where a view is asked for,
+//!    [`Preprocess`], into `[height, width, channels]` f32.
+//!
+//! Every step is deterministic: the same files, settings and seed give the same bytes, whatever the number of threads.
+//!
+//! Architecture invariant: nothing here knows of models, layers or plans.
+
+mod array;
+mod array_scale;
+mod augment;
+mod check;
+mod contents;
+mod dataset;
+mod decode;
+mod duplicates;
+mod error;
+mod file_name;
+mod folders;
+mod image;
+mod jpeg;
+mod libjpeg;
+mod loader;
+mod manifest;
+pub mod npy;
+mod npz;
+mod part;
+mod preprocess;
+mod random;
+mod range;
+mod resize;
+mod scaled;
+mod split;
+mod summary;
+mod view;
+
+pub use array::{Array, Values};
+pub use array_scale::ArrayScale;
+pub use augment::{Augment, ViewSeed};
+pub use check::files;
+pub use check::{Skip, SkipReport, check_all};
+pub use dataset::{Dataset, Example, Input, Split, Target};
+pub use decode::check_file;
+pub use decode::{
+    DECODER_VERSION, MAX_PIXELS, decode, decode_file, decode_file_for, decode_for, picture_size,
+};
+pub use error::DataError;
+pub use file_name::path_text;
+pub use folders::pictures_in;
+pub use image::{Image, Pixels};
+pub use loader::Pipeline;
+pub use preprocess::{AffinePixels, Preprocess};
+pub use random::Random;
+pub use range::ValueRange;
+pub use resize::Resize;
+pub use scaled::ScaledDecode;
+pub use split::{holdout, shuffled};
+pub use view::View;
+
+use std::path::Path;
+
+/// Opens a source of labelled examples for training.
+///
+/// * a folder with one folder a class, or with `train/` and, if there, `val/` and `test/` above those, however these are
+///   written (`Training`, `test_set`, `dev`);
+/// * a CSV file with a header `path,label[,split]` (`path,value[,split]` for a regression);
+/// * an `.npz` file with `x_train, y_train[, x_val, y_val][, x_test, y_test][, class_names]`.
+///
+/// There must be at least two classes with examples to train on, or a regression target.
+pub fn open(path: &Path) -> Result<Dataset, DataError> {
+    let dataset = read(path, None)?;
+    dataset.require_trainable()?;
+    Ok(dataset)
+}
+
+/// Opens a source for a model whose classes are known, as to evaluate it: labels become indices into `classes`,
+/// matched by name, never by order. Classes without an example are allowed; a class that the model does not have
+/// is an error. An npz without `class_names` is taken to hold indices into `classes` already.
+pub fn open_for(path: &Path, classes: &[String]) -> Result<Dataset, DataError> {
+    let mut dataset = read(path, Some(classes))?;
+    dataset.relabel(classes)?;
+    Ok(dataset)
+}
+
+/// `known`: the classes of a model that is to be evaluated.
+fn read(path: &Path, known: Option<&[String]>) -> Result<Dataset, DataError> {
+    let metadata = std::fs::metadata(path).map_err(|e| DataError::io(path, e))?;
+    if metadata.is_dir() {
+        return folders::read(path, known);
+    }
+    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+    match extension.as_str() {
+        "csv" => manifest::read(path),
+        "npz" => npz::read(path),
+        _ => Err(DataError::source(
+            path,
+            "is not a source of examples",
+            "give a folder with one folder a class, a `.csv` with `path,label`, or an `.npz` with `x_train`, `y_train`",
+        )),
+    }
+}

@@ -1,0 +1,121 @@
+//! From a graph and a freeze setting to a [`Plan`]: lower, cut at the boundary, fold and fuse.
+
+mod fold;
+mod frozen;
+mod fuse;
+mod lower;
+mod partition;
+
+pub use crate::Statistics;
+pub use frozen::Frozen;
+pub use partition::Partition;
+
+use crate::{Constants, Plan, Suffix};
+use frostline_graph::ops::Program;
+use frostline_graph::{Error, Freeze, Model, Numbers, Result, Shape, Tensor};
+
+/// Compiles a model for inputs of these shapes and batches of up to `batch` images. The plan owns its freeze
+/// setting: to train other layers, compile again.
+///
+/// Errors: the shapes do not fit, a layer cannot be run, a weight is missing.
+pub fn compile(
+    model: &Model,
+    freeze: Freeze,
+    inputs: &[Shape],
+    batch: usize,
+    statistics: Statistics,
+) -> Result<Plan> {
+    compile_in(&Numbers::F32, model, freeze, inputs, batch, statistics)
+}
+
+/// [`compile`] with the frozen prefix in such numbers.
+pub fn compile_in(
+    numbers: &Numbers,
+    model: &Model,
+    freeze: Freeze,
+    inputs: &[Shape],
+    batch: usize,
+    statistics: Statistics,
+) -> Result<Plan> {
+    Ok(compile_both(numbers, model, freeze, inputs, batch, statistics)?.0)
+}
+
+/// [`compile_in`], and what the plan's prefix was bound from.
+pub fn compile_both(
+    numbers: &Numbers,
+    model: &Model,
+    freeze: Freeze,
+    inputs: &[Shape],
+    batch: usize,
+    statistics: Statistics,
+) -> Result<(Plan, Frozen)> {
+    let (frozen, mut suffix) = halves(numbers, model, &freeze, inputs)?;
+    fuse::fuse_trainable(&mut suffix);
+    let weights = suffix
+        .params
+        .iter()
+        .map(|param| Ok(checked(model, &param.path, &param.shape)?.data))
+        .collect::<Result<Vec<_>>>()?;
+    let plan = Plan {
+        multiply_adds: [frozen.program().multiply_adds(), suffix.multiply_adds()],
+        prefix: frozen.bind(),
+        suffix: Suffix::new(suffix, weights, batch, statistics),
+        freeze,
+        boundary: frozen.boundary().to_vec(),
+    };
+    Ok((plan, frozen))
+}
+
+/// What lies below the boundary alone: what another stage's passes over the images will want.
+pub fn compile_frozen(numbers: &Numbers, model: &Model, freeze: &Freeze, inputs: &[Shape]) -> Result<Frozen> {
+    Ok(halves(numbers, model, freeze, inputs)?.0)
+}
+
+/// What lies below the boundary, folded and fused, and what lies above it.
+fn halves(numbers: &Numbers, model: &Model, freeze: &Freeze, inputs: &[Shape]) -> Result<(Frozen, Program)> {
+    let program = lower::lower(&model.graph, freeze, inputs)?;
+    let Partition { mut prefix, suffix, boundary } = partition::partition(&program);
+    let mut constants = prefix
+        .params
+        .iter()
+        .map(|param| checked(model, &param.path, &param.shape))
+        .collect::<Result<Constants>>()?;
+    fold::fold(&mut prefix, &mut constants);
+    fuse::fuse(&mut prefix);
+    Ok((Frozen::new(numbers, prefix, constants, boundary), suffix))
+}
+
+/// Compiles a model for prediction: everything is frozen.
+pub fn compile_inference(model: &Model, inputs: &[Shape]) -> Result<Plan> {
+    compile_inference_in(&Numbers::F32, model, inputs)
+}
+
+/// [`compile_inference`] in such numbers.
+pub fn compile_inference_in(numbers: &Numbers, model: &Model, inputs: &[Shape]) -> Result<Plan> {
+    compile_in(numbers, model, Freeze::everything(&model.graph), inputs, 0, Statistics::Moving)
+}
+
+fn checked(model: &Model, path: &str, shape: &Shape) -> Result<Tensor> {
+    let tensor = model.weights.get(path)?.get();
+    // ops take some weights with neighbouring axes as one, or with more axes of extent 1
+    if is_same_but_for_merged_axes(&tensor.shape, shape) {
+        return Ok(Tensor { shape: shape.clone(), data: tensor.data });
+    }
+    Err(Error::Weights(format!("weight `{path}` has shape {:?}, the layer wants {shape:?}", tensor.shape)))
+}
+
+/// Whether the axes of `merged` are those of `shape`, or products of neighbours.
+fn is_same_but_for_merged_axes(shape: &[usize], merged: &[usize]) -> bool {
+    let mut axes = shape.iter();
+    let is_made = |extent: &usize| {
+        let mut product = 1;
+        while product < *extent {
+            match axes.next() {
+                Some(axis) if *axis > 0 => product *= axis,
+                _ => return false,
+            }
+        }
+        product == *extent
+    };
+    merged.iter().all(is_made) && axes.all(|axis| *axis == 1)
+}

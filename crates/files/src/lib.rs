@@ -1,0 +1,8 @@
+//! Files that are read only where they are files, and written whole or not at all.
+
+mod atomic;
+mod error;
+pub mod regular;
+
+pub use atomic::{TEMPORARY, stream_atomically, write_atomically};
+pub use error::{FileError, io_help, io_words};

@@ -1,0 +1,190 @@
+//! A [`Graph`] as Keras 3's model config.
+
+use super::newer::for_all_versions;
+use super::order::keras_order;
+use frostline_graph::layers::{Arithmetic, HARD_SIGMOID_KERAS_2, LayerKind, Rescaling};
+use frostline_graph::{Body, Form, Graph, Layer, TensorId};
+use serde_json::{Map, Value, json};
+
+/// Classes whose constructor in Keras takes no `trainable`.
+const NO_TRAINABLE: &[&str] = &["InputLayer", "SpatialDropout1D", "SpatialDropout2D"];
+
+/// Layers that `keras.applications` has for itself, and where.
+const APPLICATIONS: &[(&str, &str)] = &[
+    ("CustomScaleLayer", "keras.src.applications.inception_resnet_v2"),
+    ("LayerScale", "keras.src.applications.convnext"),
+    ("StochasticDepth", "keras.src.applications.convnext"),
+];
+
+/// Which of Keras 3's two writers is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// `.keras`: every object says its module.
+    Archive,
+    /// `.h5`: class names alone.
+    Legacy,
+}
+
+/// The config of a model, whole. Errors name the layer that cannot be written.
+pub(super) fn model(graph: &Graph, style: Style) -> Result<Value, String> {
+    let (module, class_name, registered) = match graph.form {
+        Form::Sequential => ("keras", "Sequential", Value::Null),
+        Form::Functional => ("keras.src.models.functional", "Functional", json!("Functional")),
+    };
+    let config = match graph.form {
+        Form::Sequential => sequential(graph, style)?,
+        Form::Functional => functional(graph, style)?,
+    };
+    Ok(object(style, module, class_name, config, registered))
+}
+
+fn object(style: Style, module: &str, class_name: &str, config: Value, registered: Value) -> Value {
+    match style {
+        Style::Archive => {
+            json!({"module": module, "class_name": class_name, "config": config, "registered_name": registered})
+        }
+        Style::Legacy => json!({"class_name": class_name, "config": config}),
+    }
+}
+
+fn sequential(graph: &Graph, style: Style) -> Result<Value, String> {
+    let layers = graph.layers.iter().map(|each| layer(each, style)).collect::<Result<Vec<_>, _>>()?;
+    Ok(json!({"name": graph.name, "trainable": true, "dtype": "float32", "layers": layers}))
+}
+
+fn functional(graph: &Graph, style: Style) -> Result<Value, String> {
+    let shapes = graph.infer_shapes(&graph.stand_in_shapes()).unwrap_or_default();
+    let mut layers = Vec::with_capacity(graph.layers.len());
+    for index in keras_order(graph) {
+        let mut written = layer(&graph.layers[index], style)?;
+        let calls = graph.calls.iter().filter(|call| call.layer == index && !call.inputs.is_empty());
+        let nodes = calls.map(|call| {
+            let tensors: Vec<Value> = call.inputs.iter().map(|id| tensor(graph, &shapes, *id)).collect();
+            let takes_list = match &graph.layers[index].body {
+                Body::Kind(kind) => kind.arithmetic().is_none() && is_merge(kind.class_name()),
+                _ => tensors.len() > 1,
+            };
+            let arguments = match (tensors.as_slice(), arithmetic(&graph.layers[index], style)) {
+                ([one], Some(operation)) => operation.arguments(one.clone()),
+                _ if takes_list => vec![Value::Array(tensors)],
+                _ => tensors,
+            };
+            json!({"args": arguments, "kwargs": {}})
+        });
+        let nodes: Vec<Value> = nodes.collect();
+        if let Some(map) = written.as_object_mut() {
+            map.insert("name".to_owned(), json!(graph.layers[index].name));
+            map.insert("inbound_nodes".to_owned(), Value::Array(nodes));
+        }
+        layers.push(written);
+    }
+    // a list even of one, which Keras 3.0 to 3.3 want and later versions read as well
+    let ends = |ids: &[TensorId]| ids.iter().map(|id| end(graph, *id)).collect::<Vec<_>>();
+    Ok(json!({
+        "name": graph.name,
+        "trainable": true,
+        "layers": layers,
+        "input_layers": ends(&graph.inputs),
+        "output_layers": ends(&graph.outputs),
+    }))
+}
+
+/// An operation with a number that is written as one. An `.h5` file does not say modules, so that Keras would take it
+/// for the layer of the same name: there it becomes a `Rescaling`.
+fn arithmetic(layer: &Layer, style: Style) -> Option<&Arithmetic> {
+    match &layer.body {
+        Body::Kind(kind) if style == Style::Archive => kind.arithmetic(),
+        _ => None,
+    }
+}
+
+/// Layers whose one argument is a list of tensors.
+fn is_merge(class_name: &str) -> bool {
+    ["Add", "Average", "Concatenate", "CustomScaleLayer", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"]
+        .contains(&class_name)
+}
+
+/// `[layer, which of its calls, which output]`
+fn history(graph: &Graph, id: TensorId) -> Value {
+    let layer = graph.calls[id.call].layer;
+    let node = graph.calls[..id.call].iter().filter(|call| call.layer == layer).count();
+    json!([graph.layers[layer].name, node, id.output])
+}
+
+/// [`history`] of an input or output of the model: there a nested Functional model's own graph counts as its first
+/// call.
+fn end(graph: &Graph, id: TensorId) -> Value {
+    let mut history = history(graph, id);
+    if let Body::Model(inner) = &graph.layers[graph.calls[id.call].layer].body
+        && inner.form == Form::Functional
+        && let Some(node) = history[1].as_u64()
+    {
+        history[1] = json!(node + 1);
+    }
+    history
+}
+
+fn tensor(graph: &Graph, shapes: &[Vec<Vec<usize>>], id: TensorId) -> Value {
+    let mut shape = vec![Value::Null];
+    if let Some(known) = shapes.get(id.call).and_then(|outputs| outputs.get(id.output)) {
+        shape.extend(known.iter().map(|extent| json!(extent)));
+    }
+    let config = json!({"shape": shape, "dtype": "float32", "keras_history": history(graph, id)});
+    json!({"class_name": "__keras_tensor__", "config": config})
+}
+
+fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
+    let class_name = match &layer.body {
+        Body::Model(inner) => {
+            let mut written = model(inner, style)?;
+            written["config"]["name"] = json!(layer.name);
+            written["config"]["trainable"] = json!(layer.trainable);
+            return Ok(written);
+        }
+        Body::Kind(kind) => kind.class_name(),
+        Body::Unsupported { class_name, .. } => {
+            return Err(format!(
+                "layer `{}` is a `{class_name}`, which frostline cannot run and does not write\nhelp: keep the layers below it",
+                layer.name
+            ));
+        }
+    };
+    let mut config = Map::new();
+    config.insert("name".to_owned(), json!(layer.name));
+    if arithmetic(layer, style).is_some() {
+        let config = Value::Object(config);
+        return Ok(object(style, "keras.src.ops.numpy", class_name, config, json!(class_name)));
+    }
+    if !NO_TRAINABLE.contains(&class_name) {
+        config.insert("trainable".to_owned(), json!(layer.trainable));
+    }
+    config.insert("dtype".to_owned(), json!("float32"));
+    let rescaling = match &layer.body {
+        Body::Kind(kind) => kind.arithmetic().map(|operation| {
+            let (scale, offset) = operation.scale_and_offset();
+            Rescaling { scale: vec![scale], offset: vec![offset] }
+        }),
+        _ => None,
+    };
+    let (class_name, own) = match &rescaling {
+        Some(rescaling) => (rescaling.class_name(), &rescaling.config()),
+        None => (class_name, &layer.config),
+    };
+    for (key, value) in own {
+        if key != "name" && key != "trainable" {
+            config.insert(key.clone(), value.clone());
+        }
+    }
+    if config.get("activation") == Some(&json!(HARD_SIGMOID_KERAS_2)) {
+        return Err(format!(
+            "layer `{}` has the hard_sigmoid of Keras 2, which Keras 3 has no name for\nhelp: keep the layers below it",
+            layer.name
+        ));
+    }
+    let config = for_all_versions(class_name, config);
+    // an object of Keras's own that is not exported is found by its module and written as if it were registered
+    Ok(match APPLICATIONS.iter().find(|(own, _)| *own == class_name) {
+        Some((_, module)) => object(style, module, class_name, Value::Object(config), json!(class_name)),
+        None => object(style, "keras.layers", class_name, Value::Object(config), Value::Null),
+    })
+}

@@ -1,0 +1,160 @@
+//! Keras 3's weight store (`model.weights.h5`, `.weights.h5`): a group a layer, named by class and number in the
+//! order of `model.layers`, with the variables `vars/0`, `vars/1`, ….
+//! Source: `keras/src/saving/saving_lib.py`.
+
+use super::assign::assign;
+use super::leftover::refuse_leftovers;
+use super::names::Renamed;
+use super::order::keras_order;
+use super::sublayers::{self, Place};
+use crate::LoadReport;
+use crate::hdf5::{Tree, attribute_string, datasets};
+use frostline_graph::{
+    Body, Error, Graph, Layer, Model, Result, WantedWeight, Weights, is_within, join, snake_case,
+};
+use hdf5_pure::{File, Group};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What Keras has called the group of a model's layers.
+const CONTAINERS: [&str; 2] = ["layers", DEPENDENCIES];
+/// Keras 2.12's: it went through the layers with weights twice, and so counted them twice.
+const DEPENDENCIES: &str = "_layer_checkpoint_dependencies";
+
+/// Whether a file has the layout of this store.
+pub(super) fn is_store(file: &File) -> bool {
+    let groups = file.root().groups().unwrap_or_default();
+    CONTAINERS.iter().any(|container| groups.iter().any(|group| group == container))
+}
+
+/// The weights of a graph from a store, with the report.
+pub(super) fn read(
+    path: &Path,
+    file: &File,
+    graph: &Graph,
+    renamed: &Renamed,
+) -> Result<(Weights, LoadReport)> {
+    let mut tensors = datasets(path, &file.root())?;
+    let all = tensors.len();
+    tensors.retain(|name, _| !name.starts_with("optimizer/"));
+    let mut report = LoadReport { tensors: tensors.len(), ..LoadReport::default() };
+    if all > tensors.len() {
+        report
+            .notes
+            .push(format!("{} tensors of the optimizer's state are left behind", all - tensors.len()));
+    }
+    let order = sublayers::places(graph)?;
+    let mut places = BTreeMap::new();
+    let at = At { order: &order, renamed };
+    locate(graph, &at, &file.root(), "", "", &mut places);
+    let find = |wanted: &WantedWeight| {
+        let (layer, variable) = wanted.path.rsplit_once('/')?;
+        let place = order.get(layer)?.iter().find(|place| place.variable == variable)?;
+        Some(join(places.get(layer)?, &place.path()))
+    };
+    let (weights, used) = assign(path, graph, &tensors, find)?;
+    report.loaded = used.len();
+    report.unused = tensors.into_keys().filter(|name| !used.contains(name)).collect();
+    refuse_leftovers(path, graph, &report.unused, |layer, tensor| {
+        places.get(layer).is_some_and(|place| is_within(tensor, place))
+    })?;
+    Ok((weights, report))
+}
+
+/// Keras's names for the layers of a graph, which follow their classes: `conv2d`, `conv2d_1`, …. `counts`: how much a layer
+/// adds to the number of the next of its class.
+fn group_names(graph: &Graph, counts: impl Fn(&Layer) -> usize) -> Vec<(usize, String)> {
+    let mut used: BTreeMap<String, usize> = BTreeMap::new();
+    let mut name = |layer: usize| {
+        let base = match &graph.layers[layer].body {
+            Body::Kind(kind) => snake_case(kind.class_name()),
+            Body::Model(inner) => snake_case(&format!("{:?}", inner.form)),
+            Body::Unsupported { class_name, .. } => snake_case(class_name),
+        };
+        let number = used.entry(base.clone()).or_insert(0);
+        let name = if *number == 0 { base } else { format!("{base}_{number}") };
+        *number += counts(&graph.layers[layer]);
+        (layer, name)
+    };
+    keras_order(graph).into_iter().map(&mut name).collect()
+}
+
+/// What helps to find a layer's group.
+struct At<'a> {
+    order: &'a BTreeMap<String, Vec<Place>>,
+    renamed: &'a Renamed,
+}
+
+/// Notes the group of every layer. A layer is found by the name that newer versions write beside its variables,
+/// else by Keras's rule for the groups' names.
+fn locate(
+    graph: &Graph,
+    at: &At<'_>,
+    group: &Group,
+    prefix: &str,
+    path: &str,
+    places: &mut BTreeMap<String, String>,
+) {
+    let found = CONTAINERS.iter().find_map(|container| Some((container, group.group(container).ok()?)));
+    let Some((container, layers)) = found else { return };
+    let mut by_name: BTreeMap<String, String> = BTreeMap::new();
+    for child in layers.groups().unwrap_or_default() {
+        let own = layers.group(&child).and_then(|child| child.group("vars"));
+        if let Some(name) = own.ok().and_then(|vars| attribute_string(&vars, "name")) {
+            by_name.insert(name, child);
+        }
+    }
+    let counts = |layer: &Layer| {
+        let path = join(path, &layer.name);
+        let is_counted_twice = *container == DEPENDENCIES && at.order.keys().any(|own| is_within(own, &path));
+        if is_counted_twice { 2 } else { 1 }
+    };
+    for (layer, by_class) in group_names(graph, counts) {
+        let layer = &graph.layers[layer];
+        let path = join(path, &layer.name);
+        let named = by_name.get(at.renamed.in_file(&path)).or_else(|| by_name.get(&layer.name));
+        let child = named.cloned().unwrap_or(by_class);
+        let place = join(prefix, &format!("{container}/{child}"));
+        match (&layer.body, layers.group(&child)) {
+            (Body::Model(inner), Ok(child)) => locate(inner, at, &child, &place, &path, places),
+            _ => drop(places.insert(path, place)),
+        }
+    }
+}
+
+/// The store of a model's weights as a file.
+pub(crate) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>> {
+    let mut tree = Tree::default();
+    let order = sublayers::places(&model.graph)?;
+    write(&model.graph, model, &order, "", &mut tree).map_err(|error| match error {
+        Error::Weights(message) => Error::format(path, message),
+        other => other,
+    })?;
+    tree.into_bytes(path)
+}
+
+fn write(
+    graph: &Graph,
+    model: &Model,
+    order: &BTreeMap<String, Vec<Place>>,
+    path: &str,
+    tree: &mut Tree,
+) -> Result<()> {
+    tree.group("vars").string("name", &*graph.name);
+    let layers = tree.group("layers");
+    for (layer, name) in group_names(graph, |_| 1) {
+        let layer = &graph.layers[layer];
+        let (group, path) = (layers.group(&name), join(path, &layer.name));
+        if let Body::Model(inner) = &layer.body {
+            write(inner, model, order, &path, group)?;
+        }
+        group.group("vars").string("name", &*layer.name);
+        for place in order.get(&path).into_iter().flatten() {
+            if let Some((name, inner)) = place.inner {
+                group.group(&join(inner, "vars")).string("name", name);
+            }
+            group.tensor(&place.path(), model.weights.get(&join(&path, place.variable))?.get());
+        }
+    }
+    Ok(())
+}

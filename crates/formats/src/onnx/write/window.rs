@@ -1,0 +1,37 @@
+//! The geometry of a sliding window as attributes of ONNX.
+
+use super::emit::{Attribute, Value};
+use frostline_graph::ops::Padding;
+
+/// Attributes of a convolution, or of a pooling, which has no dilation.
+pub(super) fn window(
+    x: &Value,
+    size: [usize; 2],
+    strides: [usize; 2],
+    dilation: [usize; 2],
+    padding: Padding,
+) -> Vec<(&'static str, Attribute<'static>)> {
+    let pair = |pair: [usize; 2]| Attribute::Ints(pair.iter().map(|extent| *extent as i64).collect());
+    let mut attributes = vec![("kernel_shape", pair(size)), ("strides", pair(strides))];
+    if dilation != [1, 1] {
+        attributes.push(("dilations", pair(dilation)));
+    }
+    if padding == Padding::Same {
+        let sides = [0, 1].map(|axis| {
+            let reach = (size[axis] - 1) * dilation[axis] + 1;
+            x.known(axis).map(|extent| {
+                let covered = extent.div_ceil(strides[axis]).saturating_sub(1) * strides[axis] + reach;
+                let all = covered.saturating_sub(extent) as i64;
+                [all / 2, all - all / 2]
+            })
+        });
+        attributes.push(match sides {
+            [Some([top, bottom]), Some([left, right])] => {
+                ("pads", Attribute::Ints(vec![top, left, bottom, right]))
+            }
+            // where the image's size is open, the runtime computes it
+            _ => ("auto_pad", Attribute::Text("SAME_UPPER")),
+        });
+    }
+    attributes
+}

@@ -1,0 +1,290 @@
+//! The folder that holds all prefixes: its bound, what is in it, and its upkeep.
+
+use super::shard::{ENDING, Form, Shard};
+use super::{PrefixKey, Store};
+use frostline_files::write_atomically;
+use frostline_graph::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime};
+
+/// Describes a prefix for people. Its time of change is when the prefix was last used.
+const ABOUT: &str = "about.json";
+
+/// Bytes that are written or read at a time to see how fast that is.
+const MEASURED: usize = 1 << 20;
+
+/// A folder of features, and how many bytes may be in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeatureCache {
+    /// The folder; it is made when it is needed.
+    pub folder: PathBuf,
+    /// Bytes at most.
+    pub limit: u64,
+}
+
+/// What a prefix's `about.json` says.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct About {
+    #[serde(flatten)]
+    form: Form,
+    model: String,
+    boundary: Vec<String>,
+}
+
+/// A prefix in a cache.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PrefixEntry {
+    /// The name of its folder.
+    pub name: String,
+    /// The model that it was first used for.
+    pub model: String,
+    /// The layers whose outputs are stored.
+    pub boundary: Vec<String>,
+    /// Rows, by image and view.
+    pub rows: usize,
+    /// On disk.
+    pub bytes: u64,
+    /// When it was last used.
+    #[serde(serialize_with = "seconds")]
+    pub used: SystemTime,
+}
+
+fn seconds<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    serializer.serialize_u64(since.as_secs())
+}
+
+/// What [`FeatureCache::verify`] found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// Rows that agree with their checksums.
+    pub sound: usize,
+    /// Rows that do not.
+    pub damaged: usize,
+    /// Files that are no shards, or are cut off.
+    pub unreadable: usize,
+    /// Files that were removed: every one with something wrong in it.
+    pub removed: usize,
+}
+
+impl FeatureCache {
+    /// The default bound: 10 GiB.
+    pub const LIMIT: u64 = 10 << 30;
+
+    /// The user's cache folder, where the system has one.
+    pub fn default_folder() -> Option<PathBuf> {
+        dirs::cache_dir().map(|folder| folder.join("frostline"))
+    }
+
+    /// The rows of a prefix, which is marked as used now. `model` and `boundary` are for people who list the cache.
+    pub fn open(&self, key: PrefixKey, form: Form, model: &str, boundary: &[String]) -> Result<Store> {
+        self.begin(key)?;
+        let store = self.look(key, form, model, boundary)?;
+        store.mark_used()?;
+        Ok(store)
+    }
+
+    /// As [`FeatureCache::open`], but nothing is written until rows are.
+    pub fn look(&self, key: PrefixKey, form: Form, model: &str, boundary: &[String]) -> Result<Store> {
+        let folder = self.folder.join(key.folder());
+        let about = About { form, model: model.to_owned(), boundary: boundary.to_vec() };
+        let about = serde_json::to_vec(&about).map_err(|error| Error::io(&folder, error.into()))?;
+        Ok(Store::open(self, folder, about, form))
+    }
+
+    /// Seconds to write so many bytes through to the disk, and to read them again.
+    pub(crate) fn measure(&self, bytes: usize) -> Result<[f64; 2]> {
+        let failed = |source| Error::io(&self.folder, source);
+        let mut block: Vec<u8> = (0..MEASURED).map(|index| index as u8).collect();
+        let mut file = tempfile::tempfile_in(&self.folder).map_err(failed)?;
+        let blocks = bytes.div_ceil(MEASURED);
+        let clock = Instant::now();
+        let mut each = (0..blocks).map(|_| file.write_all(&block));
+        each.try_for_each(|done| done).and_then(|()| file.sync_all()).map_err(failed)?;
+        let written = clock.elapsed().as_secs_f64();
+        let clock = Instant::now();
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        (0..blocks).try_for_each(|_| file.read_exact(&mut block)).map_err(failed)?;
+        Ok([written, clock.elapsed().as_secs_f64()])
+    }
+
+    /// Makes a prefix's folder.
+    fn begin(&self, key: PrefixKey) -> Result<()> {
+        let folder = self.folder.join(key.folder());
+        let is_foreign = |path: PathBuf| !has_key_name(&path);
+        if files(&self.folder).any(is_foreign) && self.prefixes().next().is_none() {
+            return Err(Error::Setting(format!(
+                "`{}` is no feature cache: it holds other files\nhelp: give an empty or new folder with --cache",
+                self.folder.display()
+            )));
+        }
+        fs::create_dir_all(&folder).map_err(|source| {
+            Error::Setting(format!(
+                "the feature cache cannot be written to: `{}`: {source}\nhelp: give another folder with --cache, or train with --no-cache",
+                folder.display()
+            ))
+        })?;
+        Ok(())
+    }
+
+    /// Removes the least recently used prefixes other than `own` and `kept` until `bytes` more fit. False if they do not
+    /// fit even then; nothing is removed in that case.
+    pub(super) fn make_room(&self, own: &Path, kept: &[PathBuf], bytes: u64) -> Result<bool> {
+        let keeps = |folder: &PathBuf| folder == own || kept.contains(folder);
+        let mut prefixes: Vec<(SystemTime, u64, PathBuf)> = self
+            .prefixes()
+            .map(|folder| (used(&folder), files(&folder).map(|file| size(&file)).sum(), folder))
+            .collect();
+        let own: u64 = prefixes.iter().filter(|(.., folder)| keeps(folder)).map(|(_, bytes, _)| bytes).sum();
+        if own + bytes > self.limit {
+            return Ok(false);
+        }
+        let mut total: u64 = prefixes.iter().map(|(_, bytes, _)| bytes).sum();
+        prefixes.sort();
+        for (_, freed, folder) in prefixes.iter().filter(|(.., folder)| !keeps(folder)) {
+            if total + bytes <= self.limit {
+                break;
+            }
+            remove(folder)?;
+            total -= freed;
+        }
+        Ok(true)
+    }
+
+    /// The folders of prefixes. Whatever else lies in the cache's folder is not touched.
+    fn prefixes(&self) -> impl Iterator<Item = PathBuf> {
+        files(&self.folder).filter(|path| is_prefix(path))
+    }
+
+    /// What is in the cache, the most recently used first.
+    pub fn list(&self) -> Vec<PrefixEntry> {
+        let entry = |folder: PathBuf| {
+            let about = about(&folder);
+            let shards = || files(&folder).filter(|file| is_shard(file));
+            let rows = shards().filter_map(|file| Some(Shard::open(&file, about.form)?.keys.len())).sum();
+            PrefixEntry {
+                name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                bytes: shards().map(|file| size(&file)).sum(),
+                used: used(&folder),
+                model: about.model,
+                boundary: about.boundary,
+                rows,
+            }
+        };
+        let mut entries: Vec<PrefixEntry> = self.prefixes().map(entry).collect();
+        entries.sort_by(|a, b| b.used.cmp(&a.used).then(a.name.cmp(&b.name)));
+        entries
+    }
+
+    /// Compares every row with its checksum, and removes the files with something wrong in them: their rows are computed
+    /// again when they are needed.
+    pub fn verify(&self) -> Result<Health> {
+        let mut health = Health::default();
+        for folder in self.prefixes() {
+            let form = about(&folder).form;
+            for file in files(&folder).filter(|file| is_shard(file)) {
+                let damaged = match Shard::open(&file, form) {
+                    None => {
+                        health.unreadable += 1;
+                        true
+                    }
+                    Some(shard) => {
+                        let rows = shard.keys.len();
+                        let sound = (0..rows).filter(|index| shard.is_sound(*index)).count();
+                        health.sound += sound;
+                        health.damaged += rows - sound;
+                        sound < rows
+                    }
+                };
+                if damaged {
+                    fs::remove_file(&file).map_err(|source| Error::io(&file, source))?;
+                    health.removed += 1;
+                }
+            }
+        }
+        Ok(health)
+    }
+
+    /// Removes everything. Returns the bytes that are free again.
+    pub fn clear(&self) -> Result<u64> {
+        let mut freed = 0;
+        for folder in self.prefixes() {
+            freed += files(&folder).map(|file| size(&file)).sum::<u64>();
+            remove(&folder)?;
+        }
+        Ok(freed)
+    }
+}
+
+/// What lies in a folder; nothing where there is no folder.
+pub(super) fn files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let mut found: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+    found.sort();
+    found.into_iter()
+}
+
+/// A folder with a key's name and a description in it.
+fn is_prefix(path: &Path) -> bool {
+    has_key_name(path) && path.join(ABOUT).is_file()
+}
+
+fn has_key_name(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.len() == PrefixKey::NAME_LEN && name.chars().all(|digit| digit.is_ascii_hexdigit())
+}
+
+fn is_shard(file: &Path) -> bool {
+    file.extension().is_some_and(|ending| ending == ENDING)
+}
+
+fn size(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |about| about.len())
+}
+
+fn used(folder: &Path) -> SystemTime {
+    let changed = |path: &Path| fs::metadata(path).and_then(|about| about.modified()).ok();
+    changed(&folder.join(ABOUT)).or_else(|| changed(folder)).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn about(folder: &Path) -> About {
+    let text = fs::read(folder.join(ABOUT)).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+/// Marks a prefix as used now.
+pub(super) fn mark_used(folder: &Path) -> Result<()> {
+    let failed = |source| Error::io(folder, source);
+    let about = fs::File::options().append(true).open(folder.join(ABOUT)).map_err(failed)?;
+    about.set_modified(SystemTime::now()).map_err(failed)
+}
+
+/// Makes a prefix's folder with its description, where it is not there or has been removed by another process.
+pub(super) fn describe(folder: &Path, about: &[u8]) -> Result<()> {
+    let file = folder.join(ABOUT);
+    if file.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
+    Ok(write_atomically(&file, about)?)
+}
+
+/// Removes what a prefix is made of, and its folder if nothing else is in it. Another process may have been faster, which
+/// is as well.
+fn remove(folder: &Path) -> Result<()> {
+    let own = files(folder).filter(|file| is_shard(file));
+    for file in own.chain([folder.join(ABOUT)]) {
+        match fs::remove_file(&file) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(&file, source));
+            }
+            _ => {}
+        }
+    }
+    let _ = fs::remove_dir(folder); // what another has put there stays
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! A shard: an immutable file of rows in the safetensors format.
+//!
+//! | tensor | type and shape | holds |
+//! |---|---|---|
+//! | `rows` | F32 or BF16 `[rows, row_len]` | features |
+//! | `keys` | U8 `[rows, 32]` | [`RowKey`] of each |
+//! | `sums` | U8 `[rows, 16]` | XXH3-128 of each row's bytes, seeded by the first 8 bytes of its key |
+
+use super::RowElement;
+use super::RowKey;
+use frostline_files::stream_atomically;
+use frostline_graph::Result;
+use frostline_kernels::MappedFile;
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
+use twox_hash::XxHash3_128;
+
+/// The ending of a shard's file.
+pub(super) const ENDING: &str = "safetensors";
+const SUM: usize = 16;
+/// Where the tensors begin in a file.
+const ALIGNMENT: usize = 8;
+
+/// How rows lie in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Form {
+    /// Numbers in a row.
+    pub row_len: usize,
+    /// What a number is stored in.
+    pub element: RowElement,
+}
+
+impl Form {
+    /// Bytes of a row.
+    pub fn bytes(&self) -> usize {
+        self.row_len * self.element.bytes()
+    }
+
+    fn dtype(&self) -> Dtype {
+        match self.element {
+            RowElement::F32 => Dtype::F32,
+            RowElement::Bf16 => Dtype::BF16,
+        }
+    }
+
+    /// The bytes that are stored of a row whose numbers the form can hold; `halves` is memory for them.
+    fn stored<'a>(&self, row: &'a [f32], halves: &'a mut Vec<u8>) -> &'a [u8] {
+        match self.element {
+            RowElement::F32 => bytemuck::cast_slice(row),
+            RowElement::Bf16 => {
+                halves.clear();
+                halves.extend(row.iter().flat_map(|value| ((value.to_bits() >> 16) as u16).to_le_bytes()));
+                halves
+            }
+        }
+    }
+
+    /// What comes before the tensors of so many rows: the header's length, and the header.
+    fn header(&self, rows: usize) -> io::Result<Vec<u8>> {
+        let (mut start, mut tensors) = (0, Vec::new());
+        for (name, dtype, width, bytes) in [
+            ("rows", self.dtype(), self.row_len, self.bytes()),
+            ("keys", Dtype::U8, RowKey::LEN, RowKey::LEN),
+            ("sums", Dtype::U8, SUM, SUM),
+        ] {
+            let end = start + rows * bytes;
+            let info = TensorInfo { dtype, shape: vec![rows, width], data_offsets: (start, end) };
+            tensors.push((name.to_owned(), info));
+            start = end;
+        }
+        let header = Metadata::new(None, tensors).map_err(io::Error::other)?;
+        let mut header = serde_json::to_vec(&header)?;
+        header.resize(header.len().next_multiple_of(ALIGNMENT), b' ');
+        Ok([&(header.len() as u64).to_le_bytes(), header.as_slice()].concat())
+    }
+}
+
+/// A shard that has been opened: its keys are in memory, its rows are mapped.
+#[derive(Debug)]
+pub(super) struct Shard {
+    file: MappedFile,
+    rows_at: usize,
+    form: Form,
+    pub(super) keys: Vec<RowKey>,
+    sums: Vec<u8>,
+    /// What is known of each row.
+    states: Vec<AtomicU8>,
+}
+
+/// Not compared with its checksum yet.
+const UNREAD: u8 = 0;
+const SOUND: u8 = 1;
+const DAMAGED: u8 = 2;
+
+/// Writes rows as a shard into `folder`, under the hash of its keys and checksums. Returns its path. The rows go to the
+/// file one by one: no copy of all of them is made.
+pub(super) fn write<'a>(
+    folder: &Path,
+    keys: &[RowKey],
+    rows: impl Iterator<Item = &'a [f32]> + Clone,
+    form: Form,
+) -> Result<PathBuf> {
+    let mut halves = Vec::new();
+    let each = keys.iter().zip(rows.clone());
+    let sums: Vec<u8> = each.flat_map(|(key, row)| sum(key, form.stored(row, &mut halves))).collect();
+    let key_bytes: Vec<u8> = keys.iter().flat_map(|key| key.0).collect();
+    let name = blake3::Hasher::new().update(&key_bytes).update(&sums).finalize();
+    let path = folder.join(format!("{}.{ENDING}", &name.to_hex()[..32]));
+    stream_atomically(&path, |file| {
+        file.write_all(&form.header(keys.len())?)?;
+        for row in rows {
+            file.write_all(form.stored(row, &mut halves))?;
+        }
+        file.write_all(&key_bytes)?;
+        file.write_all(&sums)
+    })?;
+    Ok(path)
+}
+
+/// Finds damage, not malice: whoever can write to the cache needs no collision. An order faster than blake3.
+fn sum(key: &RowKey, row: &[u8]) -> [u8; SUM] {
+    let seed = u64::from_le_bytes(*key.0.first_chunk().unwrap_or(&[0; 8]));
+    XxHash3_128::oneshot_with_seed(seed, row).to_le_bytes()
+}
+
+impl Shard {
+    /// Opens a shard of rows of this form; `None` for a file that is cut off, damaged in its header, or something else.
+    pub(super) fn open(path: &Path, form: Form) -> Option<Self> {
+        let file = MappedFile::new(&File::open(path).ok()?).ok()?;
+        let (length, header) = SafeTensors::read_metadata(&file).ok()?;
+        let data_at = size_of::<u64>() + length;
+        let tensor = |name: &str, dtype: Dtype, width: usize| {
+            let info = header.info(name)?;
+            let [rows, found] = info.shape[..] else { return None };
+            (info.dtype == dtype && found == width).then_some((rows, info.data_offsets))
+        };
+        let (count, (rows_at, _)) = tensor("rows", form.dtype(), form.row_len)?;
+        let of_each = |name: &str, width: usize| {
+            let (_, (start, end)) = tensor(name, Dtype::U8, width).filter(|(rows, _)| *rows == count)?;
+            file.get(data_at + start..data_at + end)
+        };
+        let keys = of_each("keys", RowKey::LEN)?.as_chunks().0.iter().map(|key| RowKey(*key)).collect();
+        let sums = of_each("sums", SUM)?.to_vec();
+        let states = (0..count).map(|_| AtomicU8::new(UNREAD)).collect();
+        Some(Self { rows_at: data_at + rows_at, file, form, keys, sums, states })
+    }
+
+    fn place(&self, index: usize) -> Range<usize> {
+        let at = self.rows_at + index * self.form.bytes();
+        at..at + self.form.bytes()
+    }
+
+    /// Whether a row is as it was written. Its bytes are compared with its checksum the first time.
+    pub(super) fn is_sound(&self, index: usize) -> bool {
+        let state = match self.states[index].load(Ordering::Relaxed) {
+            UNREAD => {
+                let found = sum(&self.keys[index], &self.file[self.place(index)]);
+                let state = if self.sums[index * SUM..][..SUM] == found { SOUND } else { DAMAGED };
+                self.states[index].store(state, Ordering::Relaxed);
+                state
+            }
+            known => known,
+        };
+        state == SOUND
+    }
+
+    /// Reads a row. False if it is damaged.
+    pub(super) fn read(&self, index: usize, row: &mut [f32]) -> bool {
+        if !self.is_sound(index) {
+            return false;
+        }
+        let bytes = &self.file[self.place(index)];
+        match self.form.element {
+            RowElement::F32 => bytemuck::cast_slice_mut(row).copy_from_slice(bytes),
+            RowElement::Bf16 => {
+                for (value, bytes) in row.iter_mut().zip(bytes.as_chunks().0) {
+                    *value = f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16);
+                }
+            }
+        }
+        true
+    }
+
+    /// A row will be read soon: the first time, the disk is asked for it.
+    pub(super) fn expect(&self, index: usize) {
+        if self.states[index].load(Ordering::Relaxed) == UNREAD {
+            self.file.will_need(self.place(index));
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The rows of one prefix.
+
+use super::shard::{self, ENDING, Form, Shard};
+use super::{FeatureCache, RowKey};
+use frostline_graph::Result;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The rows of one prefix, open for reading and for more.
+#[derive(Debug)]
+pub struct Store {
+    cache: FeatureCache,
+    folder: PathBuf,
+    about: Vec<u8>,
+    form: Form,
+    shards: Vec<Arc<Shard>>,
+    rows: HashMap<RowKey, Places>,
+    is_full: bool,
+    /// The folders that are not removed to make room: those of the job's other boundaries.
+    kept: Vec<PathBuf>,
+}
+
+/// Where a row is; in several places where two processes computed it, or where one was found to be damaged.
+type Places = SmallVec<[(u32, u32); 1]>;
+
+impl Store {
+    /// Opens what there is of a prefix.
+    pub(super) fn open(cache: &FeatureCache, folder: PathBuf, about: Vec<u8>, form: Form) -> Self {
+        let (cache, shards, rows) = (cache.clone(), Vec::new(), HashMap::new());
+        let mut store = Self { cache, folder, about, form, shards, rows, is_full: false, kept: Vec::new() };
+        for path in super::folder::files(&store.folder) {
+            if path.extension().is_some_and(|ending| ending == ENDING)
+                && let Some(shard) = Shard::open(&path, form)
+            {
+                store.add(shard);
+            }
+        }
+        store
+    }
+
+    fn add(&mut self, shard: Shard) {
+        let number = self.shards.len() as u32;
+        for (index, key) in shard.keys.iter().enumerate() {
+            self.rows.entry(*key).or_default().push((number, index as u32));
+        }
+        self.shards.push(Arc::new(shard));
+    }
+
+    /// Its folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether the cache has turned out to be too small for more rows.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// These folders are not removed to make room for more rows here.
+    pub(crate) fn keep(&mut self, folders: &[PathBuf]) {
+        self.kept = folders.to_vec();
+    }
+
+    /// Marks the prefix as used now.
+    pub(crate) fn mark_used(&self) -> Result<()> {
+        super::folder::describe(&self.folder, &self.about)?;
+        super::folder::mark_used(&self.folder)
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// True for a prefix of which nothing is stored.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Whether there is such a row. It may still turn out to be damaged.
+    pub fn contains(&self, key: &RowKey) -> bool {
+        self.rows.contains_key(key)
+    }
+
+    /// Reads a row of `row_len` values. False if it is missing or damaged: it has to be computed.
+    pub fn read(&self, key: &RowKey, row: &mut [f32]) -> bool {
+        self.places(key).any(|(shard, index)| shard.read(index, row))
+    }
+
+    fn places(&self, key: &RowKey) -> impl Iterator<Item = (&Arc<Shard>, usize)> {
+        let places = self.rows.get(key).into_iter().flatten();
+        places.map(|(shard, index)| (&self.shards[*shard as usize], *index as usize))
+    }
+
+    /// Where these rows are, one after the other, to be read on another thread while more rows are stored here.
+    pub(crate) fn located(&self, keys: &[RowKey]) -> Located {
+        let last = |key| self.places(key).last().map(|(shard, index)| (shard.clone(), index));
+        Located(keys.iter().map(last).collect())
+    }
+
+    /// Stores a row of `row_len` values for each key, of numbers that the form of the rows can hold. They are not stored
+    /// where the cache is too small for them, even when all other prefixes have gone; returns whether they are.
+    pub fn append<'a>(
+        &mut self,
+        keys: &[RowKey],
+        rows: impl Iterator<Item = &'a [f32]> + Clone,
+    ) -> Result<bool> {
+        if keys.is_empty() {
+            return Ok(true);
+        }
+        self.is_full = self.is_full
+            || !self.cache.make_room(&self.folder, &self.kept, (keys.len() * self.form.bytes()) as u64)?;
+        if self.is_full {
+            return Ok(false);
+        }
+        super::folder::describe(&self.folder, &self.about)?;
+        let path = shard::write(&self.folder, keys, rows, self.form)?;
+        if let Some(shard) = Shard::open(&path, self.form) {
+            self.add(shard);
+        }
+        Ok(true)
+    }
+}
+
+/// Rows of a [`Store`], by position.
+pub(crate) struct Located(Vec<Option<(Arc<Shard>, usize)>>);
+
+impl Located {
+    /// A row will be read soon.
+    pub(crate) fn expect(&self, position: usize) {
+        if let Some((shard, index)) = &self.0[position] {
+            shard.expect(*index);
+        }
+    }
+
+    /// Reads a row. False if it is missing or damaged.
+    pub(crate) fn read(&self, position: usize, row: &mut [f32]) -> bool {
+        self.0[position].as_ref().is_some_and(|(shard, index)| shard.read(*index, row))
+    }
+}

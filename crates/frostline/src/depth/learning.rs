@@ -1,0 +1,123 @@
+//! How much data: what arms score with a part of the images, which tells what more images might bring.
+
+use super::compare::score;
+use super::search::selection;
+use super::{Arm, Estimate, Experiment, Found, Limits, Outcome};
+use frostline_graph::Result;
+
+/// Shares of the images that arms are trained on, besides all.
+const SHARES: [f64; 2] = [0.25, 0.5];
+/// Repeats that are trained on each share, if the arm has as many on all images.
+const REPEATS: usize = 3;
+
+/// The scores of an arm by the share of the images that it was trained on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LearningCurve {
+    /// The arm.
+    pub arm: String,
+    /// From the fewest images to all.
+    pub points: Vec<LearningPoint>,
+}
+
+/// A point of a learning curve.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LearningPoint {
+    /// The share of the images that are trained on.
+    pub share: f64,
+    /// How many images that is.
+    pub images: usize,
+    /// The score on the quoted images, over the first repeats.
+    pub score: Estimate,
+}
+
+/// The arm that is chosen, and the best of those that train more layers, on a part of the images. `known`: outcomes of an
+/// earlier search. `tell` gets each new outcome, and how many are done. Returned is too whether all of it was trained.
+pub fn learning_curves(
+    experiment: &Experiment<'_>,
+    found: &Found,
+    known: &[Outcome],
+    limits: &Limits<'_>,
+    tell: &dyn Fn(&Outcome, usize, usize) -> Result<()>,
+) -> Result<(Vec<LearningCurve>, bool)> {
+    let arms: Vec<&Arm> =
+        [Some(&found.arms[found.recommended].0), deeper(found)].into_iter().flatten().collect();
+    let repeats = |arm: &Arm| REPEATS.min(found.of(arm).len());
+    let count = arms.iter().map(|arm| SHARES.len() * repeats(arm)).sum();
+    let (mut done, mut is_whole) = (0, true);
+    let mut curves = Vec::new();
+    for arm in arms {
+        let mut points = Vec::new();
+        for share in SHARES {
+            let mut outcomes = Vec::new();
+            for repeat in 0..repeats(arm) {
+                let is_known = |outcome: &&Outcome| {
+                    outcome.arm == arm.name && outcome.repeat == repeat && outcome.share == share
+                };
+                done += 1;
+                if let Some(outcome) = known.iter().find(is_known) {
+                    outcomes.push(outcome.clone());
+                } else if limits.go_on() {
+                    let outcome = experiment.run(arm, repeat, share)?;
+                    tell(&outcome, done, count)?;
+                    outcomes.push(outcome);
+                } else {
+                    is_whole = false;
+                }
+            }
+            points.push((share, outcomes));
+        }
+        points.push((1.0, found.of(arm).iter().take(repeats(arm)).cloned().collect()));
+        // only points of as many repeats can be compared
+        let point = |(share, outcomes): (f64, Vec<Outcome>)| {
+            let score = score(&outcomes, found.overlap).filter(|_| outcomes.len() == repeats(arm))?;
+            Some(LearningPoint { share, images: experiment.trained_images(share).ok()?, score })
+        };
+        let points = points.into_iter().filter_map(point).collect();
+        curves.push(LearningCurve { arm: arm.name.clone(), points });
+    }
+    Ok((curves, is_whole))
+}
+
+/// Of the arms that keep as much as the one that is chosen, or more, and train more layers, the best.
+fn deeper(found: &Found) -> Option<&Arm> {
+    let chosen = &found.arms[found.recommended].0;
+    let trained = |arm: &Arm| arm.kept_layers - arm.frozen_layers;
+    let is_deeper = |arm: &Arm| trained(arm) > trained(chosen) && *arm != found.controls.scratch;
+    let arms = found.arms.iter().filter(|(arm, outcomes)| is_deeper(arm) && !outcomes.is_empty());
+    arms.max_by(|(_, a), (_, b)| selection(a).total_cmp(&selection(b))).map(|(arm, _)| arm)
+}
+
+/// What the curves say of more images, in words.
+pub fn more_data(curves: &[LearningCurve]) -> Option<String> {
+    let [chosen, others @ ..] = curves else { return None };
+    let [first, .., half, all] = chosen.points.as_slice() else { return None };
+    let points = |value: f64| format!("{:+.1}", 100.0 * value);
+    let mut text = format!(
+        "more data: the chosen arm gained {} points from {} to {} images",
+        points(all.score.mean - half.score.mean),
+        half.images,
+        all.images
+    );
+    if let Some(other) = others.first()
+        && let [lowest, .., highest] = other.points.as_slice()
+        && (lowest.share, highest.share) == (first.share, all.share)
+    {
+        let (before, now) = (lowest.score.mean - first.score.mean, highest.score.mean - all.score.mean);
+        text += &format!(
+            "; training more layers (`{}`) stood at {} points from it with {} images and stands at {} with {}: ",
+            other.arm,
+            points(before),
+            first.images,
+            points(now),
+            all.images
+        );
+        // by more than what the three repeats leave open
+        let error = all.score.error.hypot(highest.score.error);
+        text += match (now > 0.0, now - before > error) {
+            (_, true) => "with more images more layers may be worth training",
+            (true, false) => "it is ahead already, within what the repeats leave open",
+            (false, false) => "nothing says that more images would let more layers be trained",
+        };
+    }
+    Some(text)
+}

@@ -1,0 +1,132 @@
+//! The outcomes of a search, line by line, from which a search that was ended goes on.
+
+use super::Outcome;
+use crate::fit::Recipe;
+use frostline_data::{Dataset, Example};
+use frostline_graph::{Error, Result};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// What outcomes depend on, besides the arm and the repeat: the first line of the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SearchKey {
+    version: String,
+    model: String,
+    images: String,
+    recipe: serde_json::Value,
+    seed: u64,
+}
+
+impl SearchKey {
+    /// `model`: the hash of its file.
+    pub fn new(model: &str, dataset: &Dataset, recipe: &Recipe, seed: u64) -> Result<Self> {
+        let examples: Vec<(&str, &Example)> =
+            dataset.examples().map(|(split, example)| (split.name(), example)).collect();
+        let hashes: Vec<_> = examples
+            .par_iter()
+            .map(|(_, example)| dataset.content_of(example))
+            .collect::<std::result::Result<_, _>>()?;
+        let mut hasher = blake3::Hasher::new();
+        for ((split, example), hash) in examples.iter().zip(&hashes) {
+            hasher.update(format!("{split} {} {:?}", example.name, example.target).as_bytes());
+            hasher.update(hash.as_bytes());
+        }
+        Ok(Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            model: model.to_owned(),
+            images: hasher.finalize().to_hex().to_string(),
+            recipe: serde_json::to_value(recipe).unwrap_or_default(),
+            seed,
+        })
+    }
+}
+
+/// The file.
+#[derive(Debug)]
+pub struct SearchLog {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+impl SearchLog {
+    /// Begins a file, or goes on with one of the same search: then its outcomes are returned.
+    ///
+    /// Errors: the file is of another search.
+    pub fn open(path: &Path, key: &SearchKey) -> Result<(Self, Vec<Outcome>)> {
+        let failed = |source| Error::io(path, source);
+        let text = match std::fs::read_to_string(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            read => read.map_err(failed)?,
+        };
+        // a last line that was cut off is no outcome
+        let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+        let mut lines = whole.lines();
+        let found: Option<SearchKey> = lines.next().and_then(|line| serde_json::from_str(line).ok());
+        if found.as_ref().is_some_and(|found| found != key) || (found.is_none() && !whole.is_empty()) {
+            return Err(Error::Setting(format!(
+                "`{}` is of a search with another model, other images, settings or seed\nhelp: give another folder with -o, or remove that file",
+                path.display()
+            )));
+        }
+        let outcomes: Vec<Outcome> = lines.filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+        file.set_len(whole.len() as u64).map_err(failed)?;
+        let log = Self { path: path.to_owned(), file: Mutex::new(file) };
+        if found.is_none() {
+            log.line(key)?;
+        }
+        Ok((log, outcomes))
+    }
+
+    /// Adds an outcome.
+    pub fn append(&self, outcome: &Outcome) -> Result<()> {
+        self.line(outcome)
+    }
+
+    fn line(&self, of: &impl Serialize) -> Result<()> {
+        let failed = |source| Error::io(&self.path, source);
+        let mut line = serde_json::to_vec(of).map_err(|error| failed(error.into()))?;
+        line.push(b'\n');
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(&line).map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(seed: u64) -> SearchKey {
+        SearchKey::new("model", &Dataset::default(), &Recipe::default(), seed).expect("a key")
+    }
+
+    #[test]
+    fn a_search_goes_on_where_it_was_cut_off() -> Result<()> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("search.jsonl");
+        let outcome = |repeat| Outcome {
+            arm: "a".to_owned(),
+            repeat,
+            share: 1.0,
+            fold: 0.5,
+            right: vec![true],
+            seconds: 1.0,
+        };
+        let (log, known) = SearchLog::open(&path, &key(0))?;
+        assert!(known.is_empty());
+        log.append(&outcome(0))?;
+        log.append(&outcome(1))?;
+        let text = std::fs::read(&path).expect("a file");
+        std::fs::write(&path, &text[..text.len() - 9]).expect("cut off");
+        let (log, known) = SearchLog::open(&path, &key(0))?;
+        assert_eq!(known, [outcome(0)]);
+        log.append(&outcome(1))?;
+        assert_eq!(SearchLog::open(&path, &key(0))?.1, [outcome(0), outcome(1)]);
+        assert!(SearchLog::open(&path, &key(1)).is_err());
+        Ok(())
+    }
+}

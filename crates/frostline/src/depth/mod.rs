@@ -1,0 +1,37 @@
+//! How many layers to reuse: how far up the backbone is kept, how far up it stays frozen.
+
+mod arm;
+mod before;
+mod candidates;
+mod choose;
+mod compare;
+mod cost;
+mod experiment;
+mod frozen;
+mod kept;
+mod learning;
+mod log;
+mod pooled;
+pub mod scores;
+mod scratch;
+mod search;
+mod side_by_side;
+mod statistics;
+mod tangent;
+mod verdict;
+
+pub use arm::{Arm, Training};
+pub use before::Scores;
+pub use candidates::{Controls, candidates, grid};
+pub use cost::Cost;
+pub use experiment::{Experiment, Outcome};
+pub use frostline_graph::{Cut, cuts, named_cuts};
+pub use frozen::{FreezeScore, recommended_freeze, score_freezes};
+pub use kept::{CutScore, HeadScore, recommended, score_cuts};
+pub use learning::{LearningCurve, LearningPoint, learning_curves, more_data};
+pub use log::{SearchKey, SearchLog};
+pub(crate) use search::selection;
+pub use search::{Found, Limits, search};
+pub use statistics::{CONFIDENCE, Design, Estimate, sampling_variance};
+pub use tangent::Tangents;
+pub use verdict::Verdict;

@@ -1,0 +1,18 @@
+//! frostline reuses the lower layers of a pretrained network for a new task.
+//!
+//! A model file becomes a [`graph::Model`] (a graph of Keras layers and their weights behind handles); surgery
+//! keeps its lower layers and puts a new head on top; [`graph::Freeze`] says what trains; [`compile::compile`]
+//! makes an [`engine::Plan`] from both, which owns the freeze setting it was made from; [`fit`] trains it in
+//! stages and proves that what was frozen stayed frozen.
+
+pub mod cache;
+pub mod depth;
+pub mod fit;
+pub mod report;
+pub mod verify;
+
+pub use frostline_data as data;
+pub use frostline_engine::{self as engine, compile};
+pub use frostline_files::write_atomically;
+pub use frostline_formats as formats;
+pub use frostline_graph::{self as graph, Error, Numbers, Precision, Result, Shape, Tensor, layers, ops};

@@ -1,0 +1,360 @@
+//! The run directory and its record.
+
+use super::depth::DepthReport;
+use super::images::{IMAGES, RunImages};
+use crate::depth::{Outcome, SearchKey, SearchLog};
+use crate::fit::{
+    Certificate, ClassScore, EpochRecord, Findings, LeftOut, Prepared, Prospect, Recipe, Scores, SolvedHead,
+    StageReport, Trained, Unfreezing, Validation, peak_memory,
+};
+use frostline_data::Skip;
+use frostline_files::{TEMPORARY, regular, write_atomically};
+use frostline_formats::{self, Architecture};
+use frostline_graph::{Error, Result};
+use frostline_head::novelty::Novelty;
+use serde::Serialize;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Where a model and its data came from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Provenance {
+    /// The model file.
+    pub model: PathBuf,
+    /// What the user said that it holds the weights of, where it holds weights alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arch: Option<String>,
+    /// blake3 of its bytes.
+    pub model_hash: String,
+    /// The folder or file of the data.
+    pub data: PathBuf,
+    /// Threads that worked.
+    pub threads: usize,
+}
+
+impl Provenance {
+    /// Hashes the model's file.
+    pub fn new(model: &Path, arch: Option<Architecture>, data: &Path, threads: usize) -> Result<Self> {
+        let file = frostline_formats::model_file(model);
+        let mut hasher = blake3::Hasher::new();
+        let read = File::open(&file).and_then(|model| hasher.update_reader(model).map(drop));
+        read.map_err(|source| Error::io(&file, source))?;
+        let model_hash = hasher.finalize().to_hex().to_string();
+        let arch = arch.map(|arch| arch.to_string());
+        Ok(Self { model: model.to_owned(), arch, model_hash, data: data.to_owned(), threads })
+    }
+}
+
+/// `run.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunRecord {
+    /// frostline's version.
+    pub version: &'static str,
+    /// Where model and data came from.
+    pub source: Provenance,
+    /// The seed of split, order, dropout, views and new weights.
+    pub seed: u64,
+    /// What was asked for.
+    pub recipe: Recipe,
+    /// Where validation images came from: `auto` (the data's own, else a fifth), a fraction, or a folder.
+    pub validation: Validation,
+    /// The classes in the order of the outputs; empty where numbers are learned.
+    pub classes: Vec<String>,
+    /// Images that were trained on, validated on, tested on.
+    pub images: [usize; 3],
+    /// Images that were left out.
+    pub skipped: Vec<Skip>,
+    /// What the user was told.
+    pub notes: Vec<String>,
+    /// The share of images of the classes that predictions take for none of them, with the ends of its 95 % interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<[f64; 3]>,
+    /// What was found in the training images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Findings>,
+    /// The head, where it was solved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub solved: Option<SolvedHead>,
+    /// What came of training reused layers after it, where that was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unfreezing: Option<Unfreezing>,
+    /// What is to be expected of new images, where the head was solved and nothing was trained after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Prospect>,
+    /// Each stage.
+    pub stages: Vec<StageReport>,
+    /// The training scores of the epoch that was kept, as means over its batches.
+    pub train: Option<Scores>,
+    /// The validation scores.
+    pub val: Option<Scores>,
+    /// The test scores.
+    pub test: Option<TestRecord>,
+    /// The same with the whole model in f32, where the frozen part was in other numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_f32: Option<Scores>,
+    /// The layers whose outputs leave the frozen prefix.
+    pub boundary: Vec<String>,
+    /// The layers that were frozen from beginning to end.
+    pub frozen: Vec<String>,
+    /// Their tensors' hashes before and after.
+    pub certificate: Certificate,
+    /// The trained model.
+    pub model: PathBuf,
+    /// The largest memory of the process in bytes, where the system tells.
+    pub peak_bytes: Option<u64>,
+    /// How long all of it took.
+    pub seconds: f64,
+}
+
+/// The test scores, by class too.
+#[derive(Clone, Debug, Serialize)]
+pub struct TestRecord {
+    /// Loss and metrics.
+    #[serde(flatten)]
+    pub scores: Scores,
+    /// By class.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<ClassScore>,
+    /// `confusion[true class][predicted class]` images.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub confusion: Vec<Vec<usize>>,
+}
+
+/// A line for each epoch.
+const METRICS: &str = "metrics.jsonl";
+/// Of a solved head: the training images as they are predicted by a head that has not seen them.
+const LEFT_OUT: &str = "left-out.csv";
+/// What tells images that are none of the classes.
+const NOVELTY: &str = "none-of-these.json";
+/// What makes a run a finished one.
+pub(super) const RECORD: &str = "run.json";
+/// The trained model.
+pub(super) const MODEL: &str = "model.keras";
+/// Of a search for how many layers to reuse: its outcomes, the images that splits hold out, what it has found, and that as a page.
+const SEARCH: &str = "search.jsonl";
+const SPLITS: &str = "splits.json";
+const FOUND: &str = "depth.json";
+const PAGE: &str = "report.html";
+
+/// What tells images that are none of the classes, where a run, given as its folder, has it.
+///
+/// Errors: a file that cannot be read.
+pub fn read_novelty(model: &Path) -> Result<Option<Novelty>> {
+    let file = model.join(NOVELTY);
+    if !model.is_dir() || !file.exists() {
+        return Ok(None);
+    }
+    let bytes = regular::read(&file).map_err(|source| Error::io(&file, source))?;
+    let damaged = |error| {
+        let message = format!(
+            "{error}\nhelp: the file is damaged; without it no image is told to be none of the classes"
+        );
+        Error::format(&file, message)
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+}
+
+/// A run directory that is being filled.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    metrics: Mutex<File>,
+}
+
+impl RunFolder {
+    /// Says what speaks against a run at `path`, before anything is trained: a finished run, a file, files that no run
+    /// left there, or the folder of the data.
+    pub fn check(path: &Path, data: &Path) -> Result<()> {
+        if path.join(RECORD).exists() {
+            return Err(Error::Setting(format!(
+                "`{}` holds a finished run already\nhelp: give another folder with -o, or remove that one",
+                path.display()
+            )));
+        }
+        Self::check_place(path, data, &[METRICS, MODEL, IMAGES, LEFT_OUT, NOVELTY])
+    }
+
+    /// The same for a search, which goes on where it was killed, or ended early.
+    pub fn check_search(path: &Path, data: &Path) -> Result<()> {
+        let found = std::fs::read(path.join(FOUND)).ok();
+        let found: Option<serde_json::Value> = found.and_then(|text| serde_json::from_slice(&text).ok());
+        if path.join(RECORD).exists() && found.is_none_or(|found| found["ended_early"] != true) {
+            return Self::check(path, data);
+        }
+        Self::check_place(
+            path,
+            data,
+            &[METRICS, MODEL, IMAGES, LEFT_OUT, NOVELTY, RECORD, FOUND, PAGE, SPLITS, SEARCH],
+        )
+    }
+
+    /// `own`: the files that may be there, the first of them wherever there is another.
+    fn check_place(path: &Path, data: &Path, own: &[&str]) -> Result<()> {
+        if path.is_file() {
+            return Err(Error::Setting(format!(
+                "`{}` is a file\nhelp: give a folder for the run with -o; it is made if it is not there",
+                path.display()
+            )));
+        }
+        let names = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+        let is_left_over = names.iter().any(|name| name == own[0]);
+        if let Some(other) = names
+            .iter()
+            .filter(|name| !name.starts_with(TEMPORARY))
+            .find(|name| !own.contains(&name.as_str()) || !is_left_over)
+        {
+            return Err(Error::Setting(format!(
+                "`{}` holds other files, such as `{other}`\nhelp: give a new folder with -o",
+                path.display()
+            )));
+        }
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        if data.is_dir() && absolute(path).starts_with(absolute(data)) {
+            return Err(Error::Setting(format!(
+                "`{}` lies in the data, where it would be taken for a class\nhelp: give a folder elsewhere with -o",
+                path.display()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Makes the directory, or takes one that [`RunFolder::check`] says nothing against.
+    pub fn create(path: &Path, data: &Path) -> Result<Self> {
+        Self::check(path, data)?;
+        let folder = Self::open(path)?;
+        folder.begin_training()?;
+        Ok(folder)
+    }
+
+    /// The same with [`RunFolder::check_search`], with the outcomes of the same search so far.
+    pub fn create_search(
+        path: &Path,
+        data: &Path,
+        key: &SearchKey,
+    ) -> Result<(Self, SearchLog, Vec<Outcome>)> {
+        Self::check_search(path, data)?;
+        let folder = Self::open(path)?;
+        let (log, known) = SearchLog::open(&path.join(SEARCH), key)?;
+        Ok((folder, log, known))
+    }
+
+    fn open(path: &Path) -> Result<Self> {
+        std::fs::create_dir_all(path).map_err(|source| Error::io(path, source))?;
+        let file = path.join(METRICS);
+        let metrics = OpenOptions::new().create(true).append(true).open(&file);
+        let metrics = Mutex::new(metrics.map_err(|source| Error::io(&file, source))?);
+        Ok(Self { path: path.to_owned(), metrics })
+    }
+
+    /// Before the model is trained: what is recorded of an earlier one no longer holds.
+    pub fn begin_training(&self) -> Result<()> {
+        let record = self.path.join(RECORD);
+        if record.exists() {
+            std::fs::remove_file(&record).map_err(|source| Error::io(&record, source))?;
+        }
+        let emptied = self.metrics.lock().unwrap_or_else(PoisonError::into_inner).set_len(0);
+        emptied.map_err(|source| Error::io(self.path.join(METRICS), source))
+    }
+
+    /// Writes the names of the images that each split of a search holds out, as `splits.json`.
+    pub fn splits(&self, held_out: &[Vec<String>]) -> Result<()> {
+        self.json(SPLITS, &held_out)
+    }
+
+    /// Writes what a search has found, as `depth.json` and as `report.html`.
+    pub fn found(&self, report: &DepthReport) -> Result<()> {
+        self.json(FOUND, &report.document())?;
+        Ok(write_atomically(&self.path.join(PAGE), report.page()?.as_bytes())?)
+    }
+
+    fn json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let file = self.path.join(name);
+        let text = serde_json::to_vec_pretty(value).map_err(|error| Error::io(&file, error.into()))?;
+        Ok(write_atomically(&file, &text)?)
+    }
+
+    /// Writes what is said of each training image by a head that has not seen it.
+    fn left_out(&self, images: &[LeftOut], classes: &[String]) -> Result<()> {
+        let file = self.path.join(LEFT_OUT);
+        let broken = |error: csv::Error| Error::io(&file, error.into());
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let named = ["image", "label", "predicted"].into_iter().map(str::to_owned);
+        writer.write_record(named.chain(classes.iter().cloned())).map_err(broken)?;
+        for image in images {
+            let names = [&image.name, &classes[image.label], &classes[image.predicted()]];
+            let shares = image.probabilities.iter().map(|share| format!("{share:.6}"));
+            writer.write_record(names.into_iter().cloned().chain(shares)).map_err(broken)?;
+        }
+        let bytes = writer.into_inner().map_err(|error| Error::io(&file, error.into_error()))?;
+        Ok(write_atomically(&file, &bytes)?)
+    }
+
+    /// Adds a line to `metrics.jsonl`.
+    pub fn epoch(&self, record: &EpochRecord) -> Result<()> {
+        let broken = |source: std::io::Error| Error::io(self.path.join(METRICS), source);
+        let mut line = serde_json::to_vec(record).map_err(|error| broken(error.into()))?;
+        line.push(b'\n');
+        self.metrics.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line).map_err(broken)
+    }
+
+    /// Writes the model, what its images were and, last, the record.
+    pub fn finish(
+        self,
+        prepared: &Prepared,
+        trained: &Trained,
+        source: Provenance,
+        seconds: f64,
+    ) -> Result<RunRecord> {
+        let model = self.path.join(MODEL);
+        frostline_formats::save(&prepared.model, &model)?;
+        let dataset = &prepared.dataset;
+        RunImages::write(&self.path, dataset)?;
+        if let Some(head) = trained.solved.as_ref().filter(|head| !head.left_out.is_empty()) {
+            self.left_out(&head.left_out, &dataset.classes)?;
+        }
+        if let Some(novelty) = trained.novelty() {
+            self.json(NOVELTY, novelty)?;
+        }
+        let test = trained.test.as_ref().map(|test| TestRecord {
+            scores: test.scores.clone(),
+            classes: test.report.iter().flat_map(|report| report.classes.clone()).collect(),
+            confusion: test.report.iter().flat_map(|report| report.confusion.clone()).collect(),
+        });
+        let count = |examples: &Option<Vec<frostline_data::Example>>| examples.as_ref().map_or(0, Vec::len);
+        let record = RunRecord {
+            version: env!("CARGO_PKG_VERSION"),
+            source,
+            seed: prepared.setting.seed,
+            recipe: prepared.recipe.clone(),
+            validation: prepared.validation.clone(),
+            classes: dataset.classes.clone(),
+            images: [dataset.train.len(), count(&dataset.val), count(&dataset.test)],
+            skipped: prepared.skips.skipped.clone(),
+            notes: prepared.notes.clone(),
+            refused: trained.novelty().map(|novelty| {
+                let refused = novelty.threshold.refused;
+                [refused.value, refused.low, refused.high]
+            }),
+            findings: trained.solved.as_ref().map(|head| prepared.findings(head)).transpose()?,
+            solved: trained.solved.clone(),
+            unfreezing: trained.unfreezing.clone(),
+            estimate: trained.prospect().cloned(),
+            stages: trained.stages.clone(),
+            train: trained.train.clone(),
+            val: trained.val.clone(),
+            test,
+            test_f32: trained.test_f32.as_ref().map(|test| test.scores.clone()),
+            boundary: trained.boundary().to_vec(),
+            frozen: trained.freeze.paths().map(str::to_owned).collect(),
+            certificate: trained.certificate.clone(),
+            model,
+            peak_bytes: peak_memory(),
+            seconds,
+        };
+        self.json(RECORD, &record)?;
+        Ok(record)
+    }
+}

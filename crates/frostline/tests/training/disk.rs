@@ -1,0 +1,203 @@
+//! The feature cache on disk: never trusted, never stale, the same to the last bit.
+
+use crate::task::{Run, backbone, recipe, run_with, stage};
+use frostline::cache::{FeatureCache, Health};
+use frostline::fit::{Caching, Recipe, Validation};
+use frostline::graph::Unfreeze;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn in_folder(folder: &Path) -> FeatureCache {
+    FeatureCache { folder: folder.to_owned(), limit: 1 << 30 }
+}
+
+fn head_only() -> Recipe {
+    recipe(vec![stage(Unfreeze::Nothing, 2, 0.02)])
+}
+
+fn with(recipe: Recipe, caching: Caching) -> Run {
+    let run = run_with(&backbone(), recipe, &Validation::Fraction(0.25), 3, caching);
+    run.trained();
+    run
+}
+
+fn shards(folder: &Path) -> Vec<PathBuf> {
+    let entries = |folder: &Path| -> Vec<PathBuf> {
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
+    };
+    let all = entries(folder).into_iter().flat_map(|prefix| entries(&prefix));
+    let mut found: Vec<PathBuf> =
+        all.filter(|path| path.extension().is_some_and(|ending| ending == "safetensors")).collect();
+    found.sort();
+    found
+}
+
+fn is_the_same(a: &Run, b: &Run) {
+    assert!(a.weights() == b.weights(), "the weights differ");
+    assert_eq!(a.epochs, b.epochs);
+}
+
+#[test]
+fn features_on_disk_give_the_same_weights_to_the_last_bit() {
+    let augment = "flip rotate(15)".parse().expect("augmentation");
+    let stages = vec![stage(Unfreeze::Nothing, 3, 0.02), stage(Unfreeze::Highest(3), 2, 0.01)];
+    for recipe in [recipe(stages.clone()), Recipe { augment, views: 2, ..recipe(stages) }] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let computed = with(recipe.clone(), Caching::Nothing);
+        for _ in 0..2 {
+            is_the_same(&computed, &with(recipe.clone(), Caching::Disk(in_folder(folder.path()))));
+        }
+    }
+}
+
+#[test]
+fn another_run_at_the_same_boundary_computes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    with(head_only(), Caching::Disk(in_folder(folder.path())));
+    let first = shards(folder.path());
+    assert!(!first.is_empty());
+    let other = Recipe { head: "dense(5,relu)".parse().expect("a head"), ..head_only() };
+    with(other, Caching::Disk(in_folder(folder.path())));
+    assert_eq!(shards(folder.path()), first, "nothing was added");
+    // a lower boundary has rows of its own
+    with(recipe(vec![stage(Unfreeze::Highest(3), 1, 0.02)]), Caching::Disk(in_folder(folder.path())));
+    assert!(shards(folder.path()).len() > first.len());
+    assert_eq!(in_folder(folder.path()).list().len(), 2);
+}
+
+#[test]
+fn a_damaged_row_is_computed_again_and_found_by_verify() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = in_folder(folder.path());
+    let sound = with(head_only(), Caching::Disk(cache.clone()));
+    let before = cache.verify().expect("a check");
+    assert_eq!((before.damaged, before.unreadable, before.removed), (0, 0, 0));
+    for shard in shards(folder.path()) {
+        let mut bytes = fs::read(&shard).expect("a shard");
+        // rows come first behind the header
+        let header = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
+        bytes[8 + header + 5] ^= 0x40;
+        fs::write(&shard, bytes).expect("written");
+    }
+    is_the_same(&sound, &with(head_only(), Caching::Disk(cache.clone())));
+    let health = cache.verify().expect("a check");
+    assert!(health.damaged > 0 && health.removed > 0, "{health:?}");
+    // what was computed again has been stored anew, so that nothing is missing but what was removed with it
+    is_the_same(&sound, &with(head_only(), Caching::Disk(cache.clone())));
+    assert_eq!(cache.verify().expect("a check").damaged, 0);
+}
+
+#[test]
+fn a_shard_that_is_cut_off_is_not_read_and_written_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = in_folder(folder.path());
+    let sound = with(head_only(), Caching::Disk(cache.clone()));
+    for (index, shard) in shards(folder.path()).iter().enumerate() {
+        let bytes = fs::read(shard).expect("a shard");
+        let cut = [bytes.len() - 1, 4, 0][index % 3];
+        fs::write(shard, &bytes[..cut]).expect("written");
+    }
+    is_the_same(&sound, &with(head_only(), Caching::Disk(cache.clone())));
+    // the same rows have the same name: what was computed again has taken the damaged files' place
+    let health = cache.verify().expect("a check");
+    assert_eq!((health.damaged, health.unreadable), (0, 0));
+}
+
+#[test]
+fn a_full_cache_drops_the_least_recently_used_prefix_and_never_grows_beyond_its_limit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = in_folder(folder.path());
+    with(head_only(), Caching::Disk(cache.clone()));
+    let one = cache.list()[0].clone();
+    let lower = recipe(vec![stage(Unfreeze::Highest(3), 1, 0.02)]);
+    let alone = tempfile::tempdir().expect("a folder");
+    with(lower.clone(), Caching::Disk(in_folder(alone.path())));
+    let other = in_folder(alone.path()).list()[0].bytes;
+    // room for the larger of the two, not for both
+    let limit = one.bytes.max(other) + one.bytes.min(other) / 2;
+    with(lower, Caching::Disk(FeatureCache { limit, ..cache.clone() }));
+    let left = cache.list();
+    assert!(left.iter().all(|entry| entry.name != one.name), "the older one went");
+    assert!(left.iter().map(|entry| entry.bytes).sum::<u64>() <= limit);
+    // no room at all: features are computed in every epoch, the result is the same
+    let none = tempfile::tempdir().expect("a folder");
+    let small = FeatureCache { folder: none.path().to_owned(), limit: 10 };
+    let computed = with(head_only(), Caching::Disk(small));
+    assert!(computed.notes.iter().any(|note| note.contains("--cache-limit")), "{:?}", computed.notes);
+    is_the_same(&computed, &with(head_only(), Caching::Nothing));
+    assert!(shards(none.path()).is_empty());
+}
+
+#[test]
+fn two_runs_may_use_one_cache_at_the_same_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = || with(head_only(), Caching::Disk(in_folder(folder.path())));
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (0..3).map(|_| scope.spawn(run)).collect();
+        let own = run();
+        for other in others {
+            is_the_same(&own, &other.join().expect("a run"));
+        }
+    });
+    let Health { damaged, unreadable, .. } = in_folder(folder.path()).verify().expect("a check");
+    assert_eq!((damaged, unreadable), (0, 0));
+}
+
+#[test]
+fn clear_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = in_folder(folder.path());
+    with(head_only(), Caching::Disk(cache.clone()));
+    assert!(cache.clear().expect("cleared") > 0);
+    assert!(cache.list().is_empty());
+    assert_eq!(cache.clear().expect("cleared"), 0);
+}
+
+#[test]
+fn what_is_not_the_caches_own_is_never_touched() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (photos, model) = (folder.path().join("photos"), folder.path().join("model.safetensors"));
+    fs::create_dir(&photos).expect("a folder");
+    fs::write(photos.join("a.safetensors"), "mine").expect("a file");
+    fs::write(&model, "mine").expect("a file");
+    let cache = FeatureCache { limit: 40_000, ..in_folder(folder.path()) };
+    // a folder that others use is refused
+    let run =
+        || run_with(&backbone(), head_only(), &Validation::Fraction(0.25), 3, Caching::Disk(cache.clone()));
+    let error = run().trained.expect_err("no cache").to_string();
+    assert!(error.contains("is no feature cache") && error.contains("help: "), "{error}");
+    // one in which others put files later keeps them
+    let own = tempfile::tempdir().expect("a folder");
+    let cache = in_folder(own.path());
+    with(head_only(), Caching::Disk(cache.clone()));
+    let foreign = [own.path().join("note.txt"), own.path().join(&cache.list()[0].name).join("note.txt")];
+    foreign.iter().for_each(|file| fs::write(file, "mine").expect("a file"));
+    fs::create_dir(own.path().join("photos")).expect("a folder");
+    cache.verify().expect("verified");
+    cache.clear().expect("cleared");
+    assert!(cache.list().is_empty() && foreign.iter().all(|file| file.exists()));
+    assert!(own.path().join("photos").exists());
+}
+
+#[test]
+fn one_pass_stores_the_rows_of_every_stage() {
+    let stages = || vec![stage(Unfreeze::Nothing, 2, 0.02), stage(Unfreeze::Highest(3), 2, 0.01)];
+    let computed = with(recipe(stages()), Caching::Nothing);
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = in_folder(folder.path());
+    let run = with(recipe(stages()), Caching::Disk(cache.clone()));
+    is_the_same(&computed, &run);
+    assert_eq!(cache.list().len(), 2);
+    // 18 images to train on and 6 to validate, whichever stage's pass made them: each image once
+    assert_eq!(run.passed, 24);
+    // each boundary is found by itself: other recipes at it compute nothing
+    for part in [Unfreeze::Nothing, Unfreeze::Highest(3)] {
+        assert_eq!(with(recipe(vec![stage(part, 1, 0.02)]), Caching::Disk(cache.clone())).passed, 0);
+    }
+    // where the rows of one have gone, the other's still serve
+    for gone in cache.list() {
+        fs::remove_dir_all(folder.path().join(&gone.name)).expect("removed");
+        is_the_same(&computed, &with(recipe(stages()), Caching::Disk(cache.clone())));
+        assert_eq!(cache.list().len(), 2);
+    }
+}

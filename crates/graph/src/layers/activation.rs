@@ -1,0 +1,199 @@
+//! `Activation`, and what a named activation means in any layer's config.
+//! Source: `keras.activations`.
+
+use super::{Config, LayerKind};
+use crate::ops::{Affine, Lowering, Softmax, Unary, ValueId};
+use crate::{Error, Result, Shape};
+use frostline_kernels::Activation as Function;
+use serde_json::{Map, Value, json};
+
+/// An activation that Keras knows by name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedActivation {
+    name: &'static str,
+}
+
+/// Keras's names; those behind the first of a line are other names of the same.
+const NAMES: &[(&str, &[&str])] = &[
+    ("linear", &[]),
+    ("relu", &[]),
+    ("relu6", &[]),
+    ("sigmoid", &[]),
+    ("tanh", &[]),
+    ("softmax", &[]),
+    ("silu", &["swish"]),
+    ("hard_sigmoid", &[]),
+    ("hard_silu", &["hard_swish"]),
+    ("elu", &[]),
+    ("selu", &[]),
+    ("gelu", &[]),
+    ("leaky_relu", &[]),
+    ("softplus", &[]),
+    ("softsign", &[]),
+    ("exponential", &[]),
+    // `hard_sigmoid` of files before Keras 3: clip(0.2·x + 0.5, 0, 1)
+    (HARD_SIGMOID_KERAS_2, &[]),
+];
+
+/// What the reader of old files calls the `hard_sigmoid` that Keras had before version 3.
+pub const HARD_SIGMOID_KERAS_2: &str = "hard_sigmoid_keras2";
+
+impl NamedActivation {
+    /// No activation.
+    pub const LINEAR: Self = Self { name: "linear" };
+
+    /// The activation of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let known = |(first, others): &&(&'static str, &[&str])| *first == name || others.contains(&name);
+        NAMES.iter().find(known).map(|(name, _)| Self { name })
+    }
+
+    /// Reads `config[key]`: a name, nothing, or an object that Keras 3 wrote for a function or a layer.
+    pub fn from_config(config: &Config<'_>, key: &str) -> Result<Self> {
+        let Some(value) = config.get(key) else { return Ok(Self::LINEAR) };
+        let name = match value {
+            Value::String(name) => Some(name.as_str()),
+            Value::Object(map) => map.get("config").and_then(Value::as_str).or_else(|| {
+                // a layer used as an activation
+                let settings = map.get("config").and_then(Value::as_object)?;
+                match map.get("class_name").and_then(Value::as_str)? {
+                    "ReLU" if says(settings, &[("negative_slope", 0.0), ("threshold", 0.0)]) => {
+                        match settings.get("max_value").and_then(Value::as_f64) {
+                            None => Some("relu"),
+                            Some(6.0) => Some("relu6"),
+                            Some(_) => None,
+                        }
+                    }
+                    "LeakyReLU" if says(settings, &[("negative_slope", 0.2)]) => Some("leaky_relu"),
+                    "ELU" if says(settings, &[("alpha", 1.0)]) => Some("elu"),
+                    "Softmax" if says(settings, &[("axis", -1.0)]) => Some("softmax"),
+                    _ => None,
+                }
+            }),
+            _ => None,
+        };
+        name.and_then(Self::named).ok_or_else(|| {
+            let known: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+            let shown = match value.get("class_name").and_then(Value::as_str) {
+                Some(class_name) => format!("a `{class_name}` with settings of its own"),
+                None => value.to_string(),
+            };
+            config.error(format!(
+                "`{key}` is {shown}\nhelp: as a layer of its own it can be run; the activations known here are {}",
+                known.join(", ")
+            ))
+        })
+    }
+
+    /// Keras's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Pushes the activation; nothing for `linear`.
+    pub fn lower(&self, lowering: &mut Lowering<'_>, value: ValueId) -> Result<ValueId> {
+        let function = match self.name {
+            "linear" => return Ok(value),
+            "softmax" => return lowering.push(Softmax, &[value], &[]),
+            HARD_SIGMOID_KERAS_2 => {
+                let line = lowering.push(Affine { scale: vec![0.2], offset: vec![0.5] }, &[value], &[])?;
+                let activation = Function::Relu { max: 1.0, negative_slope: 0.0, threshold: 0.0 };
+                return lowering.push(Unary { activation }, &[line], &[]);
+            }
+            "relu" => Function::relu(),
+            "relu6" => Function::relu6(),
+            "sigmoid" => Function::Sigmoid,
+            "tanh" => Function::Tanh,
+            "silu" => Function::Silu,
+            "hard_sigmoid" => Function::HardSigmoid,
+            "hard_silu" => Function::HardSilu,
+            "elu" => Function::Elu { alpha: 1.0 },
+            "selu" => Function::Selu,
+            "gelu" => Function::Gelu,
+            "leaky_relu" => Function::LeakyRelu { negative_slope: 0.2 },
+            "softplus" => Function::Softplus,
+            "softsign" => Function::Softsign,
+            "exponential" => Function::Exponential,
+            other => return Err(Error::Surgery(format!("the activation `{other}` has no meaning"))),
+        };
+        lowering.push(Unary { activation: function }, &[value], &[])
+    }
+}
+
+/// Whether settings are these where they say anything else than nothing.
+fn says(settings: &Map<String, Value>, expected: &[(&str, f64)]) -> bool {
+    expected.iter().all(|(key, expected)| {
+        settings
+            .get(*key)
+            .filter(|value| !value.is_null())
+            .is_none_or(|value| value.as_f64() == Some(*expected))
+    })
+}
+
+/// The layer: one activation by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Activation {
+    /// Which.
+    pub activation: NamedActivation,
+}
+
+impl Activation {
+    /// Reads `activation`.
+    pub fn from_config(config: &Config<'_>) -> Result<Self> {
+        Ok(Self { activation: NamedActivation::from_config(config, "activation")? })
+    }
+}
+
+impl LayerKind for Activation {
+    fn class_name(&self) -> &'static str {
+        "Activation"
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        Map::from_iter([("activation".to_owned(), json!(self.activation.name()))])
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        super::one_of(inputs).cloned()
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
+        self.activation.lower(lowering, inputs[0])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+
+    #[test]
+    fn names_of_old_and_new_are_known() {
+        for (name, known) in
+            [("swish", "silu"), ("silu", "silu"), ("hard_swish", "hard_silu"), ("linear", "linear")]
+        {
+            let kind = read("Activation", json!({"activation": name})).expect(name);
+            assert_eq!(kind.config()["activation"], json!(known));
+        }
+        assert_eq!(
+            read("Activation", json!({})).expect("the default").config()["activation"],
+            json!("linear")
+        );
+    }
+
+    #[test]
+    fn functions_and_layers_that_keras_3_wrote_as_objects_are_read() {
+        let function = json!({"module": "builtins", "class_name": "function", "config": "relu6"});
+        let layer = json!({"module": "keras.layers", "class_name": "Softmax", "config": {"axis": -1}});
+        for (value, name) in [(function, "relu6"), (layer, "softmax")] {
+            let kind = read("Activation", json!({"activation": value})).expect(name);
+            assert_eq!(kind.config()["activation"], json!(name));
+        }
+    }
+
+    #[test]
+    fn an_unknown_activation_is_named_with_those_that_are_known() {
+        let error = read("Activation", json!({"activation": "mish_2"})).expect_err("unknown").to_string();
+        assert!(error.contains("`layer`") && error.contains("mish_2") && error.contains("help:"), "{error}");
+    }
+}

@@ -1,0 +1,91 @@
+//! Layers that only do something while Keras trains: random augmentation, noise, regularisation of activities.
+//! Here they are the identity always, as they are at inference; `--augment` does their work before the cache, so
+//! that it is seeded and said. They keep their config, and with it their meaning when Keras trains on.
+
+use super::{Config, LayerKind};
+use crate::ops::{Lowering, ValueId};
+use crate::{Result, Shape};
+use serde_json::{Map, Value};
+
+/// The layer's class and its config, verbatim.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {
+    class_name: &'static str,
+    config: Map<String, Value>,
+}
+
+/// The classes that are the identity at inference.
+pub const CLASSES: &[&str] = &[
+    "ActivityRegularization",
+    "AlphaDropout",
+    "AugMix",
+    "CutMix",
+    "GaussianDropout",
+    "GaussianNoise",
+    "Identity",
+    "MixUp",
+    "RandAugment",
+    "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
+    "RandomContrast",
+    "RandomElasticTransform",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomGaussianBlur",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPerspective",
+    "RandomPosterization",
+    "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
+    "RandomShear",
+    "RandomTranslation",
+    "RandomZoom",
+    "Solarization",
+];
+
+impl Identity {
+    /// Takes the config as it is.
+    pub fn from_config(class_name: &'static str, config: &Config<'_>) -> Result<Self> {
+        Ok(Self { class_name, config: config.take_all() })
+    }
+}
+
+impl LayerKind for Identity {
+    fn class_name(&self) -> &'static str {
+        self.class_name
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        self.config.clone()
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        super::one_of(inputs).cloned()
+    }
+
+    fn lower(&self, _: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
+        Ok(inputs[0])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+    use serde_json::json;
+
+    #[test]
+    fn layers_that_only_keras_trains_with_keep_their_config() {
+        for class in CLASSES {
+            let config =
+                json!({"name": "a", "trainable": true, "dtype": "float32", "factor": [0.1, 0.2], "seed": 3});
+            let kind = read(class, config).expect("valid");
+            assert_eq!(Value::Object(kind.config()), json!({"factor": [0.1, 0.2], "seed": 3}));
+            assert_eq!((kind.class_name(), kind.output_shape(&[vec![2, 3, 4]])), (*class, Ok(vec![2, 3, 4])));
+        }
+    }
+}

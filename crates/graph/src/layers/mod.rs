@@ -1,0 +1,190 @@
+//! Layer kinds: what a Keras layer's config means, its shapes and weights, and the ops it lowers to.
+//!
+//! To add a kind: one file here and one line in `list.rs`.
+
+mod activation;
+mod arithmetic;
+mod batch_normalization;
+mod concatenate;
+mod config;
+mod conv2d;
+mod conv2d_transpose;
+mod convolution;
+mod dense;
+mod depthwise_conv2d;
+mod dot;
+mod dropout;
+mod global_pooling;
+mod group_normalization;
+mod head;
+mod identity;
+mod initializer;
+mod input_layer;
+mod layer_normalization;
+mod layer_scale;
+mod list;
+mod margins;
+mod merge;
+mod multi_head_attention;
+mod normalization;
+mod one_dimensional;
+mod permute;
+mod pooling;
+mod prelu;
+mod relu;
+mod repeat_vector;
+mod rescaling;
+mod reshape;
+mod resizing;
+mod scaled_add;
+mod separable_conv2d;
+mod unit_normalization;
+
+pub use activation::HARD_SIGMOID_KERAS_2;
+pub use activation::{Activation, NamedActivation};
+pub use arithmetic::Arithmetic;
+pub use batch_normalization::BatchNormalization;
+pub use concatenate::Concatenate;
+pub use config::Config;
+use config::number;
+pub use conv2d::Conv2D;
+pub use conv2d_transpose::Conv2DTranspose;
+pub use convolution::Convolution;
+pub use dense::Dense;
+pub use depthwise_conv2d::DepthwiseConv2D;
+pub use dot::Dot;
+pub use dropout::Dropout;
+pub use global_pooling::GlobalPooling2D;
+pub use group_normalization::GroupNormalization;
+pub use head::parse_head;
+pub use identity::CLASSES as TRAINING_ONLY;
+pub use identity::Identity;
+pub use initializer::{Distribution, Fan, Initializer};
+pub use input_layer::InputLayer;
+pub use layer_normalization::LayerNormalization;
+pub use layer_scale::LayerScale;
+pub use list::read_kind;
+pub use margins::{Cropping2D, ZeroPadding2D};
+pub use merge::Merge;
+pub use multi_head_attention::MultiHeadAttention;
+pub use normalization::Normalization;
+pub use one_dimensional::OneDimensional;
+pub use permute::Permute;
+pub use pooling::Pooling2D;
+pub use prelu::PRelu;
+pub use relu::{Elu, LeakyRelu, Relu, Softmax};
+pub use repeat_vector::RepeatVector;
+pub use rescaling::Rescaling;
+pub use reshape::{Flatten, Reshape};
+pub use resizing::{Resizing, UpSampling2D};
+pub use scaled_add::ScaledAdd;
+pub use separable_conv2d::SeparableConv2D;
+pub use unit_normalization::UnitNormalization;
+
+use crate::ops::{Lowering, Role, ValueId};
+use crate::{Result, Shape};
+use serde_json::{Map, Value};
+use std::fmt::Debug;
+
+/// A weight that a layer wants.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeightSpec {
+    /// Keras's name of the variable: `kernel`, `bias`, `gamma`, …
+    pub name: &'static str,
+    /// Its shape.
+    pub shape: Shape,
+    /// How it begins where it is not loaded.
+    pub initializer: Initializer,
+    /// Trainable or a statistic.
+    pub role: Role,
+}
+
+impl WeightSpec {
+    /// A weight that training changes.
+    pub fn trainable(name: &'static str, shape: &[usize], initializer: Initializer) -> Self {
+        Self { name, shape: shape.to_vec(), initializer, role: Role::Trainable }
+    }
+
+    /// A statistic.
+    pub fn state(name: &'static str, shape: &[usize], initializer: Initializer) -> Self {
+        Self { name, shape: shape.to_vec(), initializer, role: Role::State }
+    }
+}
+
+/// A layer kind with its attributes. Shapes are without the batch dimension; messages say what was expected and
+/// what was received, and the caller adds the layer's path.
+pub trait LayerKind: Debug + Send + Sync + CloneKind {
+    /// Keras's class name.
+    fn class_name(&self) -> &'static str;
+
+    /// The attributes as Keras 3 writes them, without `name`, `trainable` and `dtype`: what `from_config` reads.
+    fn config(&self) -> Map<String, Value>;
+
+    /// The weights in Keras's order (trainable ones first, as they are created), given the inputs' shapes.
+    fn weights(&self, _inputs: &[Shape]) -> Result<Vec<WeightSpec>, String> {
+        Ok(Vec::new())
+    }
+
+    /// The output's shape.
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String>;
+
+    /// Pushes the ops that compute the layer and returns their result.
+    fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId>;
+
+    /// For an input layer: the extents it wants, `None` where any will do.
+    fn input_extents(&self) -> Option<Vec<Option<usize>>> {
+        None
+    }
+
+    /// For an operation with a number, which is written otherwise than a layer: itself.
+    fn arithmetic(&self) -> Option<&Arithmetic> {
+        None
+    }
+
+    /// For a layer over one axis: its counterpart over images of height 1, which it runs as.
+    fn counterpart(&self) -> Option<&dyn LayerKind> {
+        None
+    }
+}
+
+/// Cloning behind a box.
+pub trait CloneKind {
+    /// A boxed copy.
+    fn clone_kind(&self) -> Box<dyn LayerKind>;
+}
+
+impl<T: LayerKind + Clone + 'static> CloneKind for T {
+    fn clone_kind(&self) -> Box<dyn LayerKind> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn LayerKind> {
+    fn clone(&self) -> Self {
+        self.clone_kind()
+    }
+}
+
+/// The only input of a layer that takes one.
+fn one_of(inputs: &[Shape]) -> Result<&Shape, String> {
+    match inputs {
+        [input] => Ok(input),
+        _ => Err(format!("expected one input, received {}", inputs.len())),
+    }
+}
+
+/// Whether an axis as files have it, batch counted, alone or in a list, is the last one of `shape`.
+fn is_last_axis(axis: &Value, shape: &Shape) -> bool {
+    let axis = match axis {
+        Value::Array(axes) if axes.len() == 1 => axes[0].as_i64(),
+        axis => axis.as_i64(),
+    };
+    axis.is_some_and(|axis| axis == -1 || axis == shape.len() as i64)
+}
+
+/// Reads a layer from its config, as a file has it.
+#[cfg(test)]
+fn read(class_name: &str, config: Value) -> Result<Box<dyn LayerKind>> {
+    let map = config.as_object().expect("an object");
+    read_kind(class_name, &Config::new("layer", map)).expect("a known class")
+}
