@@ -2,6 +2,7 @@
 //! that are not.
 
 use crate::hdf5::{shape, tensor};
+use frostline_graph::layers::Kind;
 use frostline_graph::{Error, Graph, Handle, Result, Tensor, WantedWeight, Weights};
 use hdf5_pure::Dataset;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +40,7 @@ pub(super) fn assign_values<T: From<Tensor>>(
     for wanted in graph.weight_specs(&graph.stand_in_shapes())? {
         let Some((name, dataset)) = find(&wanted).and_then(|name| available.get_key_value(&name)) else {
             // files of some versions leave the count of a Normalization layer out; nothing is computed with it
-            match wanted.spec.name == "count" && wanted.class_name == "Normalization" {
+            match wanted.spec.name == "count" && matches!(wanted.kind, Kind::Normalization(_)) {
                 true => values.push((wanted.path, Tensor::filled(&[], 0.0).into())),
                 false => wrong.push(missing(&wanted, available)),
             }

@@ -7,7 +7,7 @@ use super::operation::with_operand;
 use super::owner::foreign;
 use super::tf_operations;
 use crate::LoadReport;
-use frostline_graph::layers::{Config, InputLayer, LayerKind, read_kind};
+use frostline_graph::layers::{Config, InputLayer, Kind, LayerKind, read_kind};
 use frostline_graph::{Body, Call, Form, Graph, Layer, TensorId, join};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -329,7 +329,7 @@ fn text<'a>(json: &'a Value, key: &str) -> Option<&'a str> {
 }
 
 fn is_input(layer: &Layer) -> bool {
-    matches!(&layer.body, Body::Kind(kind) if kind.class_name() == "InputLayer")
+    matches!(&layer.body, Body::Kind(Kind::InputLayer(_)))
 }
 
 /// Where a Sequential model without an input layer says the shape of its input.
@@ -352,7 +352,7 @@ fn input_layer(extents: Vec<Option<usize>>) -> Layer {
     let kind = InputLayer { extents };
     let mut config = kind.config();
     config.insert("dtype".to_owned(), json!("float32"));
-    Layer { name: "input_layer".to_owned(), trainable: true, body: Body::Kind(Box::new(kind)), config }
+    Layer { name: "input_layer".to_owned(), trainable: true, body: Body::Kind(kind.into()), config }
 }
 
 /// Why a class cannot be run.

@@ -2,19 +2,12 @@
 
 use super::newer::for_all_versions;
 use super::order::keras_order;
-use frostline_graph::layers::{Arithmetic, HARD_SIGMOID_KERAS_2, LayerKind, Rescaling};
+use frostline_graph::layers::{
+    Arithmetic, Dropout, HARD_SIGMOID_KERAS_2, KERAS_LAYERS, Kind, LayerKind, Rescaling,
+};
+use frostline_graph::ops::Dropped;
 use frostline_graph::{Body, Form, Graph, Layer, TensorId};
 use serde_json::{Map, Value, json};
-
-/// Classes whose constructor in Keras takes no `trainable`.
-const NO_TRAINABLE: &[&str] = &["InputLayer", "SpatialDropout1D", "SpatialDropout2D"];
-
-/// Layers that `keras.applications` has for itself, and where.
-const APPLICATIONS: &[(&str, &str)] = &[
-    ("CustomScaleLayer", "keras.src.applications.inception_resnet_v2"),
-    ("LayerScale", "keras.src.applications.convnext"),
-    ("StochasticDepth", "keras.src.applications.convnext"),
-];
 
 /// Which of Keras 3's two writers is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +54,7 @@ fn functional(graph: &Graph, style: Style) -> Result<Value, String> {
         let nodes = calls.map(|call| {
             let tensors: Vec<Value> = call.inputs.iter().map(|id| tensor(graph, &shapes, *id)).collect();
             let takes_list = match &graph.layers[index].body {
-                Body::Kind(kind) => kind.arithmetic().is_none() && is_merge(kind.class_name()),
+                Body::Kind(kind) => kind.takes_list(),
                 _ => tensors.len() > 1,
             };
             let arguments = match (tensors.as_slice(), arithmetic(&graph.layers[index], style)) {
@@ -93,15 +86,9 @@ fn functional(graph: &Graph, style: Style) -> Result<Value, String> {
 /// for the layer of the same name: there it becomes a `Rescaling`.
 fn arithmetic(layer: &Layer, style: Style) -> Option<&Arithmetic> {
     match &layer.body {
-        Body::Kind(kind) if style == Style::Archive => kind.arithmetic(),
+        Body::Kind(Kind::Arithmetic(operation)) if style == Style::Archive => Some(operation),
         _ => None,
     }
-}
-
-/// Layers whose one argument is a list of tensors.
-fn is_merge(class_name: &str) -> bool {
-    ["Add", "Average", "Concatenate", "CustomScaleLayer", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"]
-        .contains(&class_name)
 }
 
 /// `[layer, which of its calls, which output]`
@@ -134,14 +121,14 @@ fn tensor(graph: &Graph, shapes: &[Vec<Vec<usize>>], id: TensorId) -> Value {
 }
 
 fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
-    let class_name = match &layer.body {
+    let kind = match &layer.body {
         Body::Model(inner) => {
             let mut written = model(inner, style)?;
             written["config"]["name"] = json!(layer.name);
             written["config"]["trainable"] = json!(layer.trainable);
             return Ok(written);
         }
-        Body::Kind(kind) => kind.class_name(),
+        Body::Kind(kind) => kind,
         Body::Unsupported { class_name, .. } => {
             return Err(format!(
                 "layer `{}` is a `{class_name}`, which frostline cannot run and does not write\nhelp: keep the layers below it",
@@ -151,24 +138,24 @@ fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
     };
     let mut config = Map::new();
     config.insert("name".to_owned(), json!(layer.name));
-    if arithmetic(layer, style).is_some() {
-        let config = Value::Object(config);
+    if let Some(operation) = arithmetic(layer, style) {
+        let (class_name, config) = (operation.class_name(), Value::Object(config));
         return Ok(object(style, "keras.src.ops.numpy", class_name, config, json!(class_name)));
     }
-    if !NO_TRAINABLE.contains(&class_name) {
+    if takes_trainable(kind) {
         config.insert("trainable".to_owned(), json!(layer.trainable));
     }
     config.insert("dtype".to_owned(), json!("float32"));
-    let rescaling = match &layer.body {
-        Body::Kind(kind) => kind.arithmetic().map(|operation| {
+    let rescaling = match kind {
+        Kind::Arithmetic(operation) => {
             let (scale, offset) = operation.scale_and_offset();
-            Rescaling { scale: vec![scale], offset: vec![offset] }
-        }),
+            Some(Rescaling { scale: vec![scale], offset: vec![offset] })
+        }
         _ => None,
     };
     let (class_name, own) = match &rescaling {
         Some(rescaling) => (rescaling.class_name(), &rescaling.config()),
-        None => (class_name, &layer.config),
+        None => (kind.class_name(), &layer.config),
     };
     for (key, value) in own {
         if key != "name" && key != "trainable" {
@@ -181,10 +168,18 @@ fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
             layer.name
         ));
     }
-    let config = for_all_versions(class_name, config);
+    let config = Value::Object(for_all_versions(class_name, config));
     // an object of Keras's own that is not exported is found by its module and written as if it were registered
-    Ok(match APPLICATIONS.iter().find(|(own, _)| *own == class_name) {
-        Some((_, module)) => object(style, module, class_name, Value::Object(config), json!(class_name)),
-        None => object(style, "keras.layers", class_name, Value::Object(config), Value::Null),
-    })
+    let module = kind.keras_module();
+    let registered = if module == KERAS_LAYERS { Value::Null } else { json!(class_name) };
+    Ok(object(style, module, class_name, config, registered))
+}
+
+/// Whether the constructor in Keras takes `trainable`.
+fn takes_trainable(kind: &Kind) -> bool {
+    match kind {
+        Kind::InputLayer(_) | Kind::Dropout(Dropout { dropped: Dropped::Channels, .. }) => false,
+        Kind::OneDimensional(layer) => takes_trainable(layer.over_images()),
+        _ => true,
+    }
 }

@@ -1,7 +1,7 @@
 //! Tensors of layers that are run and that nothing has read: their layer computes something else than its class says, as a
 //! quantised one does, or one with LoRA weights.
 
-use frostline_graph::layers::TRAINING_ONLY;
+use frostline_graph::layers::Kind;
 use frostline_graph::{Body, Error, Graph, Result};
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub(super) fn refuse_leftovers(
     let shapes = graph.leaf_shapes(&graph.stand_in_shapes())?;
     let leaves = graph.leaves();
     let is_run = |(leaf, layer): &&(String, &frostline_graph::Layer)| {
-        let computes = matches!(&layer.body, Body::Kind(kind) if !TRAINING_ONLY.contains(&kind.class_name()));
+        let computes = matches!(&layer.body, Body::Kind(kind) if !matches!(kind, Kind::Identity(_)));
         computes && shapes.get(leaf).is_some_and(Option::is_some)
     };
     let run: Vec<&str> = leaves.iter().filter(is_run).map(|(leaf, _)| leaf.as_str()).collect();

@@ -170,7 +170,7 @@ fn read<T: From<Tensor>>(
         let path = path_in_keras(wanted);
         let of = |renamed: &Renamed| {
             let (top, rest) = renamed.path_in_file(&path)?;
-            match_name(listed.get(top.as_str())?, &rest, wanted.class_name)
+            match_name(listed.get(top.as_str())?, &rest, wanted.kind.class_name())
         };
         of(renamed).or_else(|| of(&Renamed::default()))
     };

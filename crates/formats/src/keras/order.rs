@@ -1,6 +1,7 @@
 //! The order of a model's layers in Keras (`model.layers`), by which its weight files are laid out.
 //! Source: `map_graph` of `keras/src/ops/function.py`.
 
+use frostline_graph::layers::Kind;
 use frostline_graph::{Body, Form, Graph};
 
 /// Indices into `graph.layers`. A Sequential model's input layer is not among them, as in Keras.
@@ -9,7 +10,7 @@ use frostline_graph::{Body, Form, Graph};
 /// the outputs meets them.
 pub(super) fn keras_order(graph: &Graph) -> Vec<usize> {
     if graph.form == Form::Sequential {
-        let is_input = |index: &usize| matches!(&graph.layers[*index].body, Body::Kind(kind) if kind.class_name() == "InputLayer");
+        let is_input = |index: &usize| matches!(&graph.layers[*index].body, Body::Kind(Kind::InputLayer(_)));
         return (0..graph.layers.len()).filter(|index| !is_input(index)).collect();
     }
     let mut walk = Walk {

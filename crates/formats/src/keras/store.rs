@@ -150,8 +150,8 @@ fn write(
         }
         group.group("vars").string("name", &*layer.name);
         for place in order.get(&path).into_iter().flatten() {
-            if let Some((name, inner)) = place.inner {
-                group.group(&join(inner, "vars")).string("name", name);
+            if let Some(inner) = place.inner {
+                group.group(&join(inner.group, "vars")).string("name", inner.name);
             }
             group.tensor(&place.path(), model.weights.get(&join(&path, place.variable))?.get());
         }

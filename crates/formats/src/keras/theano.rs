@@ -1,15 +1,22 @@
 //! Theano's convolutions turn their kernels by 180°, as the word means; those of all other backends, and frostline's, do not.
 //! Source: `preprocess_weights_for_loading` of Keras 2.
 
+use frostline_graph::layers::Kind;
 use frostline_graph::{Graph, Result, Weights};
 
-/// Keras turned the kernels of depthwise convolutions itself before it gave them to Theano.
-const TURNED: &[&str] = &["Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose"];
+/// Whether Theano turned the kernel. Keras itself turned those of depthwise convolutions before it gave them to Theano.
+fn is_turned(kind: &Kind) -> bool {
+    match kind {
+        Kind::Conv2D(_) | Kind::Conv2DTranspose(_) => true,
+        Kind::OneDimensional(layer) => is_turned(layer.over_images()),
+        _ => false,
+    }
+}
 
 /// Turns the kernels of convolutions, in place.
 pub(super) fn turn_kernels(graph: &Graph, weights: &Weights) -> Result<()> {
     for wanted in graph.weight_specs(&graph.stand_in_shapes())? {
-        if wanted.spec.name != "kernel" || !TURNED.contains(&wanted.class_name) {
+        if wanted.spec.name != "kernel" || !is_turned(&wanted.kind) {
             continue;
         }
         let [spatial @ .., channels, out] = wanted.spec.shape.as_slice() else { continue };

@@ -133,7 +133,7 @@ impl<'a> Experiment<'a> {
         let validation = Validation::Fraction(watched);
         let (mut model, caching) = (self.model.clone(), self.caching.clone());
         if arm.training == Training::Scratch {
-            let_statistics_follow(&mut model.graph)?;
+            let_statistics_follow(&mut model.graph);
         }
         prepare_by(Check::Nothing, model, dataset, recipe, &validation, seed, caching, &silent)
     }

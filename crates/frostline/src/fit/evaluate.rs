@@ -12,6 +12,7 @@ use super::{
 use frostline_data::Example;
 use frostline_engine::compile::{Frozen, Statistics, compile_both};
 use frostline_engine::{Plan, Squash};
+use frostline_graph::layers::Kind;
 use frostline_graph::{Body, Error, Freeze, Graph, Model, Numbers, Result};
 
 /// Images that are predicted at a time.
@@ -220,19 +221,21 @@ pub fn returns(graph: &Graph) -> Outputs {
 pub(super) fn squash(graph: &Graph) -> Option<Squash> {
     let output = graph.outputs.first()?;
     let layer = &graph.layers[graph.calls[output.call].layer];
-    let (class, activation) = match &layer.body {
+    let (kind, activation) = match &layer.body {
         Body::Model(inner) => return squash(inner),
-        Body::Kind(kind) => (kind.class_name(), layer.config.get("activation").and_then(|a| a.as_str())),
+        Body::Kind(kind) => (kind, layer.config.get("activation").and_then(|a| a.as_str())),
         Body::Unsupported { .. } => return None,
     };
-    match (class, activation) {
-        ("Softmax", _) | (_, Some("softmax")) => Some(Squash::Softmax),
+    match (kind, activation) {
+        (Kind::Softmax(_), _) | (_, Some("softmax")) => Some(Squash::Softmax),
         (_, Some("sigmoid")) => Some(Squash::Sigmoid),
         // what only moves values about returns what the layer below it does
-        ("Flatten" | "Reshape" | "Dropout", _) => match graph.calls[output.call].inputs.first() {
-            Some(below) => squash(&Graph { outputs: vec![*below], ..graph.clone() }),
-            None => None,
-        },
+        (Kind::Flatten(_) | Kind::Reshape(_) | Kind::Dropout(_), _) => {
+            match graph.calls[output.call].inputs.first() {
+                Some(below) => squash(&Graph { outputs: vec![*below], ..graph.clone() }),
+                None => None,
+            }
+        }
         _ => None,
     }
 }

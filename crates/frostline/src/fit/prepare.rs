@@ -9,7 +9,8 @@ use super::{
 };
 use frostline_data::{Dataset, Pipeline, Resize, SkipReport, files};
 use frostline_formats as formats;
-use frostline_graph::layers::{LayerKind, parse_head};
+use frostline_graph::layers::{Kind, parse_head};
+use frostline_graph::ops::PoolKind;
 use frostline_graph::{Body, Error, Keep, Model, Result, Shape, Transfer};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -243,22 +244,23 @@ fn head_layers(
     kept: &Model,
     shape: &Shape,
     notes: &mut Vec<String>,
-) -> Result<Option<Vec<Box<dyn LayerKind>>>> {
+) -> Result<Option<Vec<Kind>>> {
     let mut layers = match &recipe.head {
         Head::Keep => return Ok(None),
         Head::Output => Vec::new(),
         Head::Layers(spec) => parse_head(spec)?,
     };
-    const FLATTENING: [(&str, &str); 3] =
-        [("GlobalAveragePooling2D", "gap"), ("GlobalMaxPooling2D", "gmp"), ("Flatten", "flatten")];
-    let word = |kind: &dyn LayerKind| {
-        FLATTENING.iter().find(|(class, _)| *class == kind.class_name()).map(|(_, word)| *word)
+    let word = |kind: &Kind| match kind {
+        Kind::GlobalPooling2D(pooling) if pooling.kind == PoolKind::Average => Some("gap"),
+        Kind::GlobalPooling2D(_) => Some("gmp"),
+        Kind::Flatten(_) => Some("flatten"),
+        _ => None,
     };
     match output_shape(kept, shape)?.len() {
-        3 if !layers.iter().any(|kind| word(kind.as_ref()).is_some()) => {
+        3 if !layers.iter().any(|kind| word(kind).is_some()) => {
             layers.splice(0..0, parse_head("gap")?);
         }
-        1 => layers.retain(|kind| match word(kind.as_ref()) {
+        1 => layers.retain(|kind| match word(kind) {
             Some(word) => {
                 notes.push(format!(
                     "the kept layers' output is flat already: `{word}` is left out of the head"
@@ -269,7 +271,7 @@ fn head_layers(
         }),
         _ => {}
     }
-    layers.push(task.output_layer(recipe.loss));
+    layers.push(task.output_layer(recipe.loss).into());
     Ok(Some(layers))
 }
 
@@ -400,7 +402,7 @@ fn pipeline(
         .graph
         .layers
         .iter()
-        .filter(|layer| matches!(&layer.body, Body::Kind(kind) if kind.class_name().starts_with("Random")))
+        .filter(|layer| matches!(&layer.body, Body::Kind(Kind::Identity(kind)) if kind.is_augmentation()))
         .map(|layer| layer.name.as_str())
         .collect();
     if !random.is_empty() {

@@ -4,7 +4,7 @@ use super::evaluate::squash;
 use super::{Loss, Metric};
 use frostline_data::{Dataset, Split};
 use frostline_engine::Squash;
-use frostline_graph::layers::{Dense, LayerKind, NamedActivation};
+use frostline_graph::layers::{Dense, NamedActivation};
 use frostline_graph::{Error, Model, Result};
 use std::fmt;
 
@@ -34,14 +34,14 @@ impl Task {
 
     /// The output layer for it. A loss over classes wants an output for each of two classes too: over one alone it is
     /// 0 whatever the output.
-    pub fn output_layer(&self, loss: Option<Loss>) -> Box<dyn LayerKind> {
+    pub fn output_layer(&self, loss: Option<Loss>) -> Dense {
         let named = |name| NamedActivation::named(name).unwrap_or(NamedActivation::LINEAR);
-        Box::new(match self {
+        match self {
             Self::Binary if loss.is_some_and(Loss::is_over_classes) => Dense::new(2, named("softmax")),
             Self::Binary => Dense::new(1, named("sigmoid")),
             Self::Classes(classes) => Dense::new(*classes, named("softmax")),
             Self::Numbers(numbers) => Dense::new(*numbers, NamedActivation::LINEAR),
-        })
+        }
     }
 
     /// The loss for a model with so many outputs.

@@ -2,7 +2,7 @@
 
 use crate::golden::models;
 use frostline::graph::{Body, Call, Form, Graph, Layer, TensorId, join};
-use frostline::layers::{Config, InputLayer, LayerKind, Merge, read_kind};
+use frostline::layers::{Config, InputLayer, Kind, Merge, read_kind};
 use proptest::prelude::*;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -98,7 +98,7 @@ fn the_cut_points_of_every_golden_are_its_separators() {
     assert!(cuts > 100, "only {cuts} cut points in all goldens");
 }
 
-fn layer(name: String, kind: Box<dyn LayerKind>) -> Layer {
+fn layer(name: String, kind: Kind) -> Layer {
     let config = kind.config();
     Layer { name, trainable: true, body: Body::Kind(kind), config }
 }
@@ -121,10 +121,10 @@ fn random_graph(picks: &[Vec<prop::sample::Index>]) -> Graph {
             0 => BTreeSet::new(),
             _ => picks.iter().map(|pick| pick.index(index)).collect(),
         };
-        let kind: Box<dyn LayerKind> = match reads.len() {
-            0 => Box::new(InputLayer { extents: vec![Some(3)] }),
+        let kind: Kind = match reads.len() {
+            0 => InputLayer { extents: vec![Some(3)] }.into(),
             1 => read_kind("Activation", &Config::new("relu", relu)).expect("a class").expect("valid"),
-            _ => Box::new(Merge::Add),
+            _ => Merge::Add.into(),
         };
         graph.layers.push(layer(format!("layer_{index}"), kind));
         let inputs = reads.into_iter().map(|call| TensorId { call, output: 0 }).collect();
@@ -165,7 +165,7 @@ proptest! {
         for (index, skip) in skips.iter().enumerate() {
             let reads: BTreeSet<usize> =
                 std::iter::once(index).chain(skip.map(|skip| skip.index(index + 1))).collect();
-            graph.layers.push(layer(format!("layer_{}", index + 1), Box::new(Merge::Add)));
+            graph.layers.push(layer(format!("layer_{}", index + 1), Merge::Add.into()));
             let inputs = reads.into_iter().map(|call| TensorId { call, output: 0 }).collect();
             graph.calls.push(Call { layer: index + 1, inputs });
         }

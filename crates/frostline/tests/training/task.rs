@@ -6,7 +6,7 @@ use frostline::engine::Plan;
 use frostline::fit::{Caching, Event, Prepared, Recipe, StageRecipe, Trained, Validation, prepare};
 use frostline::graph::{Body, Call, Form, Graph, Layer, Model, TensorId, Weights};
 use frostline::graph::{Freeze, Unfreeze};
-use frostline::layers::{Config, InputLayer, LayerKind, parse_head, read_kind};
+use frostline::layers::{Config, InputLayer, Kind, LayerKind, parse_head, read_kind};
 use serde_json::json;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -86,7 +86,7 @@ pub(crate) fn data_of(classes: usize) -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
-pub(crate) fn conv(filters: usize) -> Box<dyn LayerKind> {
+pub(crate) fn conv(filters: usize) -> Kind {
     let config = json!({"filters": filters, "kernel_size": [3, 3], "padding": "same", "activation": "relu"});
     read_kind("Conv2D", &Config::new("conv", config.as_object().expect("an object")))
         .expect("a class")
@@ -98,8 +98,7 @@ pub(crate) fn conv(filters: usize) -> Box<dyn LayerKind> {
 pub(crate) fn backbone() -> Model {
     let input = InputLayer { extents: IMAGE.iter().copied().map(Some).collect() };
     let config = input.config();
-    let layer =
-        Layer { name: "input".to_owned(), trainable: true, body: Body::Kind(Box::new(input)), config };
+    let layer = Layer { name: "input".to_owned(), trainable: true, body: Body::Kind(input.into()), config };
     let end = vec![TensorId { call: 0, output: 0 }];
     let graph = Graph {
         name: "backbone".to_owned(),

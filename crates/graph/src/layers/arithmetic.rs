@@ -27,6 +27,9 @@ pub struct Arithmetic {
 }
 
 impl Arithmetic {
+    /// Keras's operations.
+    pub const CLASSES: &[&'static str] = &["Add", "Divide", "Multiply", "Subtract", "TrueDivide"];
+
     /// Reads `operand` and `operand_first`, which the format puts there. `None` where the class is no arithmetic, or
     /// there is no number.
     pub fn from_config(class_name: &str, config: &Config<'_>) -> Option<Result<Self>> {
@@ -80,10 +83,6 @@ impl LayerKind for Arithmetic {
         let (scale, offset) = self.scale_and_offset();
         lowering.push(Affine { scale: vec![scale], offset: vec![offset] }, inputs, &[])
     }
-
-    fn arithmetic(&self) -> Option<&Arithmetic> {
-        Some(self)
-    }
 }
 
 impl Arithmetic {
@@ -108,14 +107,15 @@ impl Arithmetic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layers::{read, read_kind};
+    use crate::layers::{Kind, read, read_kind};
 
     #[test]
     fn a_number_before_or_behind_a_tensor_is_a_scale_and_an_offset() {
         let found = |class: &str, config: Value| {
             let kind = read(class, config.clone()).expect("valid");
             assert_eq!((kind.class_name(), Value::Object(kind.config())), (class, config));
-            kind.arithmetic().expect("arithmetic").scale_and_offset()
+            let Kind::Arithmetic(operation) = kind else { panic!("another kind") };
+            operation.scale_and_offset()
         };
         assert_eq!(found("Add", json!({"operand": 3.0})), (1.0, 3.0));
         assert_eq!(found("Subtract", json!({"operand": 3.0})), (1.0, -3.0));

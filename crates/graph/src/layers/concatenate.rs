@@ -47,6 +47,10 @@ impl LayerKind for Concatenate {
         let axis = self.axis(lowering.shape(inputs[0]).len()).map_err(Error::Surgery)?;
         lowering.push(Concat { axis }, inputs, &[])
     }
+
+    fn takes_list(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

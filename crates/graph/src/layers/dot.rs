@@ -94,6 +94,10 @@ impl LayerKind for Dot {
             _ => lowering.push(Reshape { shape: vec![1] }, &[product], &[]),
         }
     }
+
+    fn takes_list(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

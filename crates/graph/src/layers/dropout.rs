@@ -59,6 +59,13 @@ impl LayerKind for Dropout {
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
         lowering.push(ops::Dropout { rate: self.rate, dropped: self.dropped }, inputs, &[])
     }
+
+    fn keras_module(&self) -> &'static str {
+        match self.dropped {
+            Dropped::Images => "keras.src.applications.convnext",
+            Dropped::Elements | Dropped::Channels => super::KERAS_LAYERS,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The head's specification on the command line: `"gap dropout(0.3) dense(128,relu)"`.
 
 use super::{
-    BatchNormalization, Dense, Dropout, Flatten, GlobalPooling2D, LayerKind, NamedActivation,
+    BatchNormalization, Dense, Dropout, Flatten, GlobalPooling2D, Kind, NamedActivation,
     activation::Activation,
 };
 use crate::ops::{Dropped, PoolKind};
@@ -11,7 +11,7 @@ use crate::{Error, Result};
 ///
 /// Words: `gap`, `gmp` (global average and maximum pooling), `flatten`, `batchnorm`, `dropout(rate)`,
 /// `dense(units[,activation])`, and the name of any activation.
-pub fn parse_head(spec: &str) -> Result<Vec<Box<dyn LayerKind>>> {
+pub fn parse_head(spec: &str) -> Result<Vec<Kind>> {
     words(spec)?.into_iter().map(|word| parse_word(&word)).collect()
 }
 
@@ -38,21 +38,21 @@ fn words(spec: &str) -> Result<Vec<String>> {
     Ok(words)
 }
 
-fn parse_word(word: &str) -> Result<Box<dyn LayerKind>> {
+fn parse_word(word: &str) -> Result<Kind> {
     let (name, arguments) = match word.split_once('(') {
         Some((name, rest)) => (name, rest.trim_end_matches(')').split(',').map(str::trim).collect()),
         None => (word, Vec::new()),
     };
-    let pooling = |kind| Box::new(GlobalPooling2D { kind, keepdims: false, channels_first: false });
+    let pooling = |kind| GlobalPooling2D { kind, keepdims: false, channels_first: false }.into();
     Ok(match (name, arguments.as_slice()) {
         ("gap", []) => pooling(PoolKind::Average),
         ("gmp", []) => pooling(PoolKind::Max),
-        ("flatten", []) => Box::new(Flatten),
-        ("batchnorm", []) => Box::new(BatchNormalization::new()),
+        ("flatten", []) => Flatten.into(),
+        ("batchnorm", []) => BatchNormalization::new().into(),
         ("dropout", [rate]) => {
             let rate = rate.parse().ok().filter(|rate| (0.0..1.0).contains(rate));
             let rate = rate.ok_or_else(|| wrong(word, "expected a rate from 0 to below 1"))?;
-            Box::new(Dropout { rate, dropped: Dropped::Elements })
+            Dropout { rate, dropped: Dropped::Elements }.into()
         }
         ("dense", [units, rest @ ..]) if rest.len() < 2 => {
             let units = units.parse().ok().filter(|units| (1..1 << 20).contains(units));
@@ -60,11 +60,11 @@ fn parse_word(word: &str) -> Result<Box<dyn LayerKind>> {
             let activation = rest.first().copied().unwrap_or("linear");
             let activation = NamedActivation::named(activation)
                 .ok_or_else(|| wrong(word, &format!("there is no activation `{activation}`")))?;
-            Box::new(Dense::new(units, activation))
+            Dense::new(units, activation).into()
         }
         (name, []) if NamedActivation::named(name).is_some() => {
             let activation = NamedActivation::named(name).unwrap_or(NamedActivation::LINEAR);
-            Box::new(Activation { activation })
+            Activation { activation }.into()
         }
         _ => {
             return Err(wrong(

@@ -14,43 +14,48 @@ pub struct Identity {
     config: Map<String, Value>,
 }
 
-/// The classes that are the identity at inference.
-pub const CLASSES: &[&str] = &[
-    "ActivityRegularization",
-    "AlphaDropout",
-    "AugMix",
-    "CutMix",
-    "GaussianDropout",
-    "GaussianNoise",
-    "Identity",
-    "MixUp",
-    "RandAugment",
-    "RandomBrightness",
-    "RandomColorDegeneration",
-    "RandomColorJitter",
-    "RandomContrast",
-    "RandomElasticTransform",
-    "RandomErasing",
-    "RandomFlip",
-    "RandomGaussianBlur",
-    "RandomGrayscale",
-    "RandomHue",
-    "RandomInvert",
-    "RandomPerspective",
-    "RandomPosterization",
-    "RandomRotation",
-    "RandomSaturation",
-    "RandomSharpness",
-    "RandomShear",
-    "RandomTranslation",
-    "RandomZoom",
-    "Solarization",
-];
-
 impl Identity {
-    /// Takes the config as it is.
-    pub fn from_config(class_name: &'static str, config: &Config<'_>) -> Result<Self> {
-        Ok(Self { class_name, config: config.take_all() })
+    /// The classes that are the identity at inference.
+    pub const CLASSES: &[&'static str] = &[
+        "ActivityRegularization",
+        "AlphaDropout",
+        "AugMix",
+        "CutMix",
+        "GaussianDropout",
+        "GaussianNoise",
+        "Identity",
+        "MixUp",
+        "RandAugment",
+        "RandomBrightness",
+        "RandomColorDegeneration",
+        "RandomColorJitter",
+        "RandomContrast",
+        "RandomElasticTransform",
+        "RandomErasing",
+        "RandomFlip",
+        "RandomGaussianBlur",
+        "RandomGrayscale",
+        "RandomHue",
+        "RandomInvert",
+        "RandomPerspective",
+        "RandomPosterization",
+        "RandomRotation",
+        "RandomSaturation",
+        "RandomSharpness",
+        "RandomShear",
+        "RandomTranslation",
+        "RandomZoom",
+        "Solarization",
+    ];
+
+    /// Whether Keras changes images with it at random.
+    pub fn is_augmentation(&self) -> bool {
+        self.class_name.starts_with("Random")
+    }
+
+    /// The class's config, verbatim.
+    pub fn from_config(class_name: &'static str, config: &Config<'_>) -> Option<Result<Self>> {
+        Some(Ok(Self { class_name, config: config.take_all() }))
     }
 }
 
@@ -80,7 +85,7 @@ mod tests {
 
     #[test]
     fn layers_that_only_keras_trains_with_keep_their_config() {
-        for class in CLASSES {
+        for class in Identity::CLASSES {
             let config =
                 json!({"name": "a", "trainable": true, "dtype": "float32", "factor": [0.1, 0.2], "seed": 3});
             let kind = read(class, config).expect("valid");

@@ -48,21 +48,18 @@ impl LayerKind for InputLayer {
     fn lower(&self, _: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
         inputs.first().copied().ok_or_else(|| Error::Surgery("an input layer that is no input".to_owned()))
     }
-
-    fn input_extents(&self) -> Option<Vec<Option<usize>>> {
-        Some(self.extents.clone())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layers::read;
+    use crate::layers::{Kind, read};
 
     #[test]
     fn extents_may_be_open_but_not_absurd() {
         let kind = read("InputLayer", json!({"batch_shape": [null, 32, null, 3]})).expect("valid");
-        assert_eq!(kind.input_extents(), Some(vec![Some(32), None, Some(3)]));
+        let Kind::InputLayer(input) = &kind else { panic!("another kind") };
+        assert_eq!(input.extents, [Some(32), None, Some(3)]);
         assert_eq!(kind.config()["batch_shape"], json!([null, 32, null, 3]));
         for shape in
             [json!([null, 0]), json!([null, -3]), json!([null, 99_999_999]), json!([null, "x"]), json!(3)]

@@ -55,4 +55,8 @@ impl LayerKind for LayerScale {
         let gamma = lowering.weight("gamma", &[self.projection_dim], Role::Trainable);
         lowering.push(ByWeight { kind: ByWeightKind::Scale }, inputs, &[gamma])
     }
+
+    fn keras_module(&self) -> &'static str {
+        "keras.src.applications.convnext"
+    }
 }

@@ -79,6 +79,10 @@ impl LayerKind for Merge {
             _ => Ok(merged),
         }
     }
+
+    fn takes_list(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

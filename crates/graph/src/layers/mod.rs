@@ -57,13 +57,12 @@ pub use dropout::Dropout;
 pub use global_pooling::GlobalPooling2D;
 pub use group_normalization::GroupNormalization;
 pub use head::parse_head;
-pub use identity::CLASSES as TRAINING_ONLY;
 pub use identity::Identity;
 pub use initializer::{Distribution, Fan, Initializer};
 pub use input_layer::InputLayer;
 pub use layer_normalization::LayerNormalization;
 pub use layer_scale::LayerScale;
-pub use list::read_kind;
+pub use list::{Kind, classes, read_kind};
 pub use margins::{Cropping2D, ZeroPadding2D};
 pub use merge::Merge;
 pub use multi_head_attention::MultiHeadAttention;
@@ -113,7 +112,7 @@ impl WeightSpec {
 
 /// A layer kind with its attributes. Shapes are without the batch dimension; messages say what was expected and
 /// what was received, and the caller adds the layer's path.
-pub trait LayerKind: Debug + Send + Sync + CloneKind {
+pub trait LayerKind: Debug + Send + Sync {
     /// Keras's class name.
     fn class_name(&self) -> &'static str;
 
@@ -131,39 +130,38 @@ pub trait LayerKind: Debug + Send + Sync + CloneKind {
     /// Pushes the ops that compute the layer and returns their result.
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId>;
 
-    /// For an input layer: the extents it wants, `None` where any will do.
-    fn input_extents(&self) -> Option<Vec<Option<usize>>> {
-        None
+    /// The layers that the layer is made of, where its variables lie with those in Keras's files.
+    fn sublayers(&self) -> &'static [Sublayer] {
+        &[]
     }
 
-    /// For an operation with a number, which is written otherwise than a layer: itself.
-    fn arithmetic(&self) -> Option<&Arithmetic> {
-        None
+    /// Whether the layer is called on one list of values, as merges are.
+    fn takes_list(&self) -> bool {
+        false
     }
 
-    /// For a layer over one axis: its counterpart over images of height 1, which it runs as.
-    fn counterpart(&self) -> Option<&dyn LayerKind> {
-        None
+    /// Whether images come out at a size of the layer's own, whatever theirs is.
+    fn fixes_size(&self) -> bool {
+        false
     }
-}
 
-/// Cloning behind a box.
-pub trait CloneKind {
-    /// A boxed copy.
-    fn clone_kind(&self) -> Box<dyn LayerKind>;
-}
-
-impl<T: LayerKind + Clone + 'static> CloneKind for T {
-    fn clone_kind(&self) -> Box<dyn LayerKind> {
-        Box::new(self.clone())
+    /// Where Keras keeps the class; one that is not exported is found by its module.
+    fn keras_module(&self) -> &'static str {
+        KERAS_LAYERS
     }
 }
 
-impl Clone for Box<dyn LayerKind> {
-    fn clone(&self) -> Self {
-        self.clone_kind()
-    }
+/// A layer in a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sublayer {
+    /// How the names of its variables begin.
+    pub name: &'static str,
+    /// Its group in Keras 3's store.
+    pub group: &'static str,
 }
+
+/// The module of the layers that Keras exports.
+pub const KERAS_LAYERS: &str = "keras.layers";
 
 /// The only input of a layer that takes one.
 fn one_of(inputs: &[Shape]) -> Result<&Shape, String> {
@@ -184,7 +182,7 @@ fn is_last_axis(axis: &Value, shape: &Shape) -> bool {
 
 /// Reads a layer from its config, as a file has it.
 #[cfg(test)]
-fn read(class_name: &str, config: Value) -> Result<Box<dyn LayerKind>> {
+fn read(class_name: &str, config: Value) -> Result<Kind> {
     let map = config.as_object().expect("an object");
     read_kind(class_name, &Config::new("layer", map)).expect("a known class")
 }

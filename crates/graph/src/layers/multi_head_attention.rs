@@ -1,7 +1,7 @@
 //! `MultiHeadAttention`: every place of the query looks at all places of the value.
 //! Source: Vaswani et al. 2017; `keras.layers.MultiHeadAttention`, called on query, value and, where it is another, key.
 
-use super::{Config, Initializer, LayerKind, WeightSpec};
+use super::{Config, Initializer, LayerKind, Sublayer, WeightSpec};
 use crate::ops::{self, Affine, Dropped, Lowering, Permute, Product, Reshape, Role, Softmax, ValueId};
 use crate::{Error, Result, Shape};
 use frostline_kernels::Activation;
@@ -246,6 +246,16 @@ impl LayerKind for MultiHeadAttention {
         let shape = self.output_shape(&shapes).map_err(Error::Surgery)?;
         in_shape(lowering, output, shape)
     }
+
+    fn sublayers(&self) -> &'static [Sublayer] {
+        const SUBLAYERS: [Sublayer; 4] = [
+            Sublayer { name: "query", group: "query_dense" },
+            Sublayer { name: "key", group: "key_dense" },
+            Sublayer { name: "value", group: "value_dense" },
+            Sublayer { name: "attention_output", group: "output_dense" },
+        ];
+        &SUBLAYERS
+    }
 }
 
 #[cfg(test)]
@@ -253,7 +263,7 @@ mod tests {
     use super::*;
     use crate::layers::read;
 
-    fn attention(more: Value) -> Result<Box<dyn LayerKind>> {
+    fn attention(more: Value) -> Result<crate::layers::Kind> {
         let mut config = json!({"num_heads": 2, "key_dim": 3});
         config.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         read("MultiHeadAttention", config)

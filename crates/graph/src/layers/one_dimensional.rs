@@ -1,25 +1,9 @@
 //! Layers over one axis, `[length, channels]`: they run as their counterparts over images of height 1.
 
-use super::{Config, LayerKind, WeightSpec, read_kind};
+use super::{Config, Kind, LayerKind, WeightSpec, read_kind};
 use crate::ops::{self, Lowering, ValueId};
 use crate::{Error, Result, Shape};
 use serde_json::{Map, Value, json};
-
-/// Keras's classes, and those over images.
-const CLASSES: &[(&str, &str)] = &[
-    ("AveragePooling1D", "AveragePooling2D"),
-    ("Conv1D", "Conv2D"),
-    ("Conv1DTranspose", "Conv2DTranspose"),
-    ("Cropping1D", "Cropping2D"),
-    ("DepthwiseConv1D", "DepthwiseConv2D"),
-    ("GlobalAveragePooling1D", "GlobalAveragePooling2D"),
-    ("GlobalMaxPooling1D", "GlobalMaxPooling2D"),
-    ("MaxPooling1D", "MaxPooling2D"),
-    ("SeparableConv1D", "SeparableConv2D"),
-    ("SpatialDropout1D", "SpatialDropout2D"),
-    ("UpSampling1D", "UpSampling2D"),
-    ("ZeroPadding1D", "ZeroPadding2D"),
-];
 
 /// Settings that are one number here and two there, with what the other is.
 const PAIRS: &[(&str, u64)] = &[
@@ -37,26 +21,51 @@ pub struct OneDimensional {
     class_name: &'static str,
     /// Verbatim.
     config: Map<String, Value>,
-    over_images: Box<dyn LayerKind>,
+    over_images: Box<Kind>,
 }
 
 impl OneDimensional {
+    /// Keras's classes; those over images end in `2D`.
+    pub const CLASSES: &[&'static str] = &[
+        "AveragePooling1D",
+        "Conv1D",
+        "Conv1DTranspose",
+        "Cropping1D",
+        "DepthwiseConv1D",
+        "GlobalAveragePooling1D",
+        "GlobalMaxPooling1D",
+        "MaxPooling1D",
+        "SeparableConv1D",
+        "SpatialDropout1D",
+        "UpSampling1D",
+        "ZeroPadding1D",
+    ];
+
+    /// The layer over images of height 1 that it runs as.
+    pub fn over_images(&self) -> &Kind {
+        &self.over_images
+    }
+
     /// Reads a layer of one of the classes; `None` for all others.
-    pub fn from_config(class_name: &str, config: &Config<'_>) -> Option<Result<Self>> {
-        let (class_name, counterpart) = CLASSES.iter().find(|(own, _)| *own == class_name)?;
+    pub fn from_config(class_name: &'static str, config: &Config<'_>) -> Option<Result<Self>> {
+        let counterpart = class_name.replace("1D", "2D");
         if let Err(error) = config.channels_last() {
             return Some(Err(error));
         }
         let own = config.take_all();
-        let settings = match over_images(counterpart, &own) {
+        let settings = match over_images(&counterpart, &own) {
             Some(settings) => settings,
             None => {
                 let message = "a setting has more numbers than axes\nhelp: the file may be damaged";
                 return Some(Err(config.error(message)));
             }
         };
-        let over_images = read_kind(counterpart, &config.of(&settings))?;
-        Some(over_images.map(|over_images| Self { class_name, config: own, over_images }))
+        let over_images = read_kind(&counterpart, &config.of(&settings))?;
+        Some(over_images.map(|over_images| Self {
+            class_name,
+            config: own,
+            over_images: Box::new(over_images),
+        }))
     }
 }
 
@@ -113,10 +122,6 @@ impl LayerKind for OneDimensional {
 
     fn config(&self) -> Map<String, Value> {
         self.config.clone()
-    }
-
-    fn counterpart(&self) -> Option<&dyn LayerKind> {
-        Some(self.over_images.as_ref())
     }
 
     fn weights(&self, inputs: &[Shape]) -> Result<Vec<WeightSpec>, String> {

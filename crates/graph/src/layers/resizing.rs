@@ -100,6 +100,10 @@ impl LayerKind for Resizing {
         let (height, width, method) = (self.height, self.width, self.method);
         lowering.push(Resize { height, width, method }, inputs, &[])
     }
+
+    fn fixes_size(&self) -> bool {
+        true
+    }
 }
 
 impl LayerKind for UpSampling2D {

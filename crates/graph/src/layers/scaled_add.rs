@@ -42,4 +42,12 @@ impl LayerKind for ScaledAdd {
             lowering.push(Affine { scale: vec![self.scale], offset: vec![0.0] }, &inputs[1..], &[])?;
         lowering.push(Binary { kind: BinaryKind::Add }, &[inputs[0], scaled], &[])
     }
+
+    fn takes_list(&self) -> bool {
+        true
+    }
+
+    fn keras_module(&self) -> &'static str {
+        "keras.src.applications.inception_resnet_v2"
+    }
 }

@@ -1,12 +1,11 @@
 //! Which layers of a model are its classifier: the layers that are exchanged for a new head by default.
 
 use super::{Body, Graph, Keep, Layer, TensorId, join};
+use crate::layers::{Kind, Merge};
 use std::collections::BTreeSet;
 
 /// Activations that make class scores: no layer above them adds anything but their place.
 const SQUASHES: [&str; 3] = ["log_softmax", "sigmoid", "softmax"];
-/// Merges that average the scores of several classifiers.
-const AVERAGES: [&str; 2] = ["Add", "Average"];
 
 impl Graph {
     /// The default cut: below the classifier, at the features that it stands on.
@@ -17,7 +16,7 @@ impl Graph {
     /// for its last layer and an activation that follows it.
     pub fn default_keep(&self) -> Keep {
         let is_activation = self.leaves().last().is_some_and(|(_, layer)| {
-            matches!(&layer.body, Body::Kind(kind) if ["Activation", "ReLU", "Softmax"].contains(&kind.class_name()))
+            matches!(&layer.body, Body::Kind(Kind::Activation(_) | Kind::Relu(_) | Kind::Softmax(_)))
         });
         let last = if is_activation { 2 } else { 1 };
         Keep::AllBut(self.classifier_height().unwrap_or(last))
@@ -29,7 +28,7 @@ impl Graph {
         let inputs = self.stand_in_shapes();
         let mut top = Top { kernels: self.kernel_layers()?, ..Top::default() };
         top.descend(self, "", *output, Above::Classes);
-        if top.is_unsupported || top.found.is_empty() {
+        if top.is_unsupported || top.found == 0 {
             return None;
         }
         let shapes = self.infer_shapes(&inputs).ok()?;
@@ -60,8 +59,9 @@ struct Top {
     kernels: BTreeSet<String>,
     /// All that was passed, with the kernels.
     layers: BTreeSet<String>,
-    /// The classes of the kernels that were found.
-    found: Vec<&'static str>,
+    /// The kernels that were found, and whether all are dense layers'.
+    found: usize,
+    has_convolution: bool,
     has_squash: bool,
     has_other_activation: bool,
     has_normalization: bool,
@@ -71,10 +71,9 @@ struct Top {
 
 impl Top {
     fn is_classifier(&self, is_one_place: bool) -> bool {
-        let is_alone = self.found.len() == 1 && !self.has_merge;
-        let is_dense = self.found.iter().all(|class| *class == "Dense");
+        let is_alone = self.found == 1 && !self.has_merge;
         let is_linear = !self.has_other_activation && !self.has_normalization;
-        self.has_squash || (is_alone && is_one_place && (is_dense || is_linear))
+        self.has_squash || (is_alone && is_one_place && (!self.has_convolution || is_linear))
     }
 
     /// Goes down from a value to the kernels that it comes from. Returns the inputs of the graph that are reached without one.
@@ -103,13 +102,18 @@ impl Top {
         }
         self.note_activation(layer, above);
         if self.kernels.contains(&path) {
-            self.found.push(kind.class_name());
+            self.found += 1;
+            self.has_convolution |= !matches!(kind, Kind::Dense(_));
             return BTreeSet::new();
         }
-        self.has_normalization |= kind.class_name().ends_with("Normalization");
+        self.has_normalization |= kind.normalizes();
         let merges = call.inputs.len() > 1;
         self.has_merge |= merges;
-        let above = if merges && !AVERAGES.contains(&kind.class_name()) { Above::Gate } else { above };
+        let above = if merges && !matches!(kind, Kind::Merge(Merge::Add | Merge::Average)) {
+            Above::Gate
+        } else {
+            above
+        };
         call.inputs.iter().flat_map(|id| self.descend(graph, group, *id, above)).collect()
     }
 
@@ -117,9 +121,11 @@ impl Top {
         let Body::Kind(kind) = &layer.body else { return };
         let config = kind.config();
         let named = config.get("activation").and_then(|name| name.as_str()).unwrap_or("linear");
-        match kind.class_name() {
-            "Softmax" => self.has_squash |= above == Above::Classes,
-            "ReLU" | "LeakyReLU" | "ELU" | "PReLU" => self.has_other_activation = true,
+        match kind {
+            Kind::Softmax(_) => self.has_squash |= above == Above::Classes,
+            Kind::Relu(_) | Kind::LeakyRelu(_) | Kind::Elu(_) | Kind::PRelu(_) => {
+                self.has_other_activation = true
+            }
             _ if SQUASHES.contains(&named) => self.has_squash |= above == Above::Classes,
             _ => self.has_other_activation |= named != "linear",
         }

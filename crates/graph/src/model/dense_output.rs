@@ -1,6 +1,7 @@
 //! A model that ends in a dense layer, in two parts.
 
 use super::{Body, Layer, Model};
+use crate::layers::Kind;
 
 impl Model {
     /// The layers below a dense output layer, as a model that shares the weights of this one, and that layer. None where the
@@ -10,7 +11,7 @@ impl Model {
         let [output] = graph.outputs.as_slice() else { return None };
         let call = &graph.calls[output.call];
         let layer = &graph.layers[call.layer];
-        let is_dense = matches!(&layer.body, Body::Kind(kind) if kind.class_name() == "Dense");
+        let is_dense = matches!(&layer.body, Body::Kind(Kind::Dense(_)));
         let ([input], true) = (call.inputs.as_slice(), is_dense) else { return None };
         let mut below = self.clone();
         below.graph.outputs = vec![*input];

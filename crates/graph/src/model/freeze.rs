@@ -1,6 +1,7 @@
 //! Which layers train. A frozen layer has no gradient, no update, no weight decay; its BatchNormalization uses its
 //! moving statistics and leaves them alone; its dropout is off.
 
+use crate::layers::Kind;
 use crate::model::{Body, Graph, Layer, as_flag, full_path, is_within, without_here};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
@@ -113,7 +114,7 @@ impl Freeze {
     /// statistics and leave them alone even where gamma and beta train, as `base_model(x, training=False)` has it in Keras's
     /// guide to transfer learning.
     pub fn with_statistics(mut self, graph: &Graph, layers: &[String]) -> Self {
-        let is_normalization = |layer: &Layer| matches!(&layer.body, Body::Kind(kind) if kind.class_name() == "BatchNormalization");
+        let is_normalization = |layer: &Layer| matches!(&layer.body, Body::Kind(Kind::BatchNormalization(_)));
         let all: BTreeSet<String> = graph
             .leaves()
             .into_iter()

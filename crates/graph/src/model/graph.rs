@@ -1,7 +1,7 @@
 //! The graph of a model as its user sees it: layers, their calls, and models nested in models.
 
 use super::without_here;
-use crate::layers::LayerKind;
+use crate::layers::Kind;
 use crate::{Error, Result, Shape};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +49,7 @@ pub struct Layer {
 #[derive(Clone, Debug)]
 pub enum Body {
     /// A layer kind that frostline knows.
-    Kind(Box<dyn LayerKind>),
+    Kind(Kind),
     /// A model used as a layer.
     Model(Box<Graph>),
     /// A layer that cannot be run here (a Lambda, a class of the user's own): the graph has to be cut below it.
@@ -206,7 +206,8 @@ impl Graph {
     /// The shapes of the inputs as the file says them, without the batch; `None` where any extent will do.
     pub fn input_shapes(&self) -> Vec<Vec<Option<usize>>> {
         let shape_of = |id: &TensorId| match &self.layers[self.calls[id.call].layer].body {
-            Body::Kind(kind) => kind.input_extents().unwrap_or_default(),
+            Body::Kind(Kind::InputLayer(input)) => input.extents.clone(),
+            Body::Kind(_) => Vec::new(),
             _ => Vec::new(),
         };
         self.inputs.iter().map(shape_of).collect()
@@ -219,8 +220,8 @@ impl Graph {
         while let Err(Error::Shape { layer: path, message }) = self.weight_specs(&self.stand_in_shapes()) {
             let Some(layer) = self.layer_mut(&path) else { break };
             let class = match &layer.body {
-                Body::Kind(kind) if kind.class_name() != "InputLayer" => kind.class_name(),
-                _ => break,
+                Body::Kind(Kind::InputLayer(_)) | Body::Model(_) | Body::Unsupported { .. } => break,
+                Body::Kind(kind) => kind.class_name(),
             };
             layer.body = Body::unsupported(class, Error::shape(&path, message));
             found.push((path, class.to_owned()));

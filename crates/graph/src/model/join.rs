@@ -1,7 +1,7 @@
 //! The outputs of several layers as one vector.
 
 use super::{Body, Call, Form, Graph, Layer, Model, TensorId};
-use crate::layers::{Concatenate, InputLayer, LayerKind, Pooling2D, parse_head};
+use crate::layers::{Concatenate, Kind, LayerKind, Pooling2D, parse_head};
 use crate::ops::{Padding, PoolKind};
 use crate::{Error, Result, Shape};
 use std::fmt;
@@ -85,7 +85,7 @@ impl Model {
                     if pool_size != [1, 1] {
                         let (kind, padding) = (PoolKind::Average, Padding::Same);
                         let cells = Pooling2D { kind, pool_size, strides: pool_size, padding };
-                        tensor = graph.put_on(Box::new(cells), vec![tensor]);
+                        tensor = graph.put_on(cells.into(), vec![tensor]);
                     }
                     ("flatten", 3)
                 }
@@ -103,7 +103,7 @@ impl Model {
         }
         let joined = match vectors.as_slice() {
             [one] => *one,
-            _ => graph.put_on(Box::new(Concatenate { axis: -1 }), vectors),
+            _ => graph.put_on(Concatenate { axis: -1 }.into(), vectors),
         };
         graph.outputs = vec![joined];
         Ok(())
@@ -147,7 +147,7 @@ impl Graph {
     }
 
     /// A new layer, called on these tensors. It has no weights.
-    fn put_on(&mut self, kind: Box<dyn LayerKind>, inputs: Vec<TensorId>) -> TensorId {
+    fn put_on(&mut self, kind: Kind, inputs: Vec<TensorId>) -> TensorId {
         let name = self.unused_name(kind.class_name());
         let config = kind.config();
         self.layers.push(Layer { name, trainable: true, body: Body::Kind(kind), config });
@@ -158,19 +158,13 @@ impl Graph {
 
     fn open_inputs(&mut self) {
         for layer in &mut self.layers {
-            let extents = match &mut layer.body {
-                Body::Model(inner) => {
-                    inner.open_inputs();
-                    continue;
+            match &mut layer.body {
+                Body::Model(inner) => inner.open_inputs(),
+                Body::Kind(Kind::InputLayer(input)) if input.extents.len() == 3 => {
+                    input.extents[..2].fill(None);
+                    layer.config.extend(input.config());
                 }
-                Body::Kind(kind) => kind.input_extents(),
-                Body::Unsupported { .. } => None,
-            };
-            if let Some(mut extents) = extents.filter(|extents| extents.len() == 3) {
-                extents[..2].fill(None);
-                let kind = InputLayer { extents };
-                layer.config.extend(kind.config());
-                layer.body = Body::Kind(Box::new(kind));
+                Body::Kind(_) | Body::Unsupported { .. } => {}
             }
         }
     }

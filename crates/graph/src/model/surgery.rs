@@ -3,7 +3,7 @@
 use super::named::{as_flag, without_here};
 use super::suggest::which_layer;
 use super::{Body, Call, Form, Graph, Handle, Layer, Model, TensorId, Weights, full_path, inputs_of};
-use crate::layers::LayerKind;
+use crate::layers::Kind;
 use crate::ops::Role;
 use crate::{Error, Result, Shape};
 use std::collections::BTreeMap;
@@ -95,12 +95,7 @@ impl Model {
 
     /// Puts layers on top of the model's output, with new weights drawn from the seed, for inputs of these
     /// shapes. Returns the names that the layers were given.
-    pub fn push(
-        &mut self,
-        kinds: Vec<Box<dyn LayerKind>>,
-        inputs: &[Shape],
-        seed: u64,
-    ) -> Result<Vec<String>> {
+    pub fn push(&mut self, kinds: Vec<Kind>, inputs: &[Shape], seed: u64) -> Result<Vec<String>> {
         let mut names = Vec::with_capacity(kinds.len());
         for kind in kinds {
             let [output] = self.graph.outputs.as_slice() else {
@@ -138,7 +133,7 @@ impl Model {
             if self.weights.contains(&wanted.path) {
                 continue;
             }
-            let of_data = wanted.spec.role == Role::State && wanted.class_name == "Normalization";
+            let of_data = wanted.spec.role == Role::State && matches!(wanted.kind, Kind::Normalization(_));
             let handle = match statistics(&wanted.path).filter(|_| of_data) {
                 Some(handle) => handle.copy(),
                 None => Handle::new(wanted.spec.initializer.draw(&wanted.spec.shape, seed, &wanted.path)),
@@ -154,8 +149,8 @@ impl Model {
 pub struct WantedWeight {
     /// `layer path/variable`.
     pub path: String,
-    /// The layer's Keras class.
-    pub class_name: &'static str,
+    /// What the layer does.
+    pub kind: Kind,
     /// Name, shape, initializer, role.
     pub spec: crate::layers::WeightSpec,
 }
@@ -195,8 +190,11 @@ impl Graph {
                 Body::Model(inner) => inner.collect_weight_specs(&path, &given, found)?,
                 Body::Kind(kind) => {
                     for spec in kind.weights(&given).map_err(|message| Error::shape(&path, message))? {
-                        let class_name = kind.class_name();
-                        found.push(WantedWeight { path: super::join(&path, spec.name), class_name, spec });
+                        found.push(WantedWeight {
+                            path: super::join(&path, spec.name),
+                            kind: kind.clone(),
+                            spec,
+                        });
                     }
                 }
                 Body::Unsupported { .. } => {}
@@ -207,8 +205,7 @@ impl Graph {
 
     /// The paths of the layers that count, in the order of the calls: all but input layers.
     pub fn counted_paths(&self) -> Vec<String> {
-        let counts =
-            |layer: &Layer| !matches!(&layer.body, Body::Kind(kind) if kind.class_name() == "InputLayer");
+        let counts = |layer: &Layer| !matches!(&layer.body, Body::Kind(Kind::InputLayer(_)));
         self.leaves().into_iter().filter(|(_, layer)| counts(layer)).map(|(path, _)| path).collect()
     }
 

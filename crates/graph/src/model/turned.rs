@@ -2,7 +2,7 @@
 //! the channels: a head that pools would pool over something else than the pixels. No model is cut there.
 
 use super::{Body, Graph, join};
-use crate::layers::LayerKind;
+use crate::layers::Kind;
 use std::collections::BTreeSet;
 
 /// How the axes of a value lie, the batch left out.
@@ -68,14 +68,14 @@ impl Graph {
             let given: Vec<Axes> = call.inputs.iter().map(|id| made[id.call][id.output].clone()).collect();
             made.push(match &layer.body {
                 Body::Model(inner) => inner.axes(&path, &given, found),
-                Body::Kind(kind) if kind.class_name() == "InputLayer" => {
+                Body::Kind(Kind::InputLayer(input)) => {
                     let position = self.inputs.iter().position(|id| id.call == index);
                     let outside = position.and_then(|position| inputs.get(position)).cloned();
-                    let own = || Axes::upright(kind.input_extents().map_or(0, |extents| extents.len()));
+                    let own = || Axes::upright(input.extents.len());
                     vec![outside.filter(|axes| *axes != Axes::Unknown).unwrap_or_else(own)]
                 }
                 Body::Kind(kind) => {
-                    let axes = behind(kind.as_ref(), &given);
+                    let axes = behind(kind, &given);
                     if axes.is_turned() {
                         found.insert(path);
                     }
@@ -90,27 +90,20 @@ impl Graph {
 }
 
 /// The axes of a layer's output.
-fn behind(kind: &dyn LayerKind, inputs: &[Axes]) -> Axes {
+fn behind(kind: &Kind, inputs: &[Axes]) -> Axes {
     let first = inputs.first().cloned().unwrap_or(Axes::Unknown);
-    let class = kind.class_name();
-    let list = |key: &str| -> Vec<i64> {
-        let config = kind.config();
-        let list = config.get(key).and_then(|list| list.as_array());
-        list.map(|list| list.iter().filter_map(serde_json::Value::as_i64).collect()).unwrap_or_default()
-    };
-    match class {
-        "Permute" => {
-            let dims = list("dims").into_iter().filter_map(|axis| usize::try_from(axis).ok());
-            first.permuted(&dims.collect::<Vec<_>>())
-        }
-        "Reshape" => first.reshaped(list("target_shape").len()),
+    match kind {
+        Kind::Permute(layer) => first.permuted(&layer.dims),
+        Kind::Reshape(layer) => first.reshaped(layer.target_shape.len()),
         // their filters are the last axis, whatever the others are
-        _ if class.contains("Conv") => match first {
-            Axes::Order(order) => Axes::upright(order.len()),
-            _ => Axes::Unknown,
-        },
-        "Flatten" | "Dot" | "RepeatVector" => Axes::Unknown,
-        _ if class.starts_with("Global") => Axes::Unknown,
+        Kind::Conv2D(_) | Kind::Conv2DTranspose(_) | Kind::DepthwiseConv2D(_) | Kind::SeparableConv2D(_) => {
+            match first {
+                Axes::Order(order) => Axes::upright(order.len()),
+                _ => Axes::Unknown,
+            }
+        }
+        Kind::OneDimensional(layer) => behind(layer.over_images(), inputs),
+        Kind::Flatten(_) | Kind::Dot(_) | Kind::RepeatVector(_) | Kind::GlobalPooling2D(_) => Axes::Unknown,
         _ => {
             let known = || inputs.iter().find(|axes| **axes != Axes::Unknown);
             inputs.iter().find(|axes| axes.is_turned()).or_else(known).cloned().unwrap_or(first)

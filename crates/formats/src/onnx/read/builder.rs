@@ -2,7 +2,7 @@
 
 use super::names::legal;
 use super::value::{Value, pixels, plain, target_shape};
-use frostline_graph::layers::{Config, read_kind};
+use frostline_graph::layers::{Config, Kind, read_kind};
 use frostline_graph::{Body, Call, Form, Graph, Layer, Shape, Tensor, TensorId};
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -145,7 +145,7 @@ impl Builder {
 
     /// All elements in a row. A global pooling that keeps its axes drops them instead, where nothing else reads it.
     pub(super) fn flattened(&mut self, name: &str, value: &Value) -> Result<Value, String> {
-        let is_pooling = self.class_of(value).is_some_and(|class| class.starts_with("Global"));
+        let is_pooling = matches!(self.kind_of(value), Some(Kind::GlobalPooling2D(_)));
         if is_pooling && value.sole {
             let config = self.set(value, "keepdims", json!(false));
             if config.is_ok() {
@@ -157,10 +157,10 @@ impl Builder {
         self.layer(name, "Flatten", json!({}), &[value])
     }
 
-    /// The Keras class of the layer that made a value.
-    pub(super) fn class_of(&self, value: &Value) -> Option<&'static str> {
+    /// What the layer is that made a value.
+    pub(super) fn kind_of(&self, value: &Value) -> Option<&Kind> {
         match &self.layer_of(value)?.body {
-            Body::Kind(kind) => Some(kind.class_name()),
+            Body::Kind(kind) => Some(kind),
             _ => None,
         }
     }
@@ -204,7 +204,8 @@ impl Builder {
     /// Multiplies what the layer below gives by `scale` and adds `offset`, in its own weights: exporters take the bias or the
     /// normalisation behind a convolution apart so. False where the layer has no such weights or is read elsewhere too.
     pub(super) fn fold_in(&mut self, value: &Value, scale: &[f32], offset: &[f32]) -> bool {
-        let has_kernel = matches!(self.class_of(value), Some("Conv2D" | "DepthwiseConv2D" | "Dense"));
+        let has_kernel =
+            matches!(self.kind_of(value), Some(Kind::Conv2D(_) | Kind::DepthwiseConv2D(_) | Kind::Dense(_)));
         let name = self.name_of(value);
         let (kernel, bias) = (format!("{name}/kernel"), format!("{name}/bias"));
         let channels = value.channels();
@@ -238,11 +239,7 @@ impl Builder {
 }
 
 /// The layer kind, or in words why there is none.
-fn kind(
-    class: &str,
-    name: &str,
-    config: &Map<String, Json>,
-) -> Result<Box<dyn frostline_graph::layers::LayerKind>, String> {
+fn kind(class: &str, name: &str, config: &Map<String, Json>) -> Result<Kind, String> {
     let reader = Config::new(name, config);
     match read_kind(class, &reader) {
         Some(Ok(kind)) => Ok(kind),

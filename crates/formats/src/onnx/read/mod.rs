@@ -29,7 +29,8 @@ mod window;
 use super::metadata;
 use crate::{LoadReport, Loaded};
 use convert::Converter;
-use frostline_graph::{Error, Handle, Model, Result, Weights};
+use frostline_graph::layers::Kind;
+use frostline_graph::{Body, Error, Handle, Layer, Model, Result, Weights};
 use source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -95,12 +96,8 @@ fn notes(
 ) {
     let producer = if source.producer.is_empty() { "an unnamed exporter" } else { &source.producer };
     report.notes.push(format!("written by {producer}, opset {}", source.opset));
-    let has = |class: &str| {
-        graph.leaves().iter().any(
-            |(_, layer)| matches!(&layer.body, frostline_graph::Body::Kind(kind) if kind.class_name() == class),
-        )
-    };
-    if has("Conv2D") && !has_batch_normalization {
+    let is_convolution = |(_, layer): &(String, &Layer)| matches!(&layer.body, Body::Kind(Kind::Conv2D(_)));
+    if graph.leaves().iter().any(is_convolution) && !has_batch_normalization {
         report.notes.push("it holds no BatchNormalization: where the model had it, the export has folded it into the convolutions".to_owned());
     }
     if folded > 0 {

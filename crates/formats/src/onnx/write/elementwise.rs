@@ -1,9 +1,9 @@
 //! Layers that go element by element, and cropping.
 
-use super::emit::{Attribute, Emitter, Value, transposed};
+use super::emit::{Emitter, Value, transposed};
 use super::layer::{Output, Writer};
 use frostline_graph::Result;
-use frostline_graph::layers::{Activation, Config, Cropping2D, Elu, LeakyRelu, Relu};
+use frostline_graph::layers::NamedActivation;
 
 impl Writer<'_> {
     /// Something that goes element by element, in the layout that is there.
@@ -25,53 +25,15 @@ impl Writer<'_> {
     pub(super) fn function(
         &mut self,
         path: &str,
-        class: &str,
-        config: &Config<'_>,
+        activation: &NamedActivation,
         x: &mut Value,
     ) -> Result<Output, String> {
-        let words = |error: frostline_graph::Error| error.to_string();
-        let is_softmax = class == "Softmax" || config.str_or("activation", "").map_err(words)? == "softmax";
-        if is_softmax {
-            let input = self.emit.last(x, path);
-            return Ok(Output::Last(self.emit.node(
-                path,
-                "Softmax",
-                &[&input],
-                &[("axis", Attribute::Int(-1))],
-            )));
-        }
-        Ok(match class {
-            "ReLU" => {
-                let layer = Relu::from_config(config).map_err(words)?;
-                self.in_place(path, x, |emit, x| emit.relu(path, &layer, x))
-            }
-            "LeakyReLU" => {
-                let alpha = LeakyRelu::from_config(config).map_err(words)?.negative_slope;
-                self.in_place(path, x, |emit, x| {
-                    emit.node(path, "LeakyRelu", &[x], &[("alpha", Attribute::Float(alpha))])
-                })
-            }
-            "ELU" => {
-                let alpha = Elu::from_config(config).map_err(words)?.alpha;
-                self.in_place(path, x, |emit, x| {
-                    emit.node(path, "Elu", &[x], &[("alpha", Attribute::Float(alpha))])
-                })
-            }
-            _ => {
-                let activation = Activation::from_config(config).map_err(words)?.activation;
-                let mut failed = None;
-                let made = self.in_place(path, x, |emit, x| {
-                    emit.activation(path, &activation, x).unwrap_or_else(|error| {
-                        failed = Some(error);
-                        String::new()
-                    })
-                });
-                match failed {
-                    Some(error) => return Err(error),
-                    None => made,
-                }
-            }
-        })
+        // softmax goes over the last axis
+        let input = match x.first.clone().filter(|_| activation.name() != "softmax") {
+            Some(first) => return self.emit.activation(path, activation, &first).map(Output::First),
+            None => self.emit.last(x, path),
+        };
+        self.emit.activation(path, activation, &input).map(Output::Last)
     }
 
     /// `x · scale + offset`: one number for all, or one a channel.
@@ -114,8 +76,8 @@ impl Writer<'_> {
         })
     }
 
-    pub(super) fn crop(&mut self, path: &str, layer: &Cropping2D, x: &mut Value) -> Output {
-        let [[top, bottom], [left, right]] = layer.cropping.map(|sides| sides.map(|side| side as i64));
+    pub(super) fn crop(&mut self, path: &str, margins: [[usize; 2]; 2], x: &mut Value) -> Output {
+        let [[top, bottom], [left, right]] = margins.map(|sides| sides.map(|side| side as i64));
         let end = |side: i64| if side == 0 { i64::MAX } else { -side };
         let starts = self.emit.whole(&format!("{path}/starts"), &[top, left]);
         let ends = self.emit.whole(&format!("{path}/ends"), &[end(bottom), end(right)]);

@@ -1,10 +1,9 @@
 //! A layer becomes nodes.
 
-use super::emit::{Emitter, Value, transposed};
+use super::emit::{Attribute, Emitter, Value, transposed};
 use super::resize::interpolation;
-use super::window::window;
-use frostline_graph::layers::*;
-use frostline_graph::ops::PoolKind;
+use frostline_graph::layers::{Dropout, Kind};
+use frostline_graph::ops::{Dropped, PoolKind};
 use frostline_graph::{Body, Graph, Result, Shape, Tensor, Weights, join};
 
 /// The result of a layer, in the layout in which its last node gives it.
@@ -61,7 +60,7 @@ impl Writer<'_> {
                 }
                 Body::Kind(kind) => {
                     let output = self
-                        .layer(&path, kind.as_ref(), &given)
+                        .layer(&path, kind, &given)
                         .map_err(|message| format!("layer `{path}`: {message}"))?;
                     let shapes = [small[index][0].clone(), large[index][0].clone()];
                     vec![self.push_output(output, shapes)]
@@ -114,183 +113,82 @@ impl Writer<'_> {
         Ok(self.emit.floats(&format!("{path}/{variable}"), &weight.shape, &weight.data))
     }
 
-    pub(super) fn layer(
-        &mut self,
-        path: &str,
-        kind: &dyn LayerKind,
-        inputs: &[usize],
-    ) -> Result<Output, String> {
-        let config = kind.config();
-        let config = Config::new(path, &config);
-        if let Some(operation) = kind.arithmetic() {
-            let (scale, offset) = operation.scale_and_offset();
-            return self.scaled(path, inputs, &[scale], &[offset]);
-        }
-        if let Some(counterpart) = kind.counterpart() {
-            return self.over_one_axis(path, counterpart, inputs);
-        }
-        let words = |error: frostline_graph::Error| error.to_string();
+    pub(super) fn layer(&mut self, path: &str, kind: &Kind, inputs: &[usize]) -> Result<Output, String> {
         let index = inputs.first().copied().ok_or("it is called on nothing")?;
         let mut x = self.values.get(index).cloned().ok_or("it is called on nothing")?;
-        let class = kind.class_name();
-        let output = match class {
-            "Conv2D" => self.conv2d(path, &Conv2D::from_config(&config).map_err(words)?, &mut x)?,
-            "DepthwiseConv2D" => {
-                self.depthwise(path, &DepthwiseConv2D::from_config(&config).map_err(words)?, &mut x)?
-            }
-            "SeparableConv2D" => {
-                self.separable(path, &SeparableConv2D::from_config(&config).map_err(words)?, &mut x)?
-            }
-            "Dense" => self.dense(path, &Dense::from_config(&config).map_err(words)?, &mut x)?,
-            "BatchNormalization" => self.batch_normalization(
-                path,
-                &BatchNormalization::from_config(&config).map_err(words)?,
-                &mut x,
-            )?,
-            "LayerNormalization" => self.layer_normalization(
-                path,
-                &LayerNormalization::from_config(&config).map_err(words)?,
-                &mut x,
-            )?,
-            "GroupNormalization" => self.group_normalization(
-                path,
-                &GroupNormalization::from_config(&config).map_err(words)?,
-                &mut x,
-            )?,
-            "Normalization" => {
-                return self.normalization(
-                    path,
-                    &Normalization::from_config(&config).map_err(words)?,
-                    inputs,
-                );
-            }
-            "LayerScale" => {
+        let output = match kind {
+            Kind::OneDimensional(layer) => return self.over_one_axis(path, layer.over_images(), inputs),
+            Kind::Conv2D(layer) => self.conv2d(path, layer, &mut x)?,
+            Kind::Conv2DTranspose(layer) => self.conv2d_transpose(path, layer, &mut x)?,
+            Kind::DepthwiseConv2D(layer) => self.depthwise(path, layer, &mut x)?,
+            Kind::SeparableConv2D(layer) => self.separable(path, layer, &mut x)?,
+            Kind::Dense(layer) => self.dense(path, layer, &mut x)?,
+            Kind::BatchNormalization(layer) => self.batch_normalization(path, layer, &mut x)?,
+            Kind::LayerNormalization(layer) => self.layer_normalization(path, layer, &mut x)?,
+            Kind::GroupNormalization(layer) => self.group_normalization(path, layer, &mut x)?,
+            Kind::Normalization(layer) => return self.normalization(path, layer, inputs),
+            Kind::LayerScale(_) => {
                 let gamma = self.weight(path, "gamma")?;
                 return self.scaled(path, inputs, &gamma.data, &[0.0]);
             }
-            "Rescaling" => {
-                let layer = Rescaling::from_config(&config).map_err(words)?;
-                return self.scaled(path, inputs, &layer.scale, &layer.offset);
+            Kind::PRelu(_) => self.prelu(path, &mut x)?,
+            Kind::Activation(layer) => self.function(path, &layer.activation, &mut x)?,
+            Kind::Relu(layer) => self.in_place(path, &mut x, |emit, x| emit.relu(path, layer, x)),
+            Kind::LeakyRelu(layer) => {
+                let alpha = [("alpha", Attribute::Float(layer.negative_slope))];
+                self.in_place(path, &mut x, |emit, x| emit.node(path, "LeakyRelu", &[x], &alpha))
             }
-            "PReLU" => self.prelu(path, &mut x)?,
-            "Activation" | "ReLU" | "LeakyReLU" | "ELU" | "Softmax" => {
-                self.function(path, class, &config, &mut x)?
+            Kind::Elu(layer) => {
+                let alpha = [("alpha", Attribute::Float(layer.alpha))];
+                self.in_place(path, &mut x, |emit, x| emit.node(path, "Elu", &[x], &alpha))
             }
-            "Dropout" => {
+            Kind::Dropout(Dropout { rate, dropped: Dropped::Elements }) => {
                 // read back as the layer; runtimes leave it out
-                let rate = config.f32_or("rate", 0.0).map_err(words)?;
-                let rate = self.emit.number(&format!("{path}/rate"), rate);
+                let rate = self.emit.number(&format!("{path}/rate"), *rate);
                 self.in_place(path, &mut x, |emit, x| emit.node(path, "Dropout", &[x, &rate], &[]))
             }
-            "MaxPooling2D" | "AveragePooling2D" => {
-                let is_max = class == "MaxPooling2D";
-                let layer =
-                    Pooling2D::from_config(if is_max { PoolKind::Max } else { PoolKind::Average }, &config)
-                        .map_err(words)?;
-                let attributes = window(&x, layer.pool_size, layer.strides, [1, 1], layer.padding);
-                let input = self.emit.first(&mut x, path);
-                Output::First(self.emit.node(
-                    path,
-                    if is_max { "MaxPool" } else { "AveragePool" },
-                    &[&input],
-                    &attributes,
-                ))
-            }
-            "GlobalAveragePooling2D" | "GlobalMaxPooling2D" => {
-                let is_max = class == "GlobalMaxPooling2D";
-                let kind = if is_max { PoolKind::Max } else { PoolKind::Average };
-                let layer = GlobalPooling2D::from_config(kind, &config).map_err(words)?;
-                let op = if is_max { "GlobalMaxPool" } else { "GlobalAveragePool" };
+            Kind::GlobalPooling2D(layer) if layer.channels_first => {
                 // ONNX's own order of axes, whatever they stand for
-                let input = if layer.channels_first {
-                    self.emit.last(&mut x, path)
-                } else {
-                    self.emit.first(&mut x, path)
-                };
-                let pooled = self.emit.node(path, op, &[&input], &[]);
-                match (layer.keepdims, layer.channels_first) {
-                    (true, false) => Output::First(pooled),
-                    (true, true) => Output::Last(pooled),
-                    (false, _) => Output::Last(self.emit.node(path, "Flatten", &[&pooled], &[])),
+                let operator =
+                    if layer.kind == PoolKind::Max { "GlobalMaxPool" } else { "GlobalAveragePool" };
+                let input = self.emit.last(&mut x, path);
+                let pooled = self.emit.node(path, operator, &[&input], &[]);
+                match layer.keepdims {
+                    true => Output::Last(pooled),
+                    false => Output::Last(self.emit.node(path, "Flatten", &[&pooled], &[])),
                 }
             }
-            "Add" | "Subtract" | "Multiply" | "Average" | "Maximum" | "Minimum" => {
-                self.merge(path, class, inputs)?
-            }
-            "CustomScaleLayer" => {
-                self.scaled_add(path, config.f32_or("scale", 1.0).map_err(words)?, inputs)?
-            }
-            "Concatenate" => {
-                self.concatenate(path, &Concatenate::from_config(&config).map_err(words)?, inputs)?
-            }
-            "Flatten" => {
+            Kind::Merge(merge) => self.merge(path, *merge, inputs)?,
+            Kind::ScaledAdd(layer) => self.scaled_add(path, layer.scale, inputs)?,
+            Kind::Concatenate(layer) => self.concatenate(path, layer.axis, inputs)?,
+            Kind::Flatten(_) => {
                 let input = self.emit.last(&mut x, path);
                 Output::Last(self.emit.node(path, "Flatten", &[&input], &[]))
             }
-            "Reshape" => {
-                let layer = Reshape::from_config(&config).map_err(words)?;
+            Kind::Reshape(layer) => {
                 let input = self.emit.last(&mut x, path);
                 // 0 copies the batch
-                let shape: Vec<i64> = std::iter::once(0).chain(layer.target_shape).collect();
+                let shape: Vec<i64> = std::iter::once(0).chain(layer.target_shape.iter().copied()).collect();
                 Output::Last(self.emit.reshape(path, &input, &shape))
             }
-            "ZeroPadding2D" => {
-                let [[top, bottom], [left, right]] =
-                    ZeroPadding2D::from_config(&config).map_err(words)?.padding;
-                let margins = [0, 0, top, left, 0, 0, bottom, right].map(|margin| margin as i64);
-                let margins = self.emit.whole(&format!("{path}/padding"), &margins);
-                let input = self.emit.first(&mut x, path);
-                Output::First(self.emit.node(path, "Pad", &[&input, &margins], &[]))
-            }
-            "Cropping2D" => self.crop(path, &Cropping2D::from_config(&config).map_err(words)?, &mut x),
-            "Resizing" => {
-                let layer = Resizing::from_config(&config).map_err(words)?;
-                let input = self.emit.first(&mut x, path);
-                Output::First(self.emit.resize(path, &input, [layer.height, layer.width], layer.method))
-            }
-            "UpSampling2D" => {
-                let layer = UpSampling2D::from_config(&config).map_err(words)?;
+            Kind::UpSampling2D(layer) => {
                 let input = self.emit.first(&mut x, path);
                 let scales = [1.0, 1.0, layer.size[0] as f32, layer.size[1] as f32];
                 let scales = self.emit.floats(&format!("{path}/scales"), &[4], &scales);
-                Output::First(self.emit.node(
-                    path,
-                    "Resize",
-                    &[&input, "", &scales],
-                    &interpolation(layer.method),
-                ))
+                let inputs = [input.as_str(), "", &scales];
+                Output::First(self.emit.node(path, "Resize", &inputs, &interpolation(layer.method)))
             }
-            "Conv2DTranspose" => {
-                self.conv2d_transpose(path, &Conv2DTranspose::from_config(&config).map_err(words)?, &mut x)?
-            }
-            "Permute" => {
-                let dims = Permute::from_config(&config).map_err(words)?.dims;
-                let order: Vec<i64> = std::iter::once(0).chain(dims).map(|axis| axis as i64).collect();
-                let input = self.emit.last(&mut x, path);
-                Output::Last(self.emit.transpose(path, &input, &order))
-            }
-            "RepeatVector" => {
-                let times = RepeatVector::from_config(&config).map_err(words)?.n;
+            Kind::RepeatVector(layer) => {
                 let input = self.emit.last(&mut x, path);
                 let axis = self.emit.whole(&format!("{path}/axis"), &[1]);
                 let row = self.emit.node(path, "Unsqueeze", &[&input, &axis], &[]);
-                let times = self.emit.whole(&format!("{path}/times"), &[1, times as i64, 1]);
+                let times = self.emit.whole(&format!("{path}/times"), &[1, layer.n as i64, 1]);
                 Output::Last(self.emit.node(path, "Tile", &[&row, &times], &[]))
             }
-            "UnitNormalization" => {
-                let input = self.emit.last(&mut x, path);
-                Output::Last(self.emit.unit_norm(path, &input, -1))
-            }
-            "MultiHeadAttention" => {
-                self.attention(path, &MultiHeadAttention::from_config(&config).map_err(words)?, inputs)?
-            }
-            "Dot" => self.dot(path, &Dot::from_config(&config).map_err(words)?, inputs)?,
-            _ if is_identity(class) => Output::Input(index),
-            other => {
-                return Err(format!(
-                    "a `{other}` cannot be written as ONNX\nhelp: save the model as `.keras`, or keep the layers below it"
-                ));
-            }
+            Kind::MultiHeadAttention(layer) => self.attention(path, layer, inputs)?,
+            Kind::Dot(layer) => self.dot(path, layer, inputs)?,
+            // all others have no operator of their own
+            _ => return self.by_ops(path, kind, inputs),
         };
         // a layout that was asked for is there for others
         if let Some(value) = self.values.get_mut(index) {
@@ -298,9 +196,4 @@ impl Writer<'_> {
         }
         Ok(output)
     }
-}
-
-/// Layers that do nothing but while Keras trains.
-fn is_identity(class: &str) -> bool {
-    TRAINING_ONLY.contains(&class) || ["SpatialDropout2D", "StochasticDepth"].contains(&class)
 }

@@ -3,12 +3,16 @@
 use super::emit::{Attribute, Value};
 use super::layer::{Output, Writer};
 use frostline_graph::Result;
-use frostline_graph::layers::Concatenate;
+use frostline_graph::layers::Merge;
 
 impl Writer<'_> {
     /// The names of several values in one layout, and whether that has the channels first. Values of fewer axes are given
     /// more, in front of their own: the batch comes before them all.
-    fn side_by_side(&mut self, path: &str, inputs: &[usize]) -> Result<(Vec<String>, bool), String> {
+    pub(super) fn side_by_side(
+        &mut self,
+        path: &str,
+        inputs: &[usize],
+    ) -> Result<(Vec<String>, bool), String> {
         let all: Vec<Value> = inputs.iter().filter_map(|input| self.values.get(*input).cloned()).collect();
         let rank = all.iter().map(|value| value.shapes[0].len()).max().ok_or("it is called on nothing")?;
         let first = all.iter().all(Value::is_image) && all.iter().any(|value| value.first.is_some());
@@ -32,7 +36,7 @@ impl Writer<'_> {
         Ok((names, first))
     }
 
-    fn joined(
+    pub(super) fn joined(
         &mut self,
         path: &str,
         op: &str,
@@ -45,19 +49,19 @@ impl Writer<'_> {
         if first { Output::First(made) } else { Output::Last(made) }
     }
 
-    pub(super) fn merge(&mut self, path: &str, class: &str, inputs: &[usize]) -> Result<Output, String> {
+    pub(super) fn merge(&mut self, path: &str, merge: Merge, inputs: &[usize]) -> Result<Output, String> {
         let (names, first) = self.side_by_side(path, inputs)?;
-        let op = match class {
-            "Add" => "Add",
-            "Subtract" => "Sub",
-            "Multiply" => "Mul",
-            "Average" => "Mean",
-            "Maximum" => "Max",
-            _ => "Min",
+        let op = match merge {
+            Merge::Add => "Add",
+            Merge::Subtract => "Sub",
+            Merge::Multiply => "Mul",
+            Merge::Average => "Mean",
+            Merge::Maximum => "Max",
+            Merge::Minimum => "Min",
         };
         let (begin, rest) = names.split_first().ok_or("it is called on nothing")?;
         // these take two
-        if ["Add", "Sub", "Mul"].contains(&op) && rest.len() > 1 {
+        if matches!(merge, Merge::Add | Merge::Subtract | Merge::Multiply) && rest.len() > 1 {
             let made =
                 rest.iter().fold(begin.clone(), |all, next| self.emit.node(path, op, &[&all, next], &[]));
             return Ok(if first { Output::First(made) } else { Output::Last(made) });
@@ -73,19 +77,15 @@ impl Writer<'_> {
         Ok(self.joined(path, "Add", &[a.clone(), b], first, &[]))
     }
 
-    pub(super) fn concatenate(
-        &mut self,
-        path: &str,
-        layer: &Concatenate,
-        inputs: &[usize],
-    ) -> Result<Output, String> {
+    /// Along an axis, batch counted; negative from the end.
+    pub(super) fn concatenate(&mut self, path: &str, axis: i64, inputs: &[usize]) -> Result<Output, String> {
         let rank = inputs
             .first()
             .and_then(|input| self.values.get(*input))
             .map_or(0, |value| value.shapes[0].len() as i64)
             + 1;
         let (names, first) = self.side_by_side(path, inputs)?;
-        let axis = if layer.axis < 0 { layer.axis + rank } else { layer.axis };
+        let axis = if axis < 0 { axis + rank } else { axis };
         let axis = match (first, axis) {
             (true, 1) => 2,
             (true, 2) => 3,

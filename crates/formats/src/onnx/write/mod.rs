@@ -5,6 +5,7 @@
 
 mod activation;
 mod attention;
+mod by_ops;
 mod elementwise;
 mod emit;
 mod kernels;

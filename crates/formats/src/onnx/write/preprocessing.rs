@@ -36,7 +36,7 @@ impl Writer<'_> {
         let (below, name, kind) = model
             .split_dense_output()
             .and_then(|(below, layer)| match &layer.body {
-                Body::Kind(kind) => Some((below, layer.name.clone(), kind.as_ref())),
+                Body::Kind(kind) => Some((below, layer.name.clone(), kind)),
                 _ => None,
             })
             .ok_or(

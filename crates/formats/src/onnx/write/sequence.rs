@@ -3,7 +3,7 @@
 use super::emit::{Attribute, Emitter, Value};
 use super::layer::{Output, Writer};
 use frostline_graph::Result;
-use frostline_graph::layers::{Dot, LayerKind};
+use frostline_graph::layers::{Dot, Kind};
 use serde_json::Value as Json;
 
 /// The least norm, so that nothing is divided by 0: Keras's.
@@ -31,7 +31,7 @@ impl Writer<'_> {
     pub(super) fn over_one_axis(
         &mut self,
         path: &str,
-        counterpart: &dyn LayerKind,
+        counterpart: &Kind,
         inputs: &[usize],
     ) -> Result<Output, String> {
         let mut x = inputs
@@ -48,12 +48,12 @@ impl Writer<'_> {
         let output = self.layer(path, counterpart, &[image]);
         self.over_one_axis = false;
         let image = match output? {
-            Output::First(name) => self.emit.last(&mut Value { first: Some(name), last: None, shapes }, path),
             // what global pooling gives is a vector already
-            Output::Last(name) if counterpart.class_name().starts_with("Global") => {
+            Output::Last(name) if matches!(counterpart, Kind::GlobalPooling2D(_)) => {
                 return Ok(Output::Last(name));
             }
             Output::Last(name) => name,
+            Output::First(name) => self.emit.last(&mut Value { first: Some(name), last: None, shapes }, path),
             Output::Input(_) => return Ok(Output::Input(inputs.first().copied().unwrap_or_default())),
         };
         Ok(Output::Last(self.emit.node(path, "Squeeze", &[&image, &axis], &[])))

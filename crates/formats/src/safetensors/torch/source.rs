@@ -4,6 +4,7 @@
 use crate::safetensors::assign::Source;
 use crate::safetensors::layout::Layout;
 use frostline_graph::WantedWeight;
+use frostline_graph::layers::Kind;
 
 /// OIHW to HWIO.
 const CONVOLUTION: Layout = Layout::Permuted(&[2, 3, 1, 0]);
@@ -15,17 +16,19 @@ const LINEAR: Layout = Layout::Permuted(&[1, 0]);
 /// The tensor of a weight; `None` for kinds of layers that no architecture here has.
 pub(in crate::safetensors) fn source(wanted: &WantedWeight) -> Option<Source> {
     let (module, variable) = wanted.path.rsplit_once('/')?;
-    let (parameter, layout) = match (wanted.class_name, variable) {
-        ("Conv2D", "kernel") => ("weight", CONVOLUTION),
-        ("DepthwiseConv2D", "kernel") => ("weight", DEPTHWISE),
-        ("Dense", "kernel") => ("weight", LINEAR),
+    let (parameter, layout) = match (&wanted.kind, variable) {
+        (Kind::Conv2D(_), "kernel") => ("weight", CONVOLUTION),
+        (Kind::DepthwiseConv2D(_), "kernel") => ("weight", DEPTHWISE),
+        (Kind::Dense(_), "kernel") => ("weight", LINEAR),
         // a parameter by itself, of the shape [channels] in timm and [channels, 1, 1] in torchvision
-        ("LayerScale", "gamma") => return Some(Source { name: module.to_owned(), layout: Layout::Vector }),
-        ("BatchNormalization" | "LayerNormalization", "gamma") => ("weight", Layout::Same),
-        ("BatchNormalization" | "LayerNormalization", "beta") => ("bias", Layout::Same),
-        ("BatchNormalization", "moving_mean") => ("running_mean", Layout::Same),
-        ("BatchNormalization", "moving_variance") => ("running_var", Layout::Same),
-        ("Conv2D" | "DepthwiseConv2D" | "Dense", "bias") => ("bias", Layout::Same),
+        (Kind::LayerScale(_), "gamma") => {
+            return Some(Source { name: module.to_owned(), layout: Layout::Vector });
+        }
+        (Kind::BatchNormalization(_) | Kind::LayerNormalization(_), "gamma") => ("weight", Layout::Same),
+        (Kind::BatchNormalization(_) | Kind::LayerNormalization(_), "beta") => ("bias", Layout::Same),
+        (Kind::BatchNormalization(_), "moving_mean") => ("running_mean", Layout::Same),
+        (Kind::BatchNormalization(_), "moving_variance") => ("running_var", Layout::Same),
+        (Kind::Conv2D(_) | Kind::DepthwiseConv2D(_) | Kind::Dense(_), "bias") => ("bias", Layout::Same),
         _ => return None,
     };
     Some(Source { name: format!("{module}.{parameter}"), layout })

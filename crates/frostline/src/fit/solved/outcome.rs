@@ -134,7 +134,7 @@ impl Prepared {
         let outputs: Vec<(&str, Pooling)> =
             head.cuts.iter().map(|cut| (cut.as_str(), head.pooling)).collect();
         model.join(&outputs, &input)?;
-        let names = model.push(vec![task.output_layer(None)], &[input], self.setting.seed)?;
+        let names = model.push(vec![task.output_layer(None).into()], &[input], self.setting.seed)?;
         let (kernel, bias) = output_weights(&found.solved, task);
         let set = |variable: &str, data: &[f32]| -> Result<()> {
             model.weights.get(&format!("{}/{variable}", names[0]))?.set(data);

@@ -235,9 +235,7 @@ pub(super) fn takes_any_size(model: &Model, pipeline: &Pipeline) -> bool {
     let [height, width, channels] = *pipeline.input() else { return false };
     // a size that the model changes again says nothing
     let resizes = |graph: &Graph| {
-        graph.leaves().iter().any(|(_, layer)| {
-            matches!(&layer.body, Body::Kind(kind) if ["Resizing", "CenterCrop"].contains(&kind.class_name()))
-        })
+        graph.leaves().iter().any(|(_, layer)| matches!(&layer.body, Body::Kind(kind) if kind.fixes_size()))
     };
     if resizes(&model.graph) || is_for_small_images(pipeline) {
         return false;
