@@ -55,7 +55,11 @@ fn a_config_that_is_written_is_read_as_the_same_layer() {
     let mut missing = layers::classes();
     missing.retain(|class| !classes.contains(class) && !layers::Identity::CLASSES.contains(class));
     // those of keras.applications are in the gallery; Divide is another name of TrueDivide
-    assert_eq!(missing, ["CustomScaleLayer", "Divide", "LayerScale", "StochasticDepth"], "no golden has them");
+    assert_eq!(
+        missing,
+        ["CustomScaleLayer", "Divide", "LayerScale", "StochasticDepth"],
+        "no golden has them"
+    );
 }
 
 #[test]

@@ -1,8 +1,4 @@
-//! Every layer kind. To add one: its file, and a line here.
-
-use super::*;
-use crate::ops::{Dropped, PoolKind};
-use std::ops::Deref;
+//! What is made from the list of all layer kinds, which is in `mod.rs`.
 
 macro_rules! layers {
     (
@@ -16,7 +12,7 @@ macro_rules! layers {
             $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($kind),)*
         }
 
-        impl Deref for Kind {
+        impl std::ops::Deref for Kind {
             type Target = dyn LayerKind;
 
             fn deref(&self) -> &Self::Target {
@@ -61,58 +57,4 @@ macro_rules! layers {
             }
         }
     };
-}
-
-layers![
-    of several classes: Arithmetic, Identity, OneDimensional;
-    Activation: "Activation";
-    BatchNormalization: "BatchNormalization";
-    Concatenate: "Concatenate";
-    Conv2D: "Conv2D";
-    Conv2DTranspose: "Conv2DTranspose";
-    Cropping2D: "Cropping2D";
-    Dense: "Dense";
-    DepthwiseConv2D: "DepthwiseConv2D";
-    Dot: "Dot";
-    Dropout: "Dropout"(Dropped::Elements), "SpatialDropout2D"(Dropped::Channels), "StochasticDepth"(Dropped::Images);
-    Elu: "ELU";
-    Flatten: "Flatten";
-    GlobalPooling2D: "GlobalAveragePooling2D"(PoolKind::Average), "GlobalMaxPooling2D"(PoolKind::Max);
-    GroupNormalization: "GroupNormalization";
-    InputLayer: "InputLayer";
-    LayerNormalization: "LayerNormalization";
-    LayerScale: "LayerScale";
-    LeakyRelu: "LeakyReLU";
-    Merge: "Add"(Merge::Add), "Average"(Merge::Average), "Maximum"(Merge::Maximum), "Minimum"(Merge::Minimum),
-        "Multiply"(Merge::Multiply), "Subtract"(Merge::Subtract);
-    MultiHeadAttention: "MultiHeadAttention";
-    Normalization: "Normalization";
-    PRelu: "PReLU";
-    Permute: "Permute";
-    Pooling2D: "AveragePooling2D"(PoolKind::Average), "MaxPooling2D"(PoolKind::Max);
-    Relu: "ReLU";
-    RepeatVector: "RepeatVector";
-    Rescaling: "Rescaling";
-    Reshape: "Reshape";
-    Resizing: "Resizing";
-    ScaledAdd: "CustomScaleLayer";
-    SeparableConv2D: "SeparableConv2D";
-    Softmax: "Softmax";
-    UnitNormalization: "UnitNormalization";
-    UpSampling2D: "UpSampling2D";
-    ZeroPadding2D: "ZeroPadding2D";
-];
-
-impl Kind {
-    /// Whether the layer normalises its input.
-    pub(crate) fn normalizes(&self) -> bool {
-        matches!(
-            self,
-            Self::BatchNormalization(_)
-                | Self::GroupNormalization(_)
-                | Self::LayerNormalization(_)
-                | Self::Normalization(_)
-                | Self::UnitNormalization(_)
-        )
-    }
 }

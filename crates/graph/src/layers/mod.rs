@@ -1,7 +1,9 @@
 //! Layer kinds: what a Keras layer's config means, its shapes and weights, and the ops it lowers to.
 //!
-//! To add a kind: one file here and one line in `list.rs`.
+//! To add a kind: one file here; its `mod`, `pub use` and a line of the list in this file.
 
+#[macro_use]
+mod list;
 mod activation;
 mod arithmetic;
 mod batch_normalization;
@@ -22,7 +24,6 @@ mod initializer;
 mod input_layer;
 mod layer_normalization;
 mod layer_scale;
-mod list;
 mod margins;
 mod merge;
 mod multi_head_attention;
@@ -62,7 +63,6 @@ pub use initializer::{Distribution, Fan, Initializer};
 pub use input_layer::InputLayer;
 pub use layer_normalization::LayerNormalization;
 pub use layer_scale::LayerScale;
-pub use list::{Kind, classes, read_kind};
 pub use margins::{Cropping2D, ZeroPadding2D};
 pub use merge::Merge;
 pub use multi_head_attention::MultiHeadAttention;
@@ -80,10 +80,65 @@ pub use scaled_add::ScaledAdd;
 pub use separable_conv2d::SeparableConv2D;
 pub use unit_normalization::UnitNormalization;
 
-use crate::ops::{Lowering, Role, ValueId};
+use crate::ops::{Dropped, Lowering, PoolKind, Role, ValueId};
 use crate::{Result, Shape};
 use serde_json::{Map, Value};
 use std::fmt::Debug;
+
+// Every layer kind.
+layers![
+    of several classes: Arithmetic, Identity, OneDimensional;
+    Activation: "Activation";
+    BatchNormalization: "BatchNormalization";
+    Concatenate: "Concatenate";
+    Conv2D: "Conv2D";
+    Conv2DTranspose: "Conv2DTranspose";
+    Cropping2D: "Cropping2D";
+    Dense: "Dense";
+    DepthwiseConv2D: "DepthwiseConv2D";
+    Dot: "Dot";
+    Dropout: "Dropout"(Dropped::Elements), "SpatialDropout2D"(Dropped::Channels), "StochasticDepth"(Dropped::Images);
+    Elu: "ELU";
+    Flatten: "Flatten";
+    GlobalPooling2D: "GlobalAveragePooling2D"(PoolKind::Average), "GlobalMaxPooling2D"(PoolKind::Max);
+    GroupNormalization: "GroupNormalization";
+    InputLayer: "InputLayer";
+    LayerNormalization: "LayerNormalization";
+    LayerScale: "LayerScale";
+    LeakyRelu: "LeakyReLU";
+    Merge: "Add"(Merge::Add), "Average"(Merge::Average), "Maximum"(Merge::Maximum), "Minimum"(Merge::Minimum),
+        "Multiply"(Merge::Multiply), "Subtract"(Merge::Subtract);
+    MultiHeadAttention: "MultiHeadAttention";
+    Normalization: "Normalization";
+    PRelu: "PReLU";
+    Permute: "Permute";
+    Pooling2D: "AveragePooling2D"(PoolKind::Average), "MaxPooling2D"(PoolKind::Max);
+    Relu: "ReLU";
+    RepeatVector: "RepeatVector";
+    Rescaling: "Rescaling";
+    Reshape: "Reshape";
+    Resizing: "Resizing";
+    ScaledAdd: "CustomScaleLayer";
+    SeparableConv2D: "SeparableConv2D";
+    Softmax: "Softmax";
+    UnitNormalization: "UnitNormalization";
+    UpSampling2D: "UpSampling2D";
+    ZeroPadding2D: "ZeroPadding2D";
+];
+
+impl Kind {
+    /// Whether the layer normalises its input.
+    pub(crate) fn normalizes(&self) -> bool {
+        matches!(
+            self,
+            Self::BatchNormalization(_)
+                | Self::GroupNormalization(_)
+                | Self::LayerNormalization(_)
+                | Self::Normalization(_)
+                | Self::UnitNormalization(_)
+        )
+    }
+}
 
 /// A weight that a layer wants.
 #[derive(Clone, Debug, PartialEq)]
