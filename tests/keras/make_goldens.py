@@ -175,6 +175,8 @@ CASES = {
     "flatten": lambda: chain(L.Flatten(), L.Dense(3)),
     "reshape": lambda: chain(L.Reshape((7, -1, 3)), L.Conv2D(2, 2)),
     "zero_padding": lambda: chain(L.ZeroPadding2D(((1, 2), (0, 3))), L.Conv2D(2, 3)),
+    "center_crop": layer(L.CenterCrop, 6, 4),
+    "center_crop_enlarged": layer(L.CenterCrop, 12, 4),
     "cropping": layer(L.Cropping2D, ((1, 2), (0, 3))),
     "dropout": lambda: chain(L.Dropout(0.4), L.SpatialDropout2D(0.3), L.Conv2D(2, 3)),
     "add": lambda: function(lambda a: L.Add()([L.Conv2D(5, 1)(a), a, a])),
