@@ -5,12 +5,12 @@
 //! makes an [`engine::Plan`] from both, which owns the freeze setting it was made from; [`fit`] trains it in
 //! stages and proves that what was frozen stayed frozen.
 
-pub mod cache;
 pub mod depth;
 pub mod fit;
 pub mod report;
 pub mod verify;
 
+pub use fit::features::cache;
 pub use frostline_data as data;
 pub use frostline_engine::{self as engine, compile};
 pub use frostline_files::write_atomically;

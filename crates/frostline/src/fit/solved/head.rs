@@ -1,9 +1,9 @@
 //! Solving the head on features, and putting it on the model.
 
-use super::cuts::{self, Reading};
-use super::features::Chosen;
+use super::reading::cuts::{self, Reading};
+use super::reading::features::Chosen;
+use super::reading::wide::Wide;
 use super::recipe::{HeadMethod, SolveRecipe};
-use super::wide::Wide;
 use crate::fit::{ClassWeights, Task};
 use frostline_data::{Dataset, Example, Target};
 use frostline_graph::{Error, Result};

@@ -5,27 +5,22 @@
 //! The head reads the pooled outputs of the highest blocks, averaged over several views of an image; it is one Dense layer on
 //! a Concatenate, so that the model is an ordinary Keras graph.
 
-mod cuts;
-mod features;
 mod findings;
 mod head;
 mod outcome;
-mod pass;
 mod plan;
+mod reading;
 mod recipe;
-mod setup;
 mod suggest;
 mod unfreeze;
-mod views;
-mod wide;
 
 pub use findings::{Findings, Suspect, mislabelled};
 pub use outcome::{LeftOut, Prospect, SolvedHead};
-pub use pass::{Examples, Pictures, ViewPass};
 pub use plan::SolvePlan;
+pub use reading::pass::{Examples, Pictures, ViewPass};
+pub(crate) use reading::setup::Solving;
+pub use reading::views::{Seen, Viewed};
 pub use recipe::{HeadMethod, SolveRecipe};
-pub(crate) use setup::Solving;
 pub use suggest::{Worth, worth_labelling};
 pub(in crate::fit) use unfreeze::Considered;
 pub use unfreeze::Unfreezing;
-pub use views::{Seen, Viewed};

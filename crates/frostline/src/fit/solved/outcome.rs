@@ -3,9 +3,10 @@
 use super::findings::{Findings, mislabelled, neighbours};
 use super::head::refused;
 use super::head::{Found, class_of, groups_of};
-use super::views::{Viewed, squashed};
-use crate::fit::observe::counter;
-use crate::fit::{Observer, Prepared, Task, predicted_class, text};
+use super::reading::views::{Viewed, squashed};
+use crate::fit::config::text;
+use crate::fit::train::observe::counter;
+use crate::fit::{Observer, Prepared, Task, predicted_class};
 use frostline_data::{Example, Target, View};
 use frostline_engine::Squash;
 use frostline_formats as formats;

@@ -1,7 +1,7 @@
 //! What solving a head will cost, before it is done.
 
-use super::pass::{Examples, ViewPass};
-use super::setup::Solving;
+use super::reading::pass::{Examples, ViewPass};
+use super::reading::setup::Solving;
 use crate::fit::Prepared;
 use frostline_data::{Example, View};
 use frostline_graph::Result;

@@ -1,6 +1,6 @@
 //! What of a solved head is set by hand.
 
-use crate::fit::text;
+use crate::fit::config::text;
 use frostline_data::View;
 use frostline_graph::Pooling;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! Which unlabelled images are worth labelling next.
 
-use super::views::Seen;
+use super::reading::views::Seen;
 
 /// Of the least certain images so many times as are wanted are compared with one another.
 const LOOKED_AT: usize = 5;

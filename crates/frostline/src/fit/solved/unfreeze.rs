@@ -3,7 +3,7 @@
 use super::head::mean_and_error;
 use super::head::refused;
 use super::outcome::{LEVEL, Prospect, SolvedHead, output_weights};
-use crate::fit::evaluate::{outputs_in_views, viewed_of};
+use crate::fit::train::evaluate::{outputs_in_views, viewed_of};
 use crate::fit::{Event, Observer, Prepared, Stage, StageReport, Task, Trainer};
 use frostline_data::Example;
 use frostline_engine::compile::{Statistics, compile_both};

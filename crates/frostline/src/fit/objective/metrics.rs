@@ -1,0 +1,269 @@
+//! Metrics of a set of predictions.
+
+use crate::fit::objective::loss::Targets;
+use serde::Serialize;
+use std::fmt;
+use std::str::FromStr;
+
+/// A metric by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// The share of images whose class is found: above 0.5 for one output, else the largest output.
+    Accuracy,
+    /// The share of images whose class is among the `k` largest outputs.
+    TopK(usize),
+    /// Area under the receiver operating curve, by Keras's 200 thresholds, for one output.
+    Auc,
+    /// Correct among those called a class, mean over classes (of class 1 for one output).
+    Precision,
+    /// Found among those of a class, mean over classes (of class 1 for one output).
+    Recall,
+    /// Harmonic mean of precision and recall, mean over classes (of class 1 for one output).
+    F1,
+    /// Mean squared error.
+    MeanSquaredError,
+    /// Mean absolute error.
+    MeanAbsoluteError,
+}
+
+impl FromStr for Metric {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Ok(match name {
+            "accuracy" | "acc" => Self::Accuracy,
+            "auc" => Self::Auc,
+            "precision" => Self::Precision,
+            "recall" => Self::Recall,
+            "f1" => Self::F1,
+            "mse" | "mean_squared_error" => Self::MeanSquaredError,
+            "mae" | "mean_absolute_error" => Self::MeanAbsoluteError,
+            other => match other.strip_prefix("top").and_then(|k| k.parse().ok()).filter(|k| *k > 0) {
+                Some(k) => Self::TopK(k),
+                None => {
+                    let known = "accuracy, top5 (any number), auc, precision, recall, f1, mse, mae";
+                    return Err(format!("there is no metric `{name}`; known are {known}"));
+                }
+            },
+        })
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accuracy => formatter.write_str("accuracy"),
+            Self::TopK(k) => write!(formatter, "top{k}"),
+            Self::Auc => formatter.write_str("auc"),
+            Self::Precision => formatter.write_str("precision"),
+            Self::Recall => formatter.write_str("recall"),
+            Self::F1 => formatter.write_str("f1"),
+            Self::MeanSquaredError => formatter.write_str("mse"),
+            Self::MeanAbsoluteError => formatter.write_str("mae"),
+        }
+    }
+}
+
+impl Metric {
+    /// Whether its value for many images is the mean of its values for each.
+    pub fn is_mean_over_images(self) -> bool {
+        !matches!(self, Self::Auc | Self::Precision | Self::Recall | Self::F1)
+    }
+
+    /// Whether it counts classes that are found, so that it says nothing about numbers.
+    pub fn is_of_classes(self) -> bool {
+        !matches!(self, Self::MeanSquaredError | Self::MeanAbsoluteError)
+    }
+
+    /// Whether more is better.
+    pub fn higher_is_better(self) -> bool {
+        !matches!(self, Self::MeanSquaredError | Self::MeanAbsoluteError)
+    }
+
+    /// The metric of predictions `[images, width]`. `None` where the targets are no classes and the metric wants
+    /// some, or an AUC is asked of several outputs.
+    pub fn compute(self, outputs: &[f32], width: usize, targets: &Targets<'_>) -> Option<f64> {
+        let images = outputs.len() / width.max(1);
+        if let Self::MeanSquaredError | Self::MeanAbsoluteError = self {
+            let error = |(index, output): (usize, &f32)| {
+                let target = match targets {
+                    Targets::Values(values) => values[index],
+                    Targets::Classes(classes) if width == 1 => classes[index] as f32,
+                    Targets::Classes(classes) => {
+                        f32::from(u8::from(classes[index / width] as usize == index % width))
+                    }
+                };
+                let error = f64::from(output - target);
+                if self == Self::MeanSquaredError { error * error } else { error.abs() }
+            };
+            return Some(outputs.iter().enumerate().map(error).sum::<f64>() / outputs.len().max(1) as f64);
+        }
+        let Targets::Classes(classes) = targets else { return None };
+        let share = |hits: usize| hits as f64 / images.max(1) as f64;
+        match self {
+            Self::Accuracy => {
+                let rows = outputs.chunks_exact(width).zip(*classes);
+                Some(share(rows.filter(|(row, class)| predicted_class(row) == **class as usize).count()))
+            }
+            Self::TopK(k) => {
+                let hit = |(row, class): &(&[f32], &u32)| {
+                    let own = row.get(**class as usize).copied().unwrap_or(f32::NEG_INFINITY);
+                    row.iter().filter(|other| **other > own).count() < k
+                };
+                Some(share(outputs.chunks_exact(width).zip(*classes).filter(hit).count()))
+            }
+            Self::Auc => (width == 1).then(|| auc(outputs, classes)),
+            _ => {
+                let report = ClassReport::of(outputs, width, classes);
+                let of = |class: &ClassScore| match self {
+                    Self::Precision => class.precision,
+                    Self::Recall => class.recall,
+                    _ => class.f1,
+                };
+                match width {
+                    1 => report.classes.get(1).map(of),
+                    _ => {
+                        Some(report.classes.iter().map(of).sum::<f64>() / report.classes.len().max(1) as f64)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The class that a row of outputs stands for.
+pub fn predicted_class(row: &[f32]) -> usize {
+    match row {
+        [one] => usize::from(*one > 0.5),
+        many => largest(many),
+    }
+}
+
+/// The index of the largest value; of equal ones the first.
+fn largest(row: &[f32]) -> usize {
+    (1..row.len()).fold(0, |best, index| if row[index] > row[best] { index } else { best })
+}
+
+/// Keras's `AUC`: trapezoids between 200 thresholds, of which the first and last lie just outside of [0, 1].
+fn auc(outputs: &[f32], classes: &[u32]) -> f64 {
+    const THRESHOLDS: usize = 200;
+    let threshold = |index: usize| match index {
+        0 => -1e-7,
+        index if index == THRESHOLDS - 1 => 1.0 + 1e-7,
+        index => index as f64 / (THRESHOLDS - 1) as f64,
+    };
+    let count = |wanted: bool| classes.iter().filter(|class| (**class == 1) == wanted).count().max(1) as f64;
+    let (positives, negatives) = (count(true), count(false));
+    let rates = |index: usize| {
+        let above = |wanted: bool| {
+            let hit = |(output, class): &(&f32, &u32)| {
+                f64::from(**output) > threshold(index) && (**class == 1) == wanted
+            };
+            outputs.iter().zip(classes).filter(hit).count() as f64
+        };
+        (above(true) / positives, above(false) / negatives)
+    };
+    let points: Vec<(f64, f64)> = (0..THRESHOLDS).map(rates).collect();
+    points.windows(2).map(|pair| (pair[0].1 - pair[1].1) * (pair[0].0 + pair[1].0) / 2.0).sum()
+}
+
+/// Scores of one class.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassScore {
+    /// Its name.
+    pub name: String,
+    /// Correct among those called so.
+    pub precision: f64,
+    /// Found among those that are so.
+    pub recall: f64,
+    /// Harmonic mean of both.
+    pub f1: f64,
+    /// Images of the class.
+    pub support: usize,
+}
+
+/// Scores by class: what `evaluate --json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassReport {
+    /// Mean loss.
+    pub loss: f64,
+    /// Share of images whose class is found.
+    pub accuracy: f64,
+    /// In the order of the model's outputs.
+    pub classes: Vec<ClassScore>,
+    /// `confusion[true class][predicted class]` images.
+    pub confusion: Vec<Vec<usize>>,
+}
+
+impl ClassReport {
+    /// Scores of predictions `[images, width]`.
+    pub fn new(outputs: &[f32], width: usize, classes: &[u32], names: &[String], loss: f64) -> Self {
+        let mut report = Self::of(outputs, width, classes);
+        report.loss = loss;
+        for (class, name) in report.classes.iter_mut().zip(names) {
+            class.name.clone_from(name);
+        }
+        report
+    }
+
+    fn of(outputs: &[f32], width: usize, classes: &[u32]) -> Self {
+        let number = width.max(2);
+        let mut confusion = vec![vec![0usize; number]; number];
+        for (row, class) in outputs.chunks_exact(width).zip(classes) {
+            if let Some(row_of_class) = confusion.get_mut(*class as usize) {
+                row_of_class[predicted_class(row)] += 1;
+            }
+        }
+        let ratio = |part: usize, whole: usize| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+        let score = |class: usize| {
+            let (support, hits) = (confusion[class].iter().sum(), confusion[class][class]);
+            let called = confusion.iter().map(|row| row[class]).sum();
+            let (precision, recall) = (ratio(hits, called), ratio(hits, support));
+            let sum = precision + recall;
+            let f1 = if sum == 0.0 { 0.0 } else { 2.0 * precision * recall / sum };
+            ClassScore { name: class.to_string(), precision, recall, f1, support }
+        };
+        let hits = (0..number).map(|class| confusion[class][class]).sum();
+        let scores = (0..number).map(score).collect();
+        Self { loss: 0.0, accuracy: ratio(hits, classes.len()), classes: scores, confusion }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTPUTS: [f32; 12] = [0.7, 0.2, 0.1, 0.1, 0.6, 0.3, 0.3, 0.4, 0.3, 0.2, 0.2, 0.6];
+
+    /// Values by scikit-learn: precision_recall_fscore_support([0, 1, 0, 2], [0, 1, 1, 2], average="macro").
+    #[test]
+    fn macro_scores_agree_with_scikit_learn() {
+        let targets = Targets::Classes(&[0, 1, 0, 2]);
+        let of = |metric: Metric| metric.compute(&OUTPUTS, 3, &targets).expect("classes");
+        let cases = [
+            (Metric::Accuracy, 0.75),
+            (Metric::Precision, 0.833_333_333),
+            (Metric::Recall, 0.833_333_333),
+            (Metric::F1, 0.777_777_778),
+            (Metric::TopK(2), 1.0),
+        ];
+        for (metric, value) in cases {
+            assert!((of(metric) - value).abs() < 1e-8, "{metric}: {}", of(metric));
+        }
+    }
+
+    /// `keras.metrics.AUC()([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])` is 0.75.
+    #[test]
+    fn auc_agrees_with_keras() {
+        let value = Metric::Auc.compute(&[0.1, 0.4, 0.35, 0.8], 1, &Targets::Classes(&[0, 0, 1, 1]));
+        assert!((value.expect("one output") - 0.75).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_class_nobody_has_does_not_divide_by_zero() {
+        let report = ClassReport::new(&OUTPUTS, 3, &[0, 0, 0, 0], &["a".into(), "b".into(), "c".into()], 0.5);
+        assert_eq!(report.classes[1].support, 0);
+        assert!(report.classes.iter().all(|class| class.f1.is_finite()));
+        assert_eq!(report.confusion[0], [1, 2, 1]);
+    }
+}

@@ -1,0 +1,35 @@
+//! The images on which the ranges of bytes are measured.
+
+use frostline_data::{Dataset, Example, Pipeline};
+use frostline_graph::{Error, Numbers, Precision, Result};
+
+/// How many. More of them widen the ranges, and with them the steps between two bytes; fewer cut off more of what comes.
+const IMAGES: usize = 32;
+
+/// A precision with what it needs: for int8 some of the training images, from all over their list. Damaged ones, which are
+/// not known of yet, do not count.
+pub(in crate::fit) fn numbers(
+    precision: Precision,
+    dataset: &Dataset,
+    pipeline: &Pipeline,
+) -> Result<Numbers> {
+    if precision != Precision::Int8 {
+        return precision.try_into();
+    }
+    let examples: Vec<&Example> =
+        dataset.train.iter().step_by(dataset.train.len().div_ceil(IMAGES).max(1)).collect();
+    let mut images = Vec::with_capacity(examples.len() * pipeline.row_len());
+    let mut row = vec![0.0; pipeline.row_len()];
+    for example in examples {
+        if pipeline.load(dataset, example, None, &mut row).is_ok() {
+            images.extend_from_slice(&row);
+        }
+    }
+    if images.is_empty() {
+        return Err(Error::Setting(format!(
+            "int8 measures the ranges of its numbers on training images, and those that were tried in `{}` are all damaged\nhelp: repair the images, or give --precision f32",
+            dataset.source.display()
+        )));
+    }
+    Ok(Numbers::Int8(images.into()))
+}

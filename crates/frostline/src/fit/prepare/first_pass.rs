@@ -1,0 +1,180 @@
+//! The first pass over image files finds the damaged ones: decoding them for that alone would be to decode each twice.
+
+use crate::fit::features::bank::{Bank, Begin};
+use crate::fit::features::cache::RowKey;
+use crate::fit::features::passes::{Views, column, images_at_once};
+use crate::fit::features::shelf::{At, Part};
+use crate::fit::{Caching, Event, Observer, Prepared};
+use frostline_data::{DataError, Example, Input, SkipReport, check_all, check_file, files};
+use frostline_engine::compile::compile_frozen;
+use frostline_graph::Result;
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How image files are checked before a training is prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Each is decoded, and nothing else.
+    Decode,
+    /// What is decoded goes through the frozen layers of the first stage at once, and the rows are stored, so that no
+    /// image is decoded twice; one whose rows are stored already was decoded before, and is not decoded at all. Where
+    /// features are not on disk, or images are augmented (what is validated on is not known yet), as
+    /// [`Check::Decode`].
+    FirstPass,
+    /// They are known to be sound.
+    Nothing,
+}
+
+/// Finds the damaged files of a dataset that is not split yet.
+pub(in crate::fit) fn check(
+    check: Check,
+    prepared: &mut Prepared,
+    observe: Observer<'_>,
+) -> Result<SkipReport> {
+    if check == Check::Nothing {
+        return Ok(SkipReport::default());
+    }
+    let (done, count) = (AtomicUsize::new(0), files(&prepared.dataset).len());
+    let told = || {
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        observe(&Event::Checking { done, images: count });
+    };
+    if check == Check::FirstPass && prepared.solving.is_some() {
+        return for_solving(prepared, &told);
+    }
+    let files = files(&prepared.dataset);
+    let errors = match check == Check::FirstPass && may_store(prepared) && !files.is_empty() {
+        true => {
+            let examples: Vec<(&Example, &Path)> = files.iter().map(|(_, one, path)| (*one, *path)).collect();
+            first_pass(prepared, &examples, &told)?
+        }
+        false => None,
+    };
+    match errors {
+        Some((errors, hashes)) => {
+            let read: Vec<_> = files
+                .iter()
+                .zip(hashes)
+                .filter_map(|((_, one, _), hash)| Some((one.input.clone(), hash?)))
+                .collect();
+            let report = SkipReport::new(&prepared.dataset, &files, errors)?;
+            prepared.dataset.note_contents(read);
+            Ok(report)
+        }
+        None => Ok(check_all(&prepared.dataset, &|_| told())?),
+    }
+}
+
+/// The features that a head is solved on, of all parts.
+fn for_solving(prepared: &mut Prepared, told: &(dyn Fn() + Sync)) -> Result<SkipReport> {
+    let Prepared { solving, dataset, pipeline, setting, .. } = prepared;
+    let Some(solving) = solving else { return Ok(SkipReport::default()) };
+    let examples: Vec<&Example> = dataset.examples().map(|(_, example)| example).collect();
+    let errors = solving.gather(dataset, pipeline, setting, &examples, told)?;
+    let mut of_files = Vec::new();
+    for (example, error) in examples.iter().zip(errors) {
+        match (&example.input, error) {
+            (Input::File(_), error) => of_files.push(error),
+            (Input::Row { .. }, Some(error)) => return Err(error.into()),
+            (Input::Row { .. }, None) => {}
+        }
+    }
+    Ok(SkipReport::new(dataset, &files(dataset), of_files)?)
+}
+
+/// Whether a first pass may make the rows of all images, whatever part they will be in.
+pub(in crate::fit) fn may_store(prepared: &Prepared) -> bool {
+    let augments = Views::of(prepared.source(), &prepared.setting).is_some();
+    matches!(prepared.setting.caching, Caching::Disk(_)) && !augments
+}
+
+type Errors = Vec<Option<DataError>>;
+type Contents = Vec<Option<blake3::Hash>>;
+
+/// The error of each file, if any, found while rows are made, and the hash of what could be read; none where no rows would be
+/// stored.
+fn first_pass(
+    prepared: &Prepared,
+    examples: &[(&Example, &Path)],
+    told: &(dyn Fn() + Sync),
+) -> Result<Option<(Errors, Contents)>> {
+    let Prepared { model, setting, dataset, .. } = prepared;
+    let (source, ahead) = (prepared.source(), prepared.ahead()?);
+    let Some(first) = ahead.first() else { return Ok(None) };
+    let own = compile_frozen(&setting.numbers, model, &first.freeze, &[source.pipeline.input().to_vec()])?;
+    if own.is_identity() {
+        return Ok(None);
+    }
+    let hashes: Vec<_> = examples.par_iter().map(|(example, _)| dataset.content_hash(example)).collect();
+    let contents: Contents = hashes.iter().map(|hash| hash.as_ref().ok().copied()).collect();
+    let mut errors: Errors = Vec::new();
+    let mut by_content: HashMap<RowKey, Vec<usize>> = HashMap::new();
+    for (index, hash) in hashes.into_iter().enumerate() {
+        match &hash {
+            Ok(hash) => by_content.entry(RowKey::new(hash, None)).or_default().push(index),
+            Err(_) => told(),
+        }
+        errors.push(hash.err());
+    }
+    // in the order of the files, so that the cache's files are the same in every run
+    let mut unique: Vec<(usize, RowKey)> =
+        by_content.iter().map(|(key, indices)| (indices[0], *key)).collect();
+    unique.sort();
+    let keys: Vec<RowKey> = unique.iter().map(|(_, key)| *key).collect();
+    let mut bank = Bank::new(&setting.caching, setting.features);
+    let parts = [Part { name: "all", images: keys.len(), views: 1, keys: keys.clone() }];
+    let begin = Begin { model, numbers: &setting.numbers, source, parts: &parts, ahead: &ahead };
+    bank.begin(own, &begin)?;
+    let mut targets = bank.stored("all");
+    targets.retain(|target| !bank.is_memory(*target));
+    if targets.is_empty() {
+        return Ok(None);
+    }
+    let at = At { part: "all", view: 0, keys: &keys };
+    let is_known = |index: usize| targets.iter().any(|target| bank.has(*target, &at, index));
+    let (known, new): (Vec<usize>, Vec<usize>) = (0..keys.len()).partition(|index| is_known(*index));
+    known.iter().for_each(|_| told());
+    let lens: Vec<usize> = targets.iter().map(|target| bank.row_len(*target)).collect();
+    let width: usize = lens.iter().sum();
+    let mut has_room = true;
+    for chunk in new.chunks(images_at_once(width)) {
+        let of = |index: &usize| examples[unique[*index].0];
+        let paths: Vec<&Path> = chunk.iter().map(|index| of(index).1).collect();
+        if !has_room {
+            let found: Errors = paths.par_iter().map(|path| check_file(path).err()).collect();
+            found.into_iter().zip(chunk).for_each(|(error, index)| errors[unique[*index].0] = error);
+            chunk.iter().for_each(|_| told());
+            continue;
+        }
+        let chunk_examples: Vec<&Example> = chunk.iter().map(|index| of(index).0).collect();
+        let (_, pass) = bank.pass(&targets, |_, _| false);
+        let mut rows = vec![0.0; chunk.len() * width];
+        let loaded = pass.run_images(source, &chunk_examples, None, &bank.pixels, &mut rows, told);
+        let mut sound = vec![true; chunk.len()];
+        for ((position, error), path) in loaded.into_iter().enumerate().zip(&paths) {
+            let Err(error) = error else { continue };
+            // a file that is not damaged is at odds with the model: that is no reason to leave it out
+            let Err(damage) = check_file(path) else { return Err(error.into()) };
+            errors[unique[chunk[position]].0] = Some(damage);
+            sound[position] = false;
+        }
+        let is_sound = |position: &usize| sound[*position];
+        let sound_keys: Vec<RowKey> =
+            (0..chunk.len()).filter(is_sound).map(|position| keys[chunk[position]]).collect();
+        for (position, target) in targets.iter().enumerate() {
+            let own = column(&rows, &lens, position).zip(&sound).filter(|(_, sound)| **sound);
+            has_room &= bank.append(*target, &sound_keys, own.map(|(row, _)| row))?;
+        }
+    }
+    for indices in by_content.values().filter(|indices| indices.len() > 1) {
+        for other in &indices[1..] {
+            told();
+            if errors[indices[0]].is_some() {
+                errors[*other] = check_file(examples[*other].1).err();
+            }
+        }
+    }
+    Ok(Some((errors, contents)))
+}

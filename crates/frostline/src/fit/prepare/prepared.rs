@@ -1,0 +1,414 @@
+//! From a recipe to a model with its new head, its data and its loss.
+
+use crate::fit::prepare::calibration::numbers;
+use crate::fit::prepare::first_pass;
+use crate::fit::prepare::number_names::number_notes;
+use crate::fit::train::evaluate::returns;
+use crate::fit::{
+    Applied, Caching, Check, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Recipe,
+    Setting, Solving, Task, input_shape, resize_of, scaled_decode_of,
+};
+use frostline_data::{Dataset, Pipeline, Resize, SkipReport, files};
+use frostline_formats as formats;
+use frostline_graph::layers::{Kind, parse_head};
+use frostline_graph::ops::PoolKind;
+use frostline_graph::{Body, Error, Keep, Model, Result, Shape, Transfer};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// With fewer validation images, the standard error of an accuracy is above 9 points.
+const FEW: usize = 30;
+
+/// Where the validation images come from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Validation {
+    /// The data's own, else a fifth of the training images, stratified.
+    Auto,
+    /// This share of the training images, stratified; 0 for none.
+    Fraction(f64),
+    /// Another folder or CSV.
+    Folder(PathBuf),
+}
+
+/// A training that is ready to run.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The reused layers and the new head.
+    pub model: Model,
+    /// The paths of the reused layers, from the lowest to the highest.
+    pub reused: Vec<String>,
+    /// What is trained on, without the damaged images.
+    pub dataset: Dataset,
+    /// How images become inputs.
+    pub pipeline: Pipeline,
+    /// What all stages share.
+    pub setting: Setting,
+    /// The recipe that it was made from.
+    pub recipe: Recipe,
+    /// Where the validation images came from.
+    pub validation: Validation,
+    /// The images that were left out.
+    pub skips: SkipReport,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// Where the head is solved: what it is solved on.
+    pub(crate) solving: Option<Solving>,
+}
+
+/// [`prepare_by`] decoding each image once, and nothing else.
+pub fn prepare(
+    model: &Model,
+    dataset: Dataset,
+    recipe: Recipe,
+    validation: &Validation,
+    seed: u64,
+    caching: Caching,
+    observe: Observer<'_>,
+) -> Result<Prepared> {
+    prepare_by(Check::Decode, model.clone(), dataset, recipe, validation, seed, caching, observe)
+}
+
+/// Cuts the model, puts the head on, checks the images and splits them. The weights are copied: what shares those of
+/// `model` is left as it is.
+///
+/// Errors: a cut, a head or a setting that does not fit; data that cannot be trained on.
+pub fn prepare_by(
+    check: Check,
+    model: Model,
+    mut dataset: Dataset,
+    recipe: Recipe,
+    validation: &Validation,
+    seed: u64,
+    caching: Caching,
+    observe: Observer<'_>,
+) -> Result<Prepared> {
+    recipe.check()?;
+    let mut notes = std::mem::take(&mut dataset.warnings);
+    let transfer = match recipe.weights {
+        PretrainedWeights::Copy => Transfer::Copy,
+        PretrainedWeights::Reinit => Transfer::Reinit { seed },
+    };
+    let keep = match (&recipe.head, &recipe.keep) {
+        (Head::Keep, Some(keep)) => {
+            return Err(Error::Setting(format!(
+                "--head keep leaves the graph as it is, --keep {keep} cuts it\nhelp: give one of them"
+            )));
+        }
+        (Head::Keep, None) => Keep::AllBut(0),
+        (_, keep) => keep.clone().unwrap_or_else(|| model.graph.default_keep()),
+    };
+    if recipe.keep.is_none() && recipe.head != Head::Keep && keep == Keep::AllBut(0) {
+        notes.push("the model ends in features, not in a classifier: all its layers are kept; --keep cuts it elsewhere".to_owned());
+    }
+    let mut kept = model.keep(&keep, transfer)?;
+    let can_be_run = kept.graph.leaves().iter().all(|(_, layer)| matches!(layer.body, Body::Kind(_)));
+    if can_be_run && kept.layers_with_kernels().is_empty() {
+        let first = model.graph.useful_cut_points().into_iter().next();
+        let help = first.map_or_else(
+            || "the model has no layer that frostline could reuse".to_owned(),
+            |cut| format!("keep more: `{cut}` is the lowest layer worth a cut"),
+        );
+        return Err(Error::Setting(format!(
+            "no layer that is kept has a kernel: nothing that was learned would be reused, and the head would see bare pixels\nhelp: {help}"
+        )));
+    }
+    notes.extend(number_notes(&model.graph, &recipe));
+    let shape = input_shape(&kept, recipe.image_size, Some(&dataset))?;
+    let task = Task::of(&dataset);
+    check_labels(&recipe, &task, &dataset)?;
+    let mut reused = kept.graph.counted_paths();
+    let mut solving = match &recipe.solve {
+        Some(solve) => Some(Solving::new(kept.clone(), &shape, solve.clone())?),
+        None => None,
+    };
+    if let Some(solving) = &solving {
+        kept.join(&solving.usual(), &shape)?;
+    }
+    match head_layers(&recipe, &task, &kept, &shape, &mut notes)? {
+        Some(layers) => drop(kept.push(layers, std::slice::from_ref(&shape), seed)?),
+        None => {
+            if let Keep::AllBut(top) = kept.graph.default_keep() {
+                reused.truncate(reused.len().saturating_sub(top));
+            }
+        }
+    }
+    formats::check_can_be_written(&kept)?;
+    let outputs = task.width(
+        &output_shape(&kept, &shape)?,
+        &dataset,
+        "leave --head keep out to get a new output layer",
+    )?;
+    let loss = recipe.loss.unwrap_or_else(|| task.loss(outputs));
+    task.check_loss(loss, outputs, &kept)?;
+    notes.extend(task.order_note(&kept, &dataset, outputs).filter(|_| recipe.head == Head::Keep));
+    notes.extend(flag_note(&kept, &reused));
+    notes.extend(regularizer_note(&kept));
+
+    let (pipeline, more) = pipeline(&model, &recipe, &dataset, &shape, &mut kept)?;
+    drop(model); // before a first pass takes its memory
+    let metric = recipe.metric.unwrap_or_else(|| task.metric());
+    if metric == Metric::Auc && outputs > 2 {
+        return Err(Error::Setting(format!(
+            "auc is defined for two classes, the model tells {outputs} apart\nhelp: leave --metric out to watch the accuracy"
+        )));
+    }
+    // numbers are what the model returns; only classes can be logits
+    let from = match task {
+        Task::Numbers(_) => Outputs::Probabilities,
+        _ => returns(&kept.graph),
+    };
+    let setting = Setting {
+        optimizer: recipe.optimizer,
+        schedule: recipe.schedule,
+        weight_decay: recipe.weight_decay,
+        clip_norm: recipe.clip_norm,
+        class_weights: recipe.class_weights.clone(),
+        batch: recipe.batch,
+        shuffle: recipe.shuffle,
+        patience: recipe.patience,
+        views: recipe.views,
+        seed,
+        caching,
+        numbers: numbers(recipe.precision, &dataset, &pipeline)?,
+        features: recipe.features,
+        ..Setting::new(LossSetting { loss, label_smoothing: recipe.label_smoothing }, from, metric)
+    };
+    if !dataset.is_regression() {
+        kept.info.classes = Some(dataset.classes.clone());
+    }
+    if let Some(solving) = &mut solving {
+        solving.choose_inputs(&dataset, &pipeline, &setting.numbers, recipe.has_stages())?;
+    }
+    let skips = SkipReport::default();
+    let mut prepared = Prepared {
+        model: kept,
+        reused,
+        dataset,
+        pipeline,
+        setting,
+        recipe,
+        validation: validation.clone(),
+        skips,
+        notes,
+        solving,
+    };
+    prepared.skips = first_pass::check(check, &mut prepared, observe)?;
+    prepared.notes.extend(prepared.skips.note());
+    prepared.dataset = prepared.dataset.without(&prepared.skips);
+    if check != Check::Nothing {
+        prepared.dataset.know_contents()?; // so that copies of one image stay in one part
+    }
+    let holds_out = prepared.recipe.is_watched();
+    prepared.notes.extend(validate_by(&mut prepared.dataset, validation, holds_out, seed)?);
+    if check != Check::Nothing {
+        prepared.dataset.know_contents()?; // of what came in to validate on
+        prepared.notes.extend(prepared.dataset.duplicates());
+    }
+    prepared.notes.extend(few_note(&prepared.dataset));
+    prepared.notes.extend(more);
+    prepared.notes.extend(idle_notes(&prepared));
+    prepared.stages()?; // what is wrong with a later stage is said before the first is trained
+    Ok(prepared)
+}
+
+/// Errors where a setting says nothing about the labels.
+fn check_labels(recipe: &Recipe, task: &Task, dataset: &Dataset) -> Result<()> {
+    if let Some(metric) = recipe.metric {
+        task.check_metric(metric)?;
+    }
+    if !dataset.is_regression() {
+        return match &recipe.class_weights {
+            Some(weights) => {
+                weights.weights(&dataset.classes, &dataset.class_counts(&dataset.train)).map(drop)
+            }
+            None => Ok(()),
+        };
+    }
+    let given = [
+        (recipe.class_weights.is_some(), "class weights", "--class-weights"),
+        (recipe.label_smoothing != 0.0, "label smoothing", "--label-smoothing"),
+    ];
+    match given.iter().find(|(given, ..)| *given) {
+        Some((_, name, flag)) => Err(Error::Setting(format!(
+            "{name} cannot apply to the labels of `{}`, which are {task}\nhelp: leave {flag} out; labels of classes are names, as `class_3`",
+            dataset.source.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The layers that go on top; none where the model keeps its own head.
+fn head_layers(
+    recipe: &Recipe,
+    task: &Task,
+    kept: &Model,
+    shape: &Shape,
+    notes: &mut Vec<String>,
+) -> Result<Option<Vec<Kind>>> {
+    let mut layers = match &recipe.head {
+        Head::Keep => return Ok(None),
+        Head::Output => Vec::new(),
+        Head::Layers(spec) => parse_head(spec)?,
+    };
+    let word = |kind: &Kind| match kind {
+        Kind::GlobalPooling2D(pooling) if pooling.kind == PoolKind::Average => Some("gap"),
+        Kind::GlobalPooling2D(_) => Some("gmp"),
+        Kind::Flatten(_) => Some("flatten"),
+        _ => None,
+    };
+    match output_shape(kept, shape)?.len() {
+        3 if !layers.iter().any(|kind| word(kind).is_some()) => {
+            layers.splice(0..0, parse_head("gap")?);
+        }
+        1 => layers.retain(|kind| match word(kind) {
+            Some(word) => {
+                notes.push(format!(
+                    "the kept layers' output is flat already: `{word}` is left out of the head"
+                ));
+                false
+            }
+            None => true,
+        }),
+        _ => {}
+    }
+    layers.push(task.output_layer(recipe.loss).into());
+    Ok(Some(layers))
+}
+
+fn output_shape(model: &Model, input: &Shape) -> Result<Shape> {
+    let [output] = model.graph.outputs.as_slice() else {
+        return Err(Error::Surgery(format!(
+            "the model has {} outputs, a head stands on one\nhelp: keep up to a layer of your choice with --keep LAYER",
+            model.graph.outputs.len()
+        )));
+    };
+    let shapes = model.graph.infer_shapes(std::slice::from_ref(input))?;
+    Ok(shapes[output.call][output.output].clone())
+}
+
+/// Says where the file's own `trainable` flags differ from what is going to happen.
+fn flag_note(model: &Model, reused: &[String]) -> Option<String> {
+    let frozen = |path: &String| model.graph.layer(path).is_some_and(|layer| !layer.trainable);
+    let count = reused.iter().filter(|path| frozen(path)).count();
+    (count > 0).then(|| {
+        format!("the file marks {count} of {} reused layers as not trainable; its flags are not followed: --unfreeze and --freeze decide", reused.len())
+    })
+}
+
+fn regularizer_note(model: &Model) -> Option<String> {
+    let has = |layer: &frostline_graph::Layer| {
+        layer.config.iter().any(|(key, value)| key.ends_with("_regularizer") && !value.is_null())
+    };
+    let leaves = model.graph.leaves();
+    let count = leaves.iter().filter(|(_, layer)| has(layer)).count();
+    (count > 0)
+        .then(|| format!("{count} layers carry a regularizer, which is not applied; use --weight-decay"))
+}
+
+/// Says where the validation images are too few to tell epochs apart.
+fn few_note(dataset: &Dataset) -> Option<String> {
+    let images = dataset.val.as_ref().map_or(0, Vec::len);
+    let error = 50.0 / (images.max(1) as f64).sqrt();
+    (images > 0 && images < FEW && !dataset.is_regression()).then(|| {
+        format!("{images} validation images tell epochs apart only by chance (the standard error of an accuracy is up to {error:.0} points); --val 0 --epochs 60 trains on all images and keeps the last weights")
+    })
+}
+
+/// Names settings that decide nothing here.
+fn idle_notes(prepared: &Prepared) -> Vec<String> {
+    let Prepared { recipe, dataset, .. } = prepared;
+    let scales = recipe.scaled_decode.is_some_and(|scaled| !scaled.is_off());
+    let unwatched = dataset.val.as_ref().is_none_or(Vec::is_empty);
+    let unwatched = unwatched && recipe.is_watched();
+    let idle = [
+        (unwatched && recipe.patience.is_some(), "--patience is ignored: there are no validation images"),
+        (unwatched && recipe.metric.is_some(), "--metric chooses no epoch: there are no validation images"),
+        (
+            recipe.augment.is_identity() && recipe.views != Recipe::default().views,
+            "--views is ignored: without --augment all views of an image are the same",
+        ),
+        (
+            scales && files(dataset).is_empty(),
+            "--scaled-decode is ignored: the data are arrays, there is nothing to decode",
+        ),
+    ];
+    idle.iter().filter(|(is_idle, _)| *is_idle).map(|(_, note)| (*note).to_owned()).collect()
+}
+
+fn validate_by(
+    dataset: &mut Dataset,
+    validation: &Validation,
+    holds_out: bool,
+    seed: u64,
+) -> Result<Option<String>> {
+    match validation {
+        Validation::Auto if dataset.val.is_some() || !holds_out => {}
+        Validation::Auto => dataset.hold_out(0.2, seed)?,
+        Validation::Folder(path) => {
+            dataset.validate_on(path)?;
+            let own = std::mem::take(&mut dataset.warnings);
+            return Ok((!own.is_empty()).then(|| own.join("; ")));
+        }
+        Validation::Fraction(fraction) => {
+            let note = dataset.val.as_ref().map(|val| {
+                format!(
+                    "--val {fraction} is given: the {} validation images of the data are left out",
+                    val.len()
+                )
+            });
+            dataset.val = None;
+            if *fraction != 0.0 {
+                dataset.hold_out(*fraction, seed)?;
+            }
+            return Ok(note);
+        }
+    }
+    Ok(None)
+}
+
+/// How a training by this recipe takes images in.
+///
+/// Errors: a setting that does not fit the model or the data.
+pub fn pipeline_for(model: &Model, recipe: &Recipe, dataset: &Dataset) -> Result<Pipeline> {
+    let shape = input_shape(model, recipe.image_size, Some(dataset))?;
+    Ok(pipeline(model, recipe, dataset, &shape, &mut model.clone())?.0)
+}
+
+/// The pipeline, and what it will be in predictions, which is saved with the model.
+fn pipeline(
+    model: &Model,
+    recipe: &Recipe,
+    dataset: &Dataset,
+    shape: &Shape,
+    kept: &mut Model,
+) -> Result<(Pipeline, Vec<String>)> {
+    let resize = match recipe.resize {
+        Some(resize) => resize,
+        // of a model that does not say how it was trained: photos are made small by averaging, not by sampling
+        None if recipe.solve.is_some() && model.info.resize.is_none() => Resize::PilBilinear,
+        None => resize_of(model),
+    };
+    let scaled = recipe.scaled_decode.unwrap_or_else(|| scaled_decode_of(model));
+    let Applied { preprocess, arrays, of_files, mut notes } =
+        Applied::to(model, &recipe.preprocess, Some(dataset), shape)?;
+    kept.info.preprocess = serde_json::to_value(&of_files).ok();
+    kept.info.resize = Some(resize.name().to_owned());
+    kept.info.scaled_decode = (!scaled.is_off()).then(|| scaled.times());
+    kept.info.image_size = match shape.as_slice() {
+        [height, width] | [height, width, _] => Some([*height, *width]),
+        _ => None,
+    };
+    let random: Vec<&str> = kept
+        .graph
+        .layers
+        .iter()
+        .filter(|layer| matches!(&layer.body, Body::Kind(Kind::Identity(kind)) if kind.is_augmentation()))
+        .map(|layer| layer.name.as_str())
+        .collect();
+    if !random.is_empty() {
+        notes.push(format!("the augmentation layers {} do nothing here; use --augment", random.join(", ")));
+    }
+    let pipeline = Pipeline::new(shape, resize, recipe.augment, preprocess)?;
+    Ok((pipeline.scaled(scaled).of_arrays(arrays), notes))
+}

@@ -1,0 +1,267 @@
+//! One stage of training: one freeze setting, one rule for the learning rate.
+
+use crate::fit::features::ahead::Ahead;
+use crate::fit::features::bank::Bank;
+use crate::fit::objective::lost::Lost;
+use crate::fit::train::stage_run::StageRun;
+use crate::fit::{Certificate, Event, Observer, Scores, Setting, Source, Watch, frozen_hashes};
+use frostline_data::Example;
+use frostline_engine::Plan;
+use frostline_engine::compile::{Statistics, compile_both};
+use frostline_graph::{Error, Freeze, Model, Result};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+/// What one stage does.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// For people.
+    pub name: String,
+    /// What does not train.
+    pub freeze: Freeze,
+    /// At most so many.
+    pub epochs: usize,
+    /// The head's learning rate.
+    pub learning_rate: f32,
+    /// The rate of `reused` layers as a share of the head's.
+    pub reused_factor: f32,
+    /// Whether the rate rises from 0 over the first epoch.
+    pub warm_up: bool,
+    /// Whether the weights from before the stage count as its epoch 0, so that a stage that only makes the score
+    /// worse is stepped back.
+    pub steps_back: bool,
+    /// Without validation: the weights after so many of the last epochs are averaged. 0 and 1 leave those after the last.
+    pub averaged_epochs: usize,
+}
+
+/// What became of a stage.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StageReport {
+    /// Its name.
+    pub name: String,
+    /// Epochs that were trained.
+    pub epochs: usize,
+    /// The epoch whose weights were kept; 0 is the state before the first, which means that the stage was stepped
+    /// back.
+    pub best_epoch: usize,
+    /// The training scores of that epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train: Option<Scores>,
+    /// The validation scores of that epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub val: Option<Scores>,
+    /// The validation scores of the last epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_val: Option<Scores>,
+    /// The layers whose outputs leave the frozen prefix.
+    pub boundary: Vec<String>,
+    /// Layers that were frozen.
+    pub frozen_layers: usize,
+    /// Numbers that were trained.
+    pub trained_parameters: usize,
+    /// Bytes of features that were kept.
+    pub feature_bytes: u64,
+    /// Whether its result was kept: false for a stage that was stepped back.
+    pub kept: bool,
+    /// Whether every tensor of a frozen layer is the same bit for bit.
+    pub frozen_unchanged: bool,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Trains a model on a source of examples, stage by stage.
+pub struct Trainer<'a> {
+    /// What is trained. Its weights change, and those of every model that shares them.
+    pub model: &'a Model,
+    /// The layers whose rate is `reused_factor` of the head's.
+    pub reused: BTreeSet<String>,
+    /// Where examples come from.
+    pub source: Source<'a>,
+    /// What is trained on.
+    pub train: &'a [Example],
+    /// What decides which epoch is best; where it is empty, the last weights are kept.
+    pub val: &'a [Example],
+    /// What all stages share.
+    pub setting: &'a Setting,
+    /// Is told of each event.
+    pub observe: Observer<'a>,
+    /// How many stages have begun: each shuffles and drops out in its own way.
+    begun: u64,
+    /// The rows that stages keep.
+    bank: Bank,
+    /// All stages, from the first, where they are known.
+    all: Vec<Ahead>,
+    /// The layers whose weights are no finite numbers as they are given.
+    not_finite: Vec<String>,
+}
+
+impl<'a> Trainer<'a> {
+    /// Trains on the dataset's training part and watches its validation part, if there is one. `reused` are the paths
+    /// of the reused layers.
+    pub fn new(
+        model: &'a Model,
+        reused: &[String],
+        source: Source<'a>,
+        setting: &'a Setting,
+        observe: Observer<'a>,
+    ) -> Self {
+        let Source { dataset, .. } = source;
+        Self {
+            model,
+            reused: reused.iter().cloned().collect(),
+            source,
+            train: &dataset.train,
+            val: dataset.val.as_deref().unwrap_or_default(),
+            setting,
+            observe,
+            begun: 0,
+            bank: Bank::new(&setting.caching, setting.features),
+            all: Vec::new(),
+            not_finite: model.layers_not_finite(),
+        }
+    }
+
+    /// Tells of all stages that are to come, so that one pass over the images makes what several of them need. Stages
+    /// that come otherwise than they were told are trained as well.
+    pub(in crate::fit) fn expect(&mut self, stages: Vec<Ahead>) {
+        self.all = stages;
+    }
+
+    /// The stages from this one on, as far as they are known.
+    pub(in crate::fit) fn ahead(&self) -> &[Ahead] {
+        self.all.get((self.begun as usize).saturating_sub(1)..).unwrap_or_default()
+    }
+
+    /// Runs a stage: compiles, computes what lies below the boundary once, trains, keeps the best weights, and
+    /// compares every frozen tensor with what it was before.
+    pub fn stage(&mut self, stage: &Stage) -> Result<StageReport> {
+        let start = Instant::now();
+        let seed = self.setting.seed.wrapping_add(self.begun.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        self.begun += 1;
+        let before = frozen_hashes(self.model, &stage.freeze);
+        let shape = self.source.pipeline.input().to_vec();
+        let batch = self.setting.batch.min(self.train.len()).max(1);
+        let numbers = &self.setting.numbers;
+        let (mut plan, frozen) =
+            compile_both(numbers, self.model, stage.freeze.clone(), &[shape], batch, Statistics::Batch)?;
+        let trained = plan.suffix().trained().map(|(_, weight, _)| weight.len()).sum();
+        if trained == 0 {
+            return Err(Error::Setting(format!(
+                "stage `{}` trains nothing: every layer that has weights is frozen\nhelp: freeze fewer layers",
+                stage.name
+            )));
+        }
+        let steps = self.train.len().div_ceil(batch);
+        (self.observe)(&Event::StageBegins {
+            name: &stage.name,
+            epochs: stage.epochs,
+            boundary: plan.boundary(),
+            trained,
+            steps,
+        });
+        let mut bank =
+            std::mem::replace(&mut self.bank, Bank::new(&self.setting.caching, self.setting.features));
+        let mut run = StageRun::new(self, stage, (&mut plan, frozen), &mut bank, batch, seed)?;
+        let (mut watch, mut report) =
+            (Watch::new(self.setting.metric.higher_is_better()), run.report(&plan, trained));
+        let mut best: Option<Vec<(String, Vec<f32>)>> = None;
+        if !self.val.is_empty() && stage.steps_back {
+            let val = run.validate(&mut plan, &mut bank)?;
+            run.tell(0, 0.0, None, Some(&val), start);
+            run.watch(&mut watch, 0, &val);
+            report.val = Some(val);
+            best = Some(snapshot(&mut plan));
+        }
+        let mut average = Average::default();
+        for epoch in 1..=stage.epochs {
+            let began = Instant::now();
+            let (train, rate) = run.epoch(&mut plan, &mut bank, epoch, watch.plateau_factor)?;
+            report.epochs = epoch;
+            let val = match self.val.is_empty() {
+                true => None,
+                false => Some(run.validate(&mut plan, &mut bank)?),
+            };
+            run.tell(epoch, rate, Some(&train), val.as_ref(), began);
+            // an activation may turn what is no number into one: neither the loss nor a metric need show it
+            let finite = |scores: &Scores| scores.loss.is_finite();
+            let lost = !finite(&train) || !val.as_ref().is_none_or(finite) || !is_finite(&mut plan);
+            let is_best = !lost && val.as_ref().is_none_or(|val| run.watch(&mut watch, epoch, val));
+            if is_best {
+                report.best_epoch = epoch;
+                report.train = Some(train);
+                report.val.clone_from(&val);
+                drop(best.take()); // two of them are never needed
+                best = (!self.val.is_empty()).then(|| snapshot(&mut plan));
+            }
+            report.last_val = val;
+            if lost {
+                let image = run.lost_image().map(|index| self.train[index].name.clone());
+                let (why, help) = Lost { layers: self.not_finite.clone(), image }.why();
+                let what = format!("the loss is no finite number in epoch {epoch}");
+                if best.is_none() {
+                    return Err(Error::Setting(format!(
+                        "{what} of stage `{}`, and no epoch before it was scored{why}\nhelp: {help}",
+                        stage.name
+                    )));
+                }
+                let note = format!("stage `{}`: {what}; the stage ends there{why}\nhelp: {help}", stage.name);
+                (self.observe)(&Event::Note(&note));
+                break;
+            }
+            if self.val.is_empty() && epoch + stage.averaged_epochs > stage.epochs {
+                average.add(&mut plan);
+            }
+            if watch.is_exhausted(self.setting.patience) {
+                break;
+            }
+        }
+        report.feature_bytes = run.bytes(&bank);
+        self.bank = bank;
+        report.kept = report.best_epoch > 0;
+        if let Some(best) = best.or(average.weights) {
+            best.iter().for_each(|(path, value)| plan.suffix().set_weight(path, value));
+        }
+        plan.store(self.model)?;
+        report.frozen_unchanged = Certificate::new(before, frozen_hashes(self.model, &stage.freeze)).equal;
+        if !report.frozen_unchanged {
+            return Err(Error::Weights(format!(
+                "stage `{}` changed a tensor of a frozen layer; its result is not kept\nhelp: this is a defect of frostline, please report it",
+                stage.name
+            )));
+        }
+        report.seconds = start.elapsed().as_secs_f64();
+        (self.observe)(&Event::StageEnds(&report));
+        Ok(report)
+    }
+}
+
+/// The mean of the weights above the boundary after several epochs.
+#[derive(Default)]
+struct Average {
+    epochs: f32,
+    weights: Option<Vec<(String, Vec<f32>)>>,
+}
+
+impl Average {
+    fn add(&mut self, plan: &mut Plan) {
+        self.epochs += 1.0;
+        let Some(weights) = &mut self.weights else {
+            self.weights = Some(snapshot(plan));
+            return;
+        };
+        for ((_, mean), (_, value)) in weights.iter_mut().zip(plan.suffix().weights()) {
+            mean.iter_mut().zip(value).for_each(|(mean, value)| *mean += (value - *mean) / self.epochs);
+        }
+    }
+}
+
+/// Whether every weight above the boundary is a number.
+fn is_finite(plan: &mut Plan) -> bool {
+    plan.suffix().weights().all(|(_, value)| value.iter().all(|number| number.is_finite()))
+}
+
+/// Every weight above the boundary, statistics included.
+pub(in crate::fit) fn snapshot(plan: &mut Plan) -> Vec<(String, Vec<f32>)> {
+    plan.suffix().weights().map(|(path, value)| (path.to_owned(), value.to_vec())).collect()
+}

@@ -1,0 +1,263 @@
+//! A stage at work: its epochs and steps.
+
+use crate::fit::features::bank::{Bank, Begin};
+use crate::fit::features::batches::Batches;
+use crate::fit::features::passes::{Features, Views};
+use crate::fit::objective::lost::first_lost;
+use crate::fit::objective::scores::compute;
+use crate::fit::{
+    EpochRecord, Event, Observer, Optimizer, Outputs, Scores, Setting, Stage, StageReport, TargetColumn,
+    Targets, Trainer, Watch, clip_global_norm,
+};
+use frostline_data::shuffled;
+use frostline_engine::compile::Frozen;
+use frostline_engine::{LossInput, Plan, Suffix};
+use frostline_graph::Result;
+use std::time::Instant;
+
+/// Its features, its buffers, its optimizer.
+pub(in crate::fit) struct StageRun<'a> {
+    stage: &'a Stage,
+    setting: &'a Setting,
+    observe: Observer<'a>,
+    train: Features<'a>,
+    val: Features<'a>,
+    train_targets: TargetColumn,
+    val_targets: TargetColumn,
+    class_weights: Option<Vec<f32>>,
+    /// The rate of each trained weight as a share of the head's.
+    factors: Vec<f32>,
+    optimizer: Optimizer,
+    batch: usize,
+    seed: u64,
+    images: usize,
+    batch_targets: TargetColumn,
+    sample_weights: Vec<f32>,
+    gradient: Vec<f32>,
+    /// Of the first batch without a finite loss, the image whose row is no finite numbers; see [`StageRun::lost_image`].
+    lost: Option<Option<usize>>,
+}
+
+impl<'a> StageRun<'a> {
+    pub(in crate::fit) fn new(
+        trainer: &Trainer<'a>,
+        stage: &'a Stage,
+        (plan, frozen): (&mut Plan, Frozen),
+        bank: &mut Bank,
+        batch: usize,
+        seed: u64,
+    ) -> Result<Self> {
+        let Trainer { model, source, train, val, setting, .. } = *trainer;
+        let views = Views::of(source, setting);
+        let by_content = bank.is_on_disk();
+        let mut val_features = Features::new(source, val, "val", None, by_content);
+        let mut train_features = Features::new(source, train, "train", views, by_content);
+        // the validation images are few and are needed in every epoch: they come first
+        let parts = [val_features.part(bank)?, train_features.part(bank)?];
+        let ahead = trainer.ahead();
+        bank.begin(frozen, &Begin { model, numbers: &setting.numbers, source, parts: &parts, ahead })?;
+        let is_reused =
+            |path: &str| path.rsplit_once('/').is_some_and(|(layer, _)| trainer.reused.contains(layer));
+        let (mut factors, mut lens) = (Vec::new(), Vec::new());
+        for (path, weight, _) in plan.suffix().trained() {
+            factors.push(if is_reused(path) { stage.reused_factor } else { 1.0 });
+            lens.push(weight.len());
+        }
+        let class_weights = setting
+            .class_weights
+            .as_ref()
+            .map(|weights| weights.weights(&source.dataset.classes, &source.dataset.class_counts(train)))
+            .transpose()?;
+        let train_targets = TargetColumn::of(train);
+        Ok(Self {
+            stage,
+            setting,
+            observe: trainer.observe,
+            train: train_features,
+            val: val_features,
+            batch_targets: train_targets.clone(),
+            train_targets,
+            val_targets: TargetColumn::of(val),
+            class_weights,
+            factors,
+            optimizer: Optimizer::new(setting.optimizer, lens, setting.weight_decay),
+            batch,
+            seed,
+            images: train.len(),
+            sample_weights: Vec::new(),
+            gradient: Vec::new(),
+            lost: None,
+        })
+    }
+
+    pub(in crate::fit) fn report(&self, plan: &Plan, trained: usize) -> StageReport {
+        StageReport {
+            name: self.stage.name.clone(),
+            epochs: 0,
+            best_epoch: 0,
+            train: None,
+            val: None,
+            last_val: None,
+            boundary: plan.boundary().to_vec(),
+            frozen_layers: self.stage.freeze.paths().count(),
+            trained_parameters: trained,
+            feature_bytes: 0,
+            kept: true,
+            frozen_unchanged: false,
+            seconds: 0.0,
+        }
+    }
+
+    /// The training image that the first batch without a finite loss had it from, if it was an image.
+    pub(in crate::fit) fn lost_image(&self) -> Option<usize> {
+        self.lost.flatten()
+    }
+
+    pub(in crate::fit) fn bytes(&self, bank: &Bank) -> u64 {
+        self.train.bytes(bank) + self.val.bytes(bank)
+    }
+
+    /// How many rows the stage needs, and how many of them have to be computed.
+    pub(in crate::fit) fn rows(&mut self, bank: &mut Bank) -> Result<(usize, usize)> {
+        let ((train, missing), (val, more)) = (self.train.rows(bank)?, self.val.rows(bank)?);
+        Ok((train + val, missing + more))
+    }
+
+    /// Trains one epoch. Returns its scores and the head's rate at its end.
+    pub(in crate::fit) fn epoch(
+        &mut self,
+        plan: &mut Plan,
+        bank: &mut Bank,
+        epoch: usize,
+        plateau: f32,
+    ) -> Result<(Scores, f32)> {
+        self.train.prepare(bank, epoch - 1, self.observe)?;
+        let order = match self.setting.shuffle {
+            true => shuffled(self.images, self.seed, epoch as u64),
+            false => (0..self.images).collect(),
+        };
+        let mut metrics = self.setting.metrics();
+        // the mean of a batch's AUC or F1 says nothing
+        metrics.retain(|metric| metric.is_mean_over_images());
+        let steps = self.images.div_ceil(self.batch) as u64;
+        let (mut loss, mut names, mut sums, mut rate) = (0.0, Vec::new(), Vec::new(), 0.0);
+        let mut batches = Batches::new(&mut self.train, bank, order, self.batch, epoch - 1)?;
+        for index in 0.. {
+            let Some((chunk, rows)) = batches.next(&mut self.train, bank)? else { break };
+            let step = (epoch as u64 - 1) * steps + index as u64;
+            self.train_targets.gather(chunk, &mut self.batch_targets);
+            let images = chunk.len();
+            let suffix = plan.suffix();
+            suffix.forward_training(rows, images, self.seed.wrapping_add(step));
+            let mean = self.backward(suffix, images);
+            if !mean.is_finite() && self.lost.is_none() {
+                self.lost = Some(first_lost(rows, images).map(|position| chunk[position]));
+            }
+            loss += mean * images as f64;
+            let output = suffix.output(images);
+            let scores = compute(
+                output,
+                self.setting.outputs,
+                output.len() / images,
+                &self.batch_targets.all(),
+                &metrics,
+            );
+            sums.resize(scores.len(), 0.0);
+            names = scores.iter().map(|(metric, _)| *metric).collect();
+            sums.iter_mut().zip(&scores).for_each(|(sum, (_, value))| *sum += value * images as f64);
+            rate = self.rate(step, steps) * plateau;
+            self.update(suffix, rate);
+            (self.observe)(&Event::Step { epoch, step: index + 1, steps: steps as usize });
+        }
+        let images = self.images.max(1) as f64;
+        let metrics = names.into_iter().zip(sums).map(|(metric, sum)| (metric, sum / images)).collect();
+        Ok((Scores { loss: loss / images, metrics }, rate))
+    }
+
+    /// The loss of the batch that has just run forward; its gradients are then in the suffix.
+    fn backward(&mut self, suffix: &mut Suffix, images: usize) -> f64 {
+        let targets = self.batch_targets.all();
+        let weights = match (&self.class_weights, &targets) {
+            (Some(weights), Targets::Classes(classes)) => {
+                self.sample_weights.clear();
+                self.sample_weights
+                    .extend(classes.iter().map(|class| weights.get(*class as usize).unwrap_or(&1.0)));
+                Some(self.sample_weights.as_slice())
+            }
+            _ => None,
+        };
+        let loss = &self.setting.loss;
+        let (values, from, input) = match suffix.logits(images) {
+            Some((logits, squash)) if loss.loss.takes_logits_of(squash) => {
+                (logits, Outputs::Logits, LossInput::Logits)
+            }
+            _ => (suffix.output(images), self.setting.outputs, LossInput::Output),
+        };
+        self.gradient.resize(values.len(), 0.0);
+        let width = values.len() / images;
+        let loss = loss.evaluate(values, from, width, &targets, weights, Some(&mut self.gradient));
+        let gradient = &self.gradient;
+        suffix.backward(images, input, |to| to.copy_from_slice(gradient));
+        loss
+    }
+
+    /// The head's rate at a step.
+    fn rate(&self, step: u64, steps: u64) -> f32 {
+        let total = steps * self.stage.epochs as u64;
+        let warm = match self.stage.warm_up && step < steps {
+            true => (step + 1) as f32 / steps as f32,
+            false => 1.0,
+        };
+        self.stage.learning_rate * warm * self.setting.schedule.factor(step, total, steps)
+    }
+
+    fn update(&mut self, suffix: &mut Suffix, rate: f32) {
+        if let Some(limit) = self.setting.clip_norm {
+            clip_global_norm(suffix.trained().map(|(_, _, gradient)| gradient), limit);
+        }
+        self.optimizer.begin_step();
+        for (index, (_, weight, gradient)) in suffix.trained().enumerate() {
+            self.optimizer.update(index, rate * self.factors[index], weight, gradient);
+        }
+        suffix.reload();
+    }
+
+    pub(in crate::fit) fn validate(&mut self, plan: &mut Plan, bank: &mut Bank) -> Result<Scores> {
+        self.val.prepare(bank, 0, self.observe)?;
+        let images = match &self.val_targets {
+            TargetColumn::Classes(classes) => classes.len(),
+            TargetColumn::Values { width, values } => values.len() / width.max(&1),
+        };
+        let mut batches = Batches::new(&mut self.val, bank, (0..images).collect(), self.batch, 0)?;
+        let mut outputs = Vec::new();
+        while let Some((chunk, rows)) = batches.next(&mut self.val, bank)? {
+            outputs.extend_from_slice(plan.suffix().predict(rows, chunk.len()));
+        }
+        let width = outputs.len() / images.max(1);
+        let (loss, metrics) = (&self.setting.loss, self.setting.metrics());
+        Ok(Scores::of(&outputs, self.setting.outputs, width, &self.val_targets.all(), loss, &metrics))
+    }
+
+    /// Hands an epoch's validation scores to the watch; true if it is the best.
+    pub(in crate::fit) fn watch(&self, watch: &mut Watch, epoch: usize, val: &Scores) -> bool {
+        watch.observe(epoch, self.setting.score(val), val.loss, self.setting.schedule)
+    }
+
+    pub(in crate::fit) fn tell(
+        &self,
+        epoch: usize,
+        rate: f32,
+        train: Option<&Scores>,
+        val: Option<&Scores>,
+        began: Instant,
+    ) {
+        (self.observe)(&Event::Epoch(&EpochRecord {
+            stage: self.stage.name.clone(),
+            epoch,
+            learning_rate: rate,
+            train: train.cloned(),
+            val: val.cloned(),
+            seconds: began.elapsed().as_secs_f64(),
+        }));
+    }
+}

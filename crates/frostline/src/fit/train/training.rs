@@ -1,0 +1,364 @@
+//! Runs the stages of a prepared training, and scores what comes out.
+
+use crate::fit::features::ahead::Ahead;
+use crate::fit::features::bank::Bank;
+use crate::fit::solved::Considered;
+use crate::fit::train::evaluate::{outputs_in_views, score, scored, viewed_of};
+use crate::fit::train::gradual::{blocks, improvement, standard_error};
+use crate::fit::{
+    Caching, Certificate, Evaluation, Event, GradualRecipe, Metric, Observer, Prepared, Prospect,
+    ReusedStatistics, Scores, SolvedHead, Source, Stage, StageRecipe, StageReport, Trainer, Unfreezing,
+    frozen_hashes,
+};
+use frostline_data::Example;
+use frostline_engine::compile::{Statistics, compile_both};
+use frostline_graph::ops::PIECES;
+use frostline_graph::{Error, Freeze, Numbers, Result, Unfreeze};
+use frostline_head::novelty::Novelty;
+
+const NOTHING_TO_WATCH: &str = "gradual unfreezing watches the validation score, and there is none\nhelp: give --val 0.2 and at least one epoch for the head";
+
+/// How likely another block is unfrozen after one was.
+const GOES_ON: f64 = 0.5;
+
+/// What came out of a training. The model's weights are in [`Prepared::model`].
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// Each stage, in order.
+    pub stages: Vec<StageReport>,
+    /// The head, where it was solved.
+    pub solved: Option<SolvedHead>,
+    /// What came of training reused layers after it, where that was tried.
+    pub unfreezing: Option<Unfreezing>,
+    /// What was frozen in every stage whose result was kept.
+    pub freeze: Freeze,
+    /// The hashes of its tensors before the first stage and after the last.
+    pub certificate: Certificate,
+    /// The training scores of the epoch that was kept.
+    pub train: Option<Scores>,
+    /// The validation scores of the model.
+    pub val: Option<Scores>,
+    /// The test scores of the model, where the data have a test part.
+    pub test: Option<Evaluation>,
+    /// The same with the whole model in f32, as Keras runs it, where the frozen part was in other numbers.
+    pub test_f32: Option<Evaluation>,
+}
+
+impl Trained {
+    /// The boundary of the last stage whose result was kept.
+    pub fn boundary(&self) -> &[String] {
+        self.kept().last().map_or(&[], |stage| &stage.boundary)
+    }
+
+    /// How much accuracy the model loses on the test images when it runs in f32 instead of the numbers that it was trained
+    /// on, where that is more than the standard error of the accuracy.
+    pub fn loss_in_f32(&self) -> Option<f64> {
+        let accuracy = |test: &Option<Evaluation>| test.as_ref()?.scores.get(Metric::Accuracy);
+        let (rounded, exact) = (accuracy(&self.test)?, accuracy(&self.test_f32)?);
+        let images: usize = self.test.as_ref()?.report.as_ref()?.confusion.iter().flatten().sum();
+        let error = standard_error(Metric::Accuracy, rounded, images);
+        (rounded - exact > error).then_some(rounded - exact)
+    }
+
+    /// What is to be expected of new images: of a solved head that nothing was trained after.
+    pub fn prospect(&self) -> Option<&Prospect> {
+        match &self.unfreezing {
+            Some(unfreezing) if unfreezing.adopted => Some(&unfreezing.prospect),
+            _ if self.kept().next().is_none() => self.solved.as_ref().map(|head| &head.prospect),
+            _ => None,
+        }
+    }
+
+    /// What tells images that are none of the classes: of a solved head that nothing was trained after.
+    pub fn novelty(&self) -> Option<&Novelty> {
+        let is_last = self.kept().next().is_none();
+        self.solved.as_ref().filter(|_| is_last)?.novelty.as_ref()
+    }
+
+    fn kept(&self) -> impl DoubleEndedIterator<Item = &StageReport> {
+        self.stages.iter().filter(|stage| stage.kept)
+    }
+}
+
+impl Prepared {
+    /// Runs every stage, then the gradual unfreezing if the recipe asks for it, then scores the test images. The saved
+    /// model's `trainable` flags say what was frozen at the end.
+    pub fn train(&mut self, observe: Observer<'_>) -> Result<Trained> {
+        let before = frozen_hashes(&self.model, &Freeze::everything(&self.model.graph));
+        let mut kept: Vec<Freeze> = Vec::new();
+        let mut stages = Vec::new();
+        let solved = self.solve_head(observe)?;
+        if solved.is_some() {
+            kept.push(self.with_statistics(Freeze::reused(&self.reused, &Unfreeze::Nothing)?, false));
+        }
+        let mut unfreezing = None;
+        let considers = self.recipe.solve.as_ref().is_some_and(|solve| solve.unfreeze);
+        if let Some(head) = solved.as_ref().filter(|_| considers && self.recipe.stage.is_empty())
+            && let Some(Considered { told, adopted }) = self.consider_unfreezing(head, observe)?
+        {
+            unfreezing = Some(told);
+            if let Some((report, freeze)) = adopted {
+                stages.push(report);
+                kept.push(freeze);
+            }
+        }
+        {
+            let mut trainer = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, observe);
+            trainer.expect(self.ahead()?);
+            for stage in self.stages()? {
+                let report = trainer.stage(&stage)?;
+                kept.extend(report.kept.then_some(stage.freeze));
+                stages.push(report);
+            }
+            if let Some(gradual) = &self.recipe.gradual {
+                let begin = match (&solved, &self.dataset.val) {
+                    (Some(head), Some(images)) => self.score_solved(head, images)?.map(|found| found.scores),
+                    _ => None,
+                };
+                self.unfreeze_gradually(gradual, begin, &mut trainer, &mut stages, &mut kept)?;
+            }
+        }
+        let Some(freeze) = kept.iter().cloned().reduce(|all, other| all.and(&other)) else {
+            return Err(Error::Setting(
+                "the recipe trains for no epoch\nhelp: give --epochs 1 or more".to_owned(),
+            ));
+        };
+        if let Some(last) = kept.last() {
+            last.mark(&mut self.model.graph);
+        }
+        let after = frozen_hashes(&self.model, &freeze);
+        let before = before.into_iter().filter(|(path, _)| after.contains_key(path)).collect();
+        let certificate = Certificate::new(before, after);
+        let last = kept.last().cloned().unwrap_or_default();
+        let images = self.dataset.test.as_deref().unwrap_or_default();
+        // what was kept for the stages has gone: their frozen layers, and other images' rows in memory
+        let from_features = match &solved {
+            Some(head) if kept.len() == 1 => self.score_solved(head, images)?,
+            Some(_) if !self.model.info.views.is_empty() => self.score_in_views(images, observe)?,
+            _ => None,
+        };
+        let test = match from_features {
+            Some(found) => Some(found),
+            None => {
+                let mut bank = Bank::new(&self.setting.caching, self.setting.features);
+                self.score_test(images, &last, &mut bank, observe)?
+            }
+        };
+        let test_f32 = self.score_test_in_f32(images, observe)?;
+        let newest = |of: fn(&StageReport) -> Option<&Scores>| {
+            stages.iter().rev().filter(|stage| stage.kept).find_map(of).cloned()
+        };
+        let (train, mut val) = (newest(|stage| stage.train.as_ref()), newest(|stage| stage.val.as_ref()));
+        if let (Some(head), None, Some(images)) = (&solved, &val, &self.dataset.val) {
+            val = self.score_solved(head, images)?.map(|found| found.scores);
+        }
+        Ok(Trained { unfreezing, solved, freeze, certificate, train, val, test, test_f32, stages })
+    }
+
+    /// The scores on test images, if there are any.
+    pub(in crate::fit) fn score_test(
+        &self,
+        images: &[Example],
+        freeze: &Freeze,
+        bank: &mut Bank,
+        observe: Observer<'_>,
+    ) -> Result<Option<Evaluation>> {
+        self.score_in(&self.setting.numbers, images, freeze, bank, observe)
+    }
+
+    /// The scores of a solved head on images whose features are known.
+    fn score_solved(&self, head: &SolvedHead, images: &[Example]) -> Result<Option<Evaluation>> {
+        if images.is_empty() {
+            return Ok(None);
+        }
+        let (loss, metrics) = (&self.setting.loss, self.setting.metrics());
+        let outputs = self.solved_outputs(head, images)?;
+        Ok(outputs.map(|outputs| scored(outputs, &self.model, self.source(), images, loss, &metrics)))
+    }
+
+    /// The scores of a model whose predictions are taken from several views.
+    fn score_in_views(&self, images: &[Example], observe: Observer<'_>) -> Result<Option<Evaluation>> {
+        if images.is_empty() {
+            return Ok(None);
+        }
+        let (viewed, numbers, source) = (viewed_of(&self.model)?, &self.setting.numbers, self.source());
+        let outputs = outputs_in_views(&viewed, numbers, source, images, "test", observe)?;
+        let (loss, metrics) = (&self.setting.loss, self.setting.metrics());
+        Ok(Some(scored(outputs, &self.model, source, images, loss, &metrics)))
+    }
+
+    /// The same with the whole model in f32, where the frozen part is in other numbers: as `evaluate` would, with no
+    /// features but the outputs.
+    pub(in crate::fit) fn score_test_in_f32(
+        &self,
+        images: &[Example],
+        observe: Observer<'_>,
+    ) -> Result<Option<Evaluation>> {
+        if matches!(self.setting.numbers, Numbers::F32) {
+            return Ok(None);
+        }
+        let (all, mut bank) = (Freeze::everything(&self.model.graph), Bank::new(&Caching::default(), None));
+        self.score_in(&Numbers::F32, images, &all, &mut bank, observe)
+    }
+
+    fn score_in(
+        &self,
+        numbers: &Numbers,
+        images: &[Example],
+        freeze: &Freeze,
+        bank: &mut Bank,
+        observe: Observer<'_>,
+    ) -> Result<Option<Evaluation>> {
+        if images.is_empty() {
+            return Ok(None);
+        }
+        let (model, setting, shape) = (&self.model, &self.setting, self.pipeline.input().to_vec());
+        // an image for each piece: a training's batch takes a training's memory
+        let (batch, moving) = (setting.batch.min(PIECES), Statistics::Moving);
+        let compiled = compile_both(numbers, model, freeze.clone(), &[shape], batch, moving)?;
+        let (loss, metrics) = (&setting.loss, setting.metrics());
+        let found = score(compiled, model, bank, self.source(), images, "test", loss, &metrics, observe)?;
+        if let Some(image) = found.not_finite {
+            let name = &images[image].name;
+            observe(&Event::Note(&format!(
+                "what the model puts out for the test image `{name}` is no finite number: the test score says nothing"
+            )));
+        }
+        Ok(Some(found))
+    }
+
+    /// Where the examples come from.
+    pub fn source(&self) -> Source<'_> {
+        Source { dataset: &self.dataset, pipeline: &self.pipeline }
+    }
+
+    /// The stages of the recipe. Errors: a layer that is not there; nothing to watch for gradual unfreezing.
+    pub(in crate::fit) fn stages(&self) -> Result<Vec<Stage>> {
+        if self.recipe.gradual.is_some() && self.dataset.val.as_ref().is_none_or(Vec::is_empty) {
+            return Err(Error::Setting(NOTHING_TO_WATCH.to_owned()));
+        }
+        self.of_recipe()
+    }
+
+    fn of_recipe(&self) -> Result<Vec<Stage>> {
+        let recipes = self.recipe.stage.iter().filter(|stage| stage.epochs > 0);
+        recipes
+            .enumerate()
+            .map(|(index, recipe)| self.stage(recipe, index > 0 || self.recipe.solve.is_some()))
+            .collect()
+    }
+
+    /// All stages that may come, and how likely each is: unfreezing block by block goes on about every second time.
+    pub(in crate::fit) fn ahead(&self) -> Result<Vec<Ahead>> {
+        let of = |stage: Stage, chance: f64| Ahead {
+            name: stage.name,
+            freeze: stage.freeze,
+            epochs: stage.epochs,
+            chance,
+        };
+        let mut all: Vec<Ahead> = self.of_recipe()?.into_iter().map(|stage| of(stage, 1.0)).collect();
+        if let Some(gradual) = &self.recipe.gradual {
+            let mut chance = 1.0;
+            for block in self.blocks() {
+                all.push(of(self.block(gradual, block)?, chance));
+                chance *= GOES_ON;
+            }
+        }
+        Ok(all)
+    }
+
+    /// The lowest layer of each block of the reused layers, from the highest block down. The branches of a solved head end no
+    /// block.
+    pub(in crate::fit) fn blocks(&self) -> Vec<String> {
+        match &self.solving {
+            Some(solving) => blocks(solving.backbone(), &self.reused),
+            None => blocks(&self.model, &self.reused),
+        }
+    }
+
+    /// The stage that unfreezes a block.
+    fn block(&self, recipe: &GradualRecipe, block: String) -> Result<Stage> {
+        Ok(Stage {
+            name: format!("from {block}"),
+            freeze: self.with_statistics(Freeze::reused(&self.reused, &Unfreeze::From(block))?, false),
+            epochs: recipe.epochs,
+            learning_rate: recipe.lr,
+            reused_factor: recipe.backbone_lr_factor,
+            warm_up: true,
+            steps_back: true,
+            averaged_epochs: 0,
+        })
+    }
+
+    /// The statistics of reused layers are frozen too, where the recipe says so.
+    fn with_statistics(&self, freeze: Freeze, names_frozen_layers: bool) -> Freeze {
+        match self.recipe.reused_statistics(names_frozen_layers) {
+            ReusedStatistics::Frozen => freeze.with_statistics(&self.model.graph, &self.reused),
+            ReusedStatistics::Train => freeze,
+        }
+    }
+
+    fn stage(&self, recipe: &StageRecipe, steps_back: bool) -> Result<Stage> {
+        let freeze = match &recipe.freeze {
+            Some(paths) => Freeze::exactly(&self.model.graph, paths)?,
+            None => Freeze::reused(&self.reused, &recipe.unfreeze)?,
+        };
+        let freeze = self.with_statistics(freeze, recipe.freeze.is_some());
+        Ok(Stage {
+            name: recipe.name.clone(),
+            freeze,
+            epochs: recipe.epochs,
+            learning_rate: recipe.lr,
+            reused_factor: recipe.backbone_lr_factor,
+            warm_up: recipe.warm_up,
+            steps_back,
+            averaged_epochs: 0,
+        })
+    }
+
+    /// Begins with what the last stage, or the solved head, scores on the validation images.
+    ///
+    /// Unfreezes block by block from the top for as long as the validation score improves by more than its standard
+    /// error. The first block that does not is put back as it was.
+    fn unfreeze_gradually(
+        &self,
+        recipe: &GradualRecipe,
+        begin: Option<Scores>,
+        trainer: &mut Trainer<'_>,
+        stages: &mut Vec<StageReport>,
+        kept: &mut Vec<Freeze>,
+    ) -> Result<()> {
+        let metric = self.setting.metric;
+        let images = trainer.val.len();
+        let score = |report: &StageReport| report.val.as_ref().map(|val| self.setting.score(val));
+        let solved = begin.as_ref().map(|val| self.setting.score(val));
+        let Some(mut best) = stages.last().and_then(score).or(solved) else {
+            return Err(Error::Setting(NOTHING_TO_WATCH.to_owned()));
+        };
+        for (index, block) in self.blocks().into_iter().enumerate() {
+            let stage = self.block(recipe, block)?;
+            let before = self.model.weights.snapshot();
+            let mut report = trainer.stage(&stage)?;
+            let after = score(&report).unwrap_or(best);
+            let gained = improvement(metric, best, after);
+            report.kept = gained > standard_error(metric, best, images);
+            if !report.kept {
+                for (path, tensor) in &before {
+                    self.model.weights.get(path)?.set(&tensor.data);
+                }
+                let note = format!(
+                    "block {} ({}): {metric} {best:.4} -> {after:.4} is within its standard error; stepped back",
+                    index + 1,
+                    stage.name
+                );
+                (trainer.observe)(&Event::Note(&note));
+                stages.push(report);
+                return Ok(());
+            }
+            best = after;
+            stages.push(report);
+            kept.push(stage.freeze);
+        }
+        Ok(())
+    }
+}
