@@ -10,8 +10,8 @@ use crate::images::load;
 use frostline::data;
 use frostline::fit::{
     Caching, Check, Event, FINE_TUNE_SHARE, GradualRecipe, Head, Observer, Prepared, PretrainedWeights,
-    Recipe, ReusedStatistics, Schedule, SolveRecipe, SolvedHead, StageDefaults, StageRecipe, Trained,
-    Validation, prepare_by,
+    Recipe, ReusedStatistics, SolveRecipe, SolvedHead, StageDefaults, StageRecipe, Trained, Validation,
+    prepare_by,
 };
 use frostline::graph::Pooling;
 use frostline::graph::Unfreeze;
@@ -175,7 +175,7 @@ fn from_flags(reuse: &Reuse) -> Recipe {
         loss: reuse.loss,
         metric: reuse.metric,
         optimizer: reuse.optimizer.unwrap_or_default(),
-        schedule: reuse.schedule.unwrap_or(Schedule::Constant),
+        schedule: reuse.schedule.unwrap_or_default(),
         weight_decay: reuse.weight_decay,
         label_smoothing: reuse.label_smoothing,
         class_weights: reuse.class_weights.clone(),

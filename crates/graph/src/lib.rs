@@ -10,10 +10,12 @@ mod mix;
 mod model;
 pub mod ops;
 mod precision;
+mod spec;
 mod tensor;
 
 pub use error::{Error, Result};
 pub use mix::mix;
 pub use model::*;
 pub use precision::{Numbers, Precision};
+pub use spec::Spec;
 pub use tensor::{Shape, Tensor};

@@ -91,8 +91,9 @@ pub(crate) struct Reuse {
     /// The rate of reused layers as a share of the head's [default: 0.1; 1 with --freeze or --weights reinit].
     #[arg(long, value_name = "F", value_parser = not_negative, conflicts_with = "recipe")]
     pub(crate) backbone_lr_factor: Option<f32>,
-    /// sgd, rmsprop, adam, adamw, with settings as in sgd(momentum=0.9,nesterov=true) [default: adam].
-    #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
+    #[arg(long, value_name = "NAME", conflicts_with = "recipe", help = format!(
+        "{}, with settings as in sgd(momentum=0.9,nesterov=true) [default: adam]", OptimizerKind::NAMES.join(", ")
+    ))]
     pub(crate) optimizer: Option<OptimizerKind>,
     /// A loss by its Keras name [default: from the labels].
     #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
@@ -100,8 +101,9 @@ pub(crate) struct Reuse {
     /// What decides which epoch is best: accuracy, top5, auc, precision, recall, f1, mse, mae [default: accuracy].
     #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
     pub(crate) metric: Option<Metric>,
-    /// constant, exponential(0.9), cosine, plateau(0.5,3) [default: constant].
-    #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
+    #[arg(long, value_name = "NAME", conflicts_with = "recipe", help = format!(
+        "{} [default: constant]", Schedule::EXAMPLES.join(", ")
+    ))]
     pub(crate) schedule: Option<Schedule>,
     /// Decoupled weight decay, on every trained weight.
     #[arg(long, value_name = "D", default_value_t = 0.0, value_parser = not_negative, conflicts_with = "recipe")]

@@ -12,6 +12,7 @@ use std::str::FromStr;
 use super::random::Random;
 use super::{DataError, ValueRange};
 use affine::Affine;
+use frostline_graph::Spec;
 
 /// Which random changes a view may have. The default changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -118,21 +119,15 @@ impl FromStr for Augment {
     /// `contrast(C)`; or `none`.
     fn from_str(spec: &str) -> Result<Self, DataError> {
         let mut augment = Augment::default();
-        for word in spec.split([' ', ',']).filter(|w| !w.is_empty() && *w != "none") {
-            let refuse = |message: String| DataError::setting(message, HELP);
-            let (name, value) = match word.split_once('(') {
-                None => (word, None),
-                Some((name, rest)) => {
-                    let number = rest.strip_suffix(')').and_then(|text| text.parse::<f32>().ok());
-                    let number = number.filter(|v| v.is_finite() && *v >= 0.0);
-                    (
-                        name,
-                        Some(
-                            number
-                                .ok_or_else(|| refuse(format!("`{word}` has no number that can be used")))?,
-                        ),
-                    )
-                }
+        let refuse = |message: String| DataError::setting(message, HELP);
+        let words = Spec::parse_all(spec, &[' ', ',']).map_err(|what| refuse(format!("`{spec}`: {what}")))?;
+        for Spec { text: word, name, arguments } in words.into_iter().filter(|word| word.text != "none") {
+            let unusable = || refuse(format!("`{word}` has no number that can be used"));
+            let number = |text: &str| text.parse().ok().filter(|v: &f32| v.is_finite() && *v >= 0.0);
+            let value = match arguments.as_slice() {
+                [] if !word.contains('(') => None,
+                [text] => Some(number(text).ok_or_else(unusable)?),
+                _ => return Err(unusable()),
             };
             let bounded = |default: f32, most: f32| match value.unwrap_or(default) {
                 v if v <= most => Ok(v),

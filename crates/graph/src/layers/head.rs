@@ -5,46 +5,21 @@ use super::{
     activation::Activation,
 };
 use crate::ops::{Dropped, PoolKind};
-use crate::{Error, Result};
+use crate::{Error, Result, Spec};
 
 /// Layers of a head, from the lowest to the highest.
 ///
 /// Words: `gap`, `gmp` (global average and maximum pooling), `flatten`, `batchnorm`, `dropout(rate)`,
 /// `dense(units[,activation])`, and the name of any activation.
 pub fn parse_head(spec: &str) -> Result<Vec<Kind>> {
-    words(spec)?.into_iter().map(|word| parse_word(&word)).collect()
+    let words = Spec::parse_all(spec, &[' ', '\t', '\n']).map_err(|what| wrong(spec, &what))?;
+    words.iter().map(parse_word).collect()
 }
 
-/// Splits at blanks outside of parentheses.
-fn words(spec: &str) -> Result<Vec<String>> {
-    let (mut words, mut word, mut depth) = (Vec::new(), String::new(), 0usize);
-    for character in spec.chars() {
-        match character {
-            '(' => depth += 1,
-            ')' => depth = depth.checked_sub(1).ok_or_else(|| wrong(spec, "a `)` without a `(`"))?,
-            _ => {}
-        }
-        match character.is_whitespace() && depth == 0 {
-            true if !word.is_empty() => words.push(std::mem::take(&mut word)),
-            true => {}
-            false if character.is_whitespace() => {}
-            false => word.push(character),
-        }
-    }
-    if depth > 0 {
-        return Err(wrong(spec, "a `(` without a `)`"));
-    }
-    words.extend((!word.is_empty()).then_some(word));
-    Ok(words)
-}
-
-fn parse_word(word: &str) -> Result<Kind> {
-    let (name, arguments) = match word.split_once('(') {
-        Some((name, rest)) => (name, rest.trim_end_matches(')').split(',').map(str::trim).collect()),
-        None => (word, Vec::new()),
-    };
+fn parse_word(spec: &Spec<'_>) -> Result<Kind> {
+    let word = spec.text;
     let pooling = |kind| GlobalPooling2D { kind, keepdims: false, channels_first: false }.into();
-    Ok(match (name, arguments.as_slice()) {
+    Ok(match (spec.name, spec.arguments.as_slice()) {
         ("gap", []) => pooling(PoolKind::Average),
         ("gmp", []) => pooling(PoolKind::Max),
         ("flatten", []) => Flatten.into(),

@@ -106,7 +106,7 @@ impl Default for Recipe {
             loss: None,
             metric: None,
             optimizer: OptimizerKind::default(),
-            schedule: Schedule::Constant,
+            schedule: Schedule::default(),
             weight_decay: 0.0,
             label_smoothing: 0.0,
             class_weights: None,

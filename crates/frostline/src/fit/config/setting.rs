@@ -61,7 +61,7 @@ impl Setting {
             outputs,
             metric,
             optimizer: OptimizerKind::default(),
-            schedule: Schedule::Constant,
+            schedule: Schedule::default(),
             weight_decay: 0.0,
             clip_norm: None,
             class_weights: None,

@@ -6,8 +6,8 @@ use crate::fit::features::passes::{Features, Views};
 use crate::fit::objective::lost::first_lost;
 use crate::fit::objective::scores::compute;
 use crate::fit::{
-    EpochRecord, Event, Observer, Optimizer, Outputs, Scores, Setting, Stage, StageReport, TargetColumn,
-    Targets, Trainer, Watch, clip_global_norm,
+    EpochRecord, Event, Observer, Optimizer, Outputs, Progress, Scores, Setting, Stage, StageReport,
+    TargetColumn, Targets, Trainer, Watch, clip_global_norm,
 };
 use frostline_data::shuffled;
 use frostline_engine::compile::Frozen;
@@ -208,7 +208,9 @@ impl<'a> StageRun<'a> {
             true => (step + 1) as f32 / steps as f32,
             false => 1.0,
         };
-        self.stage.learning_rate * warm * self.setting.schedule.factor(step, total, steps)
+        self.stage.learning_rate
+            * warm
+            * self.setting.schedule.factor(Progress { step, total, steps_per_epoch: steps })
     }
 
     fn update(&mut self, suffix: &mut Suffix, rate: f32) {
