@@ -312,6 +312,10 @@ OPTIMIZERS = {
     "sgd(momentum=0.9,nesterov=true)": lambda **s: keras.optimizers.SGD(momentum=0.9, nesterov=True, **s),
     "rmsprop": lambda **s: keras.optimizers.RMSprop(**s),
     "rmsprop(rho=0.8,epsilon=0.001)": lambda **s: keras.optimizers.RMSprop(rho=0.8, epsilon=1e-3, **s),
+    "adagrad": lambda **s: keras.optimizers.Adagrad(**s),
+    "adagrad(initial_accumulator_value=0.5,epsilon=0.001)": lambda **s: keras.optimizers.Adagrad(
+        initial_accumulator_value=0.5, epsilon=1e-3, **s
+    ),
     "adam": lambda **s: keras.optimizers.Adam(**s),
     "adam(beta_1=0.8,beta_2=0.99,epsilon=0.001)": lambda **s: keras.optimizers.Adam(
         beta_1=0.8, beta_2=0.99, epsilon=1e-3, **s

@@ -1,10 +1,12 @@
 //! Optimizers with Keras 3's formulas and defaults. To add one: its file, `mod` and `use`, and a line of the list.
 //! Source: `keras/src/optimizers/`.
 
+mod adagrad;
 mod adam;
 mod rms_prop;
 mod sgd;
 
+pub use adagrad::Adagrad;
 pub use adam::Adam;
 pub use rms_prop::RmsProp;
 pub use sgd::Sgd;
@@ -83,6 +85,7 @@ macro_rules! optimizers {
 optimizers![
     Sgd: "sgd" => Sgd::default();
     RmsProp: "rmsprop" => RmsProp::default();
+    Adagrad: "adagrad" => Adagrad::default();
     Adam: "adam" => Adam::KERAS, "adamw" => Adam::W;
 ];
 
