@@ -305,6 +305,8 @@ SCHEDULES = {
     "cosine": keras.optimizers.schedules.CosineDecay(1e-2, 10),
     "cosine(0.3)": keras.optimizers.schedules.CosineDecay(1e-2, 10, alpha=0.3),
     "exponential(0.8)": keras.optimizers.schedules.ExponentialDecay(1e-2, 5, 0.8),
+    "linear": keras.optimizers.schedules.PolynomialDecay(1e-2, 10, end_learning_rate=0.0),
+    "linear(0.2)": keras.optimizers.schedules.PolynomialDecay(1e-2, 10, end_learning_rate=2e-3),
 }
 OPTIMIZERS = {
     "sgd": lambda **s: keras.optimizers.SGD(**s),

@@ -4,12 +4,14 @@
 mod constant;
 mod cosine;
 mod exponential;
+mod linear;
 mod plateau;
 mod watch;
 
 pub use constant::Constant;
 pub use cosine::Cosine;
 pub use exponential::Exponential;
+pub use linear::Linear;
 pub use plateau::Plateau;
 pub use watch::{Best, Watch};
 
@@ -95,6 +97,7 @@ schedules![
     Constant: "constant";
     Exponential: "exponential";
     Cosine: "cosine";
+    Linear: "linear";
     Plateau: "plateau";
 ];
 
