@@ -7,12 +7,12 @@
 
 #![allow(clippy::print_stdout, reason = "it tells what happens")]
 
-use frostline::Numbers;
-use frostline::cache::{FeatureCache, Form, PrefixKey, RowElement, RowKey};
+use frostline::cache::{FeatureCache, FeatureKey, Form, PrefixKey};
 use frostline::compile::compile_frozen;
 use frostline::data::{Augment, Pipeline, Preprocess, Resize, shuffled};
 use frostline::formats;
 use frostline::graph::Freeze;
+use frostline::{DType, PrefixDType};
 use std::error::Error;
 use std::hint::black_box;
 use std::time::Instant;
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let shapes = model.graph.stand_in_shapes();
     let pipeline = Pipeline::new(&shapes[0], Resize::default(), Augment::default(), Preprocess::None)?;
     let freeze = Freeze::everything(&model.graph);
-    let frozen = compile_frozen(&Numbers::F32, &model, &freeze, &shapes)?;
+    let frozen = compile_frozen(&PrefixDType::F32, &model, &freeze, &shapes)?;
     let cache = FeatureCache { folder: folder.into(), limit: 1 << 40 };
     let mut out = vec![0u8; BYTES];
     let from = vec![1u8; BYTES];
@@ -35,31 +35,28 @@ fn main() -> Result<(), Box<dyn Error>> {
         say("memory copy", BYTES, || out.copy_from_slice(black_box(&from)));
         black_box(&out);
     }
-    for (element, row_len) in [
-        (RowElement::F32, 1280),
-        (RowElement::F32, 7840),
-        (RowElement::F32, 75_264),
-        (RowElement::Bf16, 7840),
-    ] {
-        let form = Form { row_len, element };
+    for (element, feature_len) in
+        [(DType::F32, 1280), (DType::F32, 7840), (DType::F32, 75_264), (DType::Bf16, 7840)]
+    {
+        let form = Form { feature_len, dtype: element };
         let count = BYTES / form.bytes();
-        let key = |index: usize| RowKey::new(&blake3::hash(&index.to_le_bytes()), None);
-        let keys: Vec<RowKey> = (0..count).map(key).collect();
+        let key = |index: usize| FeatureKey::new(&blake3::hash(&index.to_le_bytes()), None);
+        let keys: Vec<FeatureKey> = (0..count).map(key).collect();
         let mut store = cache.open(PrefixKey::new(&frozen, element, &pipeline), form, "bench", &[])?;
         let bytes = count * form.bytes();
         let in_shard = SHARD / form.bytes();
-        let rows: Vec<f32> = (0..in_shard * row_len).map(|index| (index % 256) as f32).collect();
+        let rows: Vec<f32> = (0..in_shard * feature_len).map(|index| (index % 256) as f32).collect();
         say(&format!("{element} rows of {} bytes: written", form.bytes()), bytes, || {
             for keys in keys.chunks(in_shard) {
-                store.append(keys, rows.chunks_exact(row_len).take(keys.len())).expect("written");
+                store.append(keys, rows.chunks_exact(feature_len).take(keys.len())).expect("written");
             }
         });
         let order = shuffled(count, 0, 1);
-        let mut batch = vec![0.0; BATCH * row_len];
+        let mut batch = vec![0.0; BATCH * feature_len];
         for what in ["read, checked", "read"] {
             say(what, bytes, || {
                 for chunk in order.chunks(BATCH) {
-                    for (index, row) in chunk.iter().zip(batch.chunks_exact_mut(row_len)) {
+                    for (index, row) in chunk.iter().zip(batch.chunks_exact_mut(feature_len)) {
                         assert!(store.read(&keys[*index], row));
                     }
                 }

@@ -13,7 +13,7 @@ use frostline::engine::{LossInput, Plan};
 use frostline::fit::{Optimizer, OptimizerKind};
 use frostline::formats;
 use frostline::graph::Freeze;
-use frostline::{Numbers, Precision};
+use frostline::{DType, PrefixDType};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::BufRead;
@@ -26,20 +26,20 @@ fn main() -> Result<(), Box<dyn Error>> {
             "usage: bench_worker MODEL forward|step|cached-step|profile BATCH FROZEN PRECISION".into()
         );
     };
-    let (batch, frozen, precision): (usize, f64, Precision) =
+    let (batch, frozen, precision): (usize, f64, DType) =
         (batch.parse()?, frozen.parse()?, precision.parse()?);
     let model = formats::load(model.as_ref())?.model;
     let shapes = model.graph.stand_in_shapes();
     let len: usize = shapes[0].iter().product();
     let pixels: Vec<f32> = (0..batch * len).map(|i| ((i * 7919) % 1999) as f32 / 1000.0 - 1.0).collect();
     let numbers = match precision {
-        Precision::Int8 => Numbers::Int8(pixels.as_slice().into()),
+        DType::Int8 => PrefixDType::Int8(pixels.as_slice().into()),
         other => other.try_into()?,
     };
     match kind.as_str() {
         "forward" => {
             let plan = compile_inference_in(&numbers, &model, &shapes)?;
-            let mut rows = vec![0.0; batch * plan.prefix().row_len()];
+            let mut rows = vec![0.0; batch * plan.prefix().feature_len()];
             serve(|| plan.prefix().run(&pixels, &mut rows))
         }
         "step" | "cached-step" | "profile" => {
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut plan = compile_in(&numbers, &model, freeze, &shapes, batch, Statistics::Batch)?;
             let lens: Vec<usize> = plan.suffix().trained().map(|(_, weight, _)| weight.len()).collect();
             let mut optimizer = Optimizer::new(OptimizerKind::default(), lens, 0.0);
-            let mut rows = vec![0.0; batch * plan.prefix().row_len()];
+            let mut rows = vec![0.0; batch * plan.prefix().feature_len()];
             let cached = kind == "cached-step";
             plan.prefix().run(&pixels, &mut rows);
             let mut step = |plan: &mut Plan| {

@@ -151,7 +151,7 @@ pub(crate) struct Plan {
 pub(crate) struct Depth {
     #[command(flatten)]
     pub(crate) model: ModelFile,
-    /// As for `train`. A test part is only quoted; without one, a quarter of the images is.
+    /// As for `train`. A test part is held out to score arms, and nothing is selected by it; without one, a quarter of the images is held out.
     pub(crate) data: PathBuf,
     /// The run directory to write; a search that was ended goes on in it. Without it, cuts are scored and nothing is trained.
     #[arg(short, long, value_name = "RUN")]

@@ -83,15 +83,16 @@ pub(crate) fn run(command: &Demo, seed: u64, console: &Console) -> Result<(), Fa
 }
 
 fn arms() -> Vec<Arm> {
-    let stage = |name: &str, unfreeze: Unfreeze, epochs: usize, lr: f32, factor: f32| StageRecipe {
-        name: name.to_owned(),
-        unfreeze,
-        freeze: None,
-        epochs,
-        lr,
-        backbone_lr_factor: factor,
-        warm_up: false,
-    };
+    let stage =
+        |name: &str, unfreeze: Unfreeze, epochs: usize, learning_rate: f32, factor: f32| StageRecipe {
+            name: name.to_owned(),
+            unfreeze,
+            freeze: None,
+            epochs,
+            learning_rate,
+            backbone_lr_factor: factor,
+            warm_up: false,
+        };
     let head = stage("head", Unfreeze::Nothing, 20, 1e-3, 1.0);
     let unfrozen = StageRecipe { warm_up: true, ..stage("unfrozen", Unfreeze::All, 20, 1e-4, 1.0) };
     let recipe = |weights, stage| Recipe { weights, stage, batch: 16, ..Recipe::default() };

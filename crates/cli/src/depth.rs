@@ -55,7 +55,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let caching = Caching::Disk(cache::open(command.cache.as_deref(), command.cache_limit)?);
     let experiment = Experiment::new(&model, dataset, recipe, caching, seed)?;
     let (dataset, recipe) = (experiment.development(), experiment.recipe());
-    console.progress(format_args!("{}; quoted {}", dataset.summary(), experiment.quoted().len()));
+    console.progress(format_args!("{}; {} held out to score", dataset.summary(), experiment.test().len()));
     let scores = scores(&model, &dataset, recipe)?;
     let (folder, log, known) = RunFolder::create_search(output, &command.data, &key)?;
     folder.splits(&experiment.held_out(command.repeats)?)?;
@@ -65,7 +65,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     if !command.json {
         show_scores(&scores, console)?;
     }
-    let [images, quoted] = [experiment.images(), experiment.quoted().len()];
+    let [images, test] = [experiment.images(), experiment.test().len()];
     if images < FEW {
         console.warn(format_args!(
             "{images} images to train and select on: what a part of them says of an arm is chance for the most part"
@@ -105,7 +105,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let report = DepthReport {
         model: command.model.path.display().to_string(),
         data: command.data.display().to_string(),
-        images: [images, quoted],
+        images: [images, test],
         verdict: Verdict::of(&found, paths.len()),
         scores,
         found,
@@ -155,12 +155,12 @@ fn sound(dataset: &mut Dataset, console: &Console) -> Result<SkipReport, Failure
 
 /// `split 2: `top, head only` finds 61.5 % of the images that are held out (0.8 s)`.
 fn outcome_line(outcome: &Outcome) -> String {
-    let Outcome { arm, repeat, share, fold, seconds, .. } = outcome;
+    let Outcome { arm, repeat, share, validation_accuracy, seconds, .. } = outcome;
     let part = if *share < 1.0 { format!(" on {:.0} % of the images", 100.0 * share) } else { String::new() };
     format!(
         "split {}: `{arm}`{part} finds {:.1} % of what is held out ({seconds:.1} s)",
         repeat + 1,
-        100.0 * fold
+        100.0 * validation_accuracy
     )
 }
 

@@ -10,7 +10,7 @@ use frostline::engine::Plan;
 use frostline::fit::{NO_NAMES, Outputs, Viewed, no_scores, predicted_class, preprocess_of, returns};
 use frostline::graph::Model;
 use frostline::report::read_novelty;
-use frostline::{Numbers, Shape, Tensor};
+use frostline::{PrefixDType, Shape, Tensor};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -156,7 +156,7 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
         let (mut names, mut rows) = (Vec::new(), Vec::new());
         for path in chunk {
             let name = path_text(path);
-            let mut row = vec![0.0; pipeline.row_len()];
+            let mut row = vec![0.0; pipeline.input_len()];
             match pipeline.load_file(path, &name, &mut row) {
                 Ok(()) => {
                     names.push(name);
@@ -177,7 +177,7 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
 fn predict_in_views(
     model: &Model,
     viewed: &Viewed,
-    numbers: &Numbers,
+    numbers: &PrefixDType,
     pipeline: &Pipeline,
     paths: &[PathBuf],
     answers: &mut Answers<'_>,

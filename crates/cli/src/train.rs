@@ -155,7 +155,7 @@ fn from_flags(reuse: &Reuse) -> Recipe {
             if reuse.gradual {
                 gradual = Some(GradualRecipe {
                     epochs: reuse.fine_tune_epochs,
-                    lr: learning_rate(reuse) * FINE_TUNE_SHARE,
+                    learning_rate: learning_rate(reuse) * FINE_TUNE_SHARE,
                     backbone_lr_factor: reuse
                         .backbone_lr_factor
                         .unwrap_or(StageDefaults::FINE_TUNE.backbone_lr_factor),
@@ -236,7 +236,7 @@ fn stage(reuse: &Reuse, name: &str, unfreeze: Unfreeze) -> StageRecipe {
         unfreeze,
         freeze: None,
         epochs: reuse.epochs.unwrap_or(StageDefaults::HEAD.epochs),
-        lr: learning_rate(reuse),
+        learning_rate: learning_rate(reuse),
         backbone_lr_factor: reuse.backbone_lr_factor.unwrap_or(StageDefaults::HEAD.backbone_lr_factor),
         warm_up: StageDefaults::HEAD.warm_up,
     }
@@ -246,7 +246,7 @@ fn stage(reuse: &Reuse, name: &str, unfreeze: Unfreeze) -> StageRecipe {
 fn fine_tuning(reuse: &Reuse, unfreeze: Unfreeze) -> Option<StageRecipe> {
     (unfreeze != Unfreeze::Nothing).then(|| StageRecipe {
         epochs: reuse.fine_tune_epochs,
-        lr: learning_rate(reuse) * FINE_TUNE_SHARE,
+        learning_rate: learning_rate(reuse) * FINE_TUNE_SHARE,
         warm_up: StageDefaults::FINE_TUNE.warm_up,
         ..stage(reuse, "fine-tune", unfreeze)
     })

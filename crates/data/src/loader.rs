@@ -64,7 +64,7 @@ impl Pipeline {
     }
 
     /// The number of values of one input.
-    pub fn row_len(&self) -> usize {
+    pub fn input_len(&self) -> usize {
         self.input.iter().product()
     }
 
@@ -77,7 +77,7 @@ impl Pipeline {
         }
     }
 
-    /// Loads one example into `out`, which has [`Pipeline::row_len`] values; `view` draws a random view of it.
+    /// Loads one example into `out`, which has [`Pipeline::input_len`] values; `view` draws a random view of it.
     pub fn load(
         &self,
         dataset: &Dataset,
@@ -177,7 +177,7 @@ impl Pipeline {
     ) -> Result<(), DataError> {
         let rows: Vec<Result<(), DataError>> = examples
             .par_iter()
-            .zip(out.par_chunks_exact_mut(self.row_len()))
+            .zip(out.par_chunks_exact_mut(self.input_len()))
             .map(|(example, row)| self.load(dataset, example, view, row))
             .collect();
         rows.into_iter().collect()

@@ -59,11 +59,11 @@ pub(super) fn chains<E>(program: &Program, bound: &[Box<dyn Infer<E>>]) -> Vec<C
 impl Chain {
     fn new<E>(program: &Program, nodes: Range<usize>, bound: &[Box<dyn Infer<E>>]) -> Self {
         let windows: Vec<Window> = bound[nodes.clone()].iter().filter_map(|op| op.window()).collect();
-        let row_len = |node: usize| {
+        let feature_len = |node: usize| {
             let shape = program.shape(program.nodes[node].output);
             len(&shape[1..])
         };
-        let row_lens: Vec<usize> = nodes.clone().map(row_len).collect();
+        let row_lens: Vec<usize> = nodes.clone().map(feature_len).collect();
         let buffers = |rows: usize| {
             let (mut lens, mut held) = (vec![0; windows.len() - 1], rows);
             for index in (1..windows.len()).rev() {

@@ -4,7 +4,7 @@ mod bands;
 mod calibrate;
 pub mod compile;
 mod memory;
-mod piece;
+mod micro_batch;
 mod pool;
 mod prefix;
 mod prepare;
@@ -82,22 +82,22 @@ impl Plan {
 
     /// Predicts images (`[images, input_len]`) from their pixels; for each output of the model `[images, …]`.
     pub fn predict(&mut self, inputs: &[f32], images: usize) -> Vec<Vec<f32>> {
-        let mut rows = vec![0.0; images * self.prefix.row_len()];
+        let mut rows = vec![0.0; images * self.prefix.feature_len()];
         self.prefix.run(inputs, &mut rows);
-        self.predict_rows(&rows, images)
+        self.predict_features(&rows, images)
     }
 
-    /// Predicts images from their rows of boundary values.
-    pub fn predict_rows(&mut self, rows: &[f32], images: usize) -> Vec<Vec<f32>> {
+    /// Predicts images from their feature vectors of boundary values.
+    pub fn predict_features(&mut self, rows: &[f32], images: usize) -> Vec<Vec<f32>> {
         if self.suffix.is_empty() {
-            return self.split_rows(rows, images);
+            return self.split_features(rows, images);
         }
-        let row_len = self.prefix.row_len();
+        let feature_len = self.prefix.feature_len();
         let mut outputs = vec![Vec::new(); self.suffix.program().outputs.len()];
         let step = self.suffix.batch().max(1);
         for start in (0..images).step_by(step) {
             let count = step.min(images - start);
-            self.suffix.predict(&rows[start * row_len..][..count * row_len], count);
+            self.suffix.predict(&rows[start * feature_len..][..count * feature_len], count);
             let found = self.suffix.outputs(count);
             outputs.iter_mut().zip(found).for_each(|(all, part)| all.extend_from_slice(part));
         }
@@ -105,16 +105,16 @@ impl Plan {
     }
 
     /// Nothing is trainable: the boundary values are the outputs. The suffix's outputs say in which order.
-    fn split_rows(&self, rows: &[f32], images: usize) -> Vec<Vec<f32>> {
+    fn split_features(&self, rows: &[f32], images: usize) -> Vec<Vec<f32>> {
         let program = self.suffix.program();
         let len = |value: &frostline_graph::ops::ValueId| program.shape(*value).iter().product::<usize>();
-        let row_len = self.prefix.row_len();
+        let feature_len = self.prefix.feature_len();
         let offset = |value: &frostline_graph::ops::ValueId| -> usize {
             program.inputs.iter().take_while(|other| *other != value).map(len).sum()
         };
         let output = |value: &frostline_graph::ops::ValueId| {
             let (start, len) = (offset(value), len(value));
-            (0..images).flat_map(|image| rows[image * row_len + start..][..len].iter().copied()).collect()
+            (0..images).flat_map(|image| rows[image * feature_len + start..][..len].iter().copied()).collect()
         };
         program.outputs.iter().map(output).collect()
     }

@@ -50,8 +50,8 @@ impl Prefix {
         self.program.inputs.iter().map(|value| len(self.program.shape(*value))).sum()
     }
 
-    /// The f32 of one image's boundary values, one after the other: a row of the feature cache.
-    pub fn row_len(&self) -> usize {
+    /// The f32 of one image's boundary values, one after the other: a feature vector of the feature cache.
+    pub fn feature_len(&self) -> usize {
         self.program.outputs.iter().map(|value| len(self.program.shape(*value))).sum()
     }
 
@@ -61,13 +61,13 @@ impl Prefix {
     }
 
     /// The boundary values of images, on all threads: `inputs` is `[images, input_len]`, `rows` is
-    /// `[images, row_len]`. A row depends on its image alone.
+    /// `[images, feature_len]`. A feature vector depends on its image alone.
     pub fn run(&self, inputs: &[f32], rows: &mut [f32]) {
-        let (input_len, row_len) = (self.input_len(), self.row_len());
-        if input_len == 0 || row_len == 0 {
+        let (input_len, feature_len) = (self.input_len(), self.feature_len());
+        if input_len == 0 || feature_len == 0 {
             return;
         }
-        let each = rows.par_chunks_mut(row_len).zip(inputs.par_chunks(input_len));
+        let each = rows.par_chunks_mut(feature_len).zip(inputs.par_chunks(input_len));
         each.for_each(|(row, input)| self.run_one(input, row));
     }
 

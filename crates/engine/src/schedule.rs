@@ -1,6 +1,6 @@
 //! In which order a suffix runs, and what it keeps.
 //!
-//! A batch is cut into pieces, and a thread takes a piece, a few images at a time, through a **segment**: a row of ops
+//! A batch is cut into micro_batches, and a thread takes a micro_batch, a few images at a time, through a **segment**: a row of ops
 //! between two places where sums over the whole batch are needed (normalisation by batch statistics). Within a segment
 //! what one op writes is in the cache when the next reads it. A value that is cheap to make and is only read in its
 //! own segment is **passing**: its buffer holds the images at hand, and the backward pass makes it again. So is a
@@ -8,7 +8,7 @@
 //! convolutions and the like make, and one gradient at each border between segments.
 
 use super::steps::{Step, backward_segments, forward_segments, reads_of};
-use frostline_graph::ops::{Instance, Mode, Op, PIECES, ParamId, Program, Reads, ValueId};
+use frostline_graph::ops::{Instance, MICRO_BATCHES, Mode, Op, ParamId, Program, Reads, ValueId};
 use frostline_kernels::Accumulate;
 
 /// Bytes of values and gradients that a segment's images have at most, if there is more than one.
@@ -20,7 +20,7 @@ const BAND_BYTES: usize = 768 << 10;
 /// Bytes from which on a value or gradient of the whole batch is in no cache any more when the next segment reads it.
 pub(super) const STREAMED_BYTES: usize = 8 << 20;
 
-/// A row of steps that each piece runs with no barrier.
+/// A row of steps that each micro_batch runs with no barrier.
 #[derive(Debug, Default)]
 pub(super) struct Segment {
     pub(super) steps: Vec<Step>,
@@ -30,10 +30,10 @@ pub(super) struct Segment {
     pub(super) chunk: usize,
     /// The ops that begin here.
     pub(super) nodes: Vec<usize>,
-    /// The weights whose gradients each piece sums by itself, the largest first.
+    /// The weights whose gradients each micro_batch sums by itself, the largest first.
     pub(super) weights: Vec<ParamId>,
-    /// Whether the pieces run one after the other and add to the gradients themselves: the weights are too large for
-    /// sums of each piece's own.
+    /// Whether the micro_batches run one after the other and add to the gradients themselves: the weights are too large for
+    /// sums of each micro_batch's own.
     pub(super) serial: bool,
     /// The buffers of passing values.
     pub(super) values: Vec<Option<usize>>,
@@ -78,7 +78,7 @@ pub(super) struct Given<'a> {
     pub(super) needs_grad: &'a [bool],
     /// Values that are handed out, and whose gradients may be handed in.
     pub(super) public: &'a [ValueId],
-    /// Images of a piece, at most.
+    /// Images of a micro_batch, at most.
     pub(super) images: usize,
     /// [`STREAMED_BYTES`], but in tests.
     pub(super) streamed_bytes: usize,
@@ -259,7 +259,8 @@ impl Schedule {
     /// it were not kept, and is copied past the caches when its sums are taken.
     fn streamed(&self, given: &Given<'_>, segment: &Segment) -> Vec<Touched> {
         let is_own = |node: usize| segment.nodes.contains(&node);
-        let is_large = |value: ValueId| 4 * PIECES * given.images * given.len(value) >= given.streamed_bytes;
+        let is_large =
+            |value: ValueId| 4 * MICRO_BATCHES * given.images * given.len(value) >= given.streamed_bytes;
         let of = |step: &Step| match *step {
             Step::Observe(node) => {
                 let value = given.program.nodes[node].inputs[0];

@@ -3,7 +3,7 @@
 use super::schedule::{Given, Segment, Touched};
 use frostline_graph::ops::{ParamId, Reads, ValueId};
 
-/// Elements of weights from which on a piece has no sums of its own, and which a segment has at most, if it has more
+/// Elements of weights from which on a micro_batch has no sums of its own, and which a segment has at most, if it has more
 /// than one op.
 const LARGE_WEIGHTS: usize = 4 << 20;
 const SEGMENT_WEIGHTS: usize = 1 << 20;

@@ -1,13 +1,13 @@
 //! Runs a trainable suffix: forward and backward over a batch, in buffers that are allocated once.
 
 use super::Statistics;
-use super::piece::{Piece, Shared, Workspace};
+use super::micro_batch::{MicroBatch, Shared, Workspace};
 use super::pool::Pool;
 use super::prepare::{Wanted, logits_value, separate_repeated_inputs};
 #[cfg(test)]
 use super::schedule::Segment;
 use super::schedule::{Given, STREAMED_BYTES, Schedule};
-use frostline_graph::ops::{Instance, Mode, PIECES, Program, Role, ValueId};
+use frostline_graph::ops::{Instance, MICRO_BATCHES, Mode, Program, Role, ValueId};
 use rayon::prelude::*;
 use smallvec::SmallVec;
 
@@ -24,7 +24,7 @@ pub struct Suffix {
     gradients: Vec<Vec<f32>>,
     trainable: Vec<bool>,
     schedule: Schedule,
-    pieces: Vec<Piece>,
+    micro_batches: Vec<MicroBatch>,
     workspaces: Pool<Workspace>,
     /// Outputs and logits of all images of the last forward pass.
     gathered: Vec<(ValueId, Vec<f32>)>,
@@ -96,8 +96,8 @@ impl Suffix {
         public.extend(logits_value(&program).map(|(value, _)| value));
         public.sort_unstable();
         public.dedup();
-        let pieces = PIECES.min(batch);
-        let images = batch.div_ceil(pieces.max(1));
+        let micro_batches = MICRO_BATCHES.min(batch);
+        let images = batch.div_ceil(micro_batches.max(1));
         let schedule = Schedule::new(&Given {
             program: &program,
             instances: &instances,
@@ -109,13 +109,13 @@ impl Suffix {
             images,
             streamed_bytes,
         });
-        let piece = |_| Piece::new(&program, &schedule, images);
+        let micro_batch = |_| MicroBatch::new(&program, &schedule, images);
         let workspaces = Pool::default();
-        let threads = pieces.min(rayon::current_num_threads());
+        let threads = micro_batches.min(rayon::current_num_threads());
         (0..threads).for_each(|_| workspaces.add(Workspace::new(&schedule, &instances)));
         let gathered: Vec<_> = public.iter().map(|value| (*value, vec![0.0; batch * len(*value)])).collect();
         let mut suffix = Self {
-            pieces: (0..pieces).map(piece).collect(),
+            micro_batches: (0..micro_batches).map(micro_batch).collect(),
             workspaces,
             loss_grad: vec![0.0; gathered.iter().map(|(_, values)| values.len()).max().unwrap_or(0)],
             gathered,
@@ -157,9 +157,9 @@ impl Suffix {
     /// The bytes of all buffers of values and gradients.
     pub fn buffer_bytes(&self) -> usize {
         let floats = |buffers: &[Vec<f32>]| buffers.iter().map(Vec::len).sum::<usize>();
-        let pieces: usize = self.pieces.iter().map(Piece::floats).sum();
+        let micro_batches: usize = self.micro_batches.iter().map(MicroBatch::floats).sum();
         let workspaces = self.workspaces.sum(Workspace::floats);
-        4 * (pieces + workspaces + floats(&self.weights) + floats(&self.gradients))
+        4 * (micro_batches + workspaces + floats(&self.weights) + floats(&self.gradients))
     }
 
     /// The paths and present values of all weights above the boundary, statistics included.
@@ -199,21 +199,21 @@ impl Suffix {
         });
     }
 
-    /// Cuts the batch into pieces, and each piece's part out of the rows of boundary values, `[images, row_len]`.
-    fn take_rows(&mut self, rows: &[f32], images: usize) {
+    /// Cuts the batch into micro_batches, and each micro_batch's part out of the rows of boundary values, `[images, feature_len]`.
+    fn take_features(&mut self, rows: &[f32], images: usize) {
         let lens: SmallVec<[usize; 8]> =
             self.program.inputs.iter().map(|value| self.program.shape(*value).iter().product()).collect();
-        let row_len: usize = lens.iter().sum();
-        let each = images.div_ceil(self.pieces.len().max(1));
+        let feature_len: usize = lens.iter().sum();
+        let each = images.div_ceil(self.micro_batches.len().max(1));
         let inputs = &self.program.inputs;
-        self.pieces.par_iter_mut().enumerate().for_each(|(index, piece)| {
-            piece.first = (index * each).min(images);
-            piece.images = each.min(images - piece.first);
-            for image in 0..piece.images {
-                let mut row = &rows[(piece.first + image) * row_len..][..row_len];
+        self.micro_batches.par_iter_mut().enumerate().for_each(|(index, micro_batch)| {
+            micro_batch.first = (index * each).min(images);
+            micro_batch.images = each.min(images - micro_batch.first);
+            for image in 0..micro_batch.images {
+                let mut row = &rows[(micro_batch.first + image) * feature_len..][..feature_len];
                 for (value, len) in inputs.iter().zip(&lens) {
                     let (part, rest) = row.split_at(*len);
-                    piece.values[value.0][image * len..][..*len].copy_from_slice(part);
+                    micro_batch.values[value.0][image * len..][..*len].copy_from_slice(part);
                     row = rest;
                 }
             }
@@ -233,13 +233,19 @@ impl Suffix {
 
     fn forward(&mut self, rows: &[f32], images: usize, training: Option<u64>) {
         assert!(images <= self.batch, "a batch of {images} in a suffix bound for {}", self.batch);
-        self.take_rows(rows, images);
+        self.take_features(rows, images);
         self.training = training;
-        self.pieces.iter_mut().for_each(|piece| piece.sums.fill(0.0));
+        self.micro_batches.iter_mut().for_each(|micro_batch| micro_batch.sums.fill(0.0));
         for index in 0..self.schedule.forward.len() {
             for node in &self.schedule.forward[index].nodes {
                 let mode = if training.is_some() { self.modes[*node] } else { Mode::Inference };
-                add_sums(&self.pieces, &self.schedule, &*self.instances[*node], *node, &mut self.totals);
+                add_sums(
+                    &self.micro_batches,
+                    &self.schedule,
+                    &*self.instances[*node],
+                    *node,
+                    &mut self.totals,
+                );
                 let params = params(&self.program, &self.weights, *node);
                 self.instances[*node].begin_forward(&self.totals, images, &params, mode);
             }
@@ -257,14 +263,14 @@ impl Suffix {
         }
         for (value, gathered) in &mut self.gathered {
             let len: usize = self.program.shape(*value).iter().product();
-            for piece in &self.pieces {
-                gathered[piece.first * len..][..piece.images * len]
-                    .copy_from_slice(&piece.values[value.0][..piece.images * len]);
+            for micro_batch in &self.micro_batches {
+                gathered[micro_batch.first * len..][..micro_batch.images * len]
+                    .copy_from_slice(&micro_batch.values[value.0][..micro_batch.images * len]);
             }
         }
     }
 
-    /// Runs one segment of the forward or the backward pass, all pieces in parallel.
+    /// Runs one segment of the forward or the backward pass, all micro_batches in parallel.
     fn run(&mut self, index: usize, backward: bool, skipped: Option<usize>) {
         let schedule = &self.schedule;
         let segment = if backward { &schedule.backward[index] } else { &schedule.forward[index] };
@@ -279,20 +285,23 @@ impl Suffix {
         };
         let make = || Workspace::new(schedule, &self.instances);
         if segment.serial {
-            for piece in &mut self.pieces {
+            for micro_batch in &mut self.micro_batches {
                 let gradients = Some(self.gradients.as_mut_slice());
-                self.workspaces.with(make, |workspace| piece.run(&shared, segment, workspace, gradients));
+                self.workspaces
+                    .with(make, |workspace| micro_batch.run(&shared, segment, workspace, gradients));
             }
             return;
         }
-        self.pieces.par_iter_mut().filter(|piece| piece.images > 0).for_each(|piece| {
-            self.workspaces.with(make, |workspace| piece.run(&shared, segment, workspace, None));
-        });
+        self.micro_batches.par_iter_mut().filter(|micro_batch| micro_batch.images > 0).for_each(
+            |micro_batch| {
+                self.workspaces.with(make, |workspace| micro_batch.run(&shared, segment, workspace, None));
+            },
+        );
         for (position, param) in segment.weights.iter().enumerate() {
-            let pieces = &self.pieces;
+            let micro_batches = &self.micro_batches;
             let add = |(chunk, total): (usize, &mut [f32])| {
-                for piece in pieces.iter().filter(|piece| piece.images > 0) {
-                    let part = &piece.weight_grads[position][chunk * SUM_CHUNK..][..total.len()];
+                for micro_batch in micro_batches.iter().filter(|micro_batch| micro_batch.images > 0) {
+                    let part = &micro_batch.weight_grads[position][chunk * SUM_CHUNK..][..total.len()];
                     frostline_kernels::add_assign(total, part);
                 }
             };
@@ -338,7 +347,9 @@ impl Suffix {
 
     /// Seconds that all threads together have spent in each op's forward and backward passes.
     pub fn seconds(&self) -> Vec<[f64; 2]> {
-        let of = |node: usize, pass: usize| self.pieces.iter().map(|piece| piece.seconds[node][pass]).sum();
+        let of = |node: usize, pass: usize| {
+            self.micro_batches.iter().map(|micro_batch| micro_batch.seconds[node][pass]).sum()
+        };
         (0..self.program.nodes.len()).map(|node| [of(node, 0), of(node, 1)]).collect()
     }
 
@@ -362,10 +373,10 @@ impl Suffix {
         let Some(slot) = self.schedule.grad_slots[target.0] else { return };
         let len: usize = self.program.shape(target).iter().product();
         fill(&mut self.loss_grad[..images * len]);
-        for piece in &mut self.pieces {
-            piece.grads[slot][..piece.images * len]
-                .copy_from_slice(&self.loss_grad[piece.first * len..][..piece.images * len]);
-            piece.sums.fill(0.0);
+        for micro_batch in &mut self.micro_batches {
+            micro_batch.grads[slot][..micro_batch.images * len]
+                .copy_from_slice(&self.loss_grad[micro_batch.first * len..][..micro_batch.images * len]);
+            micro_batch.sums.fill(0.0);
         }
         for index in 0..self.schedule.backward.len() {
             for node in &self.schedule.backward[index].nodes {
@@ -374,7 +385,7 @@ impl Suffix {
                 let trains = params_of.iter().any(|param| self.trainable[param.0]);
                 let instance = &mut self.instances[*node];
                 if instance.sums_backward(self.modes[*node], trains) {
-                    add_sums(&self.pieces, &self.schedule, &**instance, *node, &mut self.totals);
+                    add_sums(&self.micro_batches, &self.schedule, &**instance, *node, &mut self.totals);
                 }
                 let params = params(&self.program, &self.weights, *node);
                 let mut taken: SmallVec<[Vec<f32>; 6]> =
@@ -392,9 +403,9 @@ impl Suffix {
     }
 }
 
-/// An op's sums over the whole batch, piece after piece.
+/// An op's sums over the whole batch, micro_batch after micro_batch.
 fn add_sums(
-    pieces: &[Piece],
+    micro_batches: &[MicroBatch],
     schedule: &Schedule,
     instance: &dyn Instance,
     node: usize,
@@ -403,8 +414,8 @@ fn add_sums(
     let len = instance.sums_len();
     totals.clear();
     totals.resize(len, 0.0);
-    for piece in pieces.iter().filter(|piece| piece.images > 0) {
-        let own = &piece.sums[schedule.sums_at[node]..][..len];
+    for micro_batch in micro_batches.iter().filter(|micro_batch| micro_batch.images > 0) {
+        let own = &micro_batch.sums[schedule.sums_at[node]..][..len];
         totals.iter_mut().zip(own).for_each(|(total, part)| *total += part);
     }
 }

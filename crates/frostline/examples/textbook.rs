@@ -79,9 +79,9 @@ fn train_b_on_a(
         freeze: Freeze::reused(&reused, &Unfreeze::Nothing)?,
         epochs: 4,
         learning_rate: 1e-2,
-        reused_factor: 1.0,
+        backbone_lr_factor: 1.0,
         warm_up: false,
-        steps_back: false,
+        reverts: false,
         averaged_epochs: 0,
     };
     trainer.stage(&head)?;

@@ -95,7 +95,7 @@ fn compare_gradients(
     found: &mut Vec<Difference>,
 ) -> Result<()> {
     let mut plan = compile(model, Freeze::nothing(), shapes, images, setting.statistics)?;
-    let mut boundary = vec![0.0; images * plan.prefix().row_len()];
+    let mut boundary = vec![0.0; images * plan.prefix().feature_len()];
     plan.prefix().run(rows, &mut boundary);
     let suffix = plan.suffix();
     if suffix.is_empty() {

@@ -101,7 +101,7 @@ fn products(program: &Program) -> usize {
 fn of_steps(model: &Model) -> (usize, usize) {
     let shapes = model.graph.stand_in_shapes();
     let mut plan = compile(model, Freeze::nothing(), &shapes, IMAGES, Statistics::Batch).expect("a plan");
-    let mut rows = vec![0.0; IMAGES * plan.prefix().row_len()];
+    let mut rows = vec![0.0; IMAGES * plan.prefix().feature_len()];
     plan.prefix().run(&vec![0.5; IMAGES * plan.prefix().input_len()], &mut rows);
     let suffix = plan.suffix();
     let lens: Vec<usize> = suffix.trained().map(|(_, weight, _)| weight.len()).collect();
@@ -144,7 +144,7 @@ fn frozen_images_take_no_memory(threads: usize) {
         let products = products(prefix.program());
         let images = 16;
         let (inputs, mut rows) =
-            (vec![0.5; images * prefix.input_len()], vec![0.0; images * prefix.row_len()]);
+            (vec![0.5; images * prefix.input_len()], vec![0.0; images * prefix.feature_len()]);
         (0..3).for_each(|_| prefix.run(&inputs, &mut rows));
         let found = allocations(|| (0..STEPS).for_each(|_| prefix.run(&inputs, &mut rows)));
         // a second thread takes its buffers when it first helps
@@ -167,7 +167,7 @@ fn memory_is_flat_over_a_thousand_fits() {
         let shapes = model.graph.stand_in_shapes();
         let mut plan =
             compile(&model, Freeze::nothing(), &shapes, IMAGES, Statistics::Batch).expect("a plan");
-        let rows = vec![0.5; IMAGES * plan.prefix().row_len()];
+        let rows = vec![0.5; IMAGES * plan.prefix().feature_len()];
         let lens: Vec<usize> = plan.suffix().trained().map(|(_, weight, _)| weight.len()).collect();
         step(plan.suffix(), &rows, &mut Optimizer::new(OptimizerKind::default(), lens, 0.0));
         plan.store(&model).expect("stored");

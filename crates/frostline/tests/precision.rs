@@ -3,7 +3,7 @@
 use frostline::compile::{compile_inference, compile_inference_in};
 use frostline::graph::Model;
 use frostline::verify::read_reference;
-use frostline::{Numbers, Shape, Tensor, formats};
+use frostline::{PrefixDType, Shape, Tensor, formats};
 use std::path::{Path, PathBuf};
 
 /// The largest difference as a share of the largest output. A bf16 number is within 2⁻⁹ of what it stands for. Inputs,
@@ -65,7 +65,7 @@ fn differences(
 #[test]
 fn bf16_is_within_its_rounding_of_f32_on_every_golden_model() {
     let wrong = differences(BF16, |model, shapes, rows, images| {
-        compile_inference_in(&Numbers::Bf16, model, shapes).expect("a plan").predict(rows, images)
+        compile_inference_in(&PrefixDType::Bf16, model, shapes).expect("a plan").predict(rows, images)
     });
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
 }
@@ -74,7 +74,7 @@ fn bf16_is_within_its_rounding_of_f32_on_every_golden_model() {
 #[test]
 fn int8_is_within_its_rounding_of_f32_on_every_golden_model() {
     let mut wrong = differences(INT8, |model, shapes, rows, images| {
-        let numbers = Numbers::Int8(rows.into());
+        let numbers = PrefixDType::Int8(rows.into());
         compile_inference_in(&numbers, model, shapes).expect("a plan").predict(rows, images)
     });
     wrong.retain(|line| !line.contains("relu_settings"));
@@ -89,16 +89,16 @@ fn fewer_bits_are_the_same_on_any_number_of_threads_and_beside_any_image() {
         .expect("a golden");
     let model = formats::load(&path).expect("a model").model;
     let many: Vec<f32> = rows.iter().copied().cycle().take(7 * rows.len()).collect();
-    let on = |numbers: &Numbers, threads: usize| {
+    let on = |numbers: &PrefixDType, threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         pool.install(|| {
             let plan = compile_inference_in(numbers, &model, &shapes).expect("a plan");
-            let mut outputs = vec![0.0; 7 * images * plan.prefix().row_len()];
+            let mut outputs = vec![0.0; 7 * images * plan.prefix().feature_len()];
             plan.prefix().run(&many, &mut outputs);
             outputs
         })
     };
-    for numbers in [Numbers::Bf16, Numbers::Int8(rows.as_slice().into())] {
+    for numbers in [PrefixDType::Bf16, PrefixDType::Int8(rows.as_slice().into())] {
         let one = on(&numbers, 1);
         assert_eq!(one, on(&numbers, 3));
         let len = one.len() / 7;

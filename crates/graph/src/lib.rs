@@ -4,18 +4,18 @@
 //! A [`Model`] is a [`Graph`] of layers with its [`Weights`] behind handles. Surgery keeps its lower layers and puts
 //! new ones on top; [`Freeze`] says which of them train.
 
+mod dtype;
 mod error;
 pub mod layers;
 mod mix;
 mod model;
 pub mod ops;
-mod precision;
 mod spec;
 mod tensor;
 
+pub use dtype::{DType, PrefixDType};
 pub use error::{Error, Result};
 pub use mix::mix;
 pub use model::*;
-pub use precision::{Numbers, Precision};
 pub use spec::Spec;
 pub use tensor::{Shape, Tensor};

@@ -2,8 +2,7 @@
 
 use super::values::{below_one, count, not_negative, positive, preprocess, share, size, validation};
 use clap::Args;
-use frostline::Precision;
-use frostline::cache::RowElement;
+use frostline::DType;
 use frostline::data::{Augment, Resize, ScaledDecode};
 use frostline::fit::{
     ClassWeights, Head, ImageSize, Loss, Metric, OptimizerKind, Recipe, Schedule, StageDefaults,
@@ -27,8 +26,8 @@ pub(crate) struct Training {
     pub(crate) val: Option<String>,
     /// Round the features of frozen layers to f32 or bf16, which halves their bytes; the same with the cache and without
     /// [default: f32; bf16 where --precision bf16 has made them so already].
-    #[arg(long, value_name = "F")]
-    pub(crate) features: Option<RowElement>,
+    #[arg(long, value_name = "F", value_parser = DType::of_features)]
+    pub(crate) features: Option<DType>,
     /// Compute the frozen layers again in every epoch; the result is the same bit for bit.
     #[arg(long)]
     pub(crate) no_cache: bool,
@@ -169,7 +168,7 @@ pub(crate) struct Storage {
     /// What frozen layers keep images and weights in: f32; bf16, which is faster where the processor multiplies it
     /// (sums stay in f32); or, in training, int8, which is faster still and rounds more [default: f32].
     #[arg(long, value_name = "P")]
-    pub(crate) precision: Option<Precision>,
+    pub(crate) precision: Option<DType>,
 }
 
 /// How images become inputs.

@@ -29,7 +29,7 @@ fn wrong_arguments_end_with_status_two() {
         with(&["--optimizer", "adam(amsgrad=true)"]),
         with(&["--optimizer", "sgd(momentum=2)"]),
         with(&["--loss", "hinge_2"]),
-        with(&["--schedule", "linear"]),
+        with(&["--schedule", "quadratic"]),
         with(&["--augment", "shear(1)"]),
         with(&["--class-weights", "1:2"]),
         with(&["--weights", "share"]),

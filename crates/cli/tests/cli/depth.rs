@@ -94,9 +94,9 @@ fn a_search_is_the_same_each_time_and_goes_on_where_it_was_ended() {
         table(json(&["depth", &model, &data, "-o", out, "--repeats", repeats, "--cache", &cache]))
     };
     let found = search(&one, "2");
-    for control in ["solved", "scratch", "probe", "full", "gradual"] {
-        let scores = found["controls"][control]["scores"].as_array().expect("scores");
-        assert_eq!(scores.len(), 2, "{control}");
+    for baseline in ["solved", "scratch", "probe", "full", "gradual"] {
+        let scores = found["controls"][baseline]["scores"].as_array().expect("scores");
+        assert_eq!(scores.len(), 2, "{baseline}");
     }
     let recommended = &found["verdict"]["recommended"];
     let layers = |key: &str| recommended[key].as_u64().unwrap_or_else(|| panic!("no {key} in {recommended}"));

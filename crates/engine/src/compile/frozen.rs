@@ -4,13 +4,13 @@
 //! A value is known by what it depends on: the op, its weights, and what they are applied to, down to the image. Values of
 //! two programs that are known by the same are the same to the last bit, whichever program computes them. So what two
 //! boundaries have in common is computed once, and a value that is stored can be taken in the place of being computed.
-//! Folding and fusing never look at other boundaries: a row is the same whether or not a pass makes other rows too.
+//! Folding and fusing never look at other boundaries: a feature vector is the same whether or not a pass makes other feature vectors too.
 
 use super::partition;
 use crate::{Constants, Prefix, calibrate};
 use blake3::Hash;
 use frostline_graph::ops::{Bytes, Halves, Node, Param, ParamId, Program, ValueId};
-use frostline_graph::{Numbers, Precision, Tensor};
+use frostline_graph::{DType, PrefixDType, Tensor};
 use frostline_kernels::Quantization;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use std::sync::Arc;
 /// The frozen program below one boundary, or below several.
 #[derive(Clone, Debug)]
 pub struct Frozen {
-    precision: Precision,
+    dtype: DType,
     program: Program,
     constants: Arc<Constants>,
     boundary: Vec<String>,
-    /// Of each node: whether its result is kept in f32 in any precision, being one of the vectors at the end.
+    /// Of each node: whether its result is kept in f32 in any dtype, being one of the vectors at the end.
     is_vector: Vec<bool>,
     /// Of each value: what its bytes stand for. Empty where none is kept in bytes.
     quantizations: Vec<Quantization>,
@@ -34,20 +34,20 @@ pub struct Frozen {
 
 impl Frozen {
     pub(super) fn new(
-        numbers: &Numbers,
+        numbers: &PrefixDType,
         program: Program,
         constants: Constants,
         boundary: Vec<String>,
     ) -> Self {
-        let precision = numbers.precision();
-        let is_vector = match precision {
-            Precision::F32 => vec![false; program.nodes.len()],
-            Precision::Bf16 | Precision::Int8 => partition::vectors(&program),
+        let dtype = numbers.dtype();
+        let is_vector = match dtype {
+            DType::F32 => vec![false; program.nodes.len()],
+            DType::Bf16 | DType::Int8 => partition::vectors(&program),
         };
         let constants = Arc::new(constants);
         let quantizations = match numbers {
-            Numbers::Int8(images) => calibrate(&program, &constants, images),
-            Numbers::F32 | Numbers::Bf16 => Vec::new(),
+            PrefixDType::Int8(images) => calibrate(&program, &constants, images),
+            PrefixDType::F32 | PrefixDType::Bf16 => Vec::new(),
         };
         let read: BTreeSet<ParamId> = program.nodes.iter().flat_map(|node| &node.params).copied().collect();
         let weight = |(index, constant): (usize, &Tensor)| match read.contains(&ParamId(index)) {
@@ -79,20 +79,20 @@ impl Frozen {
             hashes[node.output.0] = hasher.finalize();
         }
         let constants = Arc::new(constants);
-        Self { precision, program, constants, boundary, is_vector, quantizations, hashes, weights }
+        Self { dtype, program, constants, boundary, is_vector, quantizations, hashes, weights }
     }
 
     /// Ready to run.
     pub fn bind(&self) -> Prefix {
         let (program, constants) = (self.program.clone(), &self.constants);
         let split = || partition::split(&program, &self.is_vector);
-        match self.precision {
-            Precision::F32 => Prefix::new(program, constants),
-            Precision::Bf16 => {
+        match self.dtype {
+            DType::F32 => Prefix::new(program, constants),
+            DType::Bf16 => {
                 let (parts, _) = split();
                 Prefix::in_parts(Halves, program, parts, constants)
             }
-            Precision::Int8 => {
+            DType::Int8 => {
                 let (parts, values) = split();
                 let of = |value: &ValueId| self.quantizations[value.0].clone();
                 let quantizations = values.iter().map(of).collect();
@@ -102,8 +102,8 @@ impl Frozen {
     }
 
     /// How it stores numbers.
-    pub fn precision(&self) -> Precision {
-        self.precision
+    pub fn dtype(&self) -> DType {
+        self.dtype
     }
 
     /// Its ops.
@@ -122,7 +122,7 @@ impl Frozen {
     }
 
     /// The f32 of one image's boundary values.
-    pub fn row_len(&self) -> usize {
+    pub fn feature_len(&self) -> usize {
         let len = |value: &ValueId| self.program.shape(*value).iter().product::<usize>();
         self.program.outputs.iter().map(len).sum()
     }
@@ -133,7 +133,7 @@ impl Frozen {
             let maker = self.program.nodes.iter().position(|node| node.output == *value);
             maker.is_some_and(|node| !self.is_vector[node])
         };
-        self.precision == Precision::Bf16 && self.program.outputs.iter().all(of_images)
+        self.dtype == DType::Bf16 && self.program.outputs.iter().all(of_images)
     }
 
     /// True if there is nothing to compute: the boundary is the input itself.
@@ -148,7 +148,7 @@ impl Frozen {
     }
 
     /// One program below this boundary and others, which come one after the other. What they have in common is computed once.
-    /// All are of one model in one precision, from the same inputs.
+    /// All are of one model in one dtype, from the same inputs.
     pub fn with(&self, others: &[&Frozen]) -> Frozen {
         let mut joint = self.clone();
         if !others.is_empty() {
@@ -212,7 +212,7 @@ impl Frozen {
         let given: HashSet<Hash> = stored.outputs().collect();
         let needed = self.needed(&given)?;
         let mut rest = Self {
-            precision: self.precision,
+            dtype: self.dtype,
             program: Program { layers: self.program.layers.clone(), ..Program::default() },
             constants: self.constants.clone(),
             boundary: self.boundary.clone(),

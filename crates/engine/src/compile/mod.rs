@@ -12,7 +12,7 @@ pub use partition::Partition;
 
 use crate::{Constants, Plan, Suffix};
 use frostline_graph::ops::Program;
-use frostline_graph::{Error, Freeze, Model, Numbers, Result, Shape, Tensor};
+use frostline_graph::{Error, Freeze, Model, PrefixDType, Result, Shape, Tensor};
 
 /// Compiles a model for inputs of these shapes and batches of up to `batch` images. The plan owns its freeze
 /// setting: to train other layers, compile again.
@@ -25,12 +25,12 @@ pub fn compile(
     batch: usize,
     statistics: Statistics,
 ) -> Result<Plan> {
-    compile_in(&Numbers::F32, model, freeze, inputs, batch, statistics)
+    compile_in(&PrefixDType::F32, model, freeze, inputs, batch, statistics)
 }
 
 /// [`compile`] with the frozen prefix in such numbers.
 pub fn compile_in(
-    numbers: &Numbers,
+    numbers: &PrefixDType,
     model: &Model,
     freeze: Freeze,
     inputs: &[Shape],
@@ -42,7 +42,7 @@ pub fn compile_in(
 
 /// [`compile_in`], and what the plan's prefix was bound from.
 pub fn compile_both(
-    numbers: &Numbers,
+    numbers: &PrefixDType,
     model: &Model,
     freeze: Freeze,
     inputs: &[Shape],
@@ -67,12 +67,22 @@ pub fn compile_both(
 }
 
 /// What lies below the boundary alone: what another stage's passes over the images will want.
-pub fn compile_frozen(numbers: &Numbers, model: &Model, freeze: &Freeze, inputs: &[Shape]) -> Result<Frozen> {
+pub fn compile_frozen(
+    numbers: &PrefixDType,
+    model: &Model,
+    freeze: &Freeze,
+    inputs: &[Shape],
+) -> Result<Frozen> {
     Ok(halves(numbers, model, freeze, inputs)?.0)
 }
 
 /// What lies below the boundary, folded and fused, and what lies above it.
-fn halves(numbers: &Numbers, model: &Model, freeze: &Freeze, inputs: &[Shape]) -> Result<(Frozen, Program)> {
+fn halves(
+    numbers: &PrefixDType,
+    model: &Model,
+    freeze: &Freeze,
+    inputs: &[Shape],
+) -> Result<(Frozen, Program)> {
     let program = lower::lower(&model.graph, freeze, inputs)?;
     let Partition { mut prefix, suffix, boundary } = partition::partition(&program);
     let mut constants = prefix
@@ -87,11 +97,11 @@ fn halves(numbers: &Numbers, model: &Model, freeze: &Freeze, inputs: &[Shape]) -
 
 /// Compiles a model for prediction: everything is frozen.
 pub fn compile_inference(model: &Model, inputs: &[Shape]) -> Result<Plan> {
-    compile_inference_in(&Numbers::F32, model, inputs)
+    compile_inference_in(&PrefixDType::F32, model, inputs)
 }
 
 /// [`compile_inference`] in such numbers.
-pub fn compile_inference_in(numbers: &Numbers, model: &Model, inputs: &[Shape]) -> Result<Plan> {
+pub fn compile_inference_in(numbers: &PrefixDType, model: &Model, inputs: &[Shape]) -> Result<Plan> {
     compile_in(numbers, model, Freeze::everything(&model.graph), inputs, 0, Statistics::Moving)
 }
 

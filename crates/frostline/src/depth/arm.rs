@@ -85,7 +85,7 @@ impl Arm {
             unfreeze: Unfreeze::Nothing,
             freeze: None,
             epochs: more_epochs,
-            lr: LEARNING_RATE * FINE_TUNE_RATE,
+            learning_rate: LEARNING_RATE * FINE_TUNE_RATE,
             backbone_lr_factor: 1.0,
             warm_up: true,
         };
@@ -112,8 +112,11 @@ impl Arm {
                 ..stage
             }),
             Training::Gradual => {
-                recipe.gradual =
-                    Some(GradualRecipe { epochs: more_epochs, lr: stage.lr, backbone_lr_factor: 1.0 });
+                recipe.gradual = Some(GradualRecipe {
+                    epochs: more_epochs,
+                    learning_rate: stage.learning_rate,
+                    backbone_lr_factor: 1.0,
+                });
             }
             Training::Scratch => {
                 recipe.weights = PretrainedWeights::Reinit;
@@ -122,7 +125,7 @@ impl Arm {
                     name: "from scratch".to_owned(),
                     unfreeze: Unfreeze::All,
                     epochs: SCRATCH_STEPS.div_ceil(steps).max(15),
-                    lr: LEARNING_RATE,
+                    learning_rate: LEARNING_RATE,
                     warm_up: false,
                     ..stage
                 }];

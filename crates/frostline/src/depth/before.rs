@@ -17,7 +17,7 @@ pub struct Scores {
     pub head: Option<HeadScore>,
     /// Of each depth below the cut that is recommended, from the head alone down.
     pub freezes: Vec<FreezeScore>,
-    /// The whole backbone, on which controls stand whatever is named.
+    /// The whole backbone, on which baselines stand whatever is named.
     pub top: Cut,
 }
 

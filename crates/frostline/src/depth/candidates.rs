@@ -16,7 +16,7 @@ const FULL_RATE: [f64; 1] = [1.0];
 
 /// The arms that every verdict is compared with.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Controls {
+pub struct Baselines {
     /// What `train` does by itself.
     pub solved: Arm,
     /// The head alone, on the whole backbone.
@@ -29,7 +29,7 @@ pub struct Controls {
     pub scratch: Arm,
 }
 
-impl Controls {
+impl Baselines {
     pub(super) fn of(top: &Cut, paths: &[String]) -> Self {
         let arm = |training| Arm::new(top, paths, training);
         let first = paths.first().cloned().unwrap_or_default();
@@ -50,13 +50,13 @@ impl Controls {
 
 /// The arms around every cut, and more depths below the best one: the grid that [`candidates`] are taken from. `paths`: all
 /// layers, from the lowest to the highest.
-pub fn grid(scores: &Scores, paths: &[String]) -> (Vec<Arm>, Controls) {
+pub fn grid(scores: &Scores, paths: &[String]) -> (Vec<Arm>, Baselines) {
     let cuts = &scores.cuts;
     let all = recommended_first(cuts, 0..cuts.len());
     let mut arms: Vec<Arm> = all.flat_map(|index| around(cuts, index, paths, &BLOCKS, &FACTORS)).collect();
     let best = order(cuts).first().copied().unwrap_or(0);
     arms.extend(around(cuts, best, paths, &DEEP, &FULL_RATE));
-    with_controls(arms, scores, paths)
+    with_baselines(arms, scores, paths)
 }
 
 /// Cuts from the best to the worst, by their probes.
@@ -76,7 +76,7 @@ fn recommended_first(
 }
 
 /// The arms around the best cuts, and the one that the scores recommend. `paths`: all layers, from the lowest to the highest.
-pub fn candidates(scores: &Scores, paths: &[String]) -> (Vec<Arm>, Controls) {
+pub fn candidates(scores: &Scores, paths: &[String]) -> (Vec<Arm>, Baselines) {
     let cuts = &scores.cuts;
     let order = order(cuts);
     let best = order.first().copied().unwrap_or(0);
@@ -84,7 +84,7 @@ pub fn candidates(scores: &Scores, paths: &[String]) -> (Vec<Arm>, Controls) {
         true => around(cuts, index, paths, &BLOCKS, &FULL_RATE),
         false => around(cuts, index, paths, &[2], &FULL_RATE),
     });
-    with_controls(arms.collect(), scores, paths)
+    with_baselines(arms.collect(), scores, paths)
 }
 
 /// The arms that keep all up to a cut: the head alone, and so many blocks below it with it, at such shares of its rate.
@@ -98,19 +98,19 @@ fn around(cuts: &[CutScore], index: usize, paths: &[String], blocks: &[usize], f
     arms
 }
 
-/// With the arm that the scores recommend, and the controls. No arm is there twice.
-fn with_controls(arms: Vec<Arm>, scores: &Scores, paths: &[String]) -> (Vec<Arm>, Controls) {
-    let controls = Controls::of(&scores.top, paths);
+/// With the arm that the scores recommend, and the baselines. No arm is there twice.
+fn with_baselines(arms: Vec<Arm>, scores: &Scores, paths: &[String]) -> (Vec<Arm>, Baselines) {
+    let baselines = Baselines::of(&scores.top, paths);
     let by_scores = recommended(&scores.cuts).zip(scores.unfreeze()).map(|(kept, layer)| {
         Arm::new(&kept.cut, paths, Training::From { layer: layer.to_owned(), factor: 1.0 })
     });
     let mut all: Vec<Arm> = Vec::new();
-    for arm in arms.into_iter().chain(by_scores).chain(controls.all().into_iter().cloned()) {
+    for arm in arms.into_iter().chain(by_scores).chain(baselines.all().into_iter().cloned()) {
         if !all.contains(&arm) {
             all.push(arm);
         }
     }
-    (all, controls)
+    (all, baselines)
 }
 
 #[cfg(test)]
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn arms_stand_around_the_best_cut_and_where_the_scores_say() {
         let (scores, paths) = scores();
-        let (arms, controls) = candidates(&scores, &paths);
+        let (arms, baselines) = candidates(&scores, &paths);
         let of = |kept: &str| -> Vec<&str> {
             let own = arms.iter().filter(|arm| arm.kept == kept);
             own.map(|arm| arm.name.split_once(", ").expect("two parts").1).collect()
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(of("layer_7"), best);
         assert_eq!(of("layer_1"), [""; 0], "the worst cut is not tried");
         assert_eq!(of("layer_5"), ["head only", "from layer_2 at 1"]);
-        assert!(controls.all().iter().all(|control| arms.contains(control)));
+        assert!(baselines.all().iter().all(|baseline| arms.contains(baseline)));
         let (whole, _) = grid(&scores, &paths);
         assert!(arms.iter().all(|arm| whole.contains(arm)), "the search tries what the grid does not");
         assert_eq!((&whole[0], &arms[0].name[..]), (&arms[0], "layer_7, head only"));

@@ -1,7 +1,7 @@
 //! The arm that a search recommends.
 
 use super::search::selection;
-use super::{Arm, Controls, Design, Estimate, Outcome};
+use super::{Arm, Baselines, Design, Estimate, Outcome};
 
 /// Of the arms with the most repeats the cheapest one that scores as well as the best one on the selection images: within the
 /// standard error of the best one's score, and within that of their difference on equal splits. What is cheapest has the
@@ -11,11 +11,11 @@ use super::{Arm, Controls, Design, Estimate, Outcome};
 /// there are to train and select on.
 pub(super) fn choose(
     arms: &[(Arm, Vec<Outcome>)],
-    controls: &Controls,
+    baselines: &Baselines,
     overlap: f64,
     images: usize,
 ) -> usize {
-    let is_candidate = |index: &usize| arms[*index].0 != controls.scratch;
+    let is_candidate = |index: &usize| arms[*index].0 != baselines.scratch;
     let most = (0..arms.len()).filter(is_candidate).map(|index| arms[index].1.len()).max().unwrap_or(0);
     let whole: Vec<usize> =
         (0..arms.len()).filter(is_candidate).filter(|index| arms[*index].1.len() == most).collect();
@@ -28,7 +28,7 @@ pub(super) fn choose(
         return 0;
     }
     let share = selection(&arms[best].1);
-    let folds = |index: usize| arms[index].1.iter().map(|outcome| outcome.fold);
+    let folds = |index: usize| arms[index].1.iter().map(|outcome| outcome.validation_accuracy);
     let error_of = |values: Vec<f64>, sampling: f64| {
         let design = Design { overlap, sampling: sampling / images.max(1) as f64, images };
         Estimate::of(&values, design).map_or(f64::INFINITY, |estimate| estimate.error)
@@ -50,7 +50,7 @@ pub(super) fn choose(
         one.0.kept_layers.cmp(&other.0.kept_layers).then(selection(&other.1).total_cmp(&selection(&one.1)))
     };
     // what `train` does by itself is the answer, unless something is better by more than the standard error of the difference
-    if let Some(solved) = whole.iter().copied().find(|index| arms[*index].0 == controls.solved) {
+    if let Some(solved) = whole.iter().copied().find(|index| arms[*index].0 == baselines.solved) {
         let more = share - selection(&arms[solved].1);
         let differences = folds(best).zip(folds(solved)).map(|(best, other)| best - other).collect();
         let error = error_of(differences, more.abs());
@@ -84,11 +84,11 @@ mod tests {
     use super::super::{Cut, Training};
     use super::*;
 
-    fn arms(kept: [usize; 3]) -> (Vec<Arm>, Controls) {
+    fn arms(kept: [usize; 3]) -> (Vec<Arm>, Baselines) {
         let cut = |layers: usize| Cut { path: format!("layer_{layers}"), layers, shape: vec![1] };
         let paths: Vec<String> = (1..=4).map(|layer| format!("layer_{layer}")).collect();
         let head = |layers| Arm::new(&cut(layers), &paths, Training::Head);
-        (kept.map(head).to_vec(), Controls::of(&cut(4), &paths))
+        (kept.map(head).to_vec(), Baselines::of(&cut(4), &paths))
     }
 
     fn chosen(folds: [&[f64]; 3]) -> usize {
@@ -96,8 +96,8 @@ mod tests {
     }
 
     fn chosen_of(kept: [usize; 3], folds: [&[f64]; 3]) -> usize {
-        let (arms, controls) = arms(kept);
-        choose(&scored(arms, folds), &controls, 1.0 / 3.0, 100)
+        let (arms, baselines) = arms(kept);
+        choose(&scored(arms, folds), &baselines, 1.0 / 3.0, 100)
     }
 
     fn scored(arms: Vec<Arm>, folds: [&[f64]; 3]) -> Vec<(Arm, Vec<Outcome>)> {
@@ -106,8 +106,8 @@ mod tests {
                 arm: arm.name.clone(),
                 repeat,
                 share: 1.0,
-                fold: *fold,
-                right: vec![true],
+                validation_accuracy: *fold,
+                correct: vec![true],
                 seconds: 1.0,
             };
             let outcomes = folds.iter().enumerate().map(outcome).collect();
@@ -118,11 +118,11 @@ mod tests {
 
     #[test]
     fn arms_of_a_round_that_was_ended_are_compared_where_all_were_trained() {
-        let (arms, controls) = arms([1, 2, 3]);
+        let (arms, baselines) = arms([1, 2, 3]);
         let left: Vec<&Arm> = arms.iter().collect();
         let chosen = |left: &[&Arm], folds| {
-            let equal = on_equal_repeats(&scored(arms.clone(), folds), left, &controls.scratch);
-            choose(&equal, &controls, 1.0 / 3.0, 100)
+            let equal = on_equal_repeats(&scored(arms.clone(), folds), left, &baselines.scratch);
+            choose(&equal, &baselines, 1.0 / 3.0, 100)
         };
         // the first has a second split already
         assert_eq!(chosen(&left, [&[0.5, 0.5], &[0.9], &[0.7]]), 1);

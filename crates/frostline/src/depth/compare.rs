@@ -1,4 +1,4 @@
-//! What outcomes say of an arm's score on the quoted images, and of one arm beside another.
+//! What outcomes say of an arm's score on the test images, and of one arm beside another.
 
 use super::{Design, Estimate, Outcome, sampling_variance};
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// What an arm scores. `overlap`: how the repeats depend on one another.
 pub(super) fn score(outcomes: &[Outcome], overlap: f64) -> Option<Estimate> {
     let outcomes: Vec<&Outcome> = outcomes.iter().collect();
-    estimate(&outcomes, overlap, 0.0, |outcome, image| share(outcome.right[image]))
+    estimate(&outcomes, overlap, 0.0, |outcome, image| share(outcome.correct[image]))
 }
 
 /// By how much one arm scores more than another, over the repeats that both have.
@@ -14,18 +14,18 @@ pub(super) fn gain(one: &[Outcome], other: &[Outcome], overlap: f64) -> Option<E
     let others: BTreeMap<usize, &Outcome> = other.iter().map(|outcome| (outcome.repeat, outcome)).collect();
     let both: Vec<&Outcome> = one.iter().filter(|outcome| others.contains_key(&outcome.repeat)).collect();
     estimate(&both, overlap, -1.0, |outcome, image| {
-        share(outcome.right[image]) - share(others[&outcome.repeat].right[image])
+        share(outcome.correct[image]) - share(others[&outcome.repeat].correct[image])
     })
 }
 
-/// Of a value, at least `least` and at most 1, that each quoted image has in each repeat.
+/// Of a value, at least `least` and at most 1, that each test image has in each repeat.
 fn estimate(
     repeats: &[&Outcome],
     overlap: f64,
     least: f64,
     value: impl Fn(&Outcome, usize) -> f64,
 ) -> Option<Estimate> {
-    let images = repeats.first()?.right.len();
+    let images = repeats.first()?.correct.len();
     let mean = |values: &mut dyn Iterator<Item = f64>, count: usize| values.sum::<f64>() / count as f64;
     let of_repeat = |repeat: &&Outcome| mean(&mut (0..images).map(|image| value(repeat, image)), images);
     let of_image = |image: usize| mean(&mut repeats.iter().map(|repeat| value(repeat, image)), repeats.len());
@@ -37,16 +37,23 @@ fn estimate(
 }
 
 /// 1 for an image whose class is found.
-fn share(right: bool) -> f64 {
-    f64::from(u8::from(right))
+fn share(correct: bool) -> f64 {
+    f64::from(u8::from(correct))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn outcome(repeat: usize, right: [bool; 4]) -> Outcome {
-        Outcome { arm: String::new(), repeat, share: 1.0, fold: 0.0, right: right.to_vec(), seconds: 1.0 }
+    fn outcome(repeat: usize, correct: [bool; 4]) -> Outcome {
+        Outcome {
+            arm: String::new(),
+            repeat,
+            share: 1.0,
+            validation_accuracy: 0.0,
+            correct: correct.to_vec(),
+            seconds: 1.0,
+        }
     }
 
     #[test]

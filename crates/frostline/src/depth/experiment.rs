@@ -15,12 +15,12 @@ const QUOTED: f64 = 0.25;
 /// Of the images that gradual unfreezing trains on, the share that it watches.
 const WATCHED: f64 = 0.2;
 
-/// A model, and images in two parts: those that arms are trained and selected on, and those that are only quoted.
+/// A model, and images in two parts: those that arms are trained and selected on, and those that are held out to score them.
 pub struct Experiment<'a> {
     model: &'a Model,
     dataset: Dataset,
     development: Vec<Example>,
-    quoted: Vec<Example>,
+    test: Vec<Example>,
     recipe: Recipe,
     caching: Caching,
     seed: u64,
@@ -36,17 +36,19 @@ pub struct Outcome {
     /// The share of the repeat's images that it was trained on.
     pub share: f64,
     /// The share of the repeat's own held-out images whose class is found: what arms are selected by.
-    pub fold: f64,
-    /// For each quoted image whether its class is found.
-    pub right: Vec<bool>,
+    #[serde(rename = "fold")]
+    pub validation_accuracy: f64,
+    /// For each test image whether its class is found.
+    #[serde(rename = "right")]
+    pub correct: Vec<bool>,
     /// How long the training took.
     pub seconds: f64,
 }
 
 impl Outcome {
-    /// The share of the quoted images whose class is found.
-    pub fn quoted(&self) -> f64 {
-        self.right.iter().filter(|right| **right).count() as f64 / self.right.len().max(1) as f64
+    /// The share of the test images whose class is found.
+    pub fn test_accuracy(&self) -> f64 {
+        self.correct.iter().filter(|correct| **correct).count() as f64 / self.correct.len().max(1) as f64
     }
 }
 
@@ -63,25 +65,25 @@ impl<'a> Experiment<'a> {
     ) -> Result<Self> {
         let mut development = dataset.train.clone();
         development.extend(dataset.val.iter().flatten().cloned());
-        let quoted = match &dataset.test {
+        let test = match &dataset.test {
             Some(test) => test.clone(),
             None => {
                 let (kept, held) = dataset.holdout(&development, QUOTED, seed)?;
                 let pick =
                     |indices: &[usize]| indices.iter().map(|index| development[*index].clone()).collect();
-                let (own, quoted): (Vec<Example>, Vec<Example>) = (pick(&kept), pick(&held));
+                let (own, test): (Vec<Example>, Vec<Example>) = (pick(&kept), pick(&held));
                 development = own;
-                quoted
+                test
             }
         };
         let fewest = dataset.class_counts(&development).into_iter().min().unwrap_or(0);
-        if fewest < 2 || quoted.is_empty() {
+        if fewest < 2 || test.is_empty() {
             return Err(Error::Setting(format!(
                 "`{}` has too few images: each class needs at least two to train on, and some to score\nhelp: add photos, or use `frostline train`",
                 dataset.source.display()
             )));
         }
-        Ok(Self { model, dataset, development, quoted, recipe, caching, seed })
+        Ok(Self { model, dataset, development, test, recipe, caching, seed })
     }
 
     /// The images that arms are trained and selected on, as those to train on: of the others nothing may be known.
@@ -101,9 +103,9 @@ impl<'a> Experiment<'a> {
         &self.recipe
     }
 
-    /// The images that are quoted, and by which nothing is selected.
-    pub fn quoted(&self) -> &[Example] {
-        &self.quoted
+    /// The held-out test images, by which nothing is selected.
+    pub fn test(&self) -> &[Example] {
+        &self.test
     }
 
     /// Images that a repeat holds out for each that it trains on: see [`super::Design::overlap`].
@@ -112,11 +114,11 @@ impl<'a> Experiment<'a> {
         Ok(fold.len() as f64 / fit.len().max(1) as f64)
     }
 
-    /// Readies an arm for training on all images that are not quoted, to be scored on those that are.
+    /// Readies an arm for training on all images that are not held out, to be scored on those that are.
     pub fn whole(&self, arm: &Arm) -> Result<Prepared> {
         let mut dataset = self.dataset.clone();
         dataset.train = self.development.clone();
-        dataset.test = Some(self.quoted.clone());
+        dataset.test = Some(self.test.clone());
         self.prepared(arm, dataset, self.seed)
     }
 
@@ -170,20 +172,20 @@ impl<'a> Experiment<'a> {
         let [fit, fold] = self.split(repeat)?;
         let mut dataset = self.dataset.clone();
         dataset.train = part(fit, share, seed)?;
-        let scored: Vec<Example> = fold.iter().chain(&self.quoted).cloned().collect();
+        let scored: Vec<Example> = fold.iter().chain(&self.test).cloned().collect();
         dataset.test = Some(scored.clone());
         let trained = self.prepared(arm, dataset, seed)?.train(&silent)?;
         let predicted = trained.test.map(|test| test.predicted).unwrap_or_default();
         let is_right = |(example, class): (&Example, &usize)| example.target == Target::Class(*class);
-        let right: Vec<bool> = scored.iter().zip(&predicted).map(is_right).collect();
-        let (of_fold, of_quoted) = right.split_at(fold.len().min(right.len()));
-        let found = of_fold.iter().filter(|right| **right).count() as f64;
+        let correct: Vec<bool> = scored.iter().zip(&predicted).map(is_right).collect();
+        let (of_fold, of_test) = correct.split_at(fold.len().min(correct.len()));
+        let found = of_fold.iter().filter(|correct| **correct).count() as f64;
         Ok(Outcome {
             arm: arm.name.clone(),
             repeat,
             share,
-            fold: found / fold.len().max(1) as f64,
-            right: of_quoted.to_vec(),
+            validation_accuracy: found / fold.len().max(1) as f64,
+            correct: of_test.to_vec(),
             seconds: clock.elapsed().as_secs_f64(),
         })
     }

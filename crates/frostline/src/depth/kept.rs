@@ -6,7 +6,7 @@ use super::{Cut, cuts, named_cuts};
 use crate::fit::{Observer, Recipe, Source, pipeline_for};
 use frostline_data::{Dataset, Example, Pipeline, Target};
 use frostline_engine::compile::{Frozen, compile_frozen};
-use frostline_graph::{Error, Freeze, Model, Numbers, Result};
+use frostline_graph::{Error, Freeze, Model, PrefixDType, Result};
 use serde::Serialize;
 
 /// At most so many cuts are scored.
@@ -55,7 +55,7 @@ pub fn score_cuts(
     let mut frozen: Vec<Frozen> =
         found.iter().map(|cut| pooled(model, cut, &pipeline)).collect::<Result<_>>()?;
     let input = &[pipeline.input().to_vec()];
-    let whole = compile_frozen(&Numbers::F32, model, &Freeze::everything(&model.graph), input);
+    let whole = compile_frozen(&PrefixDType::F32, model, &Freeze::everything(&model.graph), input);
     // a model may be cut below a layer that cannot be run: then there is no head to score
     frozen.extend(whole.ok());
     let pooled = Pooled::new(&frozen, source, &examples, observe)?;

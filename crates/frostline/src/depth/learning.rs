@@ -26,7 +26,7 @@ pub struct LearningPoint {
     pub share: f64,
     /// How many images that is.
     pub images: usize,
-    /// The score on the quoted images, over the first repeats.
+    /// The score on the test images, over the first repeats.
     pub score: Estimate,
 }
 
@@ -82,7 +82,7 @@ pub fn learning_curves(
 fn deeper(found: &Found) -> Option<&Arm> {
     let chosen = &found.arms[found.recommended].0;
     let trained = |arm: &Arm| arm.kept_layers - arm.frozen_layers;
-    let is_deeper = |arm: &Arm| trained(arm) > trained(chosen) && *arm != found.controls.scratch;
+    let is_deeper = |arm: &Arm| trained(arm) > trained(chosen) && *arm != found.baselines.scratch;
     let arms = found.arms.iter().filter(|(arm, outcomes)| is_deeper(arm) && !outcomes.is_empty());
     arms.max_by(|(_, a), (_, b)| selection(a).total_cmp(&selection(b))).map(|(arm, _)| arm)
 }

@@ -112,8 +112,8 @@ mod tests {
             arm: "a".to_owned(),
             repeat,
             share: 1.0,
-            fold: 0.5,
-            right: vec![true],
+            validation_accuracy: 0.5,
+            correct: vec![true],
             seconds: 1.0,
         };
         let (log, known) = SearchLog::open(&path, &key(0))?;

@@ -22,7 +22,7 @@ mod verdict;
 
 pub use arm::{Arm, Training};
 pub use before::Scores;
-pub use candidates::{Controls, candidates, grid};
+pub use candidates::{Baselines, candidates, grid};
 pub use cost::Cost;
 pub use experiment::{Experiment, Outcome};
 pub use frostline_graph::{Cut, cuts, named_cuts};

@@ -7,7 +7,7 @@ use frostline_data::{Example, Pipeline};
 use frostline_engine::Pool;
 use frostline_engine::compile::{Frozen, compile_frozen};
 use frostline_graph::layers::parse_head;
-use frostline_graph::{Freeze, Keep, Model, Numbers, Result, Shape, Transfer};
+use frostline_graph::{Freeze, Keep, Model, PrefixDType, Result, Shape, Transfer};
 
 /// The features of images at each of several places.
 pub(super) struct Pooled {
@@ -27,7 +27,7 @@ impl Pooled {
         examples: &[&Example],
         observe: Observer<'_>,
     ) -> Result<Self> {
-        let widths: Vec<usize> = frozen.iter().map(Frozen::row_len).collect();
+        let widths: Vec<usize> = frozen.iter().map(Frozen::feature_len).collect();
         let total: usize = widths.iter().sum();
         let pass = Pass::new(&frozen.iter().collect::<Vec<_>>(), None, None);
         let told = counter("train", examples.len(), observe);
@@ -62,7 +62,7 @@ impl Pooled {
 pub(super) fn pooled(model: &Model, cut: &Cut, pipeline: &Pipeline) -> Result<Frozen> {
     let input = pipeline.input().to_vec();
     let kept = pooled_model(model, cut, &input)?;
-    compile_frozen(&Numbers::F32, &kept, &Freeze::everything(&kept.graph), &[input])
+    compile_frozen(&PrefixDType::F32, &kept, &Freeze::everything(&kept.graph), &[input])
 }
 
 /// The model up to a cut, and the pooling of a spatial output. It shares the weights.

@@ -1,4 +1,4 @@
-//! A fair control: what training from random weights needs that fine-tuning does not.
+//! A fair baseline: what training from random weights needs that fine-tuning does not.
 
 use frostline_graph::layers::{Kind, LayerKind};
 use frostline_graph::{Body, Graph};

@@ -6,7 +6,7 @@ use super::choose::{choose, on_equal_repeats};
 use super::compare::{gain, score};
 use super::side_by_side::side_by_side;
 use super::verdict::NOTHING;
-use super::{Arm, Controls, Cost, Estimate, Experiment, Outcome, Training};
+use super::{Arm, Baselines, Cost, Estimate, Experiment, Outcome, Training};
 use frostline_graph::Result;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use std::time::Instant;
 
 /// Repeats of the first round.
 const FIRST: usize = 2;
-/// Repeats of a control that is not among the better arms: enough for an interval of what the best gains over it.
+/// Repeats of a baseline that is not among the better arms: enough for an interval of what the best gains over it.
 const CONTROL_REPEATS: usize = 3;
 /// Of training from scratch the first repeats are enough where so small a p-value says that the choice scores otherwise, or that
 /// it gains nothing worth having: to look twice errs at most by so much more often.
@@ -54,7 +54,7 @@ pub struct Found {
     /// Every arm, and what it scored, by repeat.
     pub arms: Vec<(Arm, Vec<Outcome>)>,
     /// The arms that all others are compared with.
-    pub controls: Controls,
+    pub baselines: Baselines,
     /// The arm that is chosen, by its position.
     pub recommended: usize,
     /// What a prediction costs, by the highest layer kept.
@@ -69,7 +69,7 @@ pub struct Found {
 /// taken that would be trained otherwise. `tell` gets each new outcome, from any thread, and how many of the round's are done.
 pub fn search(
     experiment: &Experiment<'_>,
-    (arms, controls): (Vec<Arm>, Controls),
+    (arms, baselines): (Vec<Arm>, Baselines),
     known: &[Outcome],
     limits: &Limits<'_>,
     tell: &(dyn Fn(&Outcome, usize, usize) -> Result<()> + Sync),
@@ -111,13 +111,13 @@ pub fn search(
         results.extend(done.into_iter().map(keyed));
         Ok(is_ended)
     };
-    let scratch = &controls.scratch;
+    let scratch = &baselines.scratch;
     let mut left: Vec<&Arm> = arms.iter().collect();
     let mut repeats = if limits.exhaustive { limits.repeats } else { FIRST.min(limits.repeats) };
     let mut is_cut_short = loop {
         let is_wanted = |arm: &Arm, repeat: usize| {
             let enough = if arm == scratch { FIRST } else { CONTROL_REPEATS };
-            left.contains(&arm) || controls.all().contains(&arm) && repeat < enough
+            left.contains(&arm) || baselines.all().contains(&arm) && repeat < enough
         };
         // repeat by repeat, so that what has been done of the cheap arms when it is ended can be compared
         let wanted = (0..repeats)
@@ -133,7 +133,7 @@ pub fn search(
         left.retain(|arm| *arm != scratch);
         left.sort_by(|a, b| mean(b).total_cmp(&mean(a)));
         left.truncate(left.len().div_ceil(2));
-        if let Some(solved) = arms.iter().find(|arm| **arm == controls.solved) {
+        if let Some(solved) = arms.iter().find(|arm| **arm == baselines.solved) {
             let beaten = mean(solved);
             left.retain(|arm| mean(arm) > beaten);
             // the choice is compared with what `train` does by itself
@@ -146,7 +146,7 @@ pub fn search(
     };
     let trained = of_arms(&results);
     let comparable = if is_cut_short { on_equal_repeats(&trained, &left, scratch) } else { trained };
-    let recommended = choose(&comparable, &controls, overlap, experiment.images());
+    let recommended = choose(&comparable, &baselines, overlap, experiment.images());
     // training from scratch takes as long as all other arms of a repeat together: once more only where it is needed
     let gain = gain(&outcomes(&results, &arms[recommended]), &outcomes(&results, scratch), overlap);
     if !is_cut_short && gain.is_some_and(leaves_open) {
@@ -160,7 +160,7 @@ pub fn search(
             costs.insert(arm.kept.clone(), experiment.cost(arm)?);
         }
     }
-    Ok(Found { arms, controls, recommended, costs, overlap, is_cut_short })
+    Ok(Found { arms, baselines, recommended, costs, overlap, is_cut_short })
 }
 
 /// Whether it is open if the choice scores otherwise than training from scratch, and if it gains anything worth having.
@@ -175,7 +175,7 @@ fn outcomes(results: &Results, arm: &Arm) -> Vec<Outcome> {
 
 /// What an arm scores on the selection images; without outcomes less than any other.
 pub(crate) fn selection(outcomes: &[Outcome]) -> f64 {
-    let sum: f64 = outcomes.iter().map(|outcome| outcome.fold).sum();
+    let sum: f64 = outcomes.iter().map(|outcome| outcome.validation_accuracy).sum();
     if outcomes.is_empty() { f64::NEG_INFINITY } else { sum / outcomes.len() as f64 }
 }
 
@@ -185,12 +185,12 @@ impl Found {
         self.arms.iter().find(|(other, _)| other == arm).map_or(&[], |(_, outcomes)| outcomes)
     }
 
-    /// What an arm scores on the quoted images.
+    /// What an arm scores on the test images.
     pub fn score(&self, arm: &Arm) -> Option<Estimate> {
         score(self.of(arm), self.overlap)
     }
 
-    /// By how much one arm scores more than another on the quoted images, over the repeats that both have.
+    /// By how much one arm scores more than another on the test images, over the repeats that both have.
     pub fn gain(&self, arm: &Arm, other: &Arm) -> Option<Estimate> {
         gain(self.of(arm), self.of(other), self.overlap)
     }

@@ -46,7 +46,7 @@ impl Tangents {
         let mut first = plan()?;
         let sketch = Sketch::of(&mut first, examples.len(), directions.len());
         let plans = Pool::default();
-        let add = |plan: Plan| plans.add((plan, vec![0.0; source.pipeline.row_len()]));
+        let add = |plan: Plan| plans.add((plan, vec![0.0; source.pipeline.input_len()]));
         add(first);
         for _ in 1..rayon::current_num_threads() {
             add(plan()?);
@@ -121,7 +121,7 @@ impl Sketch {
 
     /// The gradients of `direction · features` of an image for each direction, into its row.
     fn gradients(&self, plan: &mut Plan, pixels: &[f32], directions: &[Vec<f32>], row: &mut [f32]) {
-        let mut boundary = vec![0.0; plan.prefix().row_len()];
+        let mut boundary = vec![0.0; plan.prefix().feature_len()];
         plan.prefix().run_one(pixels, &mut boundary);
         let suffix = plan.suffix();
         for (index, direction) in directions.iter().enumerate() {

@@ -22,7 +22,7 @@ impl Verdict {
     /// Of a model with so many layers.
     pub fn of(found: &Found, layers: usize) -> Self {
         let arm = &found.arms[found.recommended].0;
-        let over_scratch = found.gain(arm, &found.controls.scratch);
+        let over_scratch = found.gain(arm, &found.baselines.scratch);
         let reuse_helps = over_scratch.and_then(|gain| gain.interval()).map(|[low, _]| low > 0.0);
         let points = |value: f64| format!("{:+.1} points", 100.0 * value);
         let interval = |gain: Estimate| match gain.interval() {
@@ -58,9 +58,9 @@ impl Verdict {
                 "no gain from reuse is shown here: over training from scratch the best way to do it ({what}) has {gained}"
             ),
         };
-        let probe = &found.controls.probe;
+        let probe = &found.baselines.probe;
         if arm != probe
-            && let Some(gain) = found.gain(probe, &found.controls.scratch)
+            && let Some(gain) = found.gain(probe, &found.baselines.scratch)
         {
             text += &format!("; a head on the whole backbone alone has {}", points(gain.mean));
         }
@@ -74,28 +74,28 @@ impl Verdict {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Controls, Cut, Outcome};
+    use super::super::{Baselines, Cut, Outcome};
     use super::*;
 
-    /// Two splits of a head and of training from scratch, with so many of `images` right.
+    /// Two splits of a head and of training from scratch, with so many of `images` correct.
     fn text(head: usize, scratch: usize, images: usize) -> String {
         let paths: Vec<String> = (1..=4).map(|layer| format!("layer_{layer}")).collect();
-        let controls = Controls::of(&Cut { path: "layer_4".to_owned(), layers: 4, shape: vec![1] }, &paths);
-        let outcomes = |arm: &Arm, right: usize| -> Vec<Outcome> {
+        let baselines = Baselines::of(&Cut { path: "layer_4".to_owned(), layers: 4, shape: vec![1] }, &paths);
+        let outcomes = |arm: &Arm, correct: usize| -> Vec<Outcome> {
             let outcome = |repeat| Outcome {
                 arm: arm.name.clone(),
                 repeat,
                 share: 1.0,
-                fold: 0.5,
-                right: (0..images).map(|image| image < right).collect(),
+                validation_accuracy: 0.5,
+                correct: (0..images).map(|image| image < correct).collect(),
                 seconds: 1.0,
             };
             (0..2).map(outcome).collect()
         };
-        let arms = [(&controls.probe, head), (&controls.scratch, scratch)];
-        let arms = arms.map(|(arm, right)| (arm.clone(), outcomes(arm, right))).to_vec();
+        let arms = [(&baselines.probe, head), (&baselines.scratch, scratch)];
+        let arms = arms.map(|(arm, correct)| (arm.clone(), outcomes(arm, correct))).to_vec();
         let costs = Default::default();
-        Verdict::of(&Found { arms, controls, recommended: 0, costs, overlap: 0.3, is_cut_short: false }, 5)
+        Verdict::of(&Found { arms, baselines, recommended: 0, costs, overlap: 0.3, is_cut_short: false }, 5)
             .text
     }
 

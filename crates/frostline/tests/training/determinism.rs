@@ -1,8 +1,8 @@
 //! One seed, one result: with or without a cache, whatever the number of threads.
 
 use crate::task::{Run, backbone, recipe, run_with, stage};
-use frostline::Precision;
-use frostline::cache::{FeatureCache, RowElement};
+use frostline::DType;
+use frostline::cache::FeatureCache;
 use frostline::fit::{Caching, GradualRecipe, Recipe, StageRecipe, Validation};
 use frostline::graph::Unfreeze;
 
@@ -99,7 +99,7 @@ fn three_stages() -> Vec<StageRecipe> {
 
 #[test]
 fn rows_of_one_pass_and_of_several_are_the_same_to_the_last_bit() {
-    for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+    for precision in [DType::F32, DType::Bf16, DType::Int8] {
         let recipe = || Recipe { precision, ..recipe(three_stages()) };
         let computed = with(recipe(), 3, Caching::Nothing);
         let all = with(recipe(), 3, Caching::default());
@@ -128,13 +128,13 @@ fn gradual_unfreezing_is_the_same_to_the_last_bit() {
 
 #[test]
 fn rounded_features_are_the_same_stored_or_not_and_take_half_the_room() {
-    for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+    for precision in [DType::F32, DType::Bf16, DType::Int8] {
         let recipe = |features| Recipe { precision, features, ..recipe(three_stages()) };
-        let rounded = || recipe(Some(RowElement::Bf16));
+        let rounded = || recipe(Some(DType::Bf16));
         let computed = with(rounded(), 3, Caching::Nothing);
         let folder = tempfile::tempdir().expect("a folder");
         let disk = FeatureCache { folder: folder.path().to_owned(), limit: 1 << 30 };
-        let whole = with(recipe(Some(RowElement::F32)), 3, Caching::default());
+        let whole = with(recipe(Some(DType::F32)), 3, Caching::default());
         let bytes = |run: &Run| run.trained().stages[0].feature_bytes;
         for caching in [Caching::default(), Caching::Disk(disk.clone()), Caching::Disk(disk)] {
             let run = with(rounded(), 3, caching);

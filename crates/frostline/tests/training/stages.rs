@@ -25,7 +25,7 @@ fn a_stage_that_only_makes_it_worse_is_stepped_back() {
 }
 
 fn gradually(lr: f32) -> Recipe {
-    let gradual = Some(GradualRecipe { epochs: 2, lr, backbone_lr_factor: 1.0 });
+    let gradual = Some(GradualRecipe { epochs: 2, learning_rate: lr, backbone_lr_factor: 1.0 });
     Recipe { gradual, ..recipe(vec![stage(Unfreeze::Nothing, 8, 0.05)]) }
 }
 
@@ -53,7 +53,7 @@ fn gradual_unfreezing_steps_back_at_the_first_block_that_does_not_help() {
 fn gradual_unfreezing_goes_on_for_as_long_as_it_helps() {
     // the head has hardly been trained, so that every further epoch helps; by the error there is no standard error
     let metric = Some("mse".parse().expect("a metric"));
-    let gradual = Some(GradualRecipe { epochs: 3, lr: 0.01, backbone_lr_factor: 1.0 });
+    let gradual = Some(GradualRecipe { epochs: 3, learning_rate: 0.01, backbone_lr_factor: 1.0 });
     let run = run(Recipe { gradual, metric, ..recipe(vec![stage(Unfreeze::Nothing, 1, 0.001)]) });
     let names: Vec<&str> = run.trained().stages.iter().map(|stage| stage.name.as_str()).collect();
     assert_eq!(names[..2], ["unfreeze 0", "from conv2d_1"]);

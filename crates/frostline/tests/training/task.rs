@@ -123,9 +123,17 @@ pub(crate) fn backbone() -> Model {
     model
 }
 
-pub(crate) fn stage(unfreeze: Unfreeze, epochs: usize, lr: f32) -> StageRecipe {
+pub(crate) fn stage(unfreeze: Unfreeze, epochs: usize, learning_rate: f32) -> StageRecipe {
     let name = format!("unfreeze {unfreeze}");
-    StageRecipe { name, unfreeze, freeze: None, epochs, lr, backbone_lr_factor: 0.1, warm_up: false }
+    StageRecipe {
+        name,
+        unfreeze,
+        freeze: None,
+        epochs,
+        learning_rate,
+        backbone_lr_factor: 0.1,
+        warm_up: false,
+    }
 }
 
 /// Batches of 8, preprocessing none.
@@ -211,7 +219,7 @@ pub(crate) fn plan(model: &Model, frozen: &[&str]) -> Plan {
 
 /// The boundary values of eight images.
 pub(crate) fn rows(plan: &Plan) -> Vec<f32> {
-    let mut rows = vec![0.0; 8 * plan.prefix().row_len()];
+    let mut rows = vec![0.0; 8 * plan.prefix().feature_len()];
     plan.prefix().run(&images(8, 3, 3).0, &mut rows);
     rows
 }

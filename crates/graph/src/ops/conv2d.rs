@@ -3,7 +3,8 @@
 use super::images::{each_image, image, image_mut};
 use super::window::window;
 use super::{
-    Backward, Cost, Forward, Infer, Instance, Needs, OpKind, PIECES, Padding, Quantizations, Reads, one_of,
+    Backward, Cost, Forward, Infer, Instance, MICRO_BATCHES, Needs, OpKind, Padding, Quantizations, Reads,
+    one_of,
 };
 use crate::Shape;
 use frostline_kernels::{
@@ -69,7 +70,7 @@ impl OpKind for Conv2d {
     fn bind(&self, inputs: &[Shape], params: &[Shape], batch: usize) -> Box<dyn Instance> {
         let shape = self.shape(&inputs[0], params).expect("the shape was checked when the op was pushed");
         let weights: Vec<f32> = vec![0.0; params[0].iter().product()];
-        let images = batch.div_ceil(PIECES).max(1);
+        let images = batch.div_ceil(MICRO_BATCHES).max(1);
         let packed = Convolution::new(shape, &weights, images);
         let gradient = (batch > 0).then(|| PackedConvGradient::for_batches(shape, &weights, images));
         let scratch = packed

@@ -74,8 +74,8 @@ pub enum Mode {
     Inference,
 }
 
-/// A batch is cut into so many pieces, whatever the number of threads: sums over the batch are added piece by piece.
-pub const PIECES: usize = 8;
+/// A batch is cut into so many micro-batches, whatever the number of threads: sums over the batch are added micro-batch by micro-batch.
+pub const MICRO_BATCHES: usize = 8;
 
 /// Multiply-adds and bytes moved for one image.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

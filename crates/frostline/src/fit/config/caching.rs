@@ -1,8 +1,8 @@
-//! Where the rows of a frozen prefix are kept.
+//! Where the feature vectors of a frozen prefix are kept.
 
 use crate::fit::features::cache::FeatureCache;
 
-/// Where the rows of a frozen prefix are kept, so that no epoch computes them again. What does not fit is computed
+/// Where the feature vectors of a frozen prefix are kept, so that no epoch computes them again. What does not fit is computed
 /// again; results are the same bit for bit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caching {

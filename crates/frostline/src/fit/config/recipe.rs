@@ -2,10 +2,9 @@
 
 use crate::fit::config::defaults::{StageDefaults, filled};
 use crate::fit::config::text;
-use crate::fit::features::cache::RowElement;
 use crate::fit::{ClassWeights, Loss, Metric, OptimizerKind, ReusedStatistics, Schedule, SolveRecipe};
 use frostline_data::{Augment, Resize, ScaledDecode};
-use frostline_graph::{Error, Keep, Precision, Result, Unfreeze};
+use frostline_graph::{DType, Error, Keep, Result, Unfreeze};
 use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -13,7 +12,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::str::FromStr;
 
-/// Each view of an image is a row of its own.
+/// Each view of an image is a feature vector of its own.
 const MOST_VIEWS: usize = 10_000;
 /// The steps of so many epochs can be counted.
 const MOST_EPOCHS: usize = 1_000_000;
@@ -83,10 +82,10 @@ pub struct Recipe {
     /// `auto`, or the name of a preprocessing.
     pub preprocess: String,
     /// How the frozen part stores numbers.
-    pub precision: Precision,
+    pub precision: DType,
     /// What their features are rounded to, stored or not; by default nothing is rounded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub features: Option<RowElement>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "features")]
+    pub features: Option<DType>,
     /// Whether the head is solved before any stage.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "solve")]
     pub solve: Option<SolveRecipe>,
@@ -121,7 +120,7 @@ impl Default for Recipe {
             resize: None,
             scaled_decode: None,
             preprocess: "auto".to_owned(),
-            precision: Precision::F32,
+            precision: DType::F32,
             features: None,
             solve: None,
             stage: Vec::new(),
@@ -147,8 +146,8 @@ pub struct StageRecipe {
     #[serde(default = "epochs")]
     pub epochs: usize,
     /// The head's learning rate.
-    #[serde(default = "rate", serialize_with = "shortest")]
-    pub lr: f32,
+    #[serde(rename = "lr", default = "rate", serialize_with = "shortest")]
+    pub learning_rate: f32,
     /// The reused layers' rate as a share of the head's.
     #[serde(default = "factor", serialize_with = "shortest")]
     pub backbone_lr_factor: f32,
@@ -188,6 +187,11 @@ fn shortest_optional<S: Serializer>(
         Some(value) => shortest(value, serializer),
         None => serializer.serialize_none(),
     }
+}
+
+fn features<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<DType>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| DType::of_features(&text)).transpose().map_err(serde::de::Error::custom)
 }
 
 /// A table, or `true` for one with every default.
@@ -233,8 +237,8 @@ pub struct GradualRecipe {
     /// Epochs a block.
     pub epochs: usize,
     /// The head's learning rate.
-    #[serde(serialize_with = "shortest")]
-    pub lr: f32,
+    #[serde(rename = "lr", serialize_with = "shortest")]
+    pub learning_rate: f32,
     /// The reused layers' rate as a share of the head's.
     #[serde(serialize_with = "shortest")]
     pub backbone_lr_factor: f32,
@@ -244,7 +248,7 @@ impl Default for GradualRecipe {
     /// What `--gradual` does.
     fn default() -> Self {
         let StageDefaults { epochs, learning_rate, backbone_lr_factor, .. } = StageDefaults::FINE_TUNE;
-        Self { epochs, lr: learning_rate, backbone_lr_factor }
+        Self { epochs, learning_rate, backbone_lr_factor }
     }
 }
 
@@ -403,6 +407,9 @@ impl Recipe {
         if self.clip_norm.is_some_and(|norm| !(norm > 0.0 && norm.is_finite())) {
             return refuse("a clip norm that is not above 0".to_owned(), "leave it out to clip nothing");
         }
+        if self.features == Some(DType::Int8) {
+            return refuse("features in int8".to_owned(), "write f32 or bf16");
+        }
         if !(1..=MOST_VIEWS).contains(&self.views) {
             return refuse(format!("{} views", self.views), &format!("give a number from 1 to {MOST_VIEWS}"));
         }
@@ -444,8 +451,10 @@ impl Recipe {
         if most > MOST_EPOCHS {
             return refuse(format!("{most} epochs"), &format!("give a number up to {MOST_EPOCHS}"));
         }
-        let rates = self.stage.iter().map(|s| (s.lr, s.backbone_lr_factor));
-        for (rate, factor) in rates.chain(self.gradual.iter().map(|g| (g.lr, g.backbone_lr_factor))) {
+        let rates = self.stage.iter().map(|s| (s.learning_rate, s.backbone_lr_factor));
+        for (rate, factor) in
+            rates.chain(self.gradual.iter().map(|g| (g.learning_rate, g.backbone_lr_factor)))
+        {
             if !(rate > 0.0 && rate.is_finite() && factor >= 0.0 && factor.is_finite()) {
                 return refuse(
                     format!("a learning rate of {rate} with the factor {factor}"),
@@ -516,11 +525,16 @@ mod tests {
             Recipe::read(&path)
         };
         let recipe = read("gradual = true\n[[stage]]\n").expect("valid");
-        assert_eq!((&*recipe.stage[0].name, recipe.stage[0].epochs, recipe.stage[0].lr), ("train", 10, 1e-3));
+        assert_eq!(
+            (&*recipe.stage[0].name, recipe.stage[0].epochs, recipe.stage[0].learning_rate),
+            ("train", 10, 1e-3)
+        );
         assert_eq!(recipe.gradual, Some(GradualRecipe::default()));
         let recipe = read("gradual = false\n[[stage]]\n[[stage]]\nunfreeze = 2").expect("valid");
         assert_eq!((&*recipe.stage[1].name, &recipe.gradual), ("stage 2", &None));
-        let of = |stage: &StageRecipe| (stage.epochs, stage.lr, stage.backbone_lr_factor, stage.warm_up);
+        let of = |stage: &StageRecipe| {
+            (stage.epochs, stage.learning_rate, stage.backbone_lr_factor, stage.warm_up)
+        };
         assert_eq!(of(&recipe.stage[0]), (10, 1e-3, 0.1, false));
         assert_eq!(of(&recipe.stage[1]), (5, 1e-4, 0.1, true), "a stage that unfreezes has lower rates");
         let recipe = read("[[stage]]\nunfreeze = \"all\"\nlr = 0.01\nwarm-up = false").expect("valid");

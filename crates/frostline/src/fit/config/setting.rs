@@ -1,8 +1,7 @@
 //! The settings that all stages of a training share.
 
-use crate::fit::features::cache::RowElement;
 use crate::fit::{Caching, ClassWeights, LossSetting, Metric, OptimizerKind, Outputs, Schedule, Scores};
-use frostline_graph::Numbers;
+use frostline_graph::{DType, PrefixDType};
 use serde::{Deserialize, Serialize};
 
 /// What BatchNormalization of reused layers does while they train. In a layer of the new head it always trains.
@@ -44,13 +43,13 @@ pub struct Setting {
     pub views: usize,
     /// Decides the order of images, dropout and views.
     pub seed: u64,
-    /// Where the rows of frozen layers are kept.
+    /// Where the feature vectors of frozen layers are kept.
     pub caching: Caching,
     /// How the frozen prefix stores numbers.
-    pub numbers: Numbers,
-    /// What rows of frozen layers are rounded to. None: f32, but bf16 where the prefix has kept them in it, so that no bit
+    pub numbers: PrefixDType,
+    /// What feature vectors of frozen layers are rounded to. None: f32, but bf16 where the prefix has kept them in it, so that no bit
     /// changes.
-    pub features: Option<RowElement>,
+    pub features: Option<DType>,
 }
 
 impl Setting {
@@ -71,7 +70,7 @@ impl Setting {
             views: 4,
             seed: 0,
             caching: Caching::default(),
-            numbers: Numbers::F32,
+            numbers: PrefixDType::F32,
             features: None,
         }
     }

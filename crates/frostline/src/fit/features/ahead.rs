@@ -1,10 +1,9 @@
 //! The stages that are to come, and what is known of their boundaries.
 
-use crate::fit::features::cache::RowElement;
 use crate::fit::features::choice::Candidate;
-use crate::fit::features::pass::{element, is_exact};
+use crate::fit::features::pass::{feature_dtype, is_exact};
 use frostline_engine::compile::Frozen;
-use frostline_graph::Freeze;
+use frostline_graph::{DType, Freeze};
 
 /// A stage that is to come.
 #[derive(Clone, Debug)]
@@ -25,18 +24,14 @@ pub(in crate::fit) fn first_stage(frozen: &Frozen, ahead: &[Ahead], index: usize
     (0..index).rev().find(|earlier| trains(&ahead[*earlier])).map_or(0, |last| last + 1)
 }
 
-/// Boundaries with so many rows each, none of them stored, as the choice sees them.
-pub(in crate::fit) fn candidates(
-    frozen: &[&Frozen],
-    rows: usize,
-    features: Option<RowElement>,
-) -> Vec<Candidate> {
+/// Boundaries with so many feature vectors each, none of them stored, as the choice sees them.
+pub(in crate::fit) fn candidates(frozen: &[&Frozen], rows: usize, features: Option<DType>) -> Vec<Candidate> {
     let above = |one: &Frozen, other: &Frozen| {
         let above = one.multiply_adds_above(other).filter(|_| is_exact(other, features));
         above.map(|above| above as f64)
     };
     let candidate = |one: &&Frozen| Candidate {
-        row: (element(one, features).bytes() * one.row_len()) as f64,
+        row: (feature_dtype(one, features).bytes() * one.feature_len()) as f64,
         rows: rows as f64,
         missing: rows as f64,
         from: 0,

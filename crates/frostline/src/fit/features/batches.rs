@@ -1,8 +1,8 @@
-//! The batches of an epoch: their stored rows are read on a thread of its own, one batch ahead of the step.
+//! The batches of an epoch: their stored feature vectors are read on a thread of its own, one batch ahead of the step.
 
-use crate::fit::features::bank::Bank;
+use crate::fit::features::feature_store::{BoundaryId, FeatureStore};
+use crate::fit::features::feature_table::Located;
 use crate::fit::features::passes::Features;
-use crate::fit::features::shelf::Located;
 use frostline_graph::{Error, Result};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -16,7 +16,7 @@ pub(in crate::fit) struct Batches {
     order: Arc<[usize]>,
     size: usize,
     epoch: usize,
-    row_len: usize,
+    feature_len: usize,
     given: usize,
     current: Option<Batch>,
     read: Receiver<Batch>,
@@ -24,17 +24,18 @@ pub(in crate::fit) struct Batches {
     reader: Option<JoinHandle<()>>,
 }
 
-/// Rows, `[batch, row_len]`, of which some may not be stored.
+/// Feature vectors, `[batch, feature_len]`, of which some may not be stored.
 struct Batch {
     rows: Vec<f32>,
     missing: Vec<usize>,
 }
 
 impl Batch {
-    fn read(&mut self, rows: &Located, indices: &[usize], row_len: usize) {
+    fn read(&mut self, rows: &Located, indices: &[usize], feature_len: usize) {
         self.missing.clear();
-        indices.iter().for_each(|index| rows.expect(*index));
-        for (position, row) in self.rows.chunks_exact_mut(row_len.max(1)).take(indices.len()).enumerate() {
+        indices.iter().for_each(|index| rows.prefetch(*index));
+        for (position, row) in self.rows.chunks_exact_mut(feature_len.max(1)).take(indices.len()).enumerate()
+        {
             if !rows.read(indices[position], row) {
                 self.missing.push(position);
             }
@@ -46,25 +47,25 @@ impl Batches {
     /// Of the images `order`, so many at a time, in an epoch's view.
     pub(in crate::fit) fn new(
         features: &mut Features<'_>,
-        bank: &mut Bank,
+        store: &mut FeatureStore,
         order: Vec<usize>,
         size: usize,
         epoch: usize,
     ) -> Result<Self> {
-        let (located, row_len) = (features.located(bank, epoch)?, bank.row_len(0));
+        let (located, feature_len) = (features.located(store, epoch)?, store.feature_len(BoundaryId::OWN));
         let size = size.min(order.len()).max(1);
         let order: Arc<[usize]> = order.into();
         let (free, to_fill) = sync_channel::<Batch>(BUFFERS);
         let (filled, read) = sync_channel(BUFFERS);
         for _ in 0..BUFFERS.min(order.len().div_ceil(size)) {
-            let batch = Batch { rows: vec![0.0; size * row_len], missing: Vec::with_capacity(size) };
+            let batch = Batch { rows: vec![0.0; size * feature_len], missing: Vec::with_capacity(size) };
             free.send(batch).expect("its receiver is here");
         }
         let all = order.clone();
         let read_all = move || {
             for indices in all.chunks(size) {
                 let Ok(mut batch) = to_fill.recv() else { return };
-                batch.read(&located, indices, row_len);
+                batch.read(&located, indices, feature_len);
                 if filled.send(batch).is_err() {
                     return;
                 }
@@ -72,15 +73,15 @@ impl Batches {
         };
         let reader = std::thread::Builder::new().name("rows".to_owned()).spawn(read_all);
         let reader = Some(reader.map_err(|source| Error::io("a thread that reads features", source))?);
-        Ok(Self { order, size, epoch, row_len, given: 0, current: None, read, free, reader })
+        Ok(Self { order, size, epoch, feature_len, given: 0, current: None, read, free, reader })
     }
 
-    /// The images and the rows of the next batch; those that are not stored are computed now. `features` and `bank` are
+    /// The images and the feature vectors of the next batch; those that are not stored are computed now. `features` and `store` are
     /// those that the batches were made of.
     pub(in crate::fit) fn next(
         &mut self,
         features: &mut Features<'_>,
-        bank: &mut Bank,
+        store: &mut FeatureStore,
     ) -> Result<Option<(&[usize], &[f32])>> {
         if let Some(used) = self.current.take() {
             // the reader is gone once it has read the last batch
@@ -92,8 +93,8 @@ impl Batches {
         }
         self.given += indices.len();
         let batch = self.current.insert(self.read.recv().expect("the reader sends every batch"));
-        let rows = &mut batch.rows[..indices.len() * self.row_len];
-        features.complete(bank, indices, self.epoch, &batch.missing, rows)?;
+        let rows = &mut batch.rows[..indices.len() * self.feature_len];
+        features.complete(store, indices, self.epoch, &batch.missing, rows)?;
         Ok(Some((indices, rows)))
     }
 }

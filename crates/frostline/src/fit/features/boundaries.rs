@@ -1,52 +1,52 @@
-//! The boundaries of all stages of a recipe: what their rows cost, and which are worth storing.
+//! The boundaries of all stages of a recipe: what their feature vectors cost, and which are worth storing.
 
 use crate::fit::Prepared;
 use crate::fit::features::ahead::{Ahead, UNLIKELY, candidates, first_stage};
-use crate::fit::features::bank::{Bank, Begin};
 use crate::fit::features::cache::PrefixKey;
 use crate::fit::features::choice::{Candidate, Choice, Costs, Need, Prices, choose};
-use crate::fit::features::pass::element;
+use crate::fit::features::feature_store::{Begin, FeatureStore};
+use crate::fit::features::feature_table::Part;
+use crate::fit::features::pass::feature_dtype;
 use crate::fit::features::passes::{Features, Views};
-use crate::fit::features::shelf::Part;
 use crate::fit::forecast::probe;
 use crate::fit::prepare::first_pass::may_store;
 use frostline_engine::compile::{Frozen, compile_frozen};
 use frostline_graph::Result;
 use serde::Serialize;
 
-/// A pass over images, or over rows that are stored.
+/// A pass over images, or over feature vectors that are stored.
 pub(in crate::fit) struct StagePass<'a> {
-    /// The boundaries whose rows it makes.
+    /// The boundaries whose feature vectors it makes.
     pub(in crate::fit) targets: Vec<&'a Frozen>,
     /// The boundary that it starts from; none for the images.
     pub(in crate::fit) start: Option<&'a Frozen>,
-    /// How many rows it makes.
+    /// How many feature vectors it makes.
     pub(in crate::fit) images: usize,
 }
 
 /// Where nothing is left to decide.
 const UNKNOWN: Costs = Costs { decode: 1.0, multiply_adds: 1.0, write: 1.0, read: 1.0 };
 
-/// What becomes of the rows at a boundary.
+/// What becomes of the feature vectors at a boundary.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BoundaryPlan {
-    /// The layers whose outputs its rows hold.
+    /// The layers whose outputs its feature vectors hold.
     pub boundary: Vec<String>,
     /// The stages that train above it.
     pub stages: Vec<String>,
-    /// Rows of all images and views.
+    /// Feature vectors of all images and views.
     pub rows: usize,
-    /// Rows of these that are stored already.
+    /// Feature vectors of these that are stored already.
     pub cached_rows: usize,
-    /// Bytes of all rows.
+    /// Bytes of all feature vectors.
     pub bytes: u64,
-    /// Whether its rows are stored, on disk or in memory; else they are computed in every epoch.
+    /// Whether its feature vectors are stored, on disk or in memory; else they are computed in every epoch.
     pub stored: bool,
     /// The boundary that they are computed from; none for the images.
     pub from: Option<Vec<String>>,
     /// The stage whose pass makes them; none where nothing is missing or nothing is stored.
     pub made_in: Option<String>,
-    /// Seconds to make the missing rows by themselves. A pass that makes several boundaries' rows takes about as long as
+    /// Seconds to make the missing feature vectors by themselves. A pass that makes several boundaries' feature vectors takes about as long as
     /// the dearest of them.
     pub seconds: f64,
 }
@@ -63,7 +63,7 @@ pub(in crate::fit) struct Boundaries {
     in_memory: Vec<bool>,
     /// Views of each training image; 1 where none are drawn.
     views: usize,
-    /// Of each boundary: rows of test images that are not stored.
+    /// Of each boundary: feature vectors of test images that are not stored.
     test_missing: Vec<usize>,
     choice: Choice,
 }
@@ -80,10 +80,10 @@ impl Boundaries {
             let frozen =
                 compile_frozen(&setting.numbers, model, &stage.freeze, std::slice::from_ref(&shape))?;
             let (key, from) = (
-                PrefixKey::new(&frozen, element(&frozen, setting.features), source.pipeline),
+                PrefixKey::new(&frozen, feature_dtype(&frozen, setting.features), source.pipeline),
                 first_stage(&frozen, &ahead, index),
             );
-            // what trains before it is needed changes its rows: it is another boundary than one before that
+            // what trains before it is needed changes its feature vectors: it is another boundary than one before that
             let known = boundaries.iter().position(|(other, ..)| *other == key).filter(|_| from == 0);
             let boundary = known.unwrap_or(boundaries.len());
             needs.push(Need { boundary, epochs: stage.epochs as f64, chance: stage.chance });
@@ -91,24 +91,24 @@ impl Boundaries {
                 boundaries.push((key, from, frozen));
             }
         }
-        let mut bank = Bank::new(&setting.caching, setting.features);
-        let parts = prepared.parts(&mut bank)?;
+        let mut store = FeatureStore::new(&setting.caching, setting.features);
+        let parts = prepared.parts(&mut store)?;
         let begin = Begin { model, numbers: &setting.numbers, source, parts: &parts, ahead: &[] };
         let rows = parts.iter().map(Part::rows).sum();
         let of: Vec<&Frozen> = boundaries.iter().map(|(.., frozen)| frozen).collect();
         let mut candidates = candidates(&of, rows, setting.features);
         let (mut in_memory, mut test_missing) = (Vec::new(), Vec::new());
         let test = dataset.test.as_deref().unwrap_or_default();
-        let test = [Features::new(source, test, "test", None, bank.is_on_disk()).part(&mut bank)?];
+        let test = [Features::new(source, test, "test", None, store.is_on_disk()).part(&mut store)?];
         let begin_test = Begin { parts: &test, ..begin };
         for (candidate, (_, from, frozen)) in candidates.iter_mut().zip(&boundaries) {
             candidate.from = *from;
-            let (missing, is_in_memory) = bank.survey(frozen.clone(), &begin)?;
+            let (missing, is_in_memory) = store.survey(frozen.clone(), &begin)?;
             if *from == 0 {
                 candidate.missing = missing as f64;
             }
             in_memory.push(is_in_memory);
-            test_missing.push(bank.survey(frozen.clone(), &begin_test)?.0);
+            test_missing.push(store.survey(frozen.clone(), &begin_test)?.0);
         }
         let frozen: Vec<Frozen> = boundaries.into_iter().map(|(.., frozen)| frozen).collect();
         let is_there = |candidate: &Candidate| candidate.missing == 0.0;
@@ -119,7 +119,7 @@ impl Boundaries {
             [first, ..] => {
                 let tell = probe::costs(first, source, &setting.caching)?;
                 let decide = Costs::typical(source.dataset, &setting.caching);
-                choose(&needs, &candidates, Prices { decide, tell }, bank.limit() as f64)
+                choose(&needs, &candidates, Prices { decide, tell }, store.limit() as f64)
             }
         };
         let layers = frozen.iter().map(|frozen| frozen.boundary().to_vec()).collect();
@@ -143,12 +143,12 @@ impl Boundaries {
         self.choice.stored[boundary]
     }
 
-    /// Whether the rows of a stage of the recipe are stored.
+    /// Whether the feature vectors of a stage of the recipe are stored.
     pub(in crate::fit) fn is_stored(&self, stage: usize) -> bool {
         self.needs.get(stage).is_some_and(|need| self.is_kept(need.boundary))
     }
 
-    /// The pass that a stage of the recipe begins with, if rows are missing.
+    /// The pass that a stage of the recipe begins with, if feature vectors are missing.
     pub(in crate::fit) fn pass(&self, stage: usize, prepared: &Prepared) -> Option<StagePass<'_>> {
         let takes_all = stage == 0 && may_store(prepared);
         let missing = |index: &usize| match takes_all {
@@ -170,7 +170,7 @@ impl Boundaries {
         })
     }
 
-    /// The pass that the test images' rows at the boundary of the last stage take after the training.
+    /// The pass that the test images' feature vectors at the boundary of the last stage take after the training.
     pub(in crate::fit) fn test_pass(&self, stage: usize, prepared: &Prepared) -> Option<StagePass<'_>> {
         let boundary = self.needs.get(stage)?.boundary;
         let is_due = !may_store(prepared) && self.test_missing[boundary] > 0;
@@ -182,7 +182,7 @@ impl Boundaries {
         (self.candidates[boundary].rows * self.candidates[boundary].row) as u64
     }
 
-    /// Bytes of rows that lie in memory during a stage.
+    /// Bytes of feature vectors that lie in memory during a stage.
     pub(in crate::fit) fn resident(&self, stage: usize) -> u64 {
         let is_held = |boundary: &usize| {
             let made = self.choice.made[*boundary].is_some_and(|made| made <= stage);
@@ -192,7 +192,7 @@ impl Boundaries {
         (0..self.layers.len()).filter(is_held).map(|boundary| self.bytes(boundary)).sum()
     }
 
-    /// Bytes of rows on disk that a stage reads, and those of so many test images: the process has them in its memory for as
+    /// Bytes of feature vectors on disk that a stage reads, and those of so many test images: the process has them in its memory for as
     /// long as the system has no better use for it.
     pub(in crate::fit) fn mapped(&self, stage: usize, test_images: usize) -> u64 {
         let is_mapped = |boundary: &usize| self.is_kept(*boundary) && !self.in_memory[*boundary];
@@ -238,15 +238,15 @@ impl Boundaries {
 }
 
 impl Prepared {
-    /// What a bank has to know of the images.
-    fn parts(&self, bank: &mut Bank) -> Result<Vec<Part<'_>>> {
-        let (dataset, by_content) = (&self.dataset, bank.is_on_disk());
+    /// What a store has to know of the images.
+    fn parts(&self, store: &mut FeatureStore) -> Result<Vec<Part<'_>>> {
+        let (dataset, by_content) = (&self.dataset, store.is_on_disk());
         let val = dataset.val.as_deref().unwrap_or_default();
         let mut parts = Vec::new();
         for (name, examples, views) in
             [("val", val, None), ("train", &dataset.train, Views::of(self.source(), &self.setting))]
         {
-            parts.push(Features::new(self.source(), examples, name, views, by_content).part(bank)?);
+            parts.push(Features::new(self.source(), examples, name, views, by_content).part(store)?);
         }
         Ok(parts)
     }

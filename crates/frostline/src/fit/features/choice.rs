@@ -1,4 +1,4 @@
-//! Which boundaries' rows are worth their bytes: storing against computing again. What decides is what things typically cost,
+//! Which boundaries' feature vectors are worth their bytes: storing against computing again. What decides is what things typically cost,
 //! never a clock: two runs of one command store the same.
 
 use crate::fit::Caching;
@@ -11,22 +11,22 @@ pub(in crate::fit) struct Costs {
     pub(in crate::fit) decode: f64,
     /// Multiply-adds of frozen layers a second.
     pub(in crate::fit) multiply_adds: f64,
-    /// Bytes of rows that are written a second.
+    /// Bytes of feature vectors that are written a second.
     pub(in crate::fit) write: f64,
-    /// Bytes of rows that are read a second.
+    /// Bytes of feature vectors that are read a second.
     pub(in crate::fit) read: f64,
 }
 
 impl Costs {
     /// By which is decided: orders of magnitude of a processor with a few cores.
     pub(in crate::fit) fn typical(dataset: &Dataset, caching: &Caching) -> Self {
-        // a photo of 500 x 375 pixels is decoded and resized in 2 ms, a row of an array is copied
+        // a photo of 500 x 375 pixels is decoded and resized in 2 ms, a feature vector of an array is copied
         let decode = if dataset.array(Split::Train).is_some() { 1e-5 } else { 2e-3 };
         let [write, read] = match caching {
             // files are written to the system's memory, and mapped from there
             Caching::Disk(_) => [1e9, 5e9],
             Caching::Memory(_) => [1e10; 2],
-            Caching::Nothing => [1.0; 2], // no row is written or read
+            Caching::Nothing => [1.0; 2], // no feature vector is written or read
         };
         Self { decode, multiply_adds: 1e11, write, read }
     }
@@ -50,7 +50,7 @@ impl From<Costs> for Prices {
 pub(in crate::fit) struct Need {
     /// The boundary that it trains above.
     pub(in crate::fit) boundary: usize,
-    /// How often its rows are read.
+    /// How often its feature vectors are read.
     pub(in crate::fit) epochs: f64,
     /// How likely the stage is reached.
     pub(in crate::fit) chance: f64,
@@ -59,13 +59,13 @@ pub(in crate::fit) struct Need {
 /// A boundary, as far as it matters here.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::fit) struct Candidate {
-    /// Bytes of a row.
+    /// Bytes of a feature vector.
     pub(in crate::fit) row: f64,
-    /// Rows of all parts and views.
+    /// Feature vectors of all parts and views.
     pub(in crate::fit) rows: f64,
-    /// Rows that are not stored yet.
+    /// Feature vectors that are not stored yet.
     pub(in crate::fit) missing: f64,
-    /// The first stage in which its rows can be made: from then on nothing below it trains until it is needed.
+    /// The first stage in which its feature vectors can be made: from then on nothing below it trains until it is needed.
     pub(in crate::fit) from: usize,
     /// Multiply-adds from the images.
     pub(in crate::fit) multiply_adds: f64,
@@ -76,21 +76,21 @@ pub(in crate::fit) struct Candidate {
 /// What is decided, and what it costs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::fit) struct Choice {
-    /// Of each boundary: whether its rows are stored.
+    /// Of each boundary: whether its feature vectors are stored.
     pub(in crate::fit) stored: Vec<bool>,
-    /// Of each boundary: the stage whose pass makes its rows, where rows are missing.
+    /// Of each boundary: the stage whose pass makes its feature vectors, where feature vectors are missing.
     pub(in crate::fit) made: Vec<Option<usize>>,
-    /// Of each boundary: the boundary that its rows are made from; none for the images.
+    /// Of each boundary: the boundary that its feature vectors are made from; none for the images.
     pub(in crate::fit) start: Vec<Option<usize>>,
-    /// Of each stage: seconds for rows that are made, once or in each epoch, as they are told.
+    /// Of each stage: seconds for feature vectors that are made, once or in each epoch, as they are told.
     pub(in crate::fit) seconds: Vec<f64>,
-    /// Of each boundary: seconds for its missing rows by themselves.
+    /// Of each boundary: seconds for its missing feature vectors by themselves.
     pub(in crate::fit) alone: Vec<f64>,
     /// With reading and writing, and with chances.
     total: f64,
 }
 
-/// Another run at the same boundary is likely: rows are worth one reading more than their own job's.
+/// Another run at the same boundary is likely: feature vectors are worth one reading more than their own job's.
 const LATER: f64 = 1.0;
 
 /// Decides by adding the boundary that saves most, for as long as one saves anything and fits into `limit` bytes.
@@ -180,7 +180,7 @@ fn simulate(needs: &[Need], candidates: &[Candidate], prices: Prices, stored: &[
 struct Pass {
     /// The boundary that it starts at; none for the images.
     start: Option<usize>,
-    /// Bytes of a row that it starts from.
+    /// Bytes of a feature vector that it starts from.
     row: f64,
     multiply_adds: f64,
 }
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn rows_that_cost_more_to_read_than_to_compute_from_lower_ones_are_not_stored() {
-        // the upper boundary's rows are a hundred times as long, and a step away
+        // the upper boundary's feature vectors are a hundred times as long, and a step away
         let found = choose(&[need(0, 1.0), need(1, 1.0)], &tower(&[(10e3, 2e8), (1e7, 2.01e8)]), COSTS, 1e12);
         assert_eq!((&found.stored, found.start[1]), (&vec![true, false], Some(0)));
     }

@@ -1,10 +1,10 @@
-//! A pass: images, or rows that are stored, go through frozen layers and become the rows of one or several boundaries.
+//! A pass: images, or feature vectors that are stored, go through frozen layers and become the feature vectors of one or several boundaries.
 
 use crate::fit::Source;
-use crate::fit::features::cache::RowElement;
 use frostline_data::{DataError, Example, ViewSeed};
 use frostline_engine::compile::Frozen;
 use frostline_engine::{Pool, Prefix};
+use frostline_graph::DType;
 use frostline_kernels::{Bf16, Element};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -12,53 +12,53 @@ use std::ops::Range;
 /// The frozen layers of a pass, ready to run.
 pub(crate) struct Pass {
     prefix: Prefix,
-    /// The f32 of one image's rows at all boundaries.
+    /// The f32 of one image's feature vectors at all boundaries.
     width: usize,
     /// Which of them are rounded to bf16.
     rounded: Vec<Range<usize>>,
 }
 
-/// What the rows at a boundary are stored in: what is asked for, else bf16 where it holds them as they are. Where nothing
+/// What the feature vectors at a boundary are stored in: what is asked for, else bf16 where it holds them as they are. Where nothing
 /// is frozen there are no features, but the decoded images.
-pub(in crate::fit) fn element(frozen: &Frozen, features: Option<RowElement>) -> RowElement {
+pub(in crate::fit) fn feature_dtype(frozen: &Frozen, features: Option<DType>) -> DType {
     match features {
-        _ if frozen.is_identity() => RowElement::F32,
-        Some(element) => element,
-        None if frozen.is_bf16() => RowElement::Bf16,
-        None => RowElement::F32,
+        _ if frozen.is_identity() => DType::F32,
+        Some(DType::Bf16) => DType::Bf16,
+        None if frozen.is_bf16() => DType::Bf16,
+        Some(DType::F32 | DType::Int8) | None => DType::F32,
     }
 }
 
-/// Whether other rows can be made from those at a boundary to the last bit: what was rounded cannot be started from.
-pub(in crate::fit) fn is_exact(frozen: &Frozen, features: Option<RowElement>) -> bool {
-    element(frozen, features) == RowElement::F32 || frozen.is_bf16()
+/// Whether other feature vectors can be made from those at a boundary to the last bit: what was rounded cannot be started from.
+pub(in crate::fit) fn is_exact(frozen: &Frozen, features: Option<DType>) -> bool {
+    feature_dtype(frozen, features) == DType::F32 || frozen.is_bf16()
 }
 
 impl Pass {
-    /// To the boundaries of `targets` (one at least), from the images or from the rows of a boundary that must be
+    /// To the boundaries of `targets` (one at least), from the images or from the feature vectors of a boundary that must be
     /// [enough](Frozen::above); where it is not, from the images.
-    pub(crate) fn new(targets: &[&Frozen], start: Option<&Frozen>, features: Option<RowElement>) -> Self {
+    pub(crate) fn new(targets: &[&Frozen], start: Option<&Frozen>, features: Option<DType>) -> Self {
         let joint = targets[0].with(&targets[1..]);
         let rest = start.and_then(|start| joint.above(start));
         let (mut rounded, mut width) = (Vec::new(), 0);
         for target in targets {
-            let row = width..width + target.row_len();
+            let row = width..width + target.feature_len();
             width = row.end;
-            if element(target, features) == RowElement::Bf16 && !target.is_bf16() {
+            if feature_dtype(target, features) == DType::Bf16 && !target.is_bf16() {
                 rounded.push(row);
             }
         }
         Self { prefix: rest.as_ref().unwrap_or(&joint).bind(), width, rounded }
     }
 
-    /// What is stored of a row: the same numbers, whether it is stored or not.
+    /// What is stored of a feature vector: the same numbers, whether it is stored or not.
     fn round(&self, row: &mut [f32]) {
         for part in &self.rounded {
             row[part.clone()].iter_mut().for_each(|value| *value = Bf16::of(*value).value());
         }
     }
 
-    /// From rows of `len` values, which every thread reads one by one into one of `buffers`. False if one cannot be read.
+    /// From feature vectors of `len` values, which every thread reads one by one into one of `buffers`. False if one cannot be read.
     pub(in crate::fit) fn run_rows(
         &self,
         len: usize,
@@ -81,7 +81,7 @@ impl Pass {
         })
     }
 
-    /// From images: the error of each that cannot be loaded, whose row is then of no meaning. Every thread decodes an image
+    /// From images: the error of each that cannot be loaded, whose feature vector is then of no meaning. Every thread decodes an image
     /// and takes it through the frozen layers at once: its pixels are still in the cache, and no thread waits for
     /// another. `told` counts images, from any thread.
     pub(crate) fn run_images(
@@ -98,7 +98,7 @@ impl Pass {
         each.map(|(example, row)| {
             let mut loaded = Ok(());
             let work = |pixels: &mut Vec<f32>| {
-                pixels.resize(pipeline.row_len(), 0.0);
+                pixels.resize(pipeline.input_len(), 0.0);
                 loaded = pipeline.load(dataset, example, view, pixels);
                 if loaded.is_ok() {
                     self.prefix.run_one(pixels, row);

@@ -1,9 +1,9 @@
-//! The rows that a suffix trains on: what comes out of the frozen prefix, computed once and kept, or computed again
-//! where there is no room. A row depends on its image and its view alone, so both give the same bits.
+//! The feature vectors that a suffix trains on: what comes out of the frozen prefix, computed once and kept, or computed again
+//! where there is no room. A feature vector depends on its image and its view alone, so both give the same bits.
 
-use crate::fit::features::bank::Bank;
-use crate::fit::features::cache::RowKey;
-use crate::fit::features::shelf::{At, Located, Part};
+use crate::fit::features::cache::FeatureKey;
+use crate::fit::features::feature_store::{BoundaryId, FeatureStore};
+use crate::fit::features::feature_table::{At, Located, Part};
 use crate::fit::train::observe::counter;
 use crate::fit::{Event, Observer, Setting};
 use frostline_data::{DataError, Dataset, Example, Pipeline, ViewSeed};
@@ -11,10 +11,10 @@ use frostline_graph::Result;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 
-/// Bytes of rows that are computed and written at a time.
+/// Bytes of feature vectors that are computed and written at a time.
 pub(in crate::fit) const SHARD: usize = 64 << 20;
 
-/// How many images are computed and written at a time, whose rows at all boundaries that are made have so many values.
+/// How many images are computed and written at a time, whose feature vectors at all boundaries that are made have so many values.
 pub(in crate::fit) fn images_at_once(width: usize) -> usize {
     (SHARD / (4 * width).max(1)).max(1)
 }
@@ -45,27 +45,27 @@ impl Views {
     }
 }
 
-/// The rows of one list of examples.
+/// The feature vectors of one list of examples.
 pub(in crate::fit) struct Features<'a> {
     source: Source<'a>,
     examples: &'a [Example],
     part: &'a str,
     views: Option<Views>,
-    /// Whether rows are found by the images' content.
+    /// Whether feature vectors are found by the images' content.
     by_content: bool,
     /// By view; empty until it is needed.
-    keys: Vec<Vec<RowKey>>,
+    keys: Vec<Vec<FeatureKey>>,
 }
 
-/// The pass that makes rows, and where they go.
+/// The pass that makes feature vectors, and where they go.
 struct Work<'a> {
-    targets: &'a [usize],
+    targets: &'a [BoundaryId],
     indices: &'a [usize],
     view: usize,
 }
 
 impl<'a> Features<'a> {
-    /// Of `examples`, in views or as they are. `by_content`: some rows are on disk.
+    /// Of `examples`, in views or as they are. `by_content`: some feature vectors are on disk.
     pub(in crate::fit) fn new(
         source: Source<'a>,
         examples: &'a [Example],
@@ -77,9 +77,9 @@ impl<'a> Features<'a> {
         Self { source, examples, part, views, by_content, keys }
     }
 
-    /// What the bank has to know of it.
-    pub(in crate::fit) fn part(&mut self, bank: &mut Bank) -> Result<Part<'a>> {
-        self.find_keys(bank, 0)?;
+    /// What the store has to know of it.
+    pub(in crate::fit) fn part(&mut self, store: &mut FeatureStore) -> Result<Part<'a>> {
+        self.find_keys(store, 0)?;
         Ok(Part {
             name: self.part,
             images: self.examples.len(),
@@ -88,89 +88,91 @@ impl<'a> Features<'a> {
         })
     }
 
-    /// The bytes of the stage's rows that are kept.
-    pub(in crate::fit) fn bytes(&self, bank: &Bank) -> u64 {
-        let rows =
-            |view: usize| (0..self.examples.len()).filter(move |index| bank.has(0, &self.at(view), *index));
+    /// The bytes of the stage's feature vectors that are kept.
+    pub(in crate::fit) fn bytes(&self, store: &FeatureStore) -> u64 {
+        let rows = |view: usize| {
+            (0..self.examples.len()).filter(move |index| store.has(BoundaryId::OWN, &self.at(view), *index))
+        };
         let rows: usize = (0..self.keys.len()).map(|view| rows(view).count()).sum();
-        (rows * bank.row_bytes(0)) as u64
+        (rows * store.feature_bytes_each(BoundaryId::OWN)) as u64
     }
 
-    /// How many rows there are in all views, and how many of them have to be computed.
-    pub(in crate::fit) fn rows(&mut self, bank: &mut Bank) -> Result<(usize, usize)> {
+    /// How many feature vectors there are in all views, and how many of them have to be computed.
+    pub(in crate::fit) fn rows(&mut self, store: &mut FeatureStore) -> Result<(usize, usize)> {
         let mut missing = 0;
         for view in 0..self.keys.len() {
-            self.find_keys(bank, view)?;
+            self.find_keys(store, view)?;
             let at = self.at(view);
-            missing += (0..self.examples.len()).filter(|index| !bank.has(0, &at, *index)).count();
+            missing +=
+                (0..self.examples.len()).filter(|index| !store.has(BoundaryId::OWN, &at, *index)).count();
         }
         Ok((self.keys.len() * self.examples.len(), missing))
     }
 
-    /// Computes the rows of an epoch's view that are to be stored and are not there yet, at the stage's boundary and at
+    /// Computes the feature vectors of an epoch's view that are to be stored and are not there yet, at the stage's boundary and at
     /// those of later stages: one pass makes all that an image lacks.
     pub(in crate::fit) fn prepare(
         &mut self,
-        bank: &mut Bank,
+        store: &mut FeatureStore,
         epoch: usize,
         observe: Observer<'_>,
     ) -> Result<()> {
         let view = self.view(epoch);
-        let wanted = bank.stored(self.part);
+        let wanted = store.stored(self.part);
         if self.examples.is_empty() || wanted.is_empty() {
             return Ok(());
         }
-        self.find_keys(bank, view)?;
+        self.find_keys(store, view)?;
         let at = self.at(view);
         let mut seen = HashSet::new();
-        let mut groups: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+        let mut groups: BTreeMap<Vec<BoundaryId>, Vec<usize>> = BTreeMap::new();
         for index in 0..self.examples.len() {
-            let lacks = |shelf: &usize| {
-                !bank.has(*shelf, &at, index)
+            let lacks = |table: &BoundaryId| {
+                !store.has(*table, &at, index)
                     && at
                         .keys
                         .get(index)
-                        .is_none_or(|key| bank.is_memory(*shelf) || seen.insert((*shelf, *key)))
+                        .is_none_or(|key| store.is_memory(*table) || seen.insert((*table, *key)))
             };
-            let lacking: Vec<usize> = wanted.iter().copied().filter(lacks).collect();
+            let lacking: Vec<BoundaryId> = wanted.iter().copied().filter(lacks).collect();
             if !lacking.is_empty() {
                 groups.entry(lacking).or_default().push(index);
             }
         }
-        let in_memory = wanted.iter().filter(|shelf| bank.is_memory(**shelf) && !bank.has(**shelf, &at, 0));
-        let len = |shelf: usize| self.examples.len() * bank.row_len(shelf);
-        let mut all: BTreeMap<usize, Vec<f32>> =
-            in_memory.map(|shelf| (*shelf, vec![0.0; len(*shelf)])).collect();
+        let in_memory = wanted.iter().filter(|table| store.is_memory(**table) && !store.has(**table, &at, 0));
+        let len = |table: BoundaryId| self.examples.len() * store.feature_len(table);
+        let mut all: BTreeMap<BoundaryId, Vec<f32>> =
+            in_memory.map(|table| (*table, vec![0.0; len(*table)])).collect();
         for (targets, indices) in &groups {
             if let ([only], true) = (targets.as_slice(), indices.len() == self.examples.len())
                 && let Some(rows) = all.get_mut(only)
             {
                 let told = counter(self.part, indices.len(), observe);
-                self.compute(bank, targets, indices, view, rows, &told)?;
+                self.compute(store, targets, indices, view, rows, &told)?;
                 continue;
             }
-            self.make(bank, Work { targets, indices, view }, &mut all, observe)?;
+            self.make(store, Work { targets, indices, view }, &mut all, observe)?;
         }
-        all.into_iter().for_each(|(shelf, rows)| bank.put(shelf, &at, rows));
-        bank.rest(self.part);
+        all.into_iter().for_each(|(table, rows)| store.put(table, &at, rows));
+        store.rest(self.part);
         Ok(())
     }
 
-    /// Makes rows and stores them: on disk, and in `all` those that are kept in memory.
+    /// Makes feature vectors and stores them: on disk, and in `all` those that are kept in memory.
     fn make(
         &self,
-        bank: &mut Bank,
+        store: &mut FeatureStore,
         work: Work<'_>,
-        all: &mut BTreeMap<usize, Vec<f32>>,
+        all: &mut BTreeMap<BoundaryId, Vec<f32>>,
         observe: Observer<'_>,
     ) -> Result<()> {
         let Work { targets, indices, view } = work;
         let at = self.at(view);
-        let width: usize = targets.iter().map(|target| bank.row_len(*target)).sum();
+        let width: usize = targets.iter().map(|target| store.feature_len(*target)).sum();
         let told = counter(self.part, indices.len(), observe);
         for chunk in indices.chunks(images_at_once(width)) {
             let mut rows = vec![0.0; chunk.len() * width];
-            let lens = self.compute(bank, targets, chunk, view, &mut rows, &told)?;
+            let lens = self.compute(store, targets, chunk, view, &mut rows, &told)?;
             let mut has_room = true;
             for (position, target) in targets.iter().enumerate() {
                 let own = column(&rows, &lens, position);
@@ -180,8 +182,8 @@ impl<'a> Features<'a> {
                     }
                     continue;
                 }
-                let keys: Vec<RowKey> = chunk.iter().map(|index| at.keys[*index]).collect();
-                has_room &= bank.append(*target, &keys, own)?;
+                let keys: Vec<FeatureKey> = chunk.iter().map(|index| at.keys[*index]).collect();
+                has_room &= store.append(*target, &keys, own)?;
             }
             if !has_room {
                 observe(&Event::Note(TOO_SMALL));
@@ -192,17 +194,17 @@ impl<'a> Features<'a> {
         Ok(())
     }
 
-    /// Where the stage's rows in an epoch's view are.
-    pub(in crate::fit) fn located(&mut self, bank: &mut Bank, epoch: usize) -> Result<Located> {
+    /// Where the stage's feature vectors in an epoch's view are.
+    pub(in crate::fit) fn located(&mut self, store: &mut FeatureStore, epoch: usize) -> Result<Located> {
         let view = self.view(epoch);
-        self.find_keys(bank, view)?;
-        Ok(bank.located(0, &self.at(view)))
+        self.find_keys(store, view)?;
+        Ok(store.located(BoundaryId::OWN, &self.at(view)))
     }
 
-    /// Computes those of the stage's rows of these examples in an epoch's view, `[indices, row_len]`, that are missing.
+    /// Computes those of the stage's feature vectors of these examples in an epoch's view, `[indices, feature_len]`, that are missing.
     pub(in crate::fit) fn complete(
         &mut self,
-        bank: &mut Bank,
+        store: &mut FeatureStore,
         indices: &[usize],
         epoch: usize,
         missing: &[usize],
@@ -211,26 +213,26 @@ impl<'a> Features<'a> {
         if missing.is_empty() {
             return Ok(());
         }
-        let (view, row_len) = (self.view(epoch), bank.row_len(0));
+        let (view, feature_len) = (self.view(epoch), store.feature_len(BoundaryId::OWN));
         let wanted: Vec<usize> = missing.iter().map(|position| indices[*position]).collect();
         if wanted.len() == indices.len() {
-            self.compute(bank, &[0], &wanted, view, rows, &|| {})?;
-            return self.mend(bank, &wanted, view, rows);
+            self.compute(store, &[BoundaryId::OWN], &wanted, view, rows, &|| {})?;
+            return self.mend(store, &wanted, view, rows);
         }
-        let mut computed = vec![0.0; wanted.len() * row_len];
-        self.compute(bank, &[0], &wanted, view, &mut computed, &|| {})?;
-        for (position, row) in missing.iter().zip(computed.chunks_exact(row_len.max(1))) {
-            rows[position * row_len..][..row_len].copy_from_slice(row);
+        let mut computed = vec![0.0; wanted.len() * feature_len];
+        self.compute(store, &[BoundaryId::OWN], &wanted, view, &mut computed, &|| {})?;
+        for (position, row) in missing.iter().zip(computed.chunks_exact(feature_len.max(1))) {
+            rows[position * feature_len..][..feature_len].copy_from_slice(row);
         }
-        self.mend(bank, &wanted, view, &computed)
+        self.mend(store, &wanted, view, &computed)
     }
 
-    /// Stores rows of the stage in the place of those that were damaged.
-    fn mend(&self, bank: &mut Bank, indices: &[usize], view: usize, rows: &[f32]) -> Result<()> {
-        let row_len = bank.row_len(0);
-        if bank.stored(self.part).first() == Some(&0) && !bank.is_memory(0) {
-            let keys: Vec<RowKey> = indices.iter().map(|index| self.keys[view][*index]).collect();
-            bank.append(0, &keys, rows.chunks_exact(row_len.max(1)))?;
+    /// Stores feature vectors of the stage in the place of those that were damaged.
+    fn mend(&self, store: &mut FeatureStore, indices: &[usize], view: usize, rows: &[f32]) -> Result<()> {
+        let feature_len = store.feature_len(BoundaryId::OWN);
+        if store.stored(self.part).first() == Some(&BoundaryId::OWN) && !store.is_memory(BoundaryId::OWN) {
+            let keys: Vec<FeatureKey> = indices.iter().map(|index| self.keys[view][*index]).collect();
+            store.append(BoundaryId::OWN, &keys, rows.chunks_exact(feature_len.max(1)))?;
         }
         Ok(())
     }
@@ -243,18 +245,18 @@ impl<'a> Features<'a> {
         At { part: self.part, view, keys: &self.keys[view] }
     }
 
-    /// Finds the keys of all rows of a view.
-    fn find_keys(&mut self, bank: &mut Bank, view: usize) -> Result<()> {
+    /// Finds the keys of all feature vectors of a view.
+    fn find_keys(&mut self, store: &mut FeatureStore, view: usize) -> Result<()> {
         if !self.by_content || self.keys[view].len() == self.examples.len() {
             return Ok(());
         }
         let Source { dataset, pipeline } = self.source;
-        let contents = match bank.contents.get(self.part) {
+        let contents = match store.contents.get(self.part) {
             Some(contents) => contents,
             None => {
                 let contents = self.examples.par_iter().map(|example| dataset.content_hash(example));
                 let contents = contents.collect::<Result<_, DataError>>()?;
-                bank.contents.entry(self.part.to_owned()).or_insert(contents)
+                store.contents.entry(self.part.to_owned()).or_insert(contents)
             }
         };
         let key = |(example, content): (&Example, &blake3::Hash)| {
@@ -263,45 +265,47 @@ impl<'a> Features<'a> {
                 let (augment, range) = (&pipeline.augment, dataset.value_range());
                 format!("{augment:?} {range:?} {} {view} {}", views.seed, example.name)
             });
-            RowKey::new(content, drawn.as_deref())
+            FeatureKey::new(content, drawn.as_deref())
         };
         self.keys[view] = self.examples.iter().zip(contents).map(key).collect();
         Ok(())
     }
 
-    /// Computes the rows of these examples at the boundaries `targets`, one after the other: `rows` is
+    /// Computes the feature vectors of these examples at the boundaries `targets`, one after the other: `rows` is
     /// `[indices, sum of their lengths]`. Returns their lengths.
     fn compute(
         &self,
-        bank: &mut Bank,
-        targets: &[usize],
+        store: &mut FeatureStore,
+        targets: &[BoundaryId],
         indices: &[usize],
         view: usize,
         rows: &mut [f32],
         told: &(dyn Fn() + Sync),
     ) -> Result<Vec<usize>> {
         let at = self.at(view);
-        let lens = targets.iter().map(|target| bank.row_len(*target)).collect();
-        let is_there = |bank: &Bank, shelf: usize| indices.iter().all(|index| bank.has(shelf, &at, *index));
-        let (start, pass) = bank.pass(targets, is_there);
+        let lens = targets.iter().map(|target| store.feature_len(*target)).collect();
+        let is_there = |store: &FeatureStore, table: BoundaryId| {
+            indices.iter().all(|index| store.has(table, &at, *index))
+        };
+        let (start, pass) = store.pass(targets, is_there);
         if let Some(start) = start {
-            let read = |position: usize, row: &mut [f32]| bank.read(start, &at, indices[position], row);
-            if pass.run_rows(bank.row_len(start), read, &bank.pixels, rows) {
+            let read = |position: usize, row: &mut [f32]| store.read(start, &at, indices[position], row);
+            if pass.run_rows(store.feature_len(start), read, &store.pixels, rows) {
                 indices.iter().for_each(|_| told());
                 return Ok(lens);
             }
         }
-        // a row that it could start from may be damaged
-        let (_, pass) = bank.pass(targets, |_, _| false);
+        // a feature vector that it could start from may be damaged
+        let (_, pass) = store.pass(targets, |_, _| false);
         let seed = self.views.map(|views| ViewSeed { seed: views.seed, view: view as u64 });
         let examples: Vec<&Example> = indices.iter().map(|index| &self.examples[*index]).collect();
-        let loaded = pass.run_images(self.source, &examples, seed, &bank.pixels, rows, told);
+        let loaded = pass.run_images(self.source, &examples, seed, &store.pixels, rows, told);
         loaded.into_iter().collect::<std::result::Result<(), DataError>>()?;
         Ok(lens)
     }
 }
 
-/// The rows of one boundary, out of those of several that come one after the other.
+/// The feature vectors of one boundary, out of those of several that come one after the other.
 pub(in crate::fit) fn column<'a>(
     rows: &'a [f32],
     lens: &[usize],

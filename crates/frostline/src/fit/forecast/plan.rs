@@ -1,8 +1,8 @@
 //! What a training will do, before it runs: what trains, where the boundary is, and what it will cost, from a probe on a
 //! few images.
 
-use crate::fit::features::bank::Bank;
 use crate::fit::features::boundaries::{Boundaries, BoundaryPlan};
+use crate::fit::features::feature_store::{BoundaryId, FeatureStore};
 use crate::fit::train::stage::snapshot;
 use crate::fit::train::stage_run::StageRun;
 use crate::fit::{Caching, Prepared, Setting, SolvePlan, Stage, Trainer, silent};
@@ -23,11 +23,11 @@ pub struct TrainingPlan {
     pub solve: Option<SolvePlan>,
     /// Each stage of the recipe.
     pub stages: Vec<StagePlan>,
-    /// Each boundary of the stages: whether its rows are stored, and what they are made from.
+    /// Each boundary of the stages: whether its feature vectors are stored, and what they are made from.
     pub boundaries: Vec<BoundaryPlan>,
     /// How many blocks gradual unfreezing may add as stages of their own; they are not in `seconds`.
     pub gradual_blocks: usize,
-    /// The largest memory of the process in bytes, from a rehearsal and what that leaves out; where the system tells.
+    /// The largest memory of the process in bytes, from a dry run and what that leaves out; where the system tells.
     pub peak_bytes: Option<u64>,
     /// All stages, without early stopping.
     pub seconds: f64,
@@ -52,29 +52,29 @@ pub struct StagePlan {
     pub steps: usize,
     /// Multiply-adds of an image's forward pass, below the boundary and above it.
     pub multiply_adds: [u64; 2],
-    /// Rows of boundary values that are needed: images times views.
+    /// Feature vectors of boundary values that are needed: images times views.
     pub rows: usize,
-    /// Rows of these that the feature cache holds already.
+    /// Feature vectors of these that the feature cache holds already.
     pub cached_rows: usize,
-    /// Bytes of all rows.
+    /// Bytes of all feature vectors.
     pub feature_bytes: u64,
     /// Bytes of the buffers of a step.
     pub buffer_bytes: u64,
-    /// Time for the rows that the stage's pass makes, of later stages' boundaries too.
+    /// Time for the feature vectors that the stage's pass makes, of later stages' boundaries too.
     pub feature_seconds: f64,
-    /// Time of an epoch, with its validation and with rows that are not stored.
+    /// Time of an epoch, with its validation and with feature vectors that are not stored.
     pub epoch_seconds: f64,
 }
 
 impl StagePlan {
-    /// All epochs, and the rows that are missing.
+    /// All epochs, and the feature vectors that are missing.
     pub fn seconds(&self) -> f64 {
         self.feature_seconds + self.epochs as f64 * self.epoch_seconds
     }
 }
 
 impl Prepared {
-    /// Says what [`Prepared::train`] will do. A rehearsal trains each stage on two batches of images; the model stays as it
+    /// Says what [`Prepared::train`] will do. A dry run trains each stage on two batches of images; the model stays as it
     /// is.
     pub fn plan(&self) -> Result<TrainingPlan> {
         let solve = self.plan_solving()?;
@@ -85,10 +85,10 @@ impl Prepared {
         // a stage is compiled while the frozen layers of the one before it are there
         let mut earlier: Option<Frozen> = None;
         let mut stages = Vec::new();
-        // what lies in memory for longer than a pass or a step is counted and not rehearsed
+        // what lies in memory for longer than a pass or a step is counted and not run dry
         let mut with_resident = 0;
         for (index, stage) in recipe_stages.iter().enumerate() {
-            let (mut plan, held, frozen) = self.rehearse((index, stage), &mut boundaries, earlier.take())?;
+            let (mut plan, held, frozen) = self.dry_run((index, stage), &mut boundaries, earlier.take())?;
             earlier = Some(frozen);
             with_resident =
                 with_resident.max(held + boundaries.resident(index) + boundaries.mapped(index, 0));
@@ -114,14 +114,14 @@ impl Prepared {
                 Some(_) => self.blocks().len(),
                 None => 0,
             },
-            peak_bytes: peak_memory().map(|rehearsed| rehearsed.max(with_resident)),
+            peak_bytes: peak_memory().map(|dry_run| dry_run.max(with_resident)),
             boundaries: boundaries.plans(),
             stages,
         })
     }
 
-    /// Trains a stage on a few rows of zeros. Returns the bytes that the process holds then, too, and the frozen layers.
-    fn rehearse(
+    /// Trains a stage on a few feature vectors of zeros. Returns the bytes that the process holds then, too, and the frozen layers.
+    fn dry_run(
         &self,
         (index, stage): (usize, &Stage),
         boundaries: &mut Boundaries,
@@ -141,33 +141,33 @@ impl Prepared {
         boundaries.release(index);
         let best = (!val.is_empty()).then(|| snapshot(&mut plan));
 
-        let mut bank = Bank::blank(setting.features);
+        let mut store = FeatureStore::blank(setting.features);
         let mut run =
-            StageRun::new(&trainer, stage, (&mut plan, frozen.clone()), &mut bank, batch, setting.seed)?;
-        run.epoch(&mut plan, &mut bank, 1, 1.0)?; // caches and pages warm up
+            StageRun::new(&trainer, stage, (&mut plan, frozen.clone()), &mut store, batch, setting.seed)?;
+        run.epoch(&mut plan, &mut store, 1, 1.0)?; // caches and pages warm up
         let clock = Instant::now();
-        run.epoch(&mut plan, &mut bank, 1, 1.0)?;
+        run.epoch(&mut plan, &mut store, 1, 1.0)?;
         let step_seconds = clock.elapsed().as_secs_f64() / trainer.train.len() as f64;
         let clock = Instant::now();
         if !trainer.val.is_empty() {
-            run.validate(&mut plan, &mut bank)?;
+            run.validate(&mut plan, &mut store)?;
         }
         let val_seconds = clock.elapsed().as_secs_f64() / trainer.val.len().max(1) as f64;
-        drop((run, bank));
+        drop((run, store));
         if !boundaries.is_stored(index) {
             // beside the buffers of a step are those of the frozen layers
             trainer.train = &train[..train.len().min(batch)];
-            let mut bank = Bank::new(&Caching::Nothing, setting.features);
+            let mut store = FeatureStore::new(&Caching::Nothing, setting.features);
             let mut run =
-                StageRun::new(&trainer, stage, (&mut plan, frozen.clone()), &mut bank, batch, setting.seed)?;
-            run.epoch(&mut plan, &mut bank, 1, 1.0)?;
+                StageRun::new(&trainer, stage, (&mut plan, frozen.clone()), &mut store, batch, setting.seed)?;
+            run.epoch(&mut plan, &mut store, 1, 1.0)?;
         }
 
         let whole = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, &silent);
-        let mut bank = Bank::new(&self.setting.caching, self.setting.features);
+        let mut store = FeatureStore::new(&self.setting.caching, self.setting.features);
         let mut run =
-            StageRun::new(&whole, stage, (&mut plan, frozen.clone()), &mut bank, batch, setting.seed)?;
-        let (rows, missing) = run.rows(&mut bank)?;
+            StageRun::new(&whole, stage, (&mut plan, frozen.clone()), &mut store, batch, setting.seed)?;
+        let (rows, missing) = run.rows(&mut store)?;
         let held = resident_memory().unwrap_or(0);
         drop(best);
         let params = plan.suffix().trained().map(|(_, weight, _)| weight.len()).sum();
@@ -185,7 +185,7 @@ impl Prepared {
             multiply_adds: plan.multiply_adds(),
             rows,
             cached_rows: rows - missing,
-            feature_bytes: (rows * bank.row_bytes(0)) as u64,
+            feature_bytes: (rows * store.feature_bytes_each(BoundaryId::OWN)) as u64,
             buffer_bytes: plan.suffix().buffer_bytes() as u64,
             feature_seconds: 0.0,
             epoch_seconds: train.len() as f64 * step_seconds + val.len() as f64 * val_seconds,

@@ -23,7 +23,7 @@ pub(in crate::fit) fn costs(frozen: &Frozen, source: Source<'_>, caching: &Cachi
     let [write, read] = match caching {
         Caching::Disk(cache) => cache.speed()?,
         Caching::Memory(_) => [copy_speed(); 2],
-        Caching::Nothing => [1.0; 2], // no row is written or read
+        Caching::Nothing => [1.0; 2], // no feature vector is written or read
     };
     Ok(Costs {
         decode: decode / count as f64,
@@ -36,9 +36,9 @@ pub(in crate::fit) fn costs(frozen: &Frozen, source: Source<'_>, caching: &Cachi
 /// Seconds to decode images, and to take them through the frozen layers.
 fn on_images(frozen: &Frozen, source: Source<'_>, examples: &[&Example]) -> Result<[f64; 2]> {
     let Source { dataset, pipeline } = source;
-    let mut pixels = vec![0.0; examples.len() * pipeline.row_len()];
+    let mut pixels = vec![0.0; examples.len() * pipeline.input_len()];
     let decode = seconds(|| pipeline.load_rows(dataset, examples, None, &mut pixels))?;
-    let (prefix, mut rows) = (frozen.bind(), vec![0.0; examples.len() * frozen.row_len()]);
+    let (prefix, mut rows) = (frozen.bind(), vec![0.0; examples.len() * frozen.feature_len()]);
     prefix.run(&pixels, &mut rows); // buffers are allocated
     let compute = seconds(|| {
         prefix.run(&pixels, &mut rows);

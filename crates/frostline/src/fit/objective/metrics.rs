@@ -15,7 +15,7 @@ pub enum Metric {
     /// Area under the receiver operating curve, by Keras's 200 thresholds, for one output.
     Auc,
     /// Correct among those called a class, mean over classes (of class 1 for one output).
-    Precision,
+    DType,
     /// Found among those of a class, mean over classes (of class 1 for one output).
     Recall,
     /// Harmonic mean of precision and recall, mean over classes (of class 1 for one output).
@@ -33,7 +33,7 @@ impl FromStr for Metric {
         Ok(match name {
             "accuracy" | "acc" => Self::Accuracy,
             "auc" => Self::Auc,
-            "precision" => Self::Precision,
+            "precision" => Self::DType,
             "recall" => Self::Recall,
             "f1" => Self::F1,
             "mse" | "mean_squared_error" => Self::MeanSquaredError,
@@ -55,7 +55,7 @@ impl fmt::Display for Metric {
             Self::Accuracy => formatter.write_str("accuracy"),
             Self::TopK(k) => write!(formatter, "top{k}"),
             Self::Auc => formatter.write_str("auc"),
-            Self::Precision => formatter.write_str("precision"),
+            Self::DType => formatter.write_str("precision"),
             Self::Recall => formatter.write_str("recall"),
             Self::F1 => formatter.write_str("f1"),
             Self::MeanSquaredError => formatter.write_str("mse"),
@@ -67,7 +67,7 @@ impl fmt::Display for Metric {
 impl Metric {
     /// Whether its value for many images is the mean of its values for each.
     pub fn is_mean_over_images(self) -> bool {
-        !matches!(self, Self::Auc | Self::Precision | Self::Recall | Self::F1)
+        !matches!(self, Self::Auc | Self::DType | Self::Recall | Self::F1)
     }
 
     /// Whether it counts classes that are found, so that it says nothing about numbers.
@@ -116,7 +116,7 @@ impl Metric {
             _ => {
                 let report = ClassReport::of(outputs, width, classes);
                 let of = |class: &ClassScore| match self {
-                    Self::Precision => class.precision,
+                    Self::DType => class.precision,
                     Self::Recall => class.recall,
                     _ => class.f1,
                 };
@@ -242,7 +242,7 @@ mod tests {
         let of = |metric: Metric| metric.compute(&OUTPUTS, 3, &targets).expect("classes");
         let cases = [
             (Metric::Accuracy, 0.75),
-            (Metric::Precision, 0.833_333_333),
+            (Metric::DType, 0.833_333_333),
             (Metric::Recall, 0.833_333_333),
             (Metric::F1, 0.777_777_778),
             (Metric::TopK(2), 1.0),

@@ -1,9 +1,9 @@
 //! The first pass over image files finds the damaged ones: decoding them for that alone would be to decode each twice.
 
-use crate::fit::features::bank::{Bank, Begin};
-use crate::fit::features::cache::RowKey;
+use crate::fit::features::cache::FeatureKey;
+use crate::fit::features::feature_store::{Begin, FeatureStore};
+use crate::fit::features::feature_table::{At, Part};
 use crate::fit::features::passes::{Views, column, images_at_once};
-use crate::fit::features::shelf::{At, Part};
 use crate::fit::{Caching, Event, Observer, Prepared};
 use frostline_data::{DataError, Example, Input, SkipReport, check_all, check_file, files};
 use frostline_engine::compile::compile_frozen;
@@ -110,33 +110,33 @@ fn first_pass(
     let hashes: Vec<_> = examples.par_iter().map(|(example, _)| dataset.content_hash(example)).collect();
     let contents: Contents = hashes.iter().map(|hash| hash.as_ref().ok().copied()).collect();
     let mut errors: Errors = Vec::new();
-    let mut by_content: HashMap<RowKey, Vec<usize>> = HashMap::new();
+    let mut by_content: HashMap<FeatureKey, Vec<usize>> = HashMap::new();
     for (index, hash) in hashes.into_iter().enumerate() {
         match &hash {
-            Ok(hash) => by_content.entry(RowKey::new(hash, None)).or_default().push(index),
+            Ok(hash) => by_content.entry(FeatureKey::new(hash, None)).or_default().push(index),
             Err(_) => told(),
         }
         errors.push(hash.err());
     }
     // in the order of the files, so that the cache's files are the same in every run
-    let mut unique: Vec<(usize, RowKey)> =
+    let mut unique: Vec<(usize, FeatureKey)> =
         by_content.iter().map(|(key, indices)| (indices[0], *key)).collect();
     unique.sort();
-    let keys: Vec<RowKey> = unique.iter().map(|(_, key)| *key).collect();
-    let mut bank = Bank::new(&setting.caching, setting.features);
+    let keys: Vec<FeatureKey> = unique.iter().map(|(_, key)| *key).collect();
+    let mut store = FeatureStore::new(&setting.caching, setting.features);
     let parts = [Part { name: "all", images: keys.len(), views: 1, keys: keys.clone() }];
     let begin = Begin { model, numbers: &setting.numbers, source, parts: &parts, ahead: &ahead };
-    bank.begin(own, &begin)?;
-    let mut targets = bank.stored("all");
-    targets.retain(|target| !bank.is_memory(*target));
+    store.begin(own, &begin)?;
+    let mut targets = store.stored("all");
+    targets.retain(|target| !store.is_memory(*target));
     if targets.is_empty() {
         return Ok(None);
     }
     let at = At { part: "all", view: 0, keys: &keys };
-    let is_known = |index: usize| targets.iter().any(|target| bank.has(*target, &at, index));
+    let is_known = |index: usize| targets.iter().any(|target| store.has(*target, &at, index));
     let (known, new): (Vec<usize>, Vec<usize>) = (0..keys.len()).partition(|index| is_known(*index));
     known.iter().for_each(|_| told());
-    let lens: Vec<usize> = targets.iter().map(|target| bank.row_len(*target)).collect();
+    let lens: Vec<usize> = targets.iter().map(|target| store.feature_len(*target)).collect();
     let width: usize = lens.iter().sum();
     let mut has_room = true;
     for chunk in new.chunks(images_at_once(width)) {
@@ -149,9 +149,9 @@ fn first_pass(
             continue;
         }
         let chunk_examples: Vec<&Example> = chunk.iter().map(|index| of(index).0).collect();
-        let (_, pass) = bank.pass(&targets, |_, _| false);
+        let (_, pass) = store.pass(&targets, |_, _| false);
         let mut rows = vec![0.0; chunk.len() * width];
-        let loaded = pass.run_images(source, &chunk_examples, None, &bank.pixels, &mut rows, told);
+        let loaded = pass.run_images(source, &chunk_examples, None, &store.pixels, &mut rows, told);
         let mut sound = vec![true; chunk.len()];
         for ((position, error), path) in loaded.into_iter().enumerate().zip(&paths) {
             let Err(error) = error else { continue };
@@ -161,11 +161,11 @@ fn first_pass(
             sound[position] = false;
         }
         let is_sound = |position: &usize| sound[*position];
-        let sound_keys: Vec<RowKey> =
+        let sound_keys: Vec<FeatureKey> =
             (0..chunk.len()).filter(is_sound).map(|position| keys[chunk[position]]).collect();
         for (position, target) in targets.iter().enumerate() {
             let own = column(&rows, &lens, position).zip(&sound).filter(|(_, sound)| **sound);
-            has_room &= bank.append(*target, &sound_keys, own.map(|(row, _)| row))?;
+            has_room &= store.append(*target, &sound_keys, own.map(|(row, _)| row))?;
         }
     }
     for indices in by_content.values().filter(|indices| indices.len() > 1) {

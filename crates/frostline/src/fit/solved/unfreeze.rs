@@ -79,9 +79,9 @@ impl Prepared {
             freeze,
             epochs,
             learning_rate: LEARNING_RATE,
-            reused_factor: 1.0,
+            backbone_lr_factor: 1.0,
             warm_up: true,
-            steps_back: false,
+            reverts: false,
             averaged_epochs: epochs.div_ceil(2),
         };
         let input = self.pipeline.input().to_vec();
@@ -111,7 +111,7 @@ impl Prepared {
         let start = Instant::now();
         let folds = self.folds();
         let mut gains: Vec<Vec<f64>> = vec![Vec::new(); SHARES.len()];
-        let mut right: Vec<Vec<bool>> = vec![Vec::new(); SHARES.len()];
+        let mut correct: Vec<Vec<bool>> = vec![Vec::new(); SHARES.len()];
         let (mut losses, mut base_right) = (vec![0.0; SHARES.len()], 0);
         for held in 0..FOLDS {
             let (fit, fold): (Vec<usize>, Vec<usize>) = (0..images).partition(|index| folds[*index] != held);
@@ -129,21 +129,21 @@ impl Prepared {
                 let own = self.predict_with(&part, &fold)?;
                 gains[index].extend(base.iter().zip(&own).map(|(base, own)| base.loss - own.loss));
                 losses[index] += own.iter().map(|one| one.loss).sum::<f64>();
-                right[index].extend(own.iter().map(|one| one.right));
+                correct[index].extend(own.iter().map(|one| one.correct));
             }
-            base_right += base.iter().filter(|one| one.right).count();
+            base_right += base.iter().filter(|one| one.correct).count();
         }
         let stated: Vec<(f64, f64)> = gains.iter().map(|gains| mean_and_error(gains)).collect();
         let best = (0..SHARES.len()).max_by(|a, b| stated[*a].0.total_cmp(&stated[*b].0)).unwrap_or(0);
         let (gain, error) = stated[best];
-        let found = right[best].iter().filter(|right| **right).count();
+        let found = correct[best].iter().filter(|correct| **correct).count();
         let accuracy_gain = (found as f64 - base_right as f64) / images as f64;
         let adopted = gain > error && accuracy_gain >= 0.0;
         let mut report = None;
         let mut prospect = head.prospect.clone();
         if adopted {
             // by models that were trained on a part of the images: a little less than the one that is trained on all
-            let accuracy = interval::accuracy(&right[best], None, LEVEL).map_err(refused)?;
+            let accuracy = interval::accuracy(&correct[best], None, LEVEL).map_err(refused)?;
             prospect = Prospect {
                 accuracy: Some(found as f64 / images as f64),
                 interval: [accuracy.low, accuracy.high],
@@ -217,7 +217,7 @@ impl Prepared {
                 row => row[class],
             };
             let loss = -f64::from(share.max(1e-7)).ln();
-            Said { loss, right: crate::fit::predicted_class(row) == class }
+            Said { loss, correct: crate::fit::predicted_class(row) == class }
         };
         Ok(outputs.chunks_exact(width.max(1)).zip(examples).map(said).collect())
     }
@@ -227,7 +227,7 @@ impl Prepared {
 #[derive(Clone, Copy, Default)]
 struct Said {
     loss: f64,
-    right: bool,
+    correct: bool,
 }
 
 /// Sets the weights to a mixture of what was before and after.

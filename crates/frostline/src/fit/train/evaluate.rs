@@ -1,7 +1,7 @@
 //! Scores of a model on examples.
 
-use crate::fit::features::bank::{Bank, Begin};
 use crate::fit::features::batches::Batches;
+use crate::fit::features::feature_store::{Begin, BoundaryId, FeatureStore};
 use crate::fit::features::passes::{Features, images_at_once};
 use crate::fit::objective::lost::first_lost;
 use crate::fit::train::observe::counter;
@@ -13,7 +13,7 @@ use frostline_data::Example;
 use frostline_engine::compile::{Frozen, Statistics, compile_both};
 use frostline_engine::{Plan, Squash};
 use frostline_graph::layers::Kind;
-use frostline_graph::{Body, Error, Freeze, Graph, Model, Numbers, Result};
+use frostline_graph::{Body, Error, Freeze, Graph, Model, PrefixDType, Result};
 
 /// Images that are predicted at a time.
 pub(in crate::fit) const CHUNK: usize = 64;
@@ -46,14 +46,14 @@ pub fn evaluate(
     metrics: &[Metric],
     observe: Observer<'_>,
 ) -> Result<Evaluation> {
-    evaluate_in(&Numbers::F32, model, source, examples, part, loss, metrics, observe)
+    evaluate_in(&PrefixDType::F32, model, source, examples, part, loss, metrics, observe)
 }
 
 /// [`evaluate`] with the model in such numbers.
 ///
 /// Errors, further: outputs that are no finite numbers, of which no score says anything.
 pub fn evaluate_in(
-    numbers: &Numbers,
+    numbers: &PrefixDType,
     model: &Model,
     source: Source<'_>,
     examples: &[Example],
@@ -77,8 +77,8 @@ pub fn evaluate_in(
         None => {
             let all = Freeze::everything(&model.graph);
             let compiled = compile_both(numbers, model, all, &[input], 0, Statistics::Moving)?;
-            let mut bank = Bank::new(&Caching::default(), None);
-            score(compiled, model, &mut bank, source, examples, part, loss, metrics, observe)?
+            let mut store = FeatureStore::new(&Caching::default(), None);
+            score(compiled, model, &mut store, source, examples, part, loss, metrics, observe)?
         }
     };
     match found.not_finite {
@@ -97,7 +97,7 @@ pub(in crate::fit) fn viewed_of(model: &Model) -> Result<Viewed> {
 /// The predictions of several views of each example together, `[examples, width]`.
 pub(in crate::fit) fn outputs_in_views(
     viewed: &Viewed,
-    numbers: &Numbers,
+    numbers: &PrefixDType,
     source: Source<'_>,
     examples: &[Example],
     part: &str,
@@ -142,11 +142,11 @@ fn output_width(model: &Model, task: &Task, source: Source<'_>) -> Result<usize>
     task.width(&shapes[output.call][output.output], source.dataset, help)
 }
 
-/// Scores the predictions of a plan, from rows that are kept where there are such.
+/// Scores the predictions of a plan, from feature vectors that are kept where there are such.
 pub(in crate::fit) fn score(
     (mut plan, frozen): (Plan, Frozen),
     model: &Model,
-    bank: &mut Bank,
+    store: &mut FeatureStore,
     source: Source<'_>,
     examples: &[Example],
     part: &str,
@@ -154,20 +154,21 @@ pub(in crate::fit) fn score(
     metrics: &[Metric],
     observe: Observer<'_>,
 ) -> Result<Evaluation> {
-    let mut features = Features::new(source, examples, part, None, bank.is_on_disk());
-    let parts = [features.part(bank)?];
+    let mut features = Features::new(source, examples, part, None, store.is_on_disk());
+    let parts = [features.part(store)?];
     // no other boundary lies ahead, which would have to be compiled
-    let numbers = &Numbers::F32;
-    bank.begin(frozen, &Begin { model, numbers, source, parts: &parts, ahead: &[] })?;
-    // each row is read once: in memory many of them would only lie there
-    let keeps = !bank.is_memory(0) || examples.len() <= images_at_once(plan.prefix().row_len());
+    let numbers = &PrefixDType::F32;
+    store.begin(frozen, &Begin { model, numbers, source, parts: &parts, ahead: &[] })?;
+    // each feature vector is read once: in memory many of them would only lie there
+    let keeps =
+        !store.is_memory(BoundaryId::OWN) || examples.len() <= images_at_once(plan.prefix().feature_len());
     if keeps {
-        features.prepare(bank, 0, observe)?;
+        features.prepare(store, 0, observe)?;
     }
-    let mut batches = Batches::new(&mut features, bank, (0..examples.len()).collect(), CHUNK, 0)?;
+    let mut batches = Batches::new(&mut features, store, (0..examples.len()).collect(), CHUNK, 0)?;
     let (mut outputs, mut done) = (Vec::new(), 0);
-    while let Some((images, rows)) = batches.next(&mut features, bank)? {
-        outputs.extend(plan.predict_rows(rows, images.len()).swap_remove(0));
+    while let Some((images, rows)) = batches.next(&mut features, store)? {
+        outputs.extend(plan.predict_features(rows, images.len()).swap_remove(0));
         done += images.len();
         if !keeps {
             observe(&Event::Features { part, done, images: examples.len() });

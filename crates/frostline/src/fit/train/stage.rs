@@ -1,7 +1,7 @@
 //! One stage of training: one freeze setting, one rule for the learning rate.
 
 use crate::fit::features::ahead::Ahead;
-use crate::fit::features::bank::Bank;
+use crate::fit::features::feature_store::FeatureStore;
 use crate::fit::objective::lost::Lost;
 use crate::fit::train::stage_run::StageRun;
 use crate::fit::{Certificate, Event, Observer, Scores, Setting, Source, Watch, frozen_hashes};
@@ -25,12 +25,12 @@ pub struct Stage {
     /// The head's learning rate.
     pub learning_rate: f32,
     /// The rate of `reused` layers as a share of the head's.
-    pub reused_factor: f32,
+    pub backbone_lr_factor: f32,
     /// Whether the rate rises from 0 over the first epoch.
     pub warm_up: bool,
     /// Whether the weights from before the stage count as its epoch 0, so that a stage that only makes the score
     /// worse is stepped back.
-    pub steps_back: bool,
+    pub reverts: bool,
     /// Without validation: the weights after so many of the last epochs are averaged. 0 and 1 leave those after the last.
     pub averaged_epochs: usize,
 }
@@ -74,7 +74,7 @@ pub struct StageReport {
 pub struct Trainer<'a> {
     /// What is trained. Its weights change, and those of every model that shares them.
     pub model: &'a Model,
-    /// The layers whose rate is `reused_factor` of the head's.
+    /// The layers whose rate is `backbone_lr_factor` of the head's.
     pub reused: BTreeSet<String>,
     /// Where examples come from.
     pub source: Source<'a>,
@@ -88,8 +88,8 @@ pub struct Trainer<'a> {
     pub observe: Observer<'a>,
     /// How many stages have begun: each shuffles and drops out in its own way.
     begun: u64,
-    /// The rows that stages keep.
-    bank: Bank,
+    /// The feature vectors that stages keep.
+    store: FeatureStore,
     /// All stages, from the first, where they are known.
     all: Vec<Ahead>,
     /// The layers whose weights are no finite numbers as they are given.
@@ -116,7 +116,7 @@ impl<'a> Trainer<'a> {
             setting,
             observe,
             begun: 0,
-            bank: Bank::new(&setting.caching, setting.features),
+            store: FeatureStore::new(&setting.caching, setting.features),
             all: Vec::new(),
             not_finite: model.layers_not_finite(),
         }
@@ -124,7 +124,7 @@ impl<'a> Trainer<'a> {
 
     /// Tells of all stages that are to come, so that one pass over the images makes what several of them need. Stages
     /// that come otherwise than they were told are trained as well.
-    pub(in crate::fit) fn expect(&mut self, stages: Vec<Ahead>) {
+    pub(in crate::fit) fn announce(&mut self, stages: Vec<Ahead>) {
         self.all = stages;
     }
 
@@ -160,14 +160,16 @@ impl<'a> Trainer<'a> {
             trained,
             steps,
         });
-        let mut bank =
-            std::mem::replace(&mut self.bank, Bank::new(&self.setting.caching, self.setting.features));
-        let mut run = StageRun::new(self, stage, (&mut plan, frozen), &mut bank, batch, seed)?;
+        let mut store = std::mem::replace(
+            &mut self.store,
+            FeatureStore::new(&self.setting.caching, self.setting.features),
+        );
+        let mut run = StageRun::new(self, stage, (&mut plan, frozen), &mut store, batch, seed)?;
         let (mut watch, mut report) =
             (Watch::new(self.setting.metric.higher_is_better()), run.report(&plan, trained));
         let mut best: Option<Vec<(String, Vec<f32>)>> = None;
-        if !self.val.is_empty() && stage.steps_back {
-            let val = run.validate(&mut plan, &mut bank)?;
+        if !self.val.is_empty() && stage.reverts {
+            let val = run.validate(&mut plan, &mut store)?;
             run.tell(0, 0.0, None, Some(&val), start);
             run.watch(&mut watch, 0, &val);
             report.val = Some(val);
@@ -176,11 +178,11 @@ impl<'a> Trainer<'a> {
         let mut average = Average::default();
         for epoch in 1..=stage.epochs {
             let began = Instant::now();
-            let (train, rate) = run.epoch(&mut plan, &mut bank, epoch, watch.plateau_factor)?;
+            let (train, rate) = run.epoch(&mut plan, &mut store, epoch, watch.plateau_factor)?;
             report.epochs = epoch;
             let val = match self.val.is_empty() {
                 true => None,
-                false => Some(run.validate(&mut plan, &mut bank)?),
+                false => Some(run.validate(&mut plan, &mut store)?),
             };
             run.tell(epoch, rate, Some(&train), val.as_ref(), began);
             // an activation may turn what is no number into one: neither the loss nor a metric need show it
@@ -216,8 +218,8 @@ impl<'a> Trainer<'a> {
                 break;
             }
         }
-        report.feature_bytes = run.bytes(&bank);
-        self.bank = bank;
+        report.feature_bytes = run.bytes(&store);
+        self.store = store;
         report.kept = report.best_epoch > 0;
         if let Some(best) = best.or(average.weights) {
             best.iter().for_each(|(path, value)| plan.suffix().set_weight(path, value));

@@ -1,7 +1,7 @@
 //! A stage at work: its epochs and steps.
 
-use crate::fit::features::bank::{Bank, Begin};
 use crate::fit::features::batches::Batches;
+use crate::fit::features::feature_store::{Begin, FeatureStore};
 use crate::fit::features::passes::{Features, Views};
 use crate::fit::objective::lost::first_lost;
 use crate::fit::objective::scores::compute;
@@ -34,7 +34,7 @@ pub(in crate::fit) struct StageRun<'a> {
     batch_targets: TargetColumn,
     sample_weights: Vec<f32>,
     gradient: Vec<f32>,
-    /// Of the first batch without a finite loss, the image whose row is no finite numbers; see [`StageRun::lost_image`].
+    /// Of the first batch without a finite loss, the image whose feature vector is no finite numbers; see [`StageRun::lost_image`].
     lost: Option<Option<usize>>,
 }
 
@@ -43,24 +43,24 @@ impl<'a> StageRun<'a> {
         trainer: &Trainer<'a>,
         stage: &'a Stage,
         (plan, frozen): (&mut Plan, Frozen),
-        bank: &mut Bank,
+        store: &mut FeatureStore,
         batch: usize,
         seed: u64,
     ) -> Result<Self> {
         let Trainer { model, source, train, val, setting, .. } = *trainer;
         let views = Views::of(source, setting);
-        let by_content = bank.is_on_disk();
+        let by_content = store.is_on_disk();
         let mut val_features = Features::new(source, val, "val", None, by_content);
         let mut train_features = Features::new(source, train, "train", views, by_content);
         // the validation images are few and are needed in every epoch: they come first
-        let parts = [val_features.part(bank)?, train_features.part(bank)?];
+        let parts = [val_features.part(store)?, train_features.part(store)?];
         let ahead = trainer.ahead();
-        bank.begin(frozen, &Begin { model, numbers: &setting.numbers, source, parts: &parts, ahead })?;
+        store.begin(frozen, &Begin { model, numbers: &setting.numbers, source, parts: &parts, ahead })?;
         let is_reused =
             |path: &str| path.rsplit_once('/').is_some_and(|(layer, _)| trainer.reused.contains(layer));
         let (mut factors, mut lens) = (Vec::new(), Vec::new());
         for (path, weight, _) in plan.suffix().trained() {
-            factors.push(if is_reused(path) { stage.reused_factor } else { 1.0 });
+            factors.push(if is_reused(path) { stage.backbone_lr_factor } else { 1.0 });
             lens.push(weight.len());
         }
         let class_weights = setting
@@ -113,13 +113,13 @@ impl<'a> StageRun<'a> {
         self.lost.flatten()
     }
 
-    pub(in crate::fit) fn bytes(&self, bank: &Bank) -> u64 {
-        self.train.bytes(bank) + self.val.bytes(bank)
+    pub(in crate::fit) fn bytes(&self, store: &FeatureStore) -> u64 {
+        self.train.bytes(store) + self.val.bytes(store)
     }
 
-    /// How many rows the stage needs, and how many of them have to be computed.
-    pub(in crate::fit) fn rows(&mut self, bank: &mut Bank) -> Result<(usize, usize)> {
-        let ((train, missing), (val, more)) = (self.train.rows(bank)?, self.val.rows(bank)?);
+    /// How many feature vectors the stage needs, and how many of them have to be computed.
+    pub(in crate::fit) fn rows(&mut self, store: &mut FeatureStore) -> Result<(usize, usize)> {
+        let ((train, missing), (val, more)) = (self.train.rows(store)?, self.val.rows(store)?);
         Ok((train + val, missing + more))
     }
 
@@ -127,11 +127,11 @@ impl<'a> StageRun<'a> {
     pub(in crate::fit) fn epoch(
         &mut self,
         plan: &mut Plan,
-        bank: &mut Bank,
+        store: &mut FeatureStore,
         epoch: usize,
         plateau: f32,
     ) -> Result<(Scores, f32)> {
-        self.train.prepare(bank, epoch - 1, self.observe)?;
+        self.train.prepare(store, epoch - 1, self.observe)?;
         let order = match self.setting.shuffle {
             true => shuffled(self.images, self.seed, epoch as u64),
             false => (0..self.images).collect(),
@@ -141,9 +141,9 @@ impl<'a> StageRun<'a> {
         metrics.retain(|metric| metric.is_mean_over_images());
         let steps = self.images.div_ceil(self.batch) as u64;
         let (mut loss, mut names, mut sums, mut rate) = (0.0, Vec::new(), Vec::new(), 0.0);
-        let mut batches = Batches::new(&mut self.train, bank, order, self.batch, epoch - 1)?;
+        let mut batches = Batches::new(&mut self.train, store, order, self.batch, epoch - 1)?;
         for index in 0.. {
-            let Some((chunk, rows)) = batches.next(&mut self.train, bank)? else { break };
+            let Some((chunk, rows)) = batches.next(&mut self.train, store)? else { break };
             let step = (epoch as u64 - 1) * steps + index as u64;
             self.train_targets.gather(chunk, &mut self.batch_targets);
             let images = chunk.len();
@@ -224,15 +224,15 @@ impl<'a> StageRun<'a> {
         suffix.reload();
     }
 
-    pub(in crate::fit) fn validate(&mut self, plan: &mut Plan, bank: &mut Bank) -> Result<Scores> {
-        self.val.prepare(bank, 0, self.observe)?;
+    pub(in crate::fit) fn validate(&mut self, plan: &mut Plan, store: &mut FeatureStore) -> Result<Scores> {
+        self.val.prepare(store, 0, self.observe)?;
         let images = match &self.val_targets {
             TargetColumn::Classes(classes) => classes.len(),
             TargetColumn::Values { width, values } => values.len() / width.max(&1),
         };
-        let mut batches = Batches::new(&mut self.val, bank, (0..images).collect(), self.batch, 0)?;
+        let mut batches = Batches::new(&mut self.val, store, (0..images).collect(), self.batch, 0)?;
         let mut outputs = Vec::new();
-        while let Some((chunk, rows)) = batches.next(&mut self.val, bank)? {
+        while let Some((chunk, rows)) = batches.next(&mut self.val, store)? {
             outputs.extend_from_slice(plan.suffix().predict(rows, chunk.len()));
         }
         let width = outputs.len() / images.max(1);

@@ -1,7 +1,7 @@
 //! Runs the stages of a prepared training, and scores what comes out.
 
 use crate::fit::features::ahead::Ahead;
-use crate::fit::features::bank::Bank;
+use crate::fit::features::feature_store::FeatureStore;
 use crate::fit::solved::Considered;
 use crate::fit::train::evaluate::{outputs_in_views, score, scored, viewed_of};
 use crate::fit::train::gradual::{blocks, improvement, standard_error};
@@ -12,8 +12,8 @@ use crate::fit::{
 };
 use frostline_data::Example;
 use frostline_engine::compile::{Statistics, compile_both};
-use frostline_graph::ops::PIECES;
-use frostline_graph::{Error, Freeze, Numbers, Result, Unfreeze};
+use frostline_graph::ops::MICRO_BATCHES;
+use frostline_graph::{Error, Freeze, PrefixDType, Result, Unfreeze};
 use frostline_head::novelty::Novelty;
 
 const NOTHING_TO_WATCH: &str = "gradual unfreezing watches the validation score, and there is none\nhelp: give --val 0.2 and at least one epoch for the head";
@@ -104,7 +104,7 @@ impl Prepared {
         }
         {
             let mut trainer = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, observe);
-            trainer.expect(self.ahead()?);
+            trainer.announce(self.ahead()?);
             for stage in self.stages()? {
                 let report = trainer.stage(&stage)?;
                 kept.extend(report.kept.then_some(stage.freeze));
@@ -131,7 +131,7 @@ impl Prepared {
         let certificate = Certificate::new(before, after);
         let last = kept.last().cloned().unwrap_or_default();
         let images = self.dataset.test.as_deref().unwrap_or_default();
-        // what was kept for the stages has gone: their frozen layers, and other images' rows in memory
+        // what was kept for the stages has gone: their frozen layers, and other images' feature vectors in memory
         let from_features = match &solved {
             Some(head) if kept.len() == 1 => self.score_solved(head, images)?,
             Some(_) if !self.model.info.views.is_empty() => self.score_in_views(images, observe)?,
@@ -140,8 +140,8 @@ impl Prepared {
         let test = match from_features {
             Some(found) => Some(found),
             None => {
-                let mut bank = Bank::new(&self.setting.caching, self.setting.features);
-                self.score_test(images, &last, &mut bank, observe)?
+                let mut store = FeatureStore::new(&self.setting.caching, self.setting.features);
+                self.score_test(images, &last, &mut store, observe)?
             }
         };
         let test_f32 = self.score_test_in_f32(images, observe)?;
@@ -160,10 +160,10 @@ impl Prepared {
         &self,
         images: &[Example],
         freeze: &Freeze,
-        bank: &mut Bank,
+        store: &mut FeatureStore,
         observe: Observer<'_>,
     ) -> Result<Option<Evaluation>> {
-        self.score_in(&self.setting.numbers, images, freeze, bank, observe)
+        self.score_in(&self.setting.numbers, images, freeze, store, observe)
     }
 
     /// The scores of a solved head on images whose features are known.
@@ -194,19 +194,20 @@ impl Prepared {
         images: &[Example],
         observe: Observer<'_>,
     ) -> Result<Option<Evaluation>> {
-        if matches!(self.setting.numbers, Numbers::F32) {
+        if matches!(self.setting.numbers, PrefixDType::F32) {
             return Ok(None);
         }
-        let (all, mut bank) = (Freeze::everything(&self.model.graph), Bank::new(&Caching::default(), None));
-        self.score_in(&Numbers::F32, images, &all, &mut bank, observe)
+        let (all, mut store) =
+            (Freeze::everything(&self.model.graph), FeatureStore::new(&Caching::default(), None));
+        self.score_in(&PrefixDType::F32, images, &all, &mut store, observe)
     }
 
     fn score_in(
         &self,
-        numbers: &Numbers,
+        numbers: &PrefixDType,
         images: &[Example],
         freeze: &Freeze,
-        bank: &mut Bank,
+        store: &mut FeatureStore,
         observe: Observer<'_>,
     ) -> Result<Option<Evaluation>> {
         if images.is_empty() {
@@ -214,10 +215,10 @@ impl Prepared {
         }
         let (model, setting, shape) = (&self.model, &self.setting, self.pipeline.input().to_vec());
         // an image for each piece: a training's batch takes a training's memory
-        let (batch, moving) = (setting.batch.min(PIECES), Statistics::Moving);
+        let (batch, moving) = (setting.batch.min(MICRO_BATCHES), Statistics::Moving);
         let compiled = compile_both(numbers, model, freeze.clone(), &[shape], batch, moving)?;
         let (loss, metrics) = (&setting.loss, setting.metrics());
-        let found = score(compiled, model, bank, self.source(), images, "test", loss, &metrics, observe)?;
+        let found = score(compiled, model, store, self.source(), images, "test", loss, &metrics, observe)?;
         if let Some(image) = found.not_finite {
             let name = &images[image].name;
             observe(&Event::Note(&format!(
@@ -282,10 +283,10 @@ impl Prepared {
             name: format!("from {block}"),
             freeze: self.with_statistics(Freeze::reused(&self.reused, &Unfreeze::From(block))?, false),
             epochs: recipe.epochs,
-            learning_rate: recipe.lr,
-            reused_factor: recipe.backbone_lr_factor,
+            learning_rate: recipe.learning_rate,
+            backbone_lr_factor: recipe.backbone_lr_factor,
             warm_up: true,
-            steps_back: true,
+            reverts: true,
             averaged_epochs: 0,
         })
     }
@@ -298,7 +299,7 @@ impl Prepared {
         }
     }
 
-    fn stage(&self, recipe: &StageRecipe, steps_back: bool) -> Result<Stage> {
+    fn stage(&self, recipe: &StageRecipe, reverts: bool) -> Result<Stage> {
         let freeze = match &recipe.freeze {
             Some(paths) => Freeze::exactly(&self.model.graph, paths)?,
             None => Freeze::reused(&self.reused, &recipe.unfreeze)?,
@@ -308,10 +309,10 @@ impl Prepared {
             name: recipe.name.clone(),
             freeze,
             epochs: recipe.epochs,
-            learning_rate: recipe.lr,
-            reused_factor: recipe.backbone_lr_factor,
+            learning_rate: recipe.learning_rate,
+            backbone_lr_factor: recipe.backbone_lr_factor,
             warm_up: recipe.warm_up,
-            steps_back,
+            reverts,
             averaged_epochs: 0,
         })
     }

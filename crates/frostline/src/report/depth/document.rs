@@ -41,15 +41,15 @@ impl DepthReport {
     /// What `depth --json` prints of a search.
     pub fn document(&self) -> Value {
         let Self { images, scores, found, learning, verdict, .. } = self;
-        let scratch = &found.controls.scratch;
+        let scratch = &found.baselines.scratch;
         let arm = |arm: &Arm| {
             let (score, outcomes) = (found.score(arm), found.of(arm));
             let seconds = outcomes.iter().map(|outcome| outcome.seconds).reduce(|sum, more| sum + more);
             json!({
                 "name": arm.name, "kept": arm.kept, "kept_layers": arm.kept_layers, "frozen": arm.frozen_layers,
                 "training": arm.training,
-                "selection": outcomes.iter().map(|outcome| outcome.fold).collect::<Vec<f64>>(),
-                "scores": outcomes.iter().map(Outcome::quoted).collect::<Vec<f64>>(),
+                "selection": outcomes.iter().map(|outcome| outcome.validation_accuracy).collect::<Vec<f64>>(),
+                "scores": outcomes.iter().map(Outcome::test_accuracy).collect::<Vec<f64>>(),
                 "mean": score.map(|score| score.mean), "sd": score.map(|score| score.sd),
                 "ci": score.and_then(|score| score.interval()),
                 "over_scratch": found.gain(arm, scratch).filter(|_| arm != scratch).map(gain),
@@ -58,7 +58,7 @@ impl DepthReport {
                 },
             })
         };
-        let controls = &found.controls;
+        let baselines = &found.baselines;
         json!({
             "verdict": {
                 "text": verdict.text, "reuse_helps": verdict.reuse_helps,
@@ -72,8 +72,8 @@ impl DepthReport {
             "freezes": freezes(scores),
             "head": scores.head,
             "controls": {
-                "solved": arm(&controls.solved), "scratch": arm(&controls.scratch), "probe": arm(&controls.probe),
-                "full": arm(&controls.full), "gradual": arm(&controls.gradual),
+                "solved": arm(&baselines.solved), "scratch": arm(&baselines.scratch), "probe": arm(&baselines.probe),
+                "full": arm(&baselines.full), "gradual": arm(&baselines.gradual),
             },
             "learning": { "text": more_data(learning), "curves": learning.iter().map(curve).collect::<Vec<Value>>() },
         })

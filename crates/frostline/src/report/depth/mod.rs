@@ -16,7 +16,7 @@ pub struct DepthReport {
     pub model: String,
     /// The data, as the user named them.
     pub data: String,
-    /// Images to train and select on, and images that are quoted.
+    /// Images to train and select on, and images that are held out.
     pub images: [usize; 2],
     /// What was known before anything was trained.
     pub scores: Scores,

@@ -40,7 +40,7 @@ impl DepthReport {
                     p.verdict { (marked_up(&verdict.text)) }
                     @if let Some(text) = more_data(curves) { p { (marked_up(&text)) } }
                     h2 { "What was trained" }
-                    (figure(&reuse(self), "Share of the quoted images whose class is found, with 95 % intervals, by how many layers stay frozen; a colour for each number of layers kept, and a ring around what is chosen. Points of one place stand side by side. Where several rates were tried, the one that is chosen, or was on the most splits, or was best on the selection images; gradual unfreezing is in the table alone.")?)
+                    (figure(&reuse(self), "Share of the held-out test images whose class is found, with 95 % intervals, by how many layers stay frozen; a colour for each number of layers kept, and a ring around what is chosen. Points of one place stand side by side. Where several rates were tried, the one that is chosen, or was on the most splits, or was best on the selection images; gradual unfreezing is in the table alone.")?)
                     (table(&arms(found, *images)))
                     h2 { "Scores of the features, before any training" }
                     div.charts {
@@ -53,7 +53,7 @@ impl DepthReport {
                     (table(&freezes(scores)))
                     @if curves.iter().any(|curve| curve.points.len() > 1) {
                         h2 { "How much data" }
-                        (figure(&by_images(self), "Share of the quoted images whose class is found, by how many images were trained on, over the first splits.")?)
+                        (figure(&by_images(self), "Share of the held-out test images whose class is found, by how many images were trained on, over the first splits.")?)
                         (table(&learning(curves)))
                     }
                 }
@@ -112,7 +112,7 @@ fn figure(chart: &Chart, caption: &str) -> Result<Markup> {
 /// Scores over frozen layers, a series for each number of layers kept, and one for training from scratch.
 fn reuse(report: &DepthReport) -> Chart {
     let found = &report.found;
-    let scratch = &found.controls.scratch;
+    let scratch = &found.baselines.scratch;
     let chosen = &found.arms[found.recommended].0;
     let rank = |arm: &Arm| (arm == chosen, found.of(arm).len(), selection(found.of(arm)));
     let mut best: BTreeMap<(usize, usize), &Arm> = BTreeMap::new();

@@ -104,9 +104,9 @@ pub fn freezes(scores: &Scores) -> Table {
     }
 }
 
-/// The arms. `images`: how many there are to train and select on, and how many are quoted.
+/// The arms. `images`: how many there are to train and select on, and how many are held out.
 pub fn arms(found: &Found, images: [usize; 2]) -> Table {
-    let scratch = &found.controls.scratch;
+    let scratch = &found.baselines.scratch;
     let chosen = &found.arms[found.recommended].0;
     let is_worse =
         found.gain(chosen, scratch).and_then(|gain| gain.interval()).is_some_and(|[_, high]| high < 0.0);
@@ -127,7 +127,7 @@ pub fn arms(found: &Found, images: [usize; 2]) -> Table {
                 _ => arm.frozen_layers.to_string(),
             },
             outcomes.len().to_string(),
-            mean(|outcome| 100.0 * outcome.fold),
+            mean(|outcome| 100.0 * outcome.validation_accuracy),
             score.map_or(NONE.to_owned(), |score| match score.error.is_finite() {
                 true => format!("{} ± {}", percent(score.mean), percent(score.sd)),
                 false => percent(score.mean),
@@ -150,7 +150,7 @@ pub fn arms(found: &Found, images: [usize; 2]) -> Table {
             ("frozen", true),
             ("splits", true),
             ("selection", true),
-            ("quoted", true),
+            ("test", true),
             ("95 % interval", true),
             ("over scratch", true),
             ("parameters", true),
@@ -161,7 +161,7 @@ pub fn arms(found: &Found, images: [usize; 2]) -> Table {
         ],
         rows: rows.into_iter().map(row).collect(),
         note: format!(
-            "{} images to train and select on: selection is the mean accuracy in % on what each split holds out of them; quoted: mean ± standard deviation over the splits on {} others, by which no arm is selected; over scratch: the mean difference in points on the splits that both have; frozen: - where it differs from split to split; M madds, ms: millions of multiply-adds and measured milliseconds of an image through the whole model; s: a training",
+            "{} images to train and select on: selection is the mean accuracy in % on what each split holds out of them; test: mean ± standard deviation over the splits on {} others, by which no arm is selected; over scratch: the mean difference in points on the splits that both have; frozen: - where it differs from split to split; M madds, ms: millions of multiply-adds and measured milliseconds of an image through the whole model; s: a training",
             images[0], images[1]
         ),
     }
@@ -180,13 +180,7 @@ pub fn learning(curves: &[LearningCurve]) -> Table {
     };
     let rows = curves.iter().flat_map(|curve| curve.points.iter().map(move |point| row(curve, point)));
     Table {
-        titles: vec![
-            ("arm", false),
-            ("images", true),
-            ("%", true),
-            ("quoted", true),
-            ("95 % interval", true),
-        ],
+        titles: vec![("arm", false), ("images", true), ("%", true), ("test", true), ("95 % interval", true)],
         rows: rows.collect(),
         note: "accuracies in % after training on a part of the images of the first splits".to_owned(),
     }

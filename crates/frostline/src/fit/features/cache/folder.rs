@@ -1,7 +1,7 @@
 //! The folder that holds all prefixes: its bound, what is in it, and its upkeep.
 
 use super::shard::{ENDING, Form, Shard};
-use super::{PrefixKey, Store};
+use super::{PrefixKey, StoredFeatures};
 use frostline_files::write_atomically;
 use frostline_graph::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ pub struct PrefixEntry {
     pub model: String,
     /// The layers whose outputs are stored.
     pub boundary: Vec<String>,
-    /// Rows, by image and view.
+    /// Feature vectors, by image and view.
     pub rows: usize,
     /// On disk.
     pub bytes: u64,
@@ -61,9 +61,9 @@ fn seconds<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::
 /// What [`FeatureCache::verify`] found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Health {
-    /// Rows that agree with their checksums.
+    /// Feature vectors that agree with their checksums.
     pub sound: usize,
-    /// Rows that do not.
+    /// Feature vectors that do not.
     pub damaged: usize,
     /// Files that are no shards, or are cut off.
     pub unreadable: usize,
@@ -80,20 +80,32 @@ impl FeatureCache {
         dirs::cache_dir().map(|folder| folder.join("frostline"))
     }
 
-    /// The rows of a prefix, which is marked as used now. `model` and `boundary` are for people who list the cache.
-    pub fn open(&self, key: PrefixKey, form: Form, model: &str, boundary: &[String]) -> Result<Store> {
+    /// The feature vectors of a prefix, which is marked as used now. `model` and `boundary` are for people who list the cache.
+    pub fn open(
+        &self,
+        key: PrefixKey,
+        form: Form,
+        model: &str,
+        boundary: &[String],
+    ) -> Result<StoredFeatures> {
         self.begin(key)?;
         let store = self.look(key, form, model, boundary)?;
         store.mark_used()?;
         Ok(store)
     }
 
-    /// As [`FeatureCache::open`], but nothing is written until rows are.
-    pub fn look(&self, key: PrefixKey, form: Form, model: &str, boundary: &[String]) -> Result<Store> {
+    /// As [`FeatureCache::open`], but nothing is written until feature vectors are.
+    pub fn look(
+        &self,
+        key: PrefixKey,
+        form: Form,
+        model: &str,
+        boundary: &[String],
+    ) -> Result<StoredFeatures> {
         let folder = self.folder.join(key.folder());
         let about = About { form, model: model.to_owned(), boundary: boundary.to_vec() };
         let about = serde_json::to_vec(&about).map_err(|error| Error::io(&folder, error.into()))?;
-        Ok(Store::open(self, folder, about, form))
+        Ok(StoredFeatures::open(self, folder, about, form))
     }
 
     /// Seconds to write so many bytes through to the disk, and to read them again.
@@ -180,7 +192,7 @@ impl FeatureCache {
         entries
     }
 
-    /// Compares every row with its checksum, and removes the files with something wrong in them: their rows are computed
+    /// Compares every feature vector with its checksum, and removes the files with something wrong in them: their feature vectors are computed
     /// again when they are needed.
     pub fn verify(&self) -> Result<Health> {
         let mut health = Health::default();

@@ -1,29 +1,28 @@
 //! What features are found by.
 
-use super::RowElement;
 use frostline_data::{ArrayScale, DECODER_VERSION, Pipeline};
 use frostline_engine::compile::Frozen;
-use frostline_graph::Precision;
+use frostline_graph::DType;
 use std::fmt;
 
 /// Changes whenever resizing, preprocessing or a kernel gives other bits than before.
 const VERSION: u32 = 2;
 
-/// Names a prefix by all that its rows depend on but the images: ops, weights, preprocessing, and the code and the
+/// Names a prefix by all that its feature vectors depend on but the images: ops, weights, preprocessing, and the code and the
 /// instruction set that compute them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PrefixKey(blake3::Hash);
 
 impl PrefixKey {
-    /// The key of the rows at the boundary of a frozen program whose images come through `pipeline`, whose numbers are
+    /// The key of the feature vectors at the boundary of a frozen program whose images come through `pipeline`, whose numbers are
     /// stored as `element`.
-    pub fn new(frozen: &Frozen, element: RowElement, pipeline: &Pipeline) -> Self {
+    pub fn new(frozen: &Frozen, element: DType, pipeline: &Pipeline) -> Self {
         let mut hasher = blake3::Hasher::new();
-        let precision = frozen.precision();
+        let precision = frozen.dtype();
         let set = match precision {
-            Precision::F32 => frostline_kernels::instruction_set(),
-            Precision::Bf16 => frostline_kernels::bf16_instruction_set(),
-            Precision::Int8 => frostline_kernels::int8_instruction_set(),
+            DType::F32 => frostline_kernels::instruction_set(),
+            DType::Bf16 => frostline_kernels::bf16_instruction_set(),
+            DType::Int8 => frostline_kernels::int8_instruction_set(),
         };
         let version = env!("CARGO_PKG_VERSION");
         let mut say = |text: String| {
@@ -56,15 +55,15 @@ impl PrefixKey {
     }
 }
 
-/// Names a row within a prefix: the image's content and the view.
+/// Names a feature vector within a prefix: the image's content and the view.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RowKey(pub(super) [u8; Self::LEN]);
+pub struct FeatureKey(pub(super) [u8; Self::LEN]);
 
-impl RowKey {
+impl FeatureKey {
     /// Bytes.
     pub(super) const LEN: usize = 32;
 
-    /// The row of an image, by the hash of its content, and of an augmented view, by all that it is drawn from.
+    /// The feature vector of an image, by the hash of its content, and of an augmented view, by all that it is drawn from.
     pub fn new(image: &blake3::Hash, view: Option<&str>) -> Self {
         match view {
             None => Self(*image.as_bytes()),
@@ -73,8 +72,8 @@ impl RowKey {
     }
 }
 
-impl fmt::Debug for RowKey {
+impl fmt::Debug for FeatureKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "RowKey({})", blake3::Hash::from_bytes(self.0).to_hex())
+        write!(formatter, "FeatureKey({})", blake3::Hash::from_bytes(self.0).to_hex())
     }
 }

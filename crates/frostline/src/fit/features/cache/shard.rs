@@ -1,15 +1,14 @@
-//! A shard: an immutable file of rows in the safetensors format.
+//! A shard: an immutable file of feature vectors in the safetensors format.
 //!
 //! | tensor | type and shape | holds |
 //! |---|---|---|
-//! | `rows` | F32 or BF16 `[rows, row_len]` | features |
-//! | `keys` | U8 `[rows, 32]` | [`RowKey`] of each |
-//! | `sums` | U8 `[rows, 16]` | XXH3-128 of each row's bytes, seeded by the first 8 bytes of its key |
+//! | `rows` | F32 or BF16 `[feature vectors, feature_len]` | features |
+//! | `keys` | U8 `[feature vectors, 32]` | [`FeatureKey`] of each |
+//! | `sums` | U8 `[feature vectors, 16]` | XXH3-128 of each feature vector's bytes, seeded by the first 8 bytes of its key |
 
-use super::RowElement;
-use super::RowKey;
+use super::FeatureKey;
 use frostline_files::stream_atomically;
-use frostline_graph::Result;
+use frostline_graph::{DType, Result};
 use frostline_kernels::MappedFile;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
 use serde::{Deserialize, Serialize};
@@ -26,34 +25,36 @@ const SUM: usize = 16;
 /// Where the tensors begin in a file.
 const ALIGNMENT: usize = 8;
 
-/// How rows lie in a file.
+/// How feature vectors lie in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Form {
-    /// Numbers in a row.
-    pub row_len: usize,
-    /// What a number is stored in.
-    pub element: RowElement,
+    /// Numbers of a feature vector.
+    #[serde(rename = "feature_len")]
+    pub feature_len: usize,
+    /// What a number is stored in: f32 or bf16.
+    #[serde(rename = "element")]
+    pub dtype: DType,
 }
 
 impl Form {
-    /// Bytes of a row.
+    /// Bytes of a feature vector.
     pub fn bytes(&self) -> usize {
-        self.row_len * self.element.bytes()
+        self.feature_len * self.dtype.bytes()
     }
 
-    fn dtype(&self) -> Dtype {
-        match self.element {
-            RowElement::F32 => Dtype::F32,
-            RowElement::Bf16 => Dtype::BF16,
+    fn safetensors_dtype(&self) -> Dtype {
+        match self.dtype {
+            DType::F32 | DType::Int8 => Dtype::F32,
+            DType::Bf16 => Dtype::BF16,
         }
     }
 
-    /// The bytes that are stored of a row whose numbers the form can hold; `halves` is memory for them.
+    /// The bytes that are stored of a feature vector whose numbers the form can hold; `halves` is memory for them.
     fn stored<'a>(&self, row: &'a [f32], halves: &'a mut Vec<u8>) -> &'a [u8] {
-        match self.element {
-            RowElement::F32 => bytemuck::cast_slice(row),
-            RowElement::Bf16 => {
+        match self.dtype {
+            DType::F32 | DType::Int8 => bytemuck::cast_slice(row),
+            DType::Bf16 => {
                 halves.clear();
                 halves.extend(row.iter().flat_map(|value| ((value.to_bits() >> 16) as u16).to_le_bytes()));
                 halves
@@ -61,12 +62,12 @@ impl Form {
         }
     }
 
-    /// What comes before the tensors of so many rows: the header's length, and the header.
+    /// What comes before the tensors of so many feature vectors: the header's length, and the header.
     fn header(&self, rows: usize) -> io::Result<Vec<u8>> {
         let (mut start, mut tensors) = (0, Vec::new());
         for (name, dtype, width, bytes) in [
-            ("rows", self.dtype(), self.row_len, self.bytes()),
-            ("keys", Dtype::U8, RowKey::LEN, RowKey::LEN),
+            ("rows", self.safetensors_dtype(), self.feature_len, self.bytes()),
+            ("keys", Dtype::U8, FeatureKey::LEN, FeatureKey::LEN),
             ("sums", Dtype::U8, SUM, SUM),
         ] {
             let end = start + rows * bytes;
@@ -81,15 +82,15 @@ impl Form {
     }
 }
 
-/// A shard that has been opened: its keys are in memory, its rows are mapped.
+/// A shard that has been opened: its keys are in memory, its feature vectors are mapped.
 #[derive(Debug)]
 pub(super) struct Shard {
     file: MappedFile,
     rows_at: usize,
     form: Form,
-    pub(super) keys: Vec<RowKey>,
+    pub(super) keys: Vec<FeatureKey>,
     sums: Vec<u8>,
-    /// What is known of each row.
+    /// What is known of each feature vector.
     states: Vec<AtomicU8>,
 }
 
@@ -98,11 +99,11 @@ const UNREAD: u8 = 0;
 const SOUND: u8 = 1;
 const DAMAGED: u8 = 2;
 
-/// Writes rows as a shard into `folder`, under the hash of its keys and checksums. Returns its path. The rows go to the
+/// Writes feature vectors as a shard into `folder`, under the hash of its keys and checksums. Returns its path. The feature vectors go to the
 /// file one by one: no copy of all of them is made.
 pub(super) fn write<'a>(
     folder: &Path,
-    keys: &[RowKey],
+    keys: &[FeatureKey],
     rows: impl Iterator<Item = &'a [f32]> + Clone,
     form: Form,
 ) -> Result<PathBuf> {
@@ -124,13 +125,13 @@ pub(super) fn write<'a>(
 }
 
 /// Finds damage, not malice: whoever can write to the cache needs no collision. An order faster than blake3.
-fn sum(key: &RowKey, row: &[u8]) -> [u8; SUM] {
+fn sum(key: &FeatureKey, row: &[u8]) -> [u8; SUM] {
     let seed = u64::from_le_bytes(*key.0.first_chunk().unwrap_or(&[0; 8]));
     XxHash3_128::oneshot_with_seed(seed, row).to_le_bytes()
 }
 
 impl Shard {
-    /// Opens a shard of rows of this form; `None` for a file that is cut off, damaged in its header, or something else.
+    /// Opens a shard of feature vectors of this form; `None` for a file that is cut off, damaged in its header, or something else.
     pub(super) fn open(path: &Path, form: Form) -> Option<Self> {
         let file = MappedFile::new(&File::open(path).ok()?).ok()?;
         let (length, header) = SafeTensors::read_metadata(&file).ok()?;
@@ -140,12 +141,13 @@ impl Shard {
             let [rows, found] = info.shape[..] else { return None };
             (info.dtype == dtype && found == width).then_some((rows, info.data_offsets))
         };
-        let (count, (rows_at, _)) = tensor("rows", form.dtype(), form.row_len)?;
+        let (count, (rows_at, _)) = tensor("rows", form.safetensors_dtype(), form.feature_len)?;
         let of_each = |name: &str, width: usize| {
             let (_, (start, end)) = tensor(name, Dtype::U8, width).filter(|(rows, _)| *rows == count)?;
             file.get(data_at + start..data_at + end)
         };
-        let keys = of_each("keys", RowKey::LEN)?.as_chunks().0.iter().map(|key| RowKey(*key)).collect();
+        let keys =
+            of_each("keys", FeatureKey::LEN)?.as_chunks().0.iter().map(|key| FeatureKey(*key)).collect();
         let sums = of_each("sums", SUM)?.to_vec();
         let states = (0..count).map(|_| AtomicU8::new(UNREAD)).collect();
         Some(Self { rows_at: data_at + rows_at, file, form, keys, sums, states })
@@ -156,7 +158,7 @@ impl Shard {
         at..at + self.form.bytes()
     }
 
-    /// Whether a row is as it was written. Its bytes are compared with its checksum the first time.
+    /// Whether a feature vector is as it was written. Its bytes are compared with its checksum the first time.
     pub(super) fn is_sound(&self, index: usize) -> bool {
         let state = match self.states[index].load(Ordering::Relaxed) {
             UNREAD => {
@@ -170,15 +172,15 @@ impl Shard {
         state == SOUND
     }
 
-    /// Reads a row. False if it is damaged.
+    /// Reads a feature vector. False if it is damaged.
     pub(super) fn read(&self, index: usize, row: &mut [f32]) -> bool {
         if !self.is_sound(index) {
             return false;
         }
         let bytes = &self.file[self.place(index)];
-        match self.form.element {
-            RowElement::F32 => bytemuck::cast_slice_mut(row).copy_from_slice(bytes),
-            RowElement::Bf16 => {
+        match self.form.dtype {
+            DType::F32 | DType::Int8 => bytemuck::cast_slice_mut(row).copy_from_slice(bytes),
+            DType::Bf16 => {
                 for (value, bytes) in row.iter_mut().zip(bytes.as_chunks().0) {
                     *value = f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16);
                 }
@@ -187,8 +189,8 @@ impl Shard {
         true
     }
 
-    /// A row will be read soon: the first time, the disk is asked for it.
-    pub(super) fn expect(&self, index: usize) {
+    /// A feature vector will be read soon: the first time, the disk is asked for it.
+    pub(super) fn prefetch(&self, index: usize) {
         if self.states[index].load(Ordering::Relaxed) == UNREAD {
             self.file.will_need(self.place(index));
         }

@@ -2,11 +2,11 @@
 
 use super::pass::{Examples, ViewPass};
 use crate::fit::Caching;
-use crate::fit::features::cache::{FeatureCache, Form, PrefixKey, RowElement, RowKey, Store};
+use crate::fit::features::cache::{FeatureCache, FeatureKey, Form, PrefixKey, StoredFeatures};
 use crate::fit::features::passes::images_at_once;
 use frostline_data::{DataError, Dataset, Example, Pipeline, View, check_file};
 use frostline_engine::compile::compile_frozen;
-use frostline_graph::{Error, Freeze, Model, Numbers, Result};
+use frostline_graph::{DType, Error, Freeze, Model, PrefixDType, Result};
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -18,7 +18,7 @@ pub(in crate::fit::solved) const IN_MEMORY: usize = 1 << 30;
 pub(in crate::fit::solved) struct Maker<'a> {
     /// The frozen layers, whose only output is that of all cuts, one behind the other.
     pub(in crate::fit::solved) model: &'a Model,
-    pub(in crate::fit::solved) numbers: &'a Numbers,
+    pub(in crate::fit::solved) numbers: &'a PrefixDType,
     pub(in crate::fit::solved) pipeline: &'a Pipeline,
     pub(in crate::fit::solved) views: &'a [View],
     pub(in crate::fit::solved) caching: &'a Caching,
@@ -36,7 +36,7 @@ pub(crate) struct HeadFeatures {
     positions: HashMap<blake3::Hash, usize>,
     held: Vec<f32>,
     /// Where they are read from if they are too large to be held.
-    store: Option<Store>,
+    store: Option<StoredFeatures>,
 }
 
 /// An example and the error that it had, if any.
@@ -170,13 +170,13 @@ impl Maker<'_> {
     fn store(
         &self,
         width: usize,
-        open: impl Fn(&FeatureCache, PrefixKey, Form, &str, &[String]) -> Result<Store>,
-    ) -> Result<Option<Store>> {
+        open: impl Fn(&FeatureCache, PrefixKey, Form, &str, &[String]) -> Result<StoredFeatures>,
+    ) -> Result<Option<StoredFeatures>> {
         let Caching::Disk(cache) = self.caching else { return Ok(None) };
         let all = Freeze::everything(&self.model.graph);
         let frozen = compile_frozen(self.numbers, self.model, &all, &[self.pipeline.input().to_vec()])?;
-        let key = PrefixKey::new(&frozen, RowElement::F32, self.pipeline);
-        let form = Form { element: RowElement::F32, row_len: width };
+        let key = PrefixKey::new(&frozen, DType::F32, self.pipeline);
+        let form = Form { dtype: DType::F32, feature_len: width };
         open(cache, key, form, &self.model.graph.name, self.boundary).map(Some)
     }
 
@@ -204,8 +204,14 @@ impl Maker<'_> {
         }
     }
 
-    fn append(&self, store: &mut Store, images: &[(blake3::Hash, &[f32])], width: usize) -> Result<bool> {
-        let keys: Vec<RowKey> = images.iter().flat_map(|(content, _)| keys(self.views, content)).collect();
+    fn append(
+        &self,
+        store: &mut StoredFeatures,
+        images: &[(blake3::Hash, &[f32])],
+        width: usize,
+    ) -> Result<bool> {
+        let keys: Vec<FeatureKey> =
+            images.iter().flat_map(|(content, _)| keys(self.views, content)).collect();
         let rows = images.iter().flat_map(|(_, row)| row.chunks_exact(width.max(1)));
         store.append(&keys, rows)
     }
@@ -219,15 +225,15 @@ fn too_small(bytes: usize) -> Error {
 }
 
 /// What the features of an image are found by, by view. The model's own view has the key that it has everywhere.
-fn keys(views: &[View], content: &blake3::Hash) -> impl Iterator<Item = RowKey> {
+fn keys(views: &[View], content: &blake3::Hash) -> impl Iterator<Item = FeatureKey> {
     views.iter().map(|view| {
         let text = format!("view {view}");
-        RowKey::new(content, (!view.is_own()).then_some(text.as_str()))
+        FeatureKey::new(content, (!view.is_own()).then_some(text.as_str()))
     })
 }
 
 /// Reads an image in all views. False if one is missing or damaged.
-fn read(store: &Store, views: &[View], content: &blake3::Hash, image: &mut [f32]) -> bool {
+fn read(store: &StoredFeatures, views: &[View], content: &blake3::Hash, image: &mut [f32]) -> bool {
     let width = (image.len() / views.len().max(1)).max(1);
     keys(views, content).zip(image.chunks_exact_mut(width)).all(|(key, row)| store.read(&key, row))
 }
@@ -256,7 +262,7 @@ impl Chosen<'_> {
         self.columns.iter().map(Range::len).collect()
     }
 
-    /// Reads images `rows` into `[rows, width]`.
+    /// Reads images `rows` into `[feature vectors, width]`.
     pub(in crate::fit::solved) fn read(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
         let HeadFeatures { width, positions, held, store, views } = self.features;
         let image_len = views.len() * width;

@@ -3,7 +3,7 @@
 use frostline_data::{DataError, Dataset, Example, Image, Input, Pipeline, ValueRange, View, picture_size};
 use frostline_engine::compile::compile_frozen;
 use frostline_engine::{Pool, Prefix};
-use frostline_graph::{Body, Freeze, Graph, Model, Numbers, Result, Shape};
+use frostline_graph::{Body, Freeze, Graph, Model, PrefixDType, Result, Shape};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -79,7 +79,7 @@ impl Pictures for [PathBuf] {
 /// A frozen model with one output, and the views that its inputs are taken in.
 pub struct ViewPass<'a> {
     model: &'a Model,
-    numbers: &'a Numbers,
+    numbers: &'a PrefixDType,
     pipeline: &'a Pipeline,
     views: &'a [View],
     width: usize,
@@ -91,7 +91,7 @@ impl<'a> ViewPass<'a> {
     /// Errors: a model that cannot be compiled.
     pub fn new(
         model: &'a Model,
-        numbers: &'a Numbers,
+        numbers: &'a PrefixDType,
         pipeline: &'a Pipeline,
         views: &'a [View],
     ) -> Result<Self> {
@@ -183,7 +183,7 @@ impl<'a> ViewPass<'a> {
             let pipeline = pipeline_of(*size);
             let is_last = view + 1 == sizes.len();
             let picture = if is_last { image.take() } else { image.clone() };
-            pixels.resize(pipeline.row_len(), 0.0);
+            pixels.resize(pipeline.input_len(), 0.0);
             let Some(picture) = picture else { break };
             pipeline.load_image(picture, &pictures.name(index), ValueRange::BYTES, None, pixels)?;
             if let Some(program) = self.programs.get(size) {

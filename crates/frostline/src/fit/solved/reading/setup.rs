@@ -9,7 +9,7 @@ use crate::fit::solved::outcome::SolvedHead;
 use crate::fit::solved::recipe::SolveRecipe;
 use crate::fit::{ClassWeights, Setting, Task};
 use frostline_data::{DataError, Dataset, Example, Pipeline, View};
-use frostline_graph::{Cut, Error, Model, Numbers, Pooling, Result, Shape, cuts, named_cuts};
+use frostline_graph::{Cut, Error, Model, Pooling, PrefixDType, Result, Shape, cuts, named_cuts};
 use rayon::prelude::*;
 
 /// Features in cells are not made where all images to train on have more numbers than this: solving would take minutes.
@@ -80,7 +80,7 @@ impl Solving {
         &mut self,
         dataset: &Dataset,
         pipeline: &Pipeline,
-        numbers: &Numbers,
+        numbers: &PrefixDType,
         trains_on: bool,
     ) -> Result<()> {
         let refused = |why: &str, help: &str| Err(Error::Setting(format!("{why}\nhelp: {help}")));
@@ -89,7 +89,7 @@ impl Solving {
             Wide::new(&self.backbone, &self.cuts, poolings, views.to_vec(), &input)
         };
         // bytes stand for the ranges of the model's own size
-        let is_exact = !matches!(numbers, Numbers::Int8(_));
+        let is_exact = !matches!(numbers, PrefixDType::Int8(_));
         let takes_any = is_exact && takes_any_size(&wide(vec![Pooling::Mean], &own)?.model, pipeline);
         let has_pixels = self.cuts.iter().any(|cut| cut.shape.len() == 3);
         let in_cells = matches!(self.recipe.pooling, Some(Pooling::Cells(_)));

@@ -5,7 +5,7 @@ use crate::fit::solved::head::refused;
 use crate::fit::train::evaluate::squash;
 use frostline_data::{DataError, Pipeline, View};
 use frostline_engine::Squash;
-use frostline_graph::{Model, Numbers, Result};
+use frostline_graph::{Model, PrefixDType, Result};
 use frostline_head::InMemory;
 use frostline_head::novelty::Novelty;
 
@@ -68,7 +68,7 @@ impl Viewed {
     /// Readies it for pictures.
     ///
     /// Errors: a model that cannot be compiled.
-    pub fn pass<'a>(&'a self, numbers: &'a Numbers, pipeline: &'a Pipeline) -> Result<ViewPass<'a>> {
+    pub fn pass<'a>(&'a self, numbers: &'a PrefixDType, pipeline: &'a Pipeline) -> Result<ViewPass<'a>> {
         ViewPass::new(&self.below, numbers, pipeline, &self.views)
     }
 

@@ -1,8 +1,8 @@
-//! What a training does to memory, done on a few images: the training's own calls in its order, with the blocks of rows
+//! What a training does to memory, done on a few images: the training's own calls in its order, with the blocks of feature vectors
 //! that it would have.
 
-use crate::fit::features::bank::Bank;
 use crate::fit::features::boundaries::{Boundaries, StagePass};
+use crate::fit::features::feature_store::FeatureStore;
 use crate::fit::features::pass::Pass;
 use crate::fit::features::passes::images_at_once;
 use crate::fit::train::evaluate::CHUNK;
@@ -24,7 +24,7 @@ impl Prepared {
 
     fn rehearse_pass(&self, pass: &StagePass<'_>) -> Result<()> {
         let StagePass { targets, start, images } = pass;
-        let width: usize = targets.iter().map(|target| target.row_len()).sum();
+        let width: usize = targets.iter().map(|target| target.feature_len()).sum();
         let few: Vec<&Example> =
             self.dataset.train.iter().take((IMAGES * rayon::current_num_threads()).min(*images)).collect();
         let bound = Pass::new(targets, *start, self.setting.features);
@@ -37,7 +37,7 @@ impl Prepared {
                 let loaded = bound.run_images(self.source(), &few, None, &pixels, rows, &|| {});
                 loaded.into_iter().collect::<std::result::Result<(), DataError>>()?;
             }
-            Some(start) => drop(bound.run_rows(start.row_len(), |_, _| true, &pixels, rows)),
+            Some(start) => drop(bound.run_rows(start.feature_len(), |_, _| true, &pixels, rows)),
         }
         std::hint::black_box(&block);
         Ok(())
@@ -47,11 +47,11 @@ impl Prepared {
     pub(in crate::fit) fn rehearse_test(&self, freeze: &Freeze, is_stored: bool) -> Result<()> {
         let test = self.dataset.test.as_deref().unwrap_or_default();
         let few = &test[..test.len().min(CHUNK)];
-        let mut bank = match is_stored {
-            true => Bank::blank(self.setting.features),
-            false => Bank::new(&Caching::Nothing, self.setting.features),
+        let mut store = match is_stored {
+            true => FeatureStore::blank(self.setting.features),
+            false => FeatureStore::new(&Caching::Nothing, self.setting.features),
         };
-        self.score_test(few, freeze, &mut bank, &silent)?;
+        self.score_test(few, freeze, &mut store, &silent)?;
         self.score_test_in_f32(few, &silent)?;
         Ok(())
     }

@@ -1,31 +1,31 @@
-//! The rows of one prefix.
+//! The feature vectors of one prefix.
 
 use super::shard::{self, ENDING, Form, Shard};
-use super::{FeatureCache, RowKey};
+use super::{FeatureCache, FeatureKey};
 use frostline_graph::Result;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The rows of one prefix, open for reading and for more.
+/// The feature vectors of one prefix, open for reading and for more.
 #[derive(Debug)]
-pub struct Store {
+pub struct StoredFeatures {
     cache: FeatureCache,
     folder: PathBuf,
     about: Vec<u8>,
     form: Form,
     shards: Vec<Arc<Shard>>,
-    rows: HashMap<RowKey, Places>,
+    rows: HashMap<FeatureKey, Places>,
     is_full: bool,
     /// The folders that are not removed to make room: those of the job's other boundaries.
     kept: Vec<PathBuf>,
 }
 
-/// Where a row is; in several places where two processes computed it, or where one was found to be damaged.
+/// Where a feature vector is; in several places where two processes computed it, or where one was found to be damaged.
 type Places = SmallVec<[(u32, u32); 1]>;
 
-impl Store {
+impl StoredFeatures {
     /// Opens what there is of a prefix.
     pub(super) fn open(cache: &FeatureCache, folder: PathBuf, about: Vec<u8>, form: Form) -> Self {
         let (cache, shards, rows) = (cache.clone(), Vec::new(), HashMap::new());
@@ -53,12 +53,12 @@ impl Store {
         &self.folder
     }
 
-    /// Whether the cache has turned out to be too small for more rows.
+    /// Whether the cache has turned out to be too small for more feature vectors.
     pub(crate) fn is_full(&self) -> bool {
         self.is_full
     }
 
-    /// These folders are not removed to make room for more rows here.
+    /// These folders are not removed to make room for more feature vectors here.
     pub(crate) fn keep(&mut self, folders: &[PathBuf]) {
         self.kept = folders.to_vec();
     }
@@ -69,7 +69,7 @@ impl Store {
         super::folder::mark_used(&self.folder)
     }
 
-    /// How many rows there are.
+    /// How many feature vectors there are.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
@@ -79,32 +79,32 @@ impl Store {
         self.rows.is_empty()
     }
 
-    /// Whether there is such a row. It may still turn out to be damaged.
-    pub fn contains(&self, key: &RowKey) -> bool {
+    /// Whether there is such a feature vector. It may still turn out to be damaged.
+    pub fn contains(&self, key: &FeatureKey) -> bool {
         self.rows.contains_key(key)
     }
 
-    /// Reads a row of `row_len` values. False if it is missing or damaged: it has to be computed.
-    pub fn read(&self, key: &RowKey, row: &mut [f32]) -> bool {
+    /// Reads a feature vector of `feature_len` values. False if it is missing or damaged: it has to be computed.
+    pub fn read(&self, key: &FeatureKey, row: &mut [f32]) -> bool {
         self.places(key).any(|(shard, index)| shard.read(index, row))
     }
 
-    fn places(&self, key: &RowKey) -> impl Iterator<Item = (&Arc<Shard>, usize)> {
+    fn places(&self, key: &FeatureKey) -> impl Iterator<Item = (&Arc<Shard>, usize)> {
         let places = self.rows.get(key).into_iter().flatten();
         places.map(|(shard, index)| (&self.shards[*shard as usize], *index as usize))
     }
 
-    /// Where these rows are, one after the other, to be read on another thread while more rows are stored here.
-    pub(crate) fn located(&self, keys: &[RowKey]) -> Located {
+    /// Where these feature vectors are, one after the other, to be read on another thread while more feature vectors are stored here.
+    pub(crate) fn located(&self, keys: &[FeatureKey]) -> Located {
         let last = |key| self.places(key).last().map(|(shard, index)| (shard.clone(), index));
         Located(keys.iter().map(last).collect())
     }
 
-    /// Stores a row of `row_len` values for each key, of numbers that the form of the rows can hold. They are not stored
+    /// Stores a feature vector of `feature_len` values for each key, of numbers that the form of the feature vectors can hold. They are not stored
     /// where the cache is too small for them, even when all other prefixes have gone; returns whether they are.
     pub fn append<'a>(
         &mut self,
-        keys: &[RowKey],
+        keys: &[FeatureKey],
         rows: impl Iterator<Item = &'a [f32]> + Clone,
     ) -> Result<bool> {
         if keys.is_empty() {
@@ -124,18 +124,18 @@ impl Store {
     }
 }
 
-/// Rows of a [`Store`], by position.
+/// Feature vectors of a [`StoredFeatures`], by position.
 pub(crate) struct Located(Vec<Option<(Arc<Shard>, usize)>>);
 
 impl Located {
-    /// A row will be read soon.
-    pub(crate) fn expect(&self, position: usize) {
+    /// A feature vector will be read soon.
+    pub(crate) fn prefetch(&self, position: usize) {
         if let Some((shard, index)) = &self.0[position] {
-            shard.expect(*index);
+            shard.prefetch(*index);
         }
     }
 
-    /// Reads a row. False if it is missing or damaged.
+    /// Reads a feature vector. False if it is missing or damaged.
     pub(crate) fn read(&self, position: usize, row: &mut [f32]) -> bool {
         self.0[position].as_ref().is_some_and(|(shard, index)| shard.read(*index, row))
     }

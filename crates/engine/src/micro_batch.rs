@@ -1,4 +1,4 @@
-//! A piece of the batch: some of its images, with what is kept of them, and the memory that a thread needs to take them
+//! A micro_batch of the batch: some of its images, with what is kept of them, and the memory that a thread needs to take them
 //! through a segment.
 
 use super::schedule::{Schedule, Segment};
@@ -13,7 +13,7 @@ use std::time::Instant;
 
 /// Some consecutive images of a batch.
 #[derive(Debug, Default)]
-pub(super) struct Piece {
+pub(super) struct MicroBatch {
     /// The place of the first image in the batch.
     pub(super) first: usize,
     /// How many of its images the running batch has.
@@ -22,7 +22,7 @@ pub(super) struct Piece {
     pub(super) values: Vec<Buffer>,
     /// Gradients that are kept.
     pub(super) grads: Vec<Buffer>,
-    /// Sums over the piece's images of weights' gradients, and of what ops need of the whole batch.
+    /// Sums over the micro_batch's images of weights' gradients, and of what ops need of the whole batch.
     pub(super) weight_grads: Vec<Buffer>,
     pub(super) sums: Vec<f64>,
     /// The running thread's.
@@ -31,7 +31,7 @@ pub(super) struct Piece {
     pub(super) seconds: Vec<[f64; 2]>,
 }
 
-/// Memory that holds nothing between two segments. Pieces take it in turns, so that it stays in the cache of its thread.
+/// Memory that holds nothing between two segments. MicroBatches take it in turns, so that it stays in the cache of its thread.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
     /// Values and gradients of the images at hand.
@@ -55,7 +55,7 @@ impl Workspace {
     }
 }
 
-/// What all pieces share while they run.
+/// What all micro_batches share while they run.
 pub(super) struct Shared<'a> {
     pub(super) program: &'a Program,
     pub(super) schedule: &'a Schedule,
@@ -75,7 +75,7 @@ enum Place {
     Passing(usize),
 }
 
-impl Piece {
+impl MicroBatch {
     pub(crate) fn new(program: &Program, schedule: &Schedule, images: usize) -> Self {
         let len = |value: usize| program.values[value].iter().product::<usize>();
         let zeros =
@@ -97,7 +97,7 @@ impl Piece {
         all.into_iter().flatten().map(|buffer| buffer.len()).sum::<usize>() + 2 * self.sums.len()
     }
 
-    /// Takes all images through a segment. `gradients`: where those of the weights are added instead of this piece's
+    /// Takes all images through a segment. `gradients`: where those of the weights are added instead of this micro_batch's
     /// own sums.
     pub(super) fn run(
         &mut self,
@@ -311,7 +311,7 @@ fn sums_of<'a>(
 
 /// The images at hand, or bands of images.
 struct At<'a> {
-    /// The first, counted in the piece.
+    /// The first, counted in the micro_batch.
     from: usize,
     count: usize,
     segment: &'a Segment,
