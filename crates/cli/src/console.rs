@@ -1,6 +1,7 @@
 //! What the user sees: results on standard output, progress and warnings on standard error, bars on a terminal alone.
 
 use crate::Failure;
+use crate::flags::as_flags;
 use frostline::fit::{EpochRecord, Event, Scores};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Display;
@@ -65,6 +66,7 @@ impl Console {
 
     /// Standard error that cannot be written to is nothing that could be told to anyone.
     fn say(&self, line: impl Display) {
+        let line = as_flags(&line.to_string());
         let write = || drop(writeln!(io::stderr(), "{line}"));
         match &*self.lock() {
             Some(bar) => bar.bar.suspend(write),

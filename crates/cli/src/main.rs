@@ -8,6 +8,7 @@ mod convert;
 mod demo;
 mod depth;
 mod evaluate;
+mod flags;
 mod images;
 mod inspect;
 mod plan;
@@ -71,11 +72,11 @@ fn bounded(wanted: Option<usize>, console: &Console) -> usize {
 
 /// The library does not know which file a graph came from: an error about one of its layers is told with the file.
 fn with_model(model: Option<&Path>, error: Failure) -> Failure {
-    use frostline::Error;
+    use frostline::{Error, ErrorKind};
     let of_layer = |error: &Error| {
         matches!(
-            error,
-            Error::Unsupported { .. } | Error::Shape { .. } | Error::Surgery(_) | Error::Weights(_)
+            error.kind(),
+            ErrorKind::Unsupported | ErrorKind::Shape | ErrorKind::Surgery | ErrorKind::Weights
         )
     };
     match (model, error.downcast_ref::<Error>()) {

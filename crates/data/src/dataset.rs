@@ -183,7 +183,7 @@ impl Dataset {
             return Err(DataError::source(
                 &self.source,
                 format!("{} examples are too few to hold out {fraction} of them", self.train.len()),
-                "add examples, or train without validation: `--val 0`",
+                "add examples, or train without validation: the setting `val = 0`",
             ));
         }
         let pick = |indices: &[usize]| indices.iter().map(|&i| self.train[i].clone()).collect::<Vec<_>>();

@@ -76,6 +76,6 @@ impl DataError {
 
 impl From<DataError> for frostline_graph::Error {
     fn from(error: DataError) -> Self {
-        Self::Data(error.to_string())
+        Self::data(error.to_string())
     }
 }

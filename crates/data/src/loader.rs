@@ -37,7 +37,7 @@ impl Pipeline {
         if input.is_empty() || input.contains(&0) {
             return Err(DataError::setting(
                 format!("the model's input has the shape {input:?}"),
-                "give the size of its images: `--image-size 224`",
+                "give the size of its images: the setting `image-size = 224`",
             ));
         }
         let (scaled, arrays) = (ScaledDecode::OFF, ArrayScale::Bytes);

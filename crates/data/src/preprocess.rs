@@ -61,7 +61,7 @@ impl Preprocess {
         }
         Err(DataError::setting(
             format!("preprocessing `{self}` does not fit an input with {channels} channels"),
-            "give `--preprocess tf`, `unit` or `none`",
+            "give the setting `preprocess = tf`, `unit` or `none`",
         ))
     }
 

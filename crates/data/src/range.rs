@@ -38,7 +38,7 @@ impl ValueRange {
         (outside || narrow).then(|| {
             format!(
                 "the input values lie in [{}, {}], but the model was trained on values in [{}, {}]\n\
-                 help: preprocess as in training: `--preprocess tf`, `unit`, `torch`, `caffe` or `none`",
+                 help: preprocess as in training: the setting `preprocess = tf`, `unit`, `torch`, `caffe` or `none`",
                 self.min, self.max, expected.min, expected.max
             )
         })

@@ -30,7 +30,7 @@ pub(super) fn holdout_by(
     if !(fraction > 0.0 && fraction < 1.0) {
         return Err(DataError::setting(
             format!("`{fraction}` is no fraction to hold out"),
-            "give a number between 0 and 1, as in `--val 0.2`",
+            "give a number between 0 and 1, as in the setting `val = 0.2`",
         ));
     }
     let mut strata: BTreeMap<Option<usize>, Vec<Vec<usize>>> = BTreeMap::new();

@@ -38,7 +38,7 @@ pub fn io_help(error: &io::Error) -> &'static str {
         (ErrorKind::StorageFull | ErrorKind::QuotaExceeded, _) => "the disk is full: make room on it",
         (ErrorKind::InvalidInput, _) => "only regular files are read: give one",
         (_, Some(TOO_MANY | TOO_MANY_IN_ALL)) => {
-            "raise the limit of open files (`ulimit -n`), or work on fewer threads with --threads"
+            "raise the limit of open files (`ulimit -n`), or work on fewer threads with the setting `threads`"
         }
         (_, Some(LOOP)) => "links lead in a circle: mend or remove them",
         (_, Some(IO)) => "the disk or the network does not answer: check it, and copy the data elsewhere",

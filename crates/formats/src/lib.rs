@@ -13,7 +13,7 @@ pub use report::{LoadReport, Loaded, few};
 pub use safetensors::Architecture;
 
 use frostline_files::{regular, write_atomically};
-use frostline_graph::{Error, Model, Result};
+use frostline_graph::{Error, ErrorKind, Model, Result};
 use hdf5::half_to_f32;
 use std::path::{Path, PathBuf};
 
@@ -110,12 +110,12 @@ fn is_onnx(path: &Path) -> bool {
 
 /// An error about a layer that came out of a file, with the file's name.
 fn in_file(path: &Path, error: Error) -> Error {
-    match error {
-        Error::Shape { .. } | Error::Config { .. } => {
+    match error.kind() {
+        ErrorKind::Shape | ErrorKind::Config => {
             let help = "help: the layers of the file do not fit together; it may be damaged";
             Error::format(path, format!("{error}\n{help}"))
         }
-        other => other,
+        _ => error,
     }
 }
 
@@ -152,7 +152,7 @@ pub fn save(model: &Model, path: &Path) -> Result<()> {
 ///
 /// Error: the layer that cannot.
 pub fn check_can_be_written(model: &Model) -> Result<()> {
-    keras::config_of(&model.graph).map(drop).map_err(Error::Surgery)
+    keras::config_of(&model.graph).map(drop).map_err(Error::surgery)
 }
 
 /// What [`save`] writes.
@@ -225,7 +225,7 @@ pub fn save_with_preprocessing(
         }
         _ => Err(Error::format(
             path,
-            "only ONNX graphs hold their preprocessing\nhelp: end the name in `.onnx`, or leave --embed-preprocessing out",
+            "only ONNX graphs hold their preprocessing\nhelp: end the name in `.onnx`, or leave the setting `embed-preprocessing` out",
         )),
     }
 }

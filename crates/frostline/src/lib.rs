@@ -15,4 +15,6 @@ pub use frostline_data as data;
 pub use frostline_engine::{self as engine, compile};
 pub use frostline_files::write_atomically;
 pub use frostline_formats as formats;
-pub use frostline_graph::{self as graph, DType, Error, PrefixDType, Result, Shape, Tensor, layers, ops};
+pub use frostline_graph::{
+    self as graph, DType, Error, ErrorKind, PrefixDType, Result, Shape, Tensor, layers, ops,
+};

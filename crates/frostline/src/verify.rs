@@ -28,7 +28,7 @@ pub fn read_reference(path: &Path) -> Result<(Reference, GradientSetting)> {
     if let Some(NpyArray { values: NpyValues::Text(text), .. }) = arrays.remove("loss_name")
         && let Some(name) = text.first()
     {
-        setting.loss = Some(name.parse().map_err(Error::Data)?);
+        setting.loss = Some(name.parse().map_err(Error::data)?);
     }
     if let Some(flag) = arrays.remove("training").and_then(NpyArray::into_tensor)
         && flag.data.first() == Some(&1.0)
@@ -58,7 +58,7 @@ pub fn verify(model: &Model, reference: &Reference, setting: GradientSetting) ->
         || images == 0
         || inputs.iter().any(|input| input.shape.first() != Some(&images))
     {
-        return Err(Error::Data(format!(
+        return Err(Error::data(format!(
             "the reference holds {} inputs of {images} images, the model wants {wanted}\nhelp: name them `input_0`, `input_1`, …",
             inputs.len()
         )));
@@ -78,7 +78,7 @@ pub fn verify(model: &Model, reference: &Reference, setting: GradientSetting) ->
     }
     match found.is_empty() {
         false => Ok(found),
-        true => Err(Error::Data(
+        true => Err(Error::data(
             "the reference holds nothing to compare\nhelp: name outputs `output_0`, `output_1`, …".to_owned(),
         )),
     }
@@ -135,7 +135,7 @@ fn compare_gradients(
         let Some(path) = name.strip_prefix("grad/") else { continue };
         let gradient =
             own.get(path).filter(|gradient| gradient.len() == expected.data.len()).ok_or_else(|| {
-                Error::Data(format!(
+                Error::data(format!(
                     "the model has no gradient of {} numbers for `{path}`",
                     expected.data.len()
                 ))
@@ -176,7 +176,7 @@ fn interleave(inputs: &[&Tensor], images: usize) -> Vec<f32> {
 
 fn relative_max(name: &str, found: &[f32], expected: &[f32]) -> Result<f64> {
     if found.len() != expected.len() {
-        return Err(Error::Data(format!(
+        return Err(Error::data(format!(
             "`{name}` has {} numbers, the model gives {}",
             expected.len(),
             found.len()

@@ -96,8 +96,8 @@ impl TryFrom<DType> for PrefixDType {
         match dtype {
             DType::F32 => Ok(Self::F32),
             DType::Bf16 => Ok(Self::Bf16),
-            DType::Int8 => Err(Error::Setting(
-                "int8 measures the ranges of its numbers on the images of a training, and is for training alone\nhelp: leave --precision out, or give bf16".to_owned(),
+            DType::Int8 => Err(Error::setting(
+                "int8 measures the ranges of its numbers on the images of a training, and is for training alone\nhelp: leave the setting `precision` out, or give bf16".to_owned(),
             )),
         }
     }

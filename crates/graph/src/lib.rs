@@ -14,7 +14,7 @@ mod spec;
 mod tensor;
 
 pub use dtype::{DType, PrefixDType};
-pub use error::{Error, Result};
+pub use error::{Error, ErrorKind, Place, Result};
 pub use mix::mix;
 pub use model::*;
 pub use spec::Spec;

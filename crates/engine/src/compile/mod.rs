@@ -111,7 +111,7 @@ fn checked(model: &Model, path: &str, shape: &Shape) -> Result<Tensor> {
     if is_same_but_for_merged_axes(&tensor.shape, shape) {
         return Ok(Tensor { shape: shape.clone(), data: tensor.data });
     }
-    Err(Error::Weights(format!("weight `{path}` has shape {:?}, the layer wants {shape:?}", tensor.shape)))
+    Err(Error::weights(format!("weight `{path}` has shape {:?}, the layer wants {shape:?}", tensor.shape)))
 }
 
 /// Whether the axes of `merged` are those of `shape`, or products of neighbours.

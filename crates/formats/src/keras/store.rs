@@ -10,7 +10,7 @@ use super::sublayers::{self, Place};
 use crate::LoadReport;
 use crate::hdf5::{Tree, attribute_string, datasets};
 use frostline_graph::{
-    Body, Error, Graph, Layer, Model, Result, WantedWeight, Weights, is_within, join, snake_case,
+    Body, Error, ErrorKind, Graph, Layer, Model, Result, WantedWeight, Weights, is_within, join, snake_case,
 };
 use hdf5_pure::{File, Group};
 use std::collections::BTreeMap;
@@ -126,9 +126,9 @@ fn locate(
 pub(crate) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>> {
     let mut tree = Tree::default();
     let order = sublayers::places(&model.graph)?;
-    write(&model.graph, model, &order, "", &mut tree).map_err(|error| match error {
-        Error::Weights(message) => Error::format(path, message),
-        other => other,
+    write(&model.graph, model, &order, "", &mut tree).map_err(|error| match error.kind() {
+        ErrorKind::Weights => Error::format(path, error.message()),
+        _ => error,
     })?;
     tree.into_bytes(path)
 }

@@ -34,7 +34,7 @@ pub(super) fn load(path: &Path, bytes: &[u8], architecture: Option<Architecture>
 pub(super) fn says_it_itself(path: &Path, architecture: Architecture) -> Error {
     Error::format(
         path,
-        format!("the file says its architecture itself\nhelp: leave `--arch {architecture}` out"),
+        format!("the file says its architecture itself\nhelp: leave the setting `arch = {architecture}` out"),
     )
 }
 

@@ -33,7 +33,7 @@ impl Scores {
     ) -> Result<Self> {
         let (cuts, head) = score_cuts(model, dataset, recipe, named, observe)?;
         let Some(kept) = recommended(&cuts) else {
-            return Err(Error::Setting(format!(
+            return Err(Error::setting(format!(
                 "no image of `{}` could be loaded\nhelp: `frostline train` names the damaged ones",
                 dataset.source.display()
             )));

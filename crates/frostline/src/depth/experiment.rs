@@ -78,7 +78,7 @@ impl<'a> Experiment<'a> {
         };
         let fewest = dataset.class_counts(&development).into_iter().min().unwrap_or(0);
         if fewest < 2 || test.is_empty() {
-            return Err(Error::Setting(format!(
+            return Err(Error::setting(format!(
                 "`{}` has too few images: each class needs at least two to train on, and some to score\nhelp: add photos, or use `frostline train`",
                 dataset.source.display()
             )));

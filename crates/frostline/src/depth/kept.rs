@@ -96,8 +96,8 @@ pub(super) fn cuts_of(model: &Model, pipeline: &Pipeline, named: &[String]) -> R
         named => named_cuts(model, &input, named)?,
     };
     match found.is_empty() {
-        true => Err(Error::Surgery(
-            "there is no layer with weights below the output that the model could be cut at\nhelp: name one with --keep LAYER"
+        true => Err(Error::surgery(
+            "there is no layer with weights below the output that the model could be cut at\nhelp: name one with the setting `keep = LAYER`"
                 .to_owned(),
         )),
         false => Ok(found),
@@ -116,8 +116,8 @@ pub(super) fn labels<'a>(
         Target::Value(_) => None,
     };
     examples.map(label).collect::<Option<_>>().ok_or_else(|| {
-        Error::Setting(format!(
-            "the labels of `{}` are numbers, and layers are scored by classes\nhelp: name the highest layer to keep with --keep LAYER",
+        Error::setting(format!(
+            "the labels of `{}` are numbers, and layers are scored by classes\nhelp: name the highest layer to keep with the setting `keep = LAYER`",
             dataset.source.display()
         ))
     })

@@ -67,7 +67,7 @@ impl SearchLog {
         let mut lines = whole.lines();
         let found: Option<SearchKey> = lines.next().and_then(|line| serde_json::from_str(line).ok());
         if found.as_ref().is_some_and(|found| found != key) || (found.is_none() && !whole.is_empty()) {
-            return Err(Error::Setting(format!(
+            return Err(Error::setting(format!(
                 "`{}` is of a search with another model, other images, settings or seed\nhelp: give another folder with -o, or remove that file",
                 path.display()
             )));

@@ -14,7 +14,7 @@ pub(super) fn side_by_side<T: Sync>(jobs: &[T], work: impl Fn(&T) -> Result<()> 
     let next = AtomicUsize::new(0);
     let run = || {
         let pool = ThreadPoolBuilder::new().num_threads(threads / at_once).build();
-        let pool = pool.map_err(|error| Error::Setting(format!("no threads can be started: {error}")))?;
+        let pool = pool.map_err(|error| Error::setting(format!("no threads can be started: {error}")))?;
         pool.install(|| {
             while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                 work(job).inspect_err(|_| next.store(jobs.len(), Ordering::Relaxed))?;
@@ -56,7 +56,7 @@ mod tests {
         let done = AtomicUsize::new(0);
         let work = |job: &usize| {
             done.fetch_add(1, Ordering::Relaxed);
-            if *job == 3 { Err(Error::Setting("broken".to_owned())) } else { Ok(()) }
+            if *job == 3 { Err(Error::setting("broken".to_owned())) } else { Ok(()) }
         };
         assert!(side_by_side(&(0..1000).collect::<Vec<_>>(), work).is_err());
         assert!(done.into_inner() < 1000);

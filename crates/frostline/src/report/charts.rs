@@ -63,7 +63,7 @@ impl Chart {
     pub(super) fn svg(&self) -> Result<String> {
         let mut text = String::new();
         self.draw(&mut text).map_err(|error| {
-            Error::Setting(format!("the chart of `{}` over `{}` cannot be drawn: {error}", self.y, self.x))
+            Error::setting(format!("the chart of `{}` over `{}` cannot be drawn: {error}", self.y, self.x))
         })?;
         Ok(text)
     }

@@ -168,7 +168,7 @@ impl RunFolder {
     /// left there, or the folder of the data.
     pub fn check(path: &Path, data: &Path) -> Result<()> {
         if path.join(RECORD).exists() {
-            return Err(Error::Setting(format!(
+            return Err(Error::setting(format!(
                 "`{}` holds a finished run already\nhelp: give another folder with -o, or remove that one",
                 path.display()
             )));
@@ -193,7 +193,7 @@ impl RunFolder {
     /// `own`: the files that may be there, the first of them wherever there is another.
     fn check_place(path: &Path, data: &Path, own: &[&str]) -> Result<()> {
         if path.is_file() {
-            return Err(Error::Setting(format!(
+            return Err(Error::setting(format!(
                 "`{}` is a file\nhelp: give a folder for the run with -o; it is made if it is not there",
                 path.display()
             )));
@@ -206,14 +206,14 @@ impl RunFolder {
             .filter(|name| !name.starts_with(TEMPORARY))
             .find(|name| !own.contains(&name.as_str()) || !is_left_over)
         {
-            return Err(Error::Setting(format!(
+            return Err(Error::setting(format!(
                 "`{}` holds other files, such as `{other}`\nhelp: give a new folder with -o",
                 path.display()
             )));
         }
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         if data.is_dir() && absolute(path).starts_with(absolute(data)) {
-            return Err(Error::Setting(format!(
+            return Err(Error::setting(format!(
                 "`{}` lies in the data, where it would be taken for a class\nhelp: give a folder elsewhere with -o",
                 path.display()
             )));

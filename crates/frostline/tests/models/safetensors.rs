@@ -56,7 +56,7 @@ fn a_file_that_lacks_a_weight_or_its_shape_is_refused_by_name() {
         error_of(&bytes, |_, metadata| drop(metadata.insert("frostline".to_owned(), "{}".to_owned())));
     assert!(error.contains("damaged"), "{error}");
     let error = error_of(&bytes, |_, metadata| metadata.clear());
-    assert!(error.contains("--arch"), "{error}");
+    assert!(error.contains("the setting `arch`"), "{error}");
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_file_that_says_its_architecture_wants_no_other() {
     std::fs::write(&file, saved("keras/dense.keras")).expect("written");
     let error =
         formats::load_as(&file, Some(formats::Architecture::ResNet18)).expect_err("it says it").to_string();
-    assert!(error.contains("leave `--arch resnet18` out"), "{error}");
+    assert!(error.contains("leave the setting `arch = resnet18` out"), "{error}");
     assert!(formats::load_weights(&file, &load("keras/dense.keras")).is_ok());
     assert!(formats::load(&path("keras/dense.keras")).is_ok());
 }

@@ -151,7 +151,7 @@ fn a_head_on_two_outputs_is_refused() {
     let shapes = model.graph.stand_in_shapes();
     let error =
         model.push(parse_head("dense(2)").expect("a head"), &shapes, 0).expect_err("an error").to_string();
-    assert!(error.contains("has 2") && error.contains("--keep LAYER"), "{error}");
+    assert!(error.contains("has 2") && error.contains("the setting `keep = LAYER`"), "{error}");
 }
 
 #[test]

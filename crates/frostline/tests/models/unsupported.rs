@@ -26,7 +26,7 @@ fn running_a_lambda_layer_is_an_error_that_says_where_to_cut() {
             compile_inference(&model, &model.graph.stand_in_shapes()).expect_err("an error").to_string();
         assert!(error.contains("layer `code` is a `Lambda`"), "{name}: {error}");
         assert!(
-            error.contains("Python code, which is never run") && error.contains("--keep pool"),
+            error.contains("Python code, which is never run") && error.contains("the setting `keep = pool`"),
             "{name}: {error}"
         );
     }
@@ -75,7 +75,7 @@ fn a_layer_that_refuses_its_input_is_not_taken_for_damage() {
         let model = loaded.model;
         let error =
             compile_inference(&model, &model.graph.stand_in_shapes()).expect_err("an error").to_string();
-        assert!(error.contains(word) && error.contains("--keep conv"), "{name}: {error}");
+        assert!(error.contains(word) && error.contains("the setting `keep = conv`"), "{name}: {error}");
         assert!(!error.contains("damaged"), "{name}: {error}");
         let lower = model.keep(&Keep::Layer("conv".to_owned()), Transfer::Copy).expect("a cut");
         assert_eq!(outputs(&lower).len(), 1, "{name}");

@@ -61,12 +61,12 @@ fn a_loss_that_is_no_number_is_reported_and_the_weights_before_it_are_kept() {
         let run = lost(&Validation::Auto, vec![stage(Unfreeze::All, 3, lr)]);
         let error = run.trained.as_ref().expect_err("an error").to_string();
         assert!(
-            error.contains("no finite number in epoch 1") && error.contains("help: lower the rate with --lr"),
+            error.contains("no finite number in epoch 1") && error.contains("help: lower the rate with the setting `lr`"),
             "{error}"
         );
         let run = lost(&Validation::Fraction(0.0), vec![stage(Unfreeze::All, 3, lr)]);
         let error = run.trained.as_ref().expect_err("an error").to_string();
-        assert!(error.contains("no finite number") && error.contains("--clip-norm"), "{error}");
+        assert!(error.contains("no finite number") && error.contains("the setting `clip-norm = 1`"), "{error}");
         // a later stage is stepped back
         let both = vec![stage(Unfreeze::Nothing, 2, 0.05), stage(Unfreeze::All, 3, lr)];
         let run = lost(&Validation::Auto, both);

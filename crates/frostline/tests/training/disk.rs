@@ -123,7 +123,7 @@ fn a_full_cache_drops_the_least_recently_used_prefix_and_never_grows_beyond_its_
     let none = tempfile::tempdir().expect("a folder");
     let small = FeatureCache { folder: none.path().to_owned(), limit: 10 };
     let computed = with(head_only(), Caching::Disk(small));
-    assert!(computed.notes.iter().any(|note| note.contains("--cache-limit")), "{:?}", computed.notes);
+    assert!(computed.notes.iter().any(|note| note.contains("the setting `cache-limit`")), "{:?}", computed.notes);
     is_the_same(&computed, &with(head_only(), Caching::Nothing));
     assert!(shards(none.path()).is_empty());
 }

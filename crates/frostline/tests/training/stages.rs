@@ -69,7 +69,7 @@ fn gradual_unfreezing_without_validation_is_an_error() {
     let prepared =
         frostline::fit::prepare(&model, dataset, gradually(0.01), &none, 0, Default::default(), &|_| {});
     let error = prepared.expect_err("said before anything is trained").to_string();
-    assert!(error.contains("help: give --val 0.2"), "{error}");
+    assert!(error.contains("help: give the setting `val = 0.2`"), "{error}");
 }
 
 #[test]

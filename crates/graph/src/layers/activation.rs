@@ -114,7 +114,7 @@ impl NamedActivation {
             "softplus" => Function::Softplus,
             "softsign" => Function::Softsign,
             "exponential" => Function::Exponential,
-            other => return Err(Error::Surgery(format!("the activation `{other}` has no meaning"))),
+            other => return Err(Error::surgery(format!("the activation `{other}` has no meaning"))),
         };
         lowering.push(Unary { activation: function }, &[value], &[])
     }

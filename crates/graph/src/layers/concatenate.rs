@@ -44,7 +44,7 @@ impl LayerKind for Concatenate {
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
-        let axis = self.axis(lowering.shape(inputs[0]).len()).map_err(Error::Surgery)?;
+        let axis = self.axis(lowering.shape(inputs[0]).len()).map_err(Error::surgery)?;
         lowering.push(Concat { axis }, inputs, &[])
     }
 

@@ -77,7 +77,7 @@ impl LayerKind for Conv2D {
 
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
         let shape = lowering.shape(inputs[0]).clone();
-        let kernel = self.kernel_shape(&shape).map_err(crate::Error::Surgery)?;
+        let kernel = self.kernel_shape(&shape).map_err(crate::Error::surgery)?;
         let kernel = lowering.weight("kernel", &kernel, Role::Trainable);
         let params: Vec<_> =
             [kernel].into_iter().chain(self.convolution.bias_param(lowering, self.filters)).collect();

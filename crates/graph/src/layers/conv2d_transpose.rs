@@ -94,7 +94,7 @@ impl LayerKind for Conv2DTranspose {
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
-        let (op, kernel) = self.op(lowering.shape(inputs[0])).map_err(Error::Surgery)?;
+        let (op, kernel) = self.op(lowering.shape(inputs[0])).map_err(Error::surgery)?;
         let kernel = lowering.weight("kernel", &kernel, Role::Trainable);
         let params: Vec<_> =
             [kernel].into_iter().chain(self.convolution.bias_param(lowering, self.filters)).collect();

@@ -71,7 +71,7 @@ impl LayerKind for DepthwiseConv2D {
 
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
         let shape = lowering.shape(inputs[0]).clone();
-        let shape = self.kernel_shape(&shape).map_err(crate::Error::Surgery)?;
+        let shape = self.kernel_shape(&shape).map_err(crate::Error::surgery)?;
         let kernel = lowering.weight("kernel", &shape, Role::Trainable);
         let bias = self.convolution.bias_param(lowering, shape[2] * shape[3]);
         let params: Vec<_> = [kernel].into_iter().chain(bias).collect();

@@ -74,7 +74,7 @@ impl LayerKind for Dot {
 
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
         let shapes: Vec<Shape> = inputs.iter().map(|input| lowering.shape(*input).clone()).collect();
-        let summed = self.summed(&shapes).map_err(Error::Surgery)?;
+        let summed = self.summed(&shapes).map_err(Error::surgery)?;
         let mut rows = Vec::new();
         for ((input, shape), axis) in inputs.iter().zip(&shapes).zip(summed) {
             // what is summed over comes last

@@ -51,8 +51,8 @@ fn parse_word(spec: &Spec<'_>) -> Result<Kind> {
 }
 
 fn wrong(word: &str, what: &str) -> Error {
-    Error::Setting(format!(
-        "cannot read `{word}` in the head: {what}\nhelp: e.g. --head \"gap dropout(0.3) dense(128,relu)\""
+    Error::setting(format!(
+        "cannot read `{word}` in the head: {what}\nhelp: e.g. the setting `head = gap dropout(0.3) dense(128,relu)`"
     ))
 }
 

@@ -46,7 +46,7 @@ impl LayerKind for InputLayer {
     }
 
     fn lower(&self, _: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
-        inputs.first().copied().ok_or_else(|| Error::Surgery("an input layer that is no input".to_owned()))
+        inputs.first().copied().ok_or_else(|| Error::surgery("an input layer that is no input".to_owned()))
     }
 }
 

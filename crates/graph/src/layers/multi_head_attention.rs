@@ -224,8 +224,8 @@ impl LayerKind for MultiHeadAttention {
 
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
         let shapes: Vec<Shape> = inputs.iter().map(|input| lowering.shape(*input).clone()).collect();
-        let [of_query, of_key, of_value, of_output] = self.projections(&shapes).map_err(Error::Surgery)?;
-        let [query, value, key] = Self::operands(inputs).map_err(Error::Surgery)?;
+        let [of_query, of_key, of_value, of_output] = self.projections(&shapes).map_err(Error::surgery)?;
+        let [query, value, key] = Self::operands(inputs).map_err(Error::surgery)?;
         let query = self.project(lowering, query, &of_query)?;
         let key = self.project(lowering, key, &of_key)?;
         let value = self.project(lowering, value, &of_value)?;
@@ -243,7 +243,7 @@ impl LayerKind for MultiHeadAttention {
         let places = lowering.shape(seen)[0];
         let seen = in_shape(lowering, seen, vec![places, of_output.rows()])?;
         let output = self.project(lowering, seen, &of_output)?;
-        let shape = self.output_shape(&shapes).map_err(Error::Surgery)?;
+        let shape = self.output_shape(&shapes).map_err(Error::surgery)?;
         in_shape(lowering, output, shape)
     }
 

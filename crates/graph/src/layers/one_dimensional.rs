@@ -139,7 +139,7 @@ impl LayerKind for OneDimensional {
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
         let shapes: Vec<Shape> = inputs.iter().map(|input| lowering.shape(*input).clone()).collect();
         let mut values = Vec::new();
-        for (input, shape) in inputs.iter().zip(images(&shapes).map_err(Error::Surgery)?) {
+        for (input, shape) in inputs.iter().zip(images(&shapes).map_err(Error::surgery)?) {
             values.push(lowering.push(ops::Reshape { shape }, &[*input], &[])?);
         }
         let value = self.over_images.lower(lowering, &values)?;

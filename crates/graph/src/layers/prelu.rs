@@ -66,7 +66,7 @@ impl LayerKind for PRelu {
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
-        let shape = self.alpha_shape(&[lowering.shape(inputs[0]).clone()]).map_err(Error::Surgery)?;
+        let shape = self.alpha_shape(&[lowering.shape(inputs[0]).clone()]).map_err(Error::surgery)?;
         let alpha = lowering.weight("alpha", &shape, Role::Trainable);
         lowering.push(ByWeight { kind: ByWeightKind::NegativeSlope }, inputs, &[alpha])
     }

@@ -84,7 +84,7 @@ impl LayerKind for Reshape {
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
-        let shape = self.output_shape(&[lowering.shape(inputs[0]).clone()]).map_err(Error::Surgery)?;
+        let shape = self.output_shape(&[lowering.shape(inputs[0]).clone()]).map_err(Error::surgery)?;
         lowering.push(ops::Reshape { shape }, inputs, &[])
     }
 }

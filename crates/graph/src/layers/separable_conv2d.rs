@@ -91,7 +91,7 @@ impl LayerKind for SeparableConv2D {
 
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
         let shape = lowering.shape(inputs[0]).clone();
-        let [depthwise, pointwise] = self.kernel_shapes(&shape).map_err(crate::Error::Surgery)?;
+        let [depthwise, pointwise] = self.kernel_shapes(&shape).map_err(crate::Error::surgery)?;
         let depthwise = lowering.weight("depthwise_kernel", &depthwise, Role::Trainable);
         let pointwise = lowering.weight("pointwise_kernel", &pointwise, Role::Trainable);
         let bias = self.convolution.bias_param(lowering, self.filters);

@@ -81,7 +81,7 @@ pub fn named_cuts(model: &Model, input: &Shape, names: &[String]) -> Result<Vec<
         let path = full_path(name, &known);
         let layers = known.iter().position(|other| *other == path).map(|index| index + 1);
         let (Some(layers), Some(Some(shape))) = (layers, shapes.get(path)) else {
-            return Err(Error::Surgery(format!(
+            return Err(Error::surgery(format!(
                 "`{name}` is no layer that a model can be cut behind\nhelp: `frostline inspect` lists the cut points"
             )));
         };

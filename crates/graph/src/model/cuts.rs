@@ -93,10 +93,10 @@ impl Graph {
         let below = counted.iter().position(|other| other == path).unwrap_or(0);
         let cuts = self.useful_cut_points();
         let advice = match counted[..below].iter().rev().find(|layer| cuts.contains(layer)) {
-            Some(cut) => format!("keep the layers below it with --keep {}", as_flag(cut)),
+            Some(cut) => format!("keep the layers below it with the setting `keep = {}`", as_flag(cut)),
             None => "no layer below it has learned anything that could be kept: leave it out in Python, and save the model again".to_owned(),
         };
         let help = if reason.is_empty() { advice } else { format!("{reason}; {advice}") };
-        Error::Unsupported { layer: path.to_owned(), class_name: class_name.to_owned(), help }
+        Error::unsupported(path, class_name, &help)
     }
 }

@@ -162,7 +162,7 @@ impl Freeze {
 }
 
 fn unknown(path: &str, leaves: &[&str]) -> Error {
-    Error::Setting(format!(
+    Error::setting(format!(
         "there is no layer `{path}` to freeze or unfreeze\nhelp: {}",
         crate::model::which_layer(path, leaves)
     ))

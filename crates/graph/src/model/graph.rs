@@ -2,7 +2,7 @@
 
 use super::without_here;
 use crate::layers::Kind;
-use crate::{Error, Result, Shape};
+use crate::{Error, ErrorKind, Result, Shape};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,9 +64,9 @@ pub enum Body {
 impl Body {
     /// The body of a layer of this class that cannot be run for this error.
     pub fn unsupported(class_name: &str, error: Error) -> Self {
-        let message = match error {
-            Error::Config { message, .. } | Error::Shape { message, .. } => message,
-            error => error.to_string(),
+        let message = match error.kind() {
+            ErrorKind::Config | ErrorKind::Shape => error.message(),
+            _ => error.to_string(),
         };
         Body::Unsupported { class_name: class_name.to_owned(), reason: message.replace("\nhelp: ", ": ") }
     }
@@ -217,7 +217,9 @@ impl Graph {
     /// the paths and classes of these layers.
     pub fn set_aside_what_does_not_fit(&mut self) -> Vec<(String, String)> {
         let mut found = Vec::new();
-        while let Err(Error::Shape { layer: path, message }) = self.weight_specs(&self.stand_in_shapes()) {
+        while let Err(error) = self.weight_specs(&self.stand_in_shapes()) {
+            let Some(path) = error.layer().filter(|_| error.kind() == ErrorKind::Shape) else { break };
+            let (path, message) = (path.to_owned(), error.message());
             let Some(layer) = self.layer_mut(&path) else { break };
             let class = match &layer.body {
                 Body::Kind(Kind::InputLayer(_)) | Body::Model(_) | Body::Unsupported { .. } => break,

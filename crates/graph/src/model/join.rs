@@ -57,7 +57,7 @@ impl FromStr for Pooling {
         match text {
             "mean" => Ok(Pooling::Mean),
             _ => cells().ok_or_else(|| {
-                Error::Setting(format!(
+                Error::setting(format!(
                     "`{text}` is no pooling\nhelp: give `mean`, or cells from `2x2` to `16x16`"
                 ))
             }),
@@ -95,8 +95,8 @@ impl Model {
                 1 => tensor,
                 3 => graph.put_on(parse_head(pooled)?.swap_remove(0), vec![tensor]),
                 rank => {
-                    return Err(Error::Surgery(format!(
-                        "the output of `{path}` has {rank} axes: it is neither a vector nor an image\nhelp: keep another layer with --keep"
+                    return Err(Error::surgery(format!(
+                        "the output of `{path}` has {rank} axes: it is neither a vector nor an image\nhelp: keep another layer with the setting `keep`"
                     )));
                 }
             });
@@ -123,7 +123,7 @@ impl Graph {
         let calls = |index: usize| self.calls.iter().enumerate().filter(move |(_, call)| call.layer == index);
         let found = index.and_then(|index| Some((index, calls(index).next_back()?.0, calls(index).count())));
         let Some((index, call, times)) = found else {
-            return Err(Error::Surgery(format!(
+            return Err(Error::surgery(format!(
                 "the model `{}` has no layer `{name}`\nhelp: `frostline inspect` lists the layers",
                 self.name
             )));
@@ -139,7 +139,7 @@ impl Graph {
                 });
                 Ok(TensorId { call, output })
             }
-            (Body::Model(_), Some(_)) => Err(Error::Surgery(format!(
+            (Body::Model(_), Some(_)) => Err(Error::surgery(format!(
                 "`{path}` lies in `{name}`, which the model uses more than once\nhelp: take the output of `{name}`"
             ))),
             _ => Ok(TensorId { call, output: 0 }),

@@ -22,16 +22,16 @@ pub fn without_here(path: &str) -> &str {
 }
 
 impl Graph {
-    /// Where a number of layers is also a layer's name: what was meant, and how to write the other. `flag` is as it was given,
-    /// with the number; `meaning`: what it does.
-    pub fn number_note(&self, flag: &str, number: &str, meaning: &str) -> Option<String> {
+    /// Where a number of layers is also a layer's name: what was meant, and how to write the other. `meaning`: what the number
+    /// does.
+    pub fn number_note(&self, setting: &str, number: &str, meaning: &str) -> Option<String> {
         let leaves = self.leaves();
         let leaves: Vec<&str> = leaves.iter().map(|(path, _)| path.as_str()).collect();
         let path = full_path(number, &leaves);
         let is_there = leaves.iter().any(|leaf| is_within(leaf, path));
         is_there.then(|| {
             format!(
-                "{flag} {number} {meaning}; for the layer that is named `{path}` write {flag} {}",
+                "the setting `{setting} = {number}` {meaning}; for the layer that is named `{path}` write the setting `{setting} = {}`",
                 as_flag(path)
             )
         })

@@ -29,7 +29,7 @@ impl FromStr for Keep {
     fn from_str(text: &str) -> Result<Self> {
         Ok(match text.parse::<i64>() {
             Ok(0) => {
-                return Err(Error::Setting(
+                return Err(Error::setting(
                     "keeping 0 layers leaves nothing\nhelp: give a layer path, `N` lowest layers or `-N`"
                         .to_owned(),
                 ));
@@ -99,8 +99,8 @@ impl Model {
         let mut names = Vec::with_capacity(kinds.len());
         for kind in kinds {
             let [output] = self.graph.outputs.as_slice() else {
-                return Err(Error::Surgery(format!(
-                    "a head needs one output to stand on, the model has {}\nhelp: keep up to a layer of your choice with --keep LAYER",
+                return Err(Error::surgery(format!(
+                    "a head needs one output to stand on, the model has {}\nhelp: keep up to a layer of your choice with the setting `keep = LAYER`",
                     self.graph.outputs.len()
                 )));
             };
@@ -236,8 +236,8 @@ impl Graph {
         };
         let Some(path) = path else {
             let layers = paths.len();
-            let named = self.number_note("--keep", &keep.to_string(), "means a number of layers");
-            return Err(Error::Surgery(format!(
+            let named = self.number_note("keep", &keep.to_string(), "means a number of layers");
+            return Err(Error::surgery(format!(
                 "cannot keep {keep}: the model has {layers} layers\nhelp: {}",
                 named.unwrap_or_else(|| format!(
                     "keep between 1 and {layers}; `frostline inspect` lists them"
@@ -276,7 +276,7 @@ impl Graph {
             true => "the model can be cut nowhere".to_owned(),
             false => format!("cut at `{}`", near.join("` or `")),
         };
-        Error::Surgery(format!("cannot cut at {layer}: {why}\nhelp: {help}"))
+        Error::surgery(format!("cannot cut at {layer}: {why}\nhelp: {help}"))
     }
 
     /// The graph up to and with the layer at `path`, whose output becomes the model's only one.
@@ -286,7 +286,7 @@ impl Graph {
         let calls = |index: usize| self.calls.iter().enumerate().filter(move |(_, call)| call.layer == index);
         let Some((index, call)) = index.and_then(|index| Some((index, calls(index).next_back()?.0))) else {
             let names: Vec<&str> = self.layers.iter().map(|layer| layer.name.as_str()).collect();
-            return Err(Error::Surgery(format!(
+            return Err(Error::surgery(format!(
                 "the model `{}` has no layer `{name}`\nhelp: {}",
                 self.name,
                 which_layer(name, &names)
@@ -299,12 +299,12 @@ impl Graph {
                 graph.layers[index].body = Body::Model(Box::new(inner.truncate(rest)?));
             }
             (Some(_), Body::Model(_)) => {
-                return Err(Error::Surgery(format!(
-                    "cannot cut inside `{name}`: the model uses it more than once\nhelp: keep all of it with --keep {name}"
+                return Err(Error::surgery(format!(
+                    "cannot cut inside `{name}`: the model uses it more than once\nhelp: keep all of it with the setting `keep = {name}`"
                 )));
             }
             (Some(rest), _) => {
-                return Err(Error::Surgery(format!(
+                return Err(Error::surgery(format!(
                     "`{name}` is a layer, not a model: it holds no `{rest}`"
                 )));
             }

@@ -56,7 +56,7 @@ impl Weights {
             let layer = path.rsplit_once('/').map_or(path, |(layer, _)| layer);
             let near: Vec<&str> =
                 self.0.keys().filter(|name| name.starts_with(layer)).map(String::as_str).take(4).collect();
-            Error::Weights(match near.is_empty() {
+            Error::weights(match near.is_empty() {
                 true => format!("no weight for `{path}`\nhelp: the model holds no weight of layer `{layer}`"),
                 false => format!("no weight for `{path}`\nhelp: the model holds `{}`", near.join("`, `")),
             })

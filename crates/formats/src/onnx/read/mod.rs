@@ -73,7 +73,7 @@ pub(crate) fn load(path: &Path, bytes: &[u8]) -> Result<Loaded> {
     let mut info = metadata::read(&source.metadata);
     info.foreign_names |= !source.metadata.contains_key(metadata::LAYOUT);
     if info.preprocess.is_none() {
-        report.notes.push("the file does not say how its images were preprocessed: where its graph does not scale them, give --preprocess, for ImageNet models of torchvision `torch`, of timm what its `pretrained_cfg` says".to_owned());
+        report.notes.push("the file does not say how its images were preprocessed: where its graph does not scale them, give the setting `preprocess`, for ImageNet models of torchvision `torch`, of timm what its `pretrained_cfg` says".to_owned());
     }
     notes(&source, &mut report, has_batch_normalization, folded, &builder.graph);
     Ok(Loaded { model: Model { graph: builder.graph, weights, info }, report })

@@ -5,7 +5,7 @@ use super::layer::{Output, Writer};
 use super::window::window;
 use frostline_graph::layers::Kind;
 use frostline_graph::ops::{BinaryKind, GlobalPool, LayerInfo, Lowering, Op, Pool, PoolKind, Program};
-use frostline_graph::{Error, Result, Shape};
+use frostline_graph::{Result, Shape};
 
 impl Writer<'_> {
     /// The ops of a layer. Errors: an op that needs weights, or ops that depend on a size that is open.
@@ -123,10 +123,7 @@ fn lower(path: &str, kind: &Kind, shapes: Vec<Shape>) -> Result<Program, String>
     let mut program = Program::default();
     program.layers.push(LayerInfo { path: path.to_owned(), frozen: true, inference: true });
     let inputs: Vec<_> = shapes.into_iter().map(|shape| program.value(shape)).collect();
-    kind.lower(&mut Lowering::new(&mut program, 0), &inputs).map_err(|error| match error {
-        Error::Shape { message, .. } => message,
-        error => error.to_string(),
-    })?;
+    kind.lower(&mut Lowering::new(&mut program, 0), &inputs).map_err(|error| error.message())?;
     Ok(program)
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn to_bytes(
             Some(preprocessing) => {
                 let [_, _, channels] = extents.as_slice() else {
                     return Err(wrong(format!(
-                        "its input `{name}` is no image\nhelp: leave --embed-preprocessing out"
+                        "its input `{name}` is no image\nhelp: leave the setting `embed-preprocessing` out"
                     )));
                 };
                 inputs.push(info(&name, DataType::Uint8, &[None, None, *channels]));
@@ -80,7 +80,9 @@ pub(crate) fn to_bytes(
     }
     let results = match (pixels, model.graph.inputs.len()) {
         (Some((name, channels, preprocessing)), 1) => writer.on_pixels(model, &name, channels, preprocessing),
-        (Some(_), _) => Err("it has several inputs\nhelp: leave --embed-preprocessing out".to_owned()),
+        (Some(_), _) => {
+            Err("it has several inputs\nhelp: leave the setting `embed-preprocessing` out".to_owned())
+        }
         (None, _) => writer.graph(&model.graph, "", &values),
     }
     .map_err(wrong)?;

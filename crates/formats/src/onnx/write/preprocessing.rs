@@ -40,7 +40,7 @@ impl Writer<'_> {
                 _ => None,
             })
             .ok_or(
-                "it has several views, and does not end in a Dense layer\nhelp: give --views-at-predict 1",
+                "it has several views, and does not end in a Dense layer\nhelp: give the setting `views-at-predict = 1`",
             )?;
         let mut features = Vec::new();
         for size in &wanted.views {

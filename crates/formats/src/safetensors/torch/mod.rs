@@ -166,7 +166,7 @@ fn part(tensors: &Tensors<'_>) -> Option<(Architecture, Vec<String>)> {
 /// What can be done with an architecture that is not known.
 fn elsewhere() -> String {
     format!(
-        "export the model as ONNX, which says its architecture itself; for --arch known here are {}",
+        "export the model as ONNX, which says its architecture itself; for the setting `arch` known here are {}",
         Architecture::names().join(", ")
     )
 }
@@ -181,7 +181,7 @@ pub(super) fn unnamed(path: &Path, tensors: &Tensors<'_>) -> Error {
                 let twins = Twins::of(known, known.library(tensors)).in_words();
                 let twins = twins.map(|twins| format!(", or of {twins}, which cannot be told apart"));
                 format!(
-                    "its tensors are those of `{known}`{}: give --arch {known} (known are {names})",
+                    "its tensors are those of `{known}`{}: give the setting `arch = {known}` (known are {names})",
                     twins.unwrap_or_default()
                 )
             }
@@ -219,7 +219,9 @@ pub(super) fn load(path: &Path, tensors: &Tensors<'_>, architecture: Architectur
     {
         return Err(Error::format(
             path,
-            format!("its tensors are those of `{other}`, not of `{architecture}`\nhelp: give --arch {other}"),
+            format!(
+                "its tensors are those of `{other}`, not of `{architecture}`\nhelp: give the setting `arch = {other}`"
+            ),
         ));
     }
     let (graph, weights, mut report) = filled?;

@@ -391,7 +391,7 @@ impl Recipe {
 
     /// Errors where numbers make no sense.
     pub fn check(&self) -> Result<()> {
-        let refuse = |message: String, help: &str| Err(Error::Setting(format!("{message}\nhelp: {help}")));
+        let refuse = |message: String, help: &str| Err(Error::setting(format!("{message}\nhelp: {help}")));
         if self.batch == 0 {
             return refuse("a batch of 0 images".to_owned(), "give a number from 1, usually 16 to 64");
         }

@@ -19,7 +19,7 @@ pub(in crate::fit) fn images_at_once(width: usize) -> usize {
     (SHARD / (4 * width).max(1)).max(1)
 }
 
-const TOO_SMALL: &str = "the feature cache is too small for these features, which are computed in every epoch; raise --cache-limit";
+const TOO_SMALL: &str = "the feature cache is too small for these features, which are computed in every epoch; raise the setting `cache-limit`";
 
 /// Examples and how they are loaded.
 #[derive(Clone, Copy, Debug)]

@@ -66,14 +66,14 @@ impl ClassWeights {
                     let index = || key.parse().ok().filter(|class: &usize| *class < classes.len());
                     let class = named.or_else(index).ok_or_else(|| unknown(key, classes))?;
                     if weights[class].replace(*weight).is_some() {
-                        return Err(Error::Setting(format!(
+                        return Err(Error::setting(format!(
                             "class weights: `{key}` has two weights\nhelp: name each class once, by its name or its index"
                         )));
                     }
                 }
                 let weights: Vec<f32> = weights.into_iter().map(|weight| weight.unwrap_or(1.0)).collect();
                 if weights.iter().all(|weight| *weight == 0.0) {
-                    return Err(Error::Setting(
+                    return Err(Error::setting(
                         "class weights: all are 0, and nothing would be learned\nhelp: give one class a weight above 0"
                             .to_owned(),
                     ));
@@ -88,7 +88,7 @@ fn unknown(key: &str, classes: &[String]) -> Error {
     const SHOWN: usize = 8;
     let shown: Vec<String> = classes.iter().take(SHOWN).map(|class| format!("`{class}`")).collect();
     let more = if classes.len() > SHOWN { ", …" } else { "" };
-    Error::Setting(format!(
+    Error::setting(format!(
         "class weights: `{key}` is no class\nhelp: the classes are {}{more}, or by index 0 to {}",
         shown.join(", "),
         classes.len().saturating_sub(1)

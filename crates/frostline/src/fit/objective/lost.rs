@@ -18,13 +18,16 @@ impl Lost {
                     ": weights of {} layers are no finite numbers from the beginning, those of `{first}` first",
                     self.layers.len()
                 ),
-                "take another copy of the model, cut below that layer with --keep, or train it anew with --weights reinit",
+                "take another copy of the model, cut below that layer with the setting `keep`, or train it anew with the setting `weights = reinit`",
             ),
             ([], Some(image)) => (
                 format!(": what the frozen layers make of `{image}` is no finite number"),
-                "look at its values: they may be too large for the model, or scaled otherwise than it expects (--preprocess)",
+                "look at its values: they may be too large for the model, or scaled otherwise than it expects (the setting `preprocess`)",
             ),
-            ([], None) => (String::new(), "lower the rate with --lr, or clip with --clip-norm 1"),
+            ([], None) => (
+                String::new(),
+                "lower the rate with the setting `lr`, or clip with the setting `clip-norm = 1`",
+            ),
         }
     }
 }

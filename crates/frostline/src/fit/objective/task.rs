@@ -68,7 +68,7 @@ impl Task {
             ([outputs], Self::Binary) if *outputs >= 1 => Ok(*outputs),
             ([outputs], Self::Classes(classes)) if outputs >= classes => Ok(*outputs),
             ([outputs], Self::Numbers(numbers)) if outputs == numbers => Ok(*outputs),
-            _ => Err(Error::Setting(format!(
+            _ => Err(Error::setting(format!(
                 "the model's output has the shape {output:?}, the labels of `{}` are {self}\nhelp: {help}",
                 dataset.source.display()
             ))),
@@ -77,18 +77,18 @@ impl Task {
 
     /// Errors where a loss says nothing about the labels, or nothing about so many outputs of the model.
     pub fn check_loss(&self, loss: Loss, outputs: usize, model: &Model) -> Result<()> {
-        let refuse = |message: String, help: &str| Err(Error::Setting(format!("{message}\nhelp: {help}")));
+        let refuse = |message: String, help: &str| Err(Error::setting(format!("{message}\nhelp: {help}")));
         let cross_entropy = loss == Loss::BinaryCrossentropy || loss.is_over_classes();
         if cross_entropy && matches!(self, Self::Numbers(_)) {
             return refuse(
                 format!("the loss `{loss}` is one of classes, the labels are {self}"),
-                "give --loss mse or mae; labels of classes are names, as `class_3`",
+                "give the setting `loss = mse` or mae; labels of classes are names, as `class_3`",
             );
         }
         if loss.is_over_classes() && outputs == 1 {
             return refuse(
                 format!("the loss `{loss}` wants an output for each class, the model has one"),
-                "give --loss binary_crossentropy, or leave --loss out",
+                "give the setting `loss = binary_crossentropy`, or leave the setting `loss` out",
             );
         }
         if loss == Loss::BinaryCrossentropy && outputs > 1 && squash(&model.graph) == Some(Squash::Softmax) {
@@ -96,7 +96,7 @@ impl Task {
                 format!(
                     "the loss `{loss}` wants a sigmoid, the model's {outputs} outputs come from a softmax"
                 ),
-                "give --loss sparse_categorical_crossentropy, or leave --loss out",
+                "give the setting `loss = sparse_categorical_crossentropy`, or leave the setting `loss` out",
             );
         }
         Ok(())
@@ -105,8 +105,8 @@ impl Task {
     /// Errors where a metric says nothing about the labels.
     pub fn check_metric(&self, metric: Metric) -> Result<()> {
         match self {
-            Self::Numbers(_) if metric.is_of_classes() => Err(Error::Setting(format!(
-                "the metric `{metric}` is one of classes, the labels are {self}\nhelp: give --metric mse or mae; labels of classes are names, as `class_3`"
+            Self::Numbers(_) if metric.is_of_classes() => Err(Error::setting(format!(
+                "the metric `{metric}` is one of classes, the labels are {self}\nhelp: give the setting `metric = mse` or mae; labels of classes are names, as `class_3`"
             ))),
             _ => Ok(()),
         }

@@ -53,7 +53,7 @@ impl Applied {
     fn unknown(why: &str) -> Self {
         let mut applied = Self::plain(Preprocess::None, Preprocess::None);
         applied.notes.push(format!(
-            "{why}: pixels go in as 0 to 255; --preprocess tf, unit, caffe or torch scales them"
+            "{why}: pixels go in as 0 to 255; the setting `preprocess = tf`, unit, caffe or torch scales them"
         ));
         applied
     }
@@ -64,7 +64,7 @@ impl Applied {
             && *own != named
         {
             applied.notes.push(format!(
-                "--preprocess {named} is applied where the model's own preprocessing is `{own}` ({how})"
+                "the setting `preprocess = {named}` is applied where the model's own preprocessing is `{own}` ({how})"
             ));
         }
         let floats = array.filter(|(_, array)| array.holds_floats());
@@ -73,7 +73,7 @@ impl Applied {
             && ArrayScale::of(dataset.found_range()) != Some(ArrayScale::Bytes)
         {
             applied.notes.push(format!(
-                "--preprocess {named} is for pixels of 0 to 255, but {}\nhelp: leave --preprocess out: the range decides",
+                "the setting `preprocess = {named}` is for pixels of 0 to 255, but {}\nhelp: leave the setting `preprocess` out: the range decides",
                 lie_in(dataset)
             ));
         }
@@ -109,7 +109,7 @@ impl Applied {
                     own => format!("`{own}` is applied"),
                 };
                 applied.notes.push(format!(
-                    "{}, which is not what the model takes (`{own}`, {how}): {first}{then}; --preprocess none leaves them as they are",
+                    "{}, which is not what the model takes (`{own}`, {how}): {first}{then}; the setting `preprocess = none` leaves them as they are",
                     lie_in(dataset)
                 ));
                 applied

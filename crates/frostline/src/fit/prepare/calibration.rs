@@ -26,8 +26,8 @@ pub(in crate::fit) fn numbers(
         }
     }
     if images.is_empty() {
-        return Err(Error::Setting(format!(
-            "int8 measures the ranges of its numbers on training images, and those that were tried in `{}` are all damaged\nhelp: repair the images, or give --precision f32",
+        return Err(Error::setting(format!(
+            "int8 measures the ranges of its numbers on training images, and those that were tried in `{}` are all damaged\nhelp: repair the images, or give the setting `precision = f32`",
             dataset.source.display()
         )));
     }

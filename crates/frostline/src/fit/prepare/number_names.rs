@@ -12,12 +12,12 @@ pub(in crate::fit) fn number_notes(graph: &Graph, recipe: &Recipe) -> Vec<String
             Keep::Lowest(count) => format!("keeps the {count} lowest layers{up_to}"),
             Keep::AllBut(count) => format!("keeps all but the {count} highest layers{up_to}"),
         };
-        graph.number_note("--keep", &keep.to_string(), &meaning)
+        graph.number_note("keep", &keep.to_string(), &meaning)
     });
     let unfrozen = recipe.stage.iter().filter_map(|stage| match stage.unfreeze {
         Unfreeze::Highest(count) => {
             let meaning = format!("trains the {count} highest reused layers");
-            graph.number_note("--unfreeze", &count.to_string(), &meaning)
+            graph.number_note("unfreeze", &count.to_string(), &meaning)
         }
         _ => None,
     });

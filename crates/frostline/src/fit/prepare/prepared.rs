@@ -91,15 +91,15 @@ pub fn prepare_by(
     };
     let keep = match (&recipe.head, &recipe.keep) {
         (Head::Keep, Some(keep)) => {
-            return Err(Error::Setting(format!(
-                "--head keep leaves the graph as it is, --keep {keep} cuts it\nhelp: give one of them"
+            return Err(Error::setting(format!(
+                "the setting `head = keep` leaves the graph as it is, the setting `keep = {keep}` cuts it\nhelp: give one of them"
             )));
         }
         (Head::Keep, None) => Keep::AllBut(0),
         (_, keep) => keep.clone().unwrap_or_else(|| model.graph.default_keep()),
     };
     if recipe.keep.is_none() && recipe.head != Head::Keep && keep == Keep::AllBut(0) {
-        notes.push("the model ends in features, not in a classifier: all its layers are kept; --keep cuts it elsewhere".to_owned());
+        notes.push("the model ends in features, not in a classifier: all its layers are kept; the setting `keep` cuts it elsewhere".to_owned());
     }
     let mut kept = model.keep(&keep, transfer)?;
     let can_be_run = kept.graph.leaves().iter().all(|(_, layer)| matches!(layer.body, Body::Kind(_)));
@@ -109,7 +109,7 @@ pub fn prepare_by(
             || "the model has no layer that frostline could reuse".to_owned(),
             |cut| format!("keep more: `{cut}` is the lowest layer worth a cut"),
         );
-        return Err(Error::Setting(format!(
+        return Err(Error::setting(format!(
             "no layer that is kept has a kernel: nothing that was learned would be reused, and the head would see bare pixels\nhelp: {help}"
         )));
     }
@@ -137,7 +137,7 @@ pub fn prepare_by(
     let outputs = task.width(
         &output_shape(&kept, &shape)?,
         &dataset,
-        "leave --head keep out to get a new output layer",
+        "leave the setting `head = keep` out to get a new output layer",
     )?;
     let loss = recipe.loss.unwrap_or_else(|| task.loss(outputs));
     task.check_loss(loss, outputs, &kept)?;
@@ -149,8 +149,8 @@ pub fn prepare_by(
     drop(model); // before a first pass takes its memory
     let metric = recipe.metric.unwrap_or_else(|| task.metric());
     if metric == Metric::Auc && outputs > 2 {
-        return Err(Error::Setting(format!(
-            "auc is defined for two classes, the model tells {outputs} apart\nhelp: leave --metric out to watch the accuracy"
+        return Err(Error::setting(format!(
+            "auc is defined for two classes, the model tells {outputs} apart\nhelp: leave the setting `metric` out to watch the accuracy"
         )));
     }
     // numbers are what the model returns; only classes can be logits
@@ -226,11 +226,11 @@ fn check_labels(recipe: &Recipe, task: &Task, dataset: &Dataset) -> Result<()> {
         };
     }
     let given = [
-        (recipe.class_weights.is_some(), "class weights", "--class-weights"),
-        (recipe.label_smoothing != 0.0, "label smoothing", "--label-smoothing"),
+        (recipe.class_weights.is_some(), "class weights", "the setting `class-weights`"),
+        (recipe.label_smoothing != 0.0, "label smoothing", "the setting `label-smoothing`"),
     ];
     match given.iter().find(|(given, ..)| *given) {
-        Some((_, name, flag)) => Err(Error::Setting(format!(
+        Some((_, name, flag)) => Err(Error::setting(format!(
             "{name} cannot apply to the labels of `{}`, which are {task}\nhelp: leave {flag} out; labels of classes are names, as `class_3`",
             dataset.source.display()
         ))),
@@ -278,8 +278,8 @@ fn head_layers(
 
 fn output_shape(model: &Model, input: &Shape) -> Result<Shape> {
     let [output] = model.graph.outputs.as_slice() else {
-        return Err(Error::Surgery(format!(
-            "the model has {} outputs, a head stands on one\nhelp: keep up to a layer of your choice with --keep LAYER",
+        return Err(Error::surgery(format!(
+            "the model has {} outputs, a head stands on one\nhelp: keep up to a layer of your choice with the setting `keep = LAYER`",
             model.graph.outputs.len()
         )));
     };
@@ -292,7 +292,7 @@ fn flag_note(model: &Model, reused: &[String]) -> Option<String> {
     let frozen = |path: &String| model.graph.layer(path).is_some_and(|layer| !layer.trainable);
     let count = reused.iter().filter(|path| frozen(path)).count();
     (count > 0).then(|| {
-        format!("the file marks {count} of {} reused layers as not trainable; its flags are not followed: --unfreeze and --freeze decide", reused.len())
+        format!("the file marks {count} of {} reused layers as not trainable; its flags are not followed: the setting `unfreeze` and the setting `freeze` decide", reused.len())
     })
 }
 
@@ -302,8 +302,9 @@ fn regularizer_note(model: &Model) -> Option<String> {
     };
     let leaves = model.graph.leaves();
     let count = leaves.iter().filter(|(_, layer)| has(layer)).count();
-    (count > 0)
-        .then(|| format!("{count} layers carry a regularizer, which is not applied; use --weight-decay"))
+    (count > 0).then(|| {
+        format!("{count} layers carry a regularizer, which is not applied; use the setting `weight-decay`")
+    })
 }
 
 /// Says where the validation images are too few to tell epochs apart.
@@ -311,7 +312,7 @@ fn few_note(dataset: &Dataset) -> Option<String> {
     let images = dataset.val.as_ref().map_or(0, Vec::len);
     let error = 50.0 / (images.max(1) as f64).sqrt();
     (images > 0 && images < FEW && !dataset.is_regression()).then(|| {
-        format!("{images} validation images tell epochs apart only by chance (the standard error of an accuracy is up to {error:.0} points); --val 0 --epochs 60 trains on all images and keeps the last weights")
+        format!("{images} validation images tell epochs apart only by chance (the standard error of an accuracy is up to {error:.0} points); the setting `val = 0` with the setting `epochs = 60` trains on all images and keeps the last weights")
     })
 }
 
@@ -322,15 +323,21 @@ fn idle_notes(prepared: &Prepared) -> Vec<String> {
     let unwatched = dataset.val.as_ref().is_none_or(Vec::is_empty);
     let unwatched = unwatched && recipe.is_watched();
     let idle = [
-        (unwatched && recipe.patience.is_some(), "--patience is ignored: there are no validation images"),
-        (unwatched && recipe.metric.is_some(), "--metric chooses no epoch: there are no validation images"),
+        (
+            unwatched && recipe.patience.is_some(),
+            "the setting `patience` is ignored: there are no validation images",
+        ),
+        (
+            unwatched && recipe.metric.is_some(),
+            "the setting `metric` chooses no epoch: there are no validation images",
+        ),
         (
             recipe.augment.is_identity() && recipe.views != Recipe::default().views,
-            "--views is ignored: without --augment all views of an image are the same",
+            "the setting `views` is ignored: without the setting `augment` all views of an image are the same",
         ),
         (
             scales && files(dataset).is_empty(),
-            "--scaled-decode is ignored: the data are arrays, there is nothing to decode",
+            "the setting `scaled-decode` is ignored: the data are arrays, there is nothing to decode",
         ),
     ];
     idle.iter().filter(|(is_idle, _)| *is_idle).map(|(_, note)| (*note).to_owned()).collect()
@@ -353,7 +360,7 @@ fn validate_by(
         Validation::Fraction(fraction) => {
             let note = dataset.val.as_ref().map(|val| {
                 format!(
-                    "--val {fraction} is given: the {} validation images of the data are left out",
+                    "the setting `val = {fraction}` is given: the {} validation images of the data are left out",
                     val.len()
                 )
             });
@@ -407,7 +414,10 @@ fn pipeline(
         .map(|layer| layer.name.as_str())
         .collect();
     if !random.is_empty() {
-        notes.push(format!("the augmentation layers {} do nothing here; use --augment", random.join(", ")));
+        notes.push(format!(
+            "the augmentation layers {} do nothing here; use the setting `augment`",
+            random.join(", ")
+        ));
     }
     let pipeline = Pipeline::new(shape, resize, recipe.augment, preprocess)?;
     Ok((pipeline.scaled(scaled).of_arrays(arrays), notes))

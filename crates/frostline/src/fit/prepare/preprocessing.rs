@@ -102,12 +102,12 @@ pub fn scaled_decode_of(model: &Model) -> ScaledDecode {
 pub fn input_shape(model: &Model, size: Option<ImageSize>, dataset: Option<&Dataset>) -> Result<Shape> {
     let shapes = model.graph.input_shapes();
     let [wanted] = shapes.as_slice() else {
-        return Err(Error::Setting(format!(
-            "the model `{}` has {} inputs, and images are one\nhelp: keep a part of it that has one input, with --keep LAYER{}",
+        return Err(Error::setting(format!(
+            "the model `{}` has {} inputs, and images are one\nhelp: keep a part of it that has one input, with the setting `keep = LAYER`{}",
             model.graph.name,
             shapes.len(),
             shared_tower(&model.graph)
-                .map_or_else(String::new, |name| format!(", for example --keep {name}"))
+                .map_or_else(String::new, |name| format!(", for example the setting `keep = {name}`"))
         )));
     };
     let rows = dataset.and_then(Dataset::row_shape);
@@ -115,8 +115,8 @@ pub fn input_shape(model: &Model, size: Option<ImageSize>, dataset: Option<&Data
     let extent = |axis: usize, extent: &Option<usize>| {
         match (extent, size) {
         (Some(extent), Some(ImageSize(size))) if axis < 2 && wanted.len() >= 2 && *extent != size[axis] => {
-            Err(Error::Setting(format!(
-                "the model's input is fixed to {extent} where --image-size says {}\nhelp: leave --image-size out: images are resized to the model's input",
+            Err(Error::setting(format!(
+                "the model's input is fixed to {extent} where the setting `image-size` says {}\nhelp: leave the setting `image-size` out: images are resized to the model's input",
                 size[axis]
             )))
         }
@@ -126,8 +126,8 @@ pub fn input_shape(model: &Model, size: Option<ImageSize>, dataset: Option<&Data
         (None, _) => match rows.and_then(|rows| rows.get(axis)) {
             Some(extent) => Ok(*extent),
             None if axis == 2 => Ok(3),
-            None => Err(Error::Setting(
-                "the model leaves the size of its images open\nhelp: give the size it was trained on, e.g. --image-size 224".to_owned(),
+            None => Err(Error::setting(
+                "the model leaves the size of its images open\nhelp: give the size it was trained on, e.g. the setting `image-size = 224`".to_owned(),
             )),
         },
     }

@@ -51,7 +51,7 @@ impl FeatureTable for Chosen<'_> {
 
 /// What a solver says, as an error of a setting.
 pub(super) fn refused(error: HeadError) -> Error {
-    Error::Setting(error.to_string())
+    Error::setting(error.to_string())
 }
 
 impl<'a> Work<'a> {
@@ -103,7 +103,7 @@ impl<'a> Work<'a> {
         let of =
             |wide: &'a Wide| Some((wide.features.as_ref()?, wide.columns(&reading.cuts, reading.pooling)?));
         let Some((features, columns)) = self.wides.iter().find_map(of) else {
-            return Err(Error::Setting(format!("no features were pooled by `{}`", reading.pooling)));
+            return Err(Error::setting(format!("no features were pooled by `{}`", reading.pooling)));
         };
         features.of(self.dataset, examples, &columns, &reading.views)
     }

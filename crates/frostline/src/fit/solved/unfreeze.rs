@@ -99,13 +99,13 @@ impl Prepared {
         drop(plan);
         if expected > MOST_SECONDS {
             observe(&Event::Note(&format!(
-                "whether training `{from}` and above helps was not tried: it would take about {:.0} minutes; --unfreeze {from} trains it",
+                "whether training `{from}` and above helps was not tried: it would take about {:.0} minutes; the setting `unfreeze = {from}` trains it",
                 expected / 60.0
             )));
             return Ok(None);
         }
         observe(&Event::Begins(&format!(
-            "trying on {FOLDS} parts of the photos whether training `{from}` and above helps: about {:.0} s; --head-only leaves it out",
+            "trying on {FOLDS} parts of the photos whether training `{from}` and above helps: about {:.0} s; the setting `head-only` leaves it out",
             expected.max(1.0)
         )));
         let start = Instant::now();

@@ -90,7 +90,9 @@ pub fn evaluate_in(
 /// A model with a dense output layer, and its views.
 pub(in crate::fit) fn viewed_of(model: &Model) -> Result<Viewed> {
     Viewed::of(model, None)?.ok_or_else(|| {
-        Error::Setting("the model does not end in a dense layer\nhelp: leave --head keep out".to_owned())
+        Error::setting(
+            "the model does not end in a dense layer\nhelp: leave the setting `head = keep` out".to_owned(),
+        )
     })
 }
 
@@ -119,10 +121,10 @@ pub(in crate::fit) fn outputs_in_views(
 /// The error of outputs that name no class.
 pub fn no_scores(model: &Model, image: &str) -> Error {
     let why = match model.layers_not_finite().as_slice() {
-        [] => "look at the image's values: they may be too large for the model, or scaled otherwise than it expects (--preprocess)".to_owned(),
+        [] => "look at the image's values: they may be too large for the model, or scaled otherwise than it expects (the setting `preprocess`)".to_owned(),
         layers => format!("the weights of `{}` are no finite numbers: take another copy of the model", layers.join("`, `")),
     };
-    Error::Data(format!(
+    Error::data(format!(
         "what the model puts out for `{image}` is no finite number, and no prediction\nhelp: {why}"
     ))
 }
@@ -131,7 +133,7 @@ pub fn no_scores(model: &Model, image: &str) -> Error {
 fn output_width(model: &Model, task: &Task, source: Source<'_>) -> Result<usize> {
     let shapes = model.graph.infer_shapes(&[source.pipeline.input().to_vec()])?;
     let Some(output) = model.graph.outputs.first() else {
-        return Err(Error::Setting(
+        return Err(Error::setting(
             "the model has no output\nhelp: give a model that predicts something".to_owned(),
         ));
     };

@@ -147,7 +147,7 @@ impl<'a> Trainer<'a> {
             compile_both(numbers, self.model, stage.freeze.clone(), &[shape], batch, Statistics::Batch)?;
         let trained = plan.suffix().trained().map(|(_, weight, _)| weight.len()).sum();
         if trained == 0 {
-            return Err(Error::Setting(format!(
+            return Err(Error::setting(format!(
                 "stage `{}` trains nothing: every layer that has weights is frozen\nhelp: freeze fewer layers",
                 stage.name
             )));
@@ -202,7 +202,7 @@ impl<'a> Trainer<'a> {
                 let (why, help) = Lost { layers: self.not_finite.clone(), image }.why();
                 let what = format!("the loss is no finite number in epoch {epoch}");
                 if best.is_none() {
-                    return Err(Error::Setting(format!(
+                    return Err(Error::setting(format!(
                         "{what} of stage `{}`, and no epoch before it was scored{why}\nhelp: {help}",
                         stage.name
                     )));
@@ -227,7 +227,7 @@ impl<'a> Trainer<'a> {
         plan.store(self.model)?;
         report.frozen_unchanged = Certificate::new(before, frozen_hashes(self.model, &stage.freeze)).equal;
         if !report.frozen_unchanged {
-            return Err(Error::Weights(format!(
+            return Err(Error::weights(format!(
                 "stage `{}` changed a tensor of a frozen layer; its result is not kept\nhelp: this is a defect of frostline, please report it",
                 stage.name
             )));

@@ -16,7 +16,7 @@ use frostline_graph::ops::MICRO_BATCHES;
 use frostline_graph::{Error, Freeze, PrefixDType, Result, Unfreeze};
 use frostline_head::novelty::Novelty;
 
-const NOTHING_TO_WATCH: &str = "gradual unfreezing watches the validation score, and there is none\nhelp: give --val 0.2 and at least one epoch for the head";
+const NOTHING_TO_WATCH: &str = "gradual unfreezing watches the validation score, and there is none\nhelp: give the setting `val = 0.2` and at least one epoch for the head";
 
 /// How likely another block is unfrozen after one was.
 const GOES_ON: f64 = 0.5;
@@ -119,8 +119,8 @@ impl Prepared {
             }
         }
         let Some(freeze) = kept.iter().cloned().reduce(|all, other| all.and(&other)) else {
-            return Err(Error::Setting(
-                "the recipe trains for no epoch\nhelp: give --epochs 1 or more".to_owned(),
+            return Err(Error::setting(
+                "the recipe trains for no epoch\nhelp: give the setting `epochs = 1` or more".to_owned(),
             ));
         };
         if let Some(last) = kept.last() {
@@ -236,7 +236,7 @@ impl Prepared {
     /// The stages of the recipe. Errors: a layer that is not there; nothing to watch for gradual unfreezing.
     pub(in crate::fit) fn stages(&self) -> Result<Vec<Stage>> {
         if self.recipe.gradual.is_some() && self.dataset.val.as_ref().is_none_or(Vec::is_empty) {
-            return Err(Error::Setting(NOTHING_TO_WATCH.to_owned()));
+            return Err(Error::setting(NOTHING_TO_WATCH.to_owned()));
         }
         self.of_recipe()
     }
@@ -334,7 +334,7 @@ impl Prepared {
         let score = |report: &StageReport| report.val.as_ref().map(|val| self.setting.score(val));
         let solved = begin.as_ref().map(|val| self.setting.score(val));
         let Some(mut best) = stages.last().and_then(score).or(solved) else {
-            return Err(Error::Setting(NOTHING_TO_WATCH.to_owned()));
+            return Err(Error::setting(NOTHING_TO_WATCH.to_owned()));
         };
         for (index, block) in self.blocks().into_iter().enumerate() {
             let stage = self.block(recipe, block)?;

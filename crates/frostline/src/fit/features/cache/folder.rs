@@ -129,14 +129,14 @@ impl FeatureCache {
         let folder = self.folder.join(key.folder());
         let is_foreign = |path: PathBuf| !has_key_name(&path);
         if files(&self.folder).any(is_foreign) && self.prefixes().next().is_none() {
-            return Err(Error::Setting(format!(
-                "`{}` is no feature cache: it holds other files\nhelp: give an empty or new folder with --cache",
+            return Err(Error::setting(format!(
+                "`{}` is no feature cache: it holds other files\nhelp: give an empty or new folder with the setting `cache`",
                 self.folder.display()
             )));
         }
         fs::create_dir_all(&folder).map_err(|source| {
-            Error::Setting(format!(
-                "the feature cache cannot be written to: `{}`: {source}\nhelp: give another folder with --cache, or train with --no-cache",
+            Error::setting(format!(
+                "the feature cache cannot be written to: `{}`: {source}\nhelp: give another folder with the setting `cache`, or train with the setting `no-cache`",
                 folder.display()
             ))
         })?;

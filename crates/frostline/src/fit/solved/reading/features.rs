@@ -218,8 +218,8 @@ impl Maker<'_> {
 }
 
 fn too_small(bytes: usize) -> Error {
-    Error::Setting(format!(
-        "the features of all images take {:.1} GiB, and the cache may not grow so large\nhelp: raise --cache-limit; or give --no-cache, which holds them in memory",
+    Error::setting(format!(
+        "the features of all images take {:.1} GiB, and the cache may not grow so large\nhelp: raise the setting `cache-limit`; or give the setting `no-cache`, which holds them in memory",
         bytes as f64 / f64::from(1 << 30)
     ))
 }
@@ -272,7 +272,7 @@ impl Chosen<'_> {
                 (None, Some(position)) if !held.is_empty() => &held[position * image_len..][..image_len],
                 (Some(store), Some(_)) if read(store, views, content, &mut row) => &row,
                 _ => {
-                    return Err(Error::Setting(
+                    return Err(Error::setting(
                         "features that were stored a moment ago cannot be read\nhelp: run it again; `frostline cache verify` removes what is damaged".to_owned(),
                     ));
                 }
@@ -337,7 +337,7 @@ mod tests {
         let empty = tempfile::tempdir().expect("a folder");
         let small = Caching::Disk(FeatureCache { folder: empty.path().to_owned(), limit: 1 << 10 });
         let error = all(small, 0).expect_err("there is room nowhere").to_string();
-        assert!(error.contains("--cache-limit"), "{error}");
+        assert!(error.contains("the setting `cache-limit`"), "{error}");
         Ok(())
     }
 }

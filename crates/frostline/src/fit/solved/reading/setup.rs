@@ -83,7 +83,7 @@ impl Solving {
         numbers: &PrefixDType,
         trains_on: bool,
     ) -> Result<()> {
-        let refused = |why: &str, help: &str| Err(Error::Setting(format!("{why}\nhelp: {help}")));
+        let refused = |why: &str, help: &str| Err(Error::setting(format!("{why}\nhelp: {help}")));
         let (input, own) = (pipeline.input().to_vec(), vec![View::Squash]);
         let wide = |poolings, views: &[View]| {
             Wide::new(&self.backbone, &self.cuts, poolings, views.to_vec(), &input)
