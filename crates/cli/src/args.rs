@@ -3,7 +3,7 @@
 mod training;
 mod values;
 
-pub(crate) use training::{Auto, Images, Reuse, Storage, Training};
+pub(crate) use training::{Auto, Images, Storage, Training};
 pub(crate) use values::Budget;
 
 use clap::{Args, Parser, Subcommand};

@@ -7,7 +7,7 @@ use crate::images::load;
 use crate::train::caching;
 use frostline::data::{self, Dataset, Skip, check_all};
 use frostline::fit::{
-    Check as Decoded, Event, Findings, Prospect, Recipe, SolveRecipe, Validation, prepare_by,
+    Check as Decoded, Event, Findings, Prospect, SolveConfig, TrainConfig, Validation, prepare_by,
 };
 use serde_json::json;
 
@@ -36,7 +36,7 @@ pub(crate) fn run(command: &Check, seed: u64, console: &Console) -> Result<(), F
         Some(path) => {
             let file = crate::args::ModelFile { path: path.clone(), arch: command.arch };
             let (model, _) = load(&file, console)?;
-            let recipe = Recipe { solve: Some(SolveRecipe::default()), ..Recipe::default() };
+            let recipe = TrainConfig { solve: Some(SolveConfig::default()), ..TrainConfig::default() };
             let recipe = command.images.onto(recipe);
             let caching = caching(false, command.cache.as_deref(), command.cache_limit)?;
             let show = |event: &Event<'_>| console.show(event);

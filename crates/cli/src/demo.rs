@@ -4,7 +4,9 @@
 use crate::Failure;
 use crate::args::Demo;
 use crate::console::{Console, table};
-use frostline::fit::{Caching, Metric, PretrainedWeights, Recipe, StageRecipe, Validation, prepare, silent};
+use frostline::fit::{
+    Caching, Metric, PretrainedWeights, StageConfig, TrainConfig, Validation, prepare, silent,
+};
 use frostline::graph::Unfreeze;
 use frostline::{data, formats};
 use serde_json::json;
@@ -16,7 +18,7 @@ const SUBSET: &[u8] = include_bytes!("../../../assets/demo/fashion_subset.npz");
 /// One way to train, and its test accuracy by seed.
 struct Arm {
     name: &'static str,
-    recipe: Recipe,
+    recipe: TrainConfig,
     accuracy: Vec<f64>,
 }
 
@@ -84,7 +86,7 @@ pub(crate) fn run(command: &Demo, seed: u64, console: &Console) -> Result<(), Fa
 
 fn arms() -> Vec<Arm> {
     let stage =
-        |name: &str, unfreeze: Unfreeze, epochs: usize, learning_rate: f32, factor: f32| StageRecipe {
+        |name: &str, unfreeze: Unfreeze, epochs: usize, learning_rate: f32, factor: f32| StageConfig {
             name: name.to_owned(),
             unfreeze,
             freeze: None,
@@ -94,8 +96,8 @@ fn arms() -> Vec<Arm> {
             warm_up: false,
         };
     let head = stage("head", Unfreeze::Nothing, 20, 1e-3, 1.0);
-    let unfrozen = StageRecipe { warm_up: true, ..stage("unfrozen", Unfreeze::All, 20, 1e-4, 1.0) };
-    let recipe = |weights, stage| Recipe { weights, stage, batch: 16, ..Recipe::default() };
+    let unfrozen = StageConfig { warm_up: true, ..stage("unfrozen", Unfreeze::All, 20, 1e-4, 1.0) };
+    let recipe = |weights, stage| TrainConfig { weights, stage, batch: 16, ..TrainConfig::default() };
     let arm = |name, recipe| Arm { name, recipe, accuracy: Vec::new() };
     vec![
         arm(

@@ -11,7 +11,7 @@ use frostline::depth::{
     Experiment, Limits, Outcome, Scores, SearchKey, Verdict, candidates, grid, learning_curves, more_data,
     recommended, recommended_freeze, score_cuts, score_freezes, search,
 };
-use frostline::fit::{Caching, Event, Head, Recipe, silent};
+use frostline::fit::{Caching, Event, Head, TrainConfig, silent};
 use frostline::graph::Unfreeze;
 use frostline::graph::{Keep, Model, as_flag};
 use frostline::report::depth::{self, DepthReport, Table, scores_document};
@@ -33,8 +33,8 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let (model, _) = load(&command.model, console)?;
     let mut dataset = data::open(&command.data)?;
     let skips = sound(&mut dataset, console)?;
-    let recipe = command.images.onto(Recipe::default());
-    let scores = |model: &Model, dataset: &Dataset, recipe: &Recipe| {
+    let recipe = command.images.onto(TrainConfig::default());
+    let scores = |model: &Model, dataset: &Dataset, recipe: &TrainConfig| {
         let scores = Scores::new(model, dataset, recipe, &command.cuts, seed, &|event: &Event<'_>| {
             console.show(event)
         });
@@ -180,7 +180,7 @@ fn show(of: &Table, console: &Console) -> Result<(), Failure> {
 pub(crate) fn keep(
     model: &Model,
     dataset: &Dataset,
-    recipe: &Recipe,
+    recipe: &TrainConfig,
     console: &Console,
 ) -> Result<Keep, Failure> {
     if recipe.head == Head::Keep {
@@ -204,7 +204,7 @@ pub(crate) fn keep(
 pub(crate) fn unfreeze(
     model: &Model,
     dataset: &Dataset,
-    recipe: &Recipe,
+    recipe: &TrainConfig,
     seed: u64,
     console: &Console,
 ) -> Result<Unfreeze, Failure> {

@@ -1,7 +1,7 @@
 //! `frostline train`.
 
 use crate::Failure;
-use crate::args::{Auto, ModelFile, Reuse, Train, Training};
+use crate::args::{Auto, ModelFile, Train, Training};
 use crate::cache;
 use crate::console::{Console, scores_text, table};
 use crate::depth;
@@ -9,9 +9,8 @@ use crate::evaluate::print_classes;
 use crate::images::load;
 use frostline::data;
 use frostline::fit::{
-    Caching, Check, Event, FINE_TUNE_SHARE, GradualRecipe, Head, Observer, Prepared, PretrainedWeights,
-    Recipe, ReusedStatistics, SolveRecipe, SolvedHead, StageDefaults, StageRecipe, Trained, Validation,
-    prepare_by,
+    Caching, Check, Event, Head, Observer, Prepared, PretrainedWeights, SolvedHead, TrainConfig, Trained,
+    Validation, prepare_by,
 };
 use frostline::graph::Pooling;
 use frostline::graph::Unfreeze;
@@ -85,7 +84,7 @@ pub(crate) fn prepared(
             );
         }
         let unfreeze = depth::unfreeze(&model, &dataset, &recipe, seed, console)?;
-        recipe.stage.extend(fine_tuning(&training.reuse, unfreeze));
+        recipe.stage.extend(training.reuse.fine_tuning(unfreeze));
     }
     let caching = caching(training.no_cache, training.cache.as_deref(), training.cache_limit)?;
     let validation = validation(training.val.as_deref());
@@ -105,151 +104,21 @@ pub(crate) fn caching(no_cache: bool, folder: Option<&Path>, limit: u64) -> Resu
     })
 }
 
-fn recipe(training: &Training) -> Result<Recipe, Failure> {
+fn recipe(training: &Training) -> Result<TrainConfig, Failure> {
     let reuse = &training.reuse;
-    if reuse.reject.is_some() && (tunes(reuse) || !solves(reuse)) {
+    if reuse.reject.is_some() && (reuse.tunes() || !reuse.solves()) {
         return Err(
             "--reject goes with a head that is solved, on layers that stay frozen\nhelp: leave out what says how to train".into()
         );
     }
     let mut recipe = match &reuse.recipe {
-        Some(path) => Recipe::read(path)?,
-        None => from_flags(reuse),
+        Some(path) => TrainConfig::read(path)?,
+        None => reuse.config(),
     };
     recipe = training.images.onto(recipe);
     recipe.precision = training.storage.precision.unwrap_or(recipe.precision);
     recipe.features = training.features.or(recipe.features);
     Ok(recipe)
-}
-
-fn from_flags(reuse: &Reuse) -> Recipe {
-    let weights = match reuse.weights.as_str() {
-        "reinit" => PretrainedWeights::Reinit,
-        _ => PretrainedWeights::Copy,
-    };
-    let stage = |name: &str, unfreeze: Unfreeze| stage(reuse, name, unfreeze);
-    let all_alike = reuse.backbone_lr_factor.unwrap_or(StageDefaults::ALIKE.backbone_lr_factor);
-    let (mut stages, mut gradual) = (Vec::new(), None);
-    let solves = solves(reuse);
-    let unfreeze = match &reuse.unfreeze {
-        // the stage is added when the layer is found
-        None | Some(Auto::Auto) => None,
-        Some(Auto::To(unfreeze)) => Some(unfreeze.clone()),
-    };
-    match (&reuse.freeze, unfreeze, weights) {
-        (Some(list), ..) => {
-            let paths = list.split(',').map(str::trim).filter(|path| !path.is_empty() && *path != "none");
-            let freeze = Some(paths.map(str::to_owned).collect());
-            stages.push(StageRecipe {
-                freeze,
-                backbone_lr_factor: all_alike,
-                ..stage("train", Unfreeze::All)
-            });
-        }
-        (None, None | Some(Unfreeze::All), PretrainedWeights::Reinit) if !reuse.gradual => {
-            stages
-                .push(StageRecipe { backbone_lr_factor: all_alike, ..stage("from scratch", Unfreeze::All) });
-        }
-        (None, unfreeze, _) => {
-            stages.extend((!solves).then(|| stage("head", Unfreeze::Nothing)));
-            if reuse.gradual {
-                gradual = Some(GradualRecipe {
-                    epochs: reuse.fine_tune_epochs,
-                    learning_rate: learning_rate(reuse) * FINE_TUNE_SHARE,
-                    backbone_lr_factor: reuse
-                        .backbone_lr_factor
-                        .unwrap_or(StageDefaults::FINE_TUNE.backbone_lr_factor),
-                });
-            } else {
-                stages.extend(fine_tuning(reuse, unfreeze.unwrap_or(Unfreeze::Nothing)));
-            }
-        }
-    }
-    Recipe {
-        keep: match &reuse.keep {
-            Some(Auto::To(keep)) => Some(keep.clone()),
-            Some(Auto::Auto) | None => None,
-        },
-        head: reuse.head.clone(),
-        weights,
-        loss: reuse.loss,
-        metric: reuse.metric,
-        optimizer: reuse.optimizer.unwrap_or_default(),
-        schedule: reuse.schedule.unwrap_or_default(),
-        weight_decay: reuse.weight_decay,
-        label_smoothing: reuse.label_smoothing,
-        class_weights: reuse.class_weights.clone(),
-        clip_norm: reuse.clip_norm,
-        batch: reuse.batch.unwrap_or(Recipe::default().batch),
-        batch_norm: reuse.batch_norm.as_deref().map(|name| match name {
-            "train" => ReusedStatistics::Train,
-            _ => ReusedStatistics::Frozen,
-        }),
-        solve: solves.then(|| SolveRecipe {
-            reject: reuse.reject,
-            unfreeze: !tunes(reuse) && !reuse.head_only && reuse.reject.is_none(),
-            ..SolveRecipe::default()
-        }),
-        shuffle: !reuse.no_shuffle,
-        patience: reuse.patience,
-        augment: reuse.augment,
-        views: reuse.views,
-        stage: stages,
-        gradual,
-        ..Recipe::default()
-    }
-}
-
-/// Whether reused layers are to be trained.
-fn tunes(reuse: &Reuse) -> bool {
-    reuse.gradual || !matches!(reuse.unfreeze, None | Some(Auto::To(Unfreeze::Nothing)))
-}
-
-/// Whether the head is solved: nothing says how it is to be trained.
-fn solves(reuse: &Reuse) -> bool {
-    // where layers are unfrozen, these say how those are trained
-    let says_how = reuse.lr.is_some()
-        || reuse.optimizer.is_some()
-        || reuse.schedule.is_some()
-        || reuse.batch.is_some()
-        || reuse.weight_decay != 0.0
-        || reuse.clip_norm.is_some()
-        || reuse.no_shuffle
-        || reuse.patience.is_some();
-    let trains = reuse.epochs.is_some()
-        || reuse.freeze.is_some()
-        || reuse.head != Head::Output
-        || reuse.loss.is_some()
-        || reuse.label_smoothing != 0.0
-        || !reuse.augment.is_identity()
-        || reuse.weights == "reinit";
-    !trains && (tunes(reuse) || !says_how)
-}
-
-fn learning_rate(reuse: &Reuse) -> f32 {
-    reuse.lr.unwrap_or(StageDefaults::HEAD.learning_rate)
-}
-
-fn stage(reuse: &Reuse, name: &str, unfreeze: Unfreeze) -> StageRecipe {
-    StageRecipe {
-        name: name.to_owned(),
-        unfreeze,
-        freeze: None,
-        epochs: reuse.epochs.unwrap_or(StageDefaults::HEAD.epochs),
-        learning_rate: learning_rate(reuse),
-        backbone_lr_factor: reuse.backbone_lr_factor.unwrap_or(StageDefaults::HEAD.backbone_lr_factor),
-        warm_up: StageDefaults::HEAD.warm_up,
-    }
-}
-
-/// The stage after the head's, if any layer is unfrozen.
-fn fine_tuning(reuse: &Reuse, unfreeze: Unfreeze) -> Option<StageRecipe> {
-    (unfreeze != Unfreeze::Nothing).then(|| StageRecipe {
-        epochs: reuse.fine_tune_epochs,
-        learning_rate: learning_rate(reuse) * FINE_TUNE_SHARE,
-        warm_up: StageDefaults::FINE_TUNE.warm_up,
-        ..stage(reuse, "fine-tune", unfreeze)
-    })
 }
 
 fn validation(text: Option<&str>) -> Validation {

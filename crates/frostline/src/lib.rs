@@ -7,7 +7,10 @@
 
 pub mod depth;
 pub mod fit;
+mod model_files;
+pub mod prelude;
 pub mod report;
+mod trainer;
 pub mod verify;
 
 pub use fit::features::cache;
@@ -18,3 +21,5 @@ pub use frostline_formats as formats;
 pub use frostline_graph::{
     self as graph, DType, Error, ErrorKind, PrefixDType, Result, Shape, Tensor, layers, ops,
 };
+pub use model_files::ModelFiles;
+pub use trainer::{Fitted, Trainer};

@@ -7,7 +7,7 @@
 mod task;
 
 use frostline::cache::FeatureCache;
-use frostline::fit::{Caching, Recipe, Validation};
+use frostline::fit::{Caching, TrainConfig, Validation};
 use frostline::graph::Unfreeze;
 use std::ops::Range;
 use task::{backbone, recipe, run_with, stage};
@@ -32,7 +32,7 @@ fn two_hundred_fits_take_no_more_memory_than_the_first() {
     let model = backbone();
     let fit = |index: usize| {
         let stages = vec![stage(Unfreeze::Nothing, 1, 0.02), stage(Unfreeze::Highest(3), 1, 0.01)];
-        let recipe = Recipe { views: 2, ..recipe(stages) };
+        let recipe = TrainConfig { views: 2, ..recipe(stages) };
         let caching = match index % 3 {
             0 => Caching::Nothing,
             1 => Caching::default(),

@@ -82,7 +82,7 @@ fn without_products(model: &Model) -> Option<Model> {
         products(plan.suffix().program()) == 0 && plan.suffix().trained().next().is_some()
     };
     let cuts = model.graph.cut_points().into_iter().rev();
-    let mut kept = cuts.map(|cut| model.keep(&Keep::Layer(cut), Transfer::Copy).expect("a cut"));
+    let mut kept = cuts.map(|cut| model.keep_with(&Keep::Layer(cut), Transfer::Copy).expect("a cut"));
     kept.find(|model| is_plain(model))
 }
 

@@ -3,7 +3,7 @@
 use faer::Mat;
 use frostline::data::{self, Example};
 use frostline::depth::{Tangents, named_cuts};
-use frostline::fit::{Recipe, Source, pipeline_for, silent};
+use frostline::fit::{Source, TrainConfig, pipeline_for, silent};
 use frostline::{Result, formats};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ fn kernels_of_layers_are_the_products_of_tensorflows_gradients() -> Result<()> {
     let folder = Path::new("../../tests/golden");
     let model = formats::load(&folder.join("tangent.keras"))?.model;
     let dataset = data::open(&folder.join("tangent_data.npz"))?;
-    let pipeline = pipeline_for(&model, &Recipe::default(), &dataset)?;
+    let pipeline = pipeline_for(&model, &TrainConfig::default(), &dataset)?;
     let cut = &named_cuts(&model, &pipeline.input().to_vec(), std::slice::from_ref(&golden.cut))?[0];
     let examples: Vec<&Example> = dataset.train.iter().collect();
     let source = Source { dataset: &dataset, pipeline: &pipeline };

@@ -5,7 +5,8 @@ use clap::Args;
 use frostline::DType;
 use frostline::data::{Augment, Resize, ScaledDecode};
 use frostline::fit::{
-    ClassWeights, Head, ImageSize, Loss, Metric, OptimizerKind, Recipe, Schedule, StageDefaults,
+    ClassWeights, FINE_TUNE_SHARE, GradualConfig, Head, ImageSize, Loss, Metric, OptimizerKind,
+    PretrainedWeights, ReusedStatistics, Schedule, SolveConfig, StageConfig, StageDefaults, TrainConfig,
 };
 use frostline::graph::Keep;
 use frostline::graph::Unfreeze;
@@ -142,6 +143,141 @@ pub(crate) struct Reuse {
     pub(crate) weights: String,
 }
 
+impl Reuse {
+    /// What the flags say, as a configuration.
+    pub(crate) fn config(&self) -> TrainConfig {
+        let weights = match self.weights.as_str() {
+            "reinit" => PretrainedWeights::Reinit,
+            _ => PretrainedWeights::Copy,
+        };
+        let stage = |name: &str, unfreeze: Unfreeze| self.stage(name, unfreeze);
+        let all_alike = self.backbone_lr_factor.unwrap_or(StageDefaults::ALIKE.backbone_lr_factor);
+        let (mut stages, mut gradual) = (Vec::new(), None);
+        let solves = self.solves();
+        let unfreeze = match &self.unfreeze {
+            // the stage is added when the layer is found
+            None | Some(Auto::Auto) => None,
+            Some(Auto::To(unfreeze)) => Some(unfreeze.clone()),
+        };
+        match (&self.freeze, unfreeze, weights) {
+            (Some(list), ..) => {
+                let paths = list.split(',').map(str::trim).filter(|path| !path.is_empty() && *path != "none");
+                let freeze = Some(paths.map(str::to_owned).collect());
+                stages.push(StageConfig {
+                    freeze,
+                    backbone_lr_factor: all_alike,
+                    ..stage("train", Unfreeze::All)
+                });
+            }
+            (None, None | Some(Unfreeze::All), PretrainedWeights::Reinit) if !self.gradual => {
+                stages.push(StageConfig {
+                    backbone_lr_factor: all_alike,
+                    ..stage("from scratch", Unfreeze::All)
+                });
+            }
+            (None, unfreeze, _) => {
+                stages.extend((!solves).then(|| stage("head", Unfreeze::Nothing)));
+                if self.gradual {
+                    gradual = Some(GradualConfig {
+                        epochs: self.fine_tune_epochs,
+                        learning_rate: self.learning_rate() * FINE_TUNE_SHARE,
+                        backbone_lr_factor: self
+                            .backbone_lr_factor
+                            .unwrap_or(StageDefaults::FINE_TUNE.backbone_lr_factor),
+                    });
+                } else {
+                    stages.extend(self.fine_tuning(unfreeze.unwrap_or(Unfreeze::Nothing)));
+                }
+            }
+        }
+        TrainConfig {
+            keep: match &self.keep {
+                Some(Auto::To(keep)) => Some(keep.clone()),
+                Some(Auto::Auto) | None => None,
+            },
+            head: self.head.clone(),
+            weights,
+            loss: self.loss,
+            metric: self.metric,
+            optimizer: self.optimizer.unwrap_or_default(),
+            schedule: self.schedule.unwrap_or_default(),
+            weight_decay: self.weight_decay,
+            label_smoothing: self.label_smoothing,
+            class_weights: self.class_weights.clone(),
+            clip_norm: self.clip_norm,
+            batch: self.batch.unwrap_or(TrainConfig::default().batch),
+            batch_norm: self.batch_norm.as_deref().map(|name| match name {
+                "train" => ReusedStatistics::Train,
+                _ => ReusedStatistics::Frozen,
+            }),
+            solve: solves.then(|| SolveConfig {
+                reject: self.reject,
+                unfreeze: !self.tunes() && !self.head_only && self.reject.is_none(),
+                ..SolveConfig::default()
+            }),
+            shuffle: !self.no_shuffle,
+            patience: self.patience,
+            augment: self.augment,
+            views: self.views,
+            stage: stages,
+            gradual,
+            ..TrainConfig::default()
+        }
+    }
+
+    /// Whether reused layers are to be trained.
+    pub(crate) fn tunes(&self) -> bool {
+        self.gradual || !matches!(self.unfreeze, None | Some(Auto::To(Unfreeze::Nothing)))
+    }
+
+    /// Whether the head is solved: nothing says how it is to be trained.
+    pub(crate) fn solves(&self) -> bool {
+        // where layers are unfrozen, these say how those are trained
+        let says_how = self.lr.is_some()
+            || self.optimizer.is_some()
+            || self.schedule.is_some()
+            || self.batch.is_some()
+            || self.weight_decay != 0.0
+            || self.clip_norm.is_some()
+            || self.no_shuffle
+            || self.patience.is_some();
+        let trains = self.epochs.is_some()
+            || self.freeze.is_some()
+            || self.head != Head::Output
+            || self.loss.is_some()
+            || self.label_smoothing != 0.0
+            || !self.augment.is_identity()
+            || self.weights == "reinit";
+        !trains && (self.tunes() || !says_how)
+    }
+
+    pub(crate) fn learning_rate(&self) -> f32 {
+        self.lr.unwrap_or(StageDefaults::HEAD.learning_rate)
+    }
+
+    fn stage(&self, name: &str, unfreeze: Unfreeze) -> StageConfig {
+        StageConfig {
+            name: name.to_owned(),
+            unfreeze,
+            freeze: None,
+            epochs: self.epochs.unwrap_or(StageDefaults::HEAD.epochs),
+            learning_rate: self.learning_rate(),
+            backbone_lr_factor: self.backbone_lr_factor.unwrap_or(StageDefaults::HEAD.backbone_lr_factor),
+            warm_up: StageDefaults::HEAD.warm_up,
+        }
+    }
+
+    /// The stage after the head's, if any layer is unfrozen.
+    pub(crate) fn fine_tuning(&self, unfreeze: Unfreeze) -> Option<StageConfig> {
+        (unfreeze != Unfreeze::Nothing).then(|| StageConfig {
+            epochs: self.fine_tune_epochs,
+            learning_rate: self.learning_rate() * FINE_TUNE_SHARE,
+            warm_up: StageDefaults::FINE_TUNE.warm_up,
+            ..self.stage("fine-tune", unfreeze)
+        })
+    }
+}
+
 /// What is set by hand, or as scores say.
 #[derive(Clone)]
 pub(crate) enum Auto<T> {
@@ -191,7 +327,7 @@ pub(crate) struct Images {
 
 impl Images {
     /// A recipe with what is said here in the place of what it says.
-    pub(crate) fn onto(&self, mut recipe: Recipe) -> Recipe {
+    pub(crate) fn onto(&self, mut recipe: TrainConfig) -> TrainConfig {
         recipe.image_size = self.image_size.or(recipe.image_size);
         recipe.resize = self.resize.or(recipe.resize);
         recipe.scaled_decode = self.scaled_decode.or(recipe.scaled_decode);

@@ -57,7 +57,7 @@ fn a_safetensors_file_is_a_model_like_any_other() {
     works(&["convert", &model, "-o", &file]);
     assert_eq!(json(&["inspect", &file])["layers"], json(&["inspect", &model])["layers"]);
     assert_eq!(json(&["evaluate", &file, &data]), json(&["evaluate", &model, &data]));
-    let words = ["says its architecture itself", "leave `--arch resnet18` out", &file];
+    let words = ["says its architecture itself", "leave --arch resnet18 out", &file];
     fails(&["inspect", &file, "--arch", "resnet18"], &words);
     let bytes = std::fs::read(&file).expect("the file");
     std::fs::write(folder.path("cut.safetensors"), &bytes[..bytes.len() / 2]).expect("written");

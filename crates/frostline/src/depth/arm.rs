@@ -1,7 +1,7 @@
 //! The candidates of a search: how much is kept, how much of it is frozen, and how fast the rest learns.
 
 use super::Cut;
-use crate::fit::{GradualRecipe, PretrainedWeights, Recipe, SolveRecipe, StageRecipe};
+use crate::fit::{GradualConfig, PretrainedWeights, SolveConfig, StageConfig, TrainConfig};
 use frostline_data::View;
 use frostline_graph::{Keep, Unfreeze};
 use serde::Serialize;
@@ -77,10 +77,10 @@ impl Arm {
     }
 
     /// The recipe that trains it, with what `base` says of everything else.
-    pub fn recipe(&self, base: &Recipe, images: usize) -> Recipe {
+    pub fn recipe(&self, base: &TrainConfig, images: usize) -> TrainConfig {
         let steps = images.div_ceil(base.batch).max(1);
         let more_epochs = FINE_TUNE_STEPS.div_ceil(steps).max(5);
-        let stage = StageRecipe {
+        let stage = StageConfig {
             name: "fine-tune".to_owned(),
             unfreeze: Unfreeze::Nothing,
             freeze: None,
@@ -90,12 +90,12 @@ impl Arm {
             warm_up: true,
         };
         // one place, one view: what an arm is compared by is what it keeps and what it trains
-        let solve = SolveRecipe {
+        let solve = SolveConfig {
             cuts: Some(vec![self.kept.clone()]),
             views: Some(vec![View::Squash]),
-            ..SolveRecipe::default()
+            ..SolveConfig::default()
         };
-        let mut recipe = Recipe {
+        let mut recipe = TrainConfig {
             keep: Some(Keep::Layer(self.kept.clone())),
             weights: PretrainedWeights::Copy,
             gradual: None,
@@ -105,14 +105,14 @@ impl Arm {
         };
         match &self.training {
             Training::Head => {}
-            Training::Solved => recipe.solve = Some(SolveRecipe::default()),
-            Training::From { layer, factor } => recipe.stage.push(StageRecipe {
+            Training::Solved => recipe.solve = Some(SolveConfig::default()),
+            Training::From { layer, factor } => recipe.stage.push(StageConfig {
                 unfreeze: Unfreeze::From(layer.clone()),
                 backbone_lr_factor: *factor as f32,
                 ..stage
             }),
             Training::Gradual => {
-                recipe.gradual = Some(GradualRecipe {
+                recipe.gradual = Some(GradualConfig {
                     epochs: more_epochs,
                     learning_rate: stage.learning_rate,
                     backbone_lr_factor: 1.0,
@@ -121,7 +121,7 @@ impl Arm {
             Training::Scratch => {
                 recipe.weights = PretrainedWeights::Reinit;
                 recipe.solve = None;
-                recipe.stage = vec![StageRecipe {
+                recipe.stage = vec![StageConfig {
                     name: "from scratch".to_owned(),
                     unfreeze: Unfreeze::All,
                     epochs: SCRATCH_STEPS.div_ceil(steps).max(15),

@@ -4,7 +4,7 @@ use super::kept::cuts_of;
 use super::{
     Cut, CutScore, FreezeScore, HeadScore, recommended, recommended_freeze, score_cuts, score_freezes,
 };
-use crate::fit::{Observer, Recipe, pipeline_for};
+use crate::fit::{Observer, TrainConfig, pipeline_for};
 use frostline_data::Dataset;
 use frostline_graph::{Error, Model, Result};
 
@@ -26,7 +26,7 @@ impl Scores {
     pub fn new(
         model: &Model,
         dataset: &Dataset,
-        recipe: &Recipe,
+        recipe: &TrainConfig,
         named: &[String],
         seed: u64,
         observe: Observer<'_>,

@@ -2,7 +2,7 @@
 
 use super::scratch::let_statistics_follow;
 use super::{Arm, Cost, Training};
-use crate::fit::{Caching, Check, Prepared, Recipe, Validation, prepare_by, silent};
+use crate::fit::{Caching, Check, Prepared, TrainConfig, Validation, prepare_by, silent};
 use frostline_data::{Dataset, Example, Target, holdout};
 use frostline_graph::{Error, Model, Result};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub struct Experiment<'a> {
     dataset: Dataset,
     development: Vec<Example>,
     test: Vec<Example>,
-    recipe: Recipe,
+    recipe: TrainConfig,
     caching: Caching,
     seed: u64,
 }
@@ -59,7 +59,7 @@ impl<'a> Experiment<'a> {
     pub fn new(
         model: &'a Model,
         dataset: Dataset,
-        recipe: Recipe,
+        recipe: TrainConfig,
         caching: Caching,
         seed: u64,
     ) -> Result<Self> {
@@ -99,7 +99,7 @@ impl<'a> Experiment<'a> {
     }
 
     /// What arms leave open.
-    pub fn recipe(&self) -> &Recipe {
+    pub fn recipe(&self) -> &TrainConfig {
         &self.recipe
     }
 

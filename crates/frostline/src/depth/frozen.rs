@@ -4,7 +4,7 @@ use super::kept::{cuts_of, first_as_good, labels};
 use super::pooled::{Pooled, pooled};
 use super::scores::{RidgeProbe, kernel_ridge, standardised};
 use super::{Tangents, named_cuts};
-use crate::fit::{Observer, Recipe, Source, pipeline_for};
+use crate::fit::{Observer, Source, TrainConfig, pipeline_for};
 use faer::Mat;
 use frostline_data::{Dataset, Example, Random, holdout};
 use frostline_graph::{Model, Result};
@@ -44,7 +44,7 @@ pub fn recommended_freeze(scores: &[FreezeScore]) -> Option<&FreezeScore> {
 pub fn score_freezes(
     model: &Model,
     dataset: &Dataset,
-    recipe: &Recipe,
+    recipe: &TrainConfig,
     kept: &str,
     named: &[String],
     seed: u64,

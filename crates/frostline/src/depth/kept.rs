@@ -3,7 +3,7 @@
 use super::pooled::{Pooled, pooled};
 use super::scores::{Features, Ridge, RidgeProbe, h_score, leep, logme, nce};
 use super::{Cut, cuts, named_cuts};
-use crate::fit::{Observer, Recipe, Source, pipeline_for};
+use crate::fit::{Observer, Source, TrainConfig, pipeline_for};
 use frostline_data::{Dataset, Example, Pipeline, Target};
 use frostline_engine::compile::{Frozen, compile_frozen};
 use frostline_graph::{Error, Freeze, Model, PrefixDType, Result};
@@ -43,7 +43,7 @@ pub struct HeadScore {
 pub fn score_cuts(
     model: &Model,
     dataset: &Dataset,
-    recipe: &Recipe,
+    recipe: &TrainConfig,
     named: &[String],
     observe: Observer<'_>,
 ) -> Result<(Vec<CutScore>, Option<HeadScore>)> {

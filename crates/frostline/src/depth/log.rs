@@ -1,7 +1,7 @@
 //! The outcomes of a search, line by line, from which a search that was ended goes on.
 
 use super::Outcome;
-use crate::fit::Recipe;
+use crate::fit::TrainConfig;
 use frostline_data::{Dataset, Example};
 use frostline_graph::{Error, Result};
 use rayon::prelude::*;
@@ -23,7 +23,7 @@ pub struct SearchKey {
 
 impl SearchKey {
     /// `model`: the hash of its file.
-    pub fn new(model: &str, dataset: &Dataset, recipe: &Recipe, seed: u64) -> Result<Self> {
+    pub fn new(model: &str, dataset: &Dataset, recipe: &TrainConfig, seed: u64) -> Result<Self> {
         let examples: Vec<(&str, &Example)> =
             dataset.examples().map(|(split, example)| (split.name(), example)).collect();
         let hashes: Vec<_> = examples
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     fn key(seed: u64) -> SearchKey {
-        SearchKey::new("model", &Dataset::default(), &Recipe::default(), seed).expect("a key")
+        SearchKey::new("model", &Dataset::default(), &TrainConfig::default(), seed).expect("a key")
     }
 
     #[test]

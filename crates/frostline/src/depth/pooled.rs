@@ -67,9 +67,9 @@ pub(super) fn pooled(model: &Model, cut: &Cut, pipeline: &Pipeline) -> Result<Fr
 
 /// The model up to a cut, and the pooling of a spatial output. It shares the weights.
 pub(super) fn pooled_model(model: &Model, cut: &Cut, input: &Shape) -> Result<Model> {
-    let mut kept = model.keep(&Keep::Layer(cut.path.clone()), Transfer::Share)?;
+    let mut kept = model.keep_with(&Keep::Layer(cut.path.clone()), Transfer::Share)?;
     if cut.shape.len() > 1 {
-        kept.push(parse_head("gap")?, std::slice::from_ref(input), 0)?;
+        kept.add_layers(parse_head("gap")?, std::slice::from_ref(input), 0)?;
     }
     Ok(kept)
 }

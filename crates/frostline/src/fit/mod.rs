@@ -1,6 +1,6 @@
 //! Training: losses, metrics, optimizers, stages, and the proof of what stayed frozen.
 //!
-//! A [`Recipe`] says what is reused and in which stages it is trained. [`prepare`] makes a model, its data and its
+//! A [`TrainConfig`] says what is reused and in which stages it is trained. [`prepare`] makes a model, its data and its
 //! loss from it; [`Prepared::train`] runs the stages. Each [`Stage`] compiles its own plan from its own freeze
 //! setting, computes what lies below the boundary once, and restores the best weights at its end.
 
@@ -15,8 +15,11 @@ mod train;
 
 pub use config::caching::Caching;
 pub use config::defaults::{FINE_TUNE_SHARE, StageDefaults};
-pub use config::recipe::{GradualRecipe, Head, ImageSize, PretrainedWeights, Recipe, StageRecipe};
 pub use config::setting::{ReusedStatistics, Setting};
+pub use config::solve_config::{HeadMethod, SolveConfig};
+pub use config::stage_config::{GradualConfig, StageConfig};
+pub use config::train_config::{TrainConfig, TrainConfigBuilder};
+pub use config::values::{Head, ImageSize, PretrainedWeights};
 pub use features::boundaries::BoundaryPlan;
 pub(crate) use features::pass::Pass;
 pub use features::passes::Source;
@@ -35,13 +38,13 @@ pub use prepare::prepared::{Prepared, Validation, pipeline_for, prepare, prepare
 pub use prepare::preprocessing::{input_shape, preprocess_of, resize_of, scaled_decode_of};
 pub(crate) use solved::Solving;
 pub use solved::{
-    Examples, Findings, HeadMethod, LeftOut, Pictures, Prospect, Seen, SolvePlan, SolveRecipe, SolvedHead,
-    Suspect, Unfreezing, ViewPass, Viewed, Worth, mislabelled, worth_labelling,
+    Examples, Findings, LeftOut, Pictures, Prospect, Seen, SolvePlan, SolvedHead, Suspect, Unfreezing,
+    ViewPass, Viewed, Worth, mislabelled, worth_labelling,
 };
 pub use train::certificate::{Certificate, Hashes, frozen_hashes};
 pub use train::evaluate::{Evaluation, evaluate, evaluate_in, no_scores, returns};
 pub use train::gradual::blocks;
 pub(crate) use train::observe::counter;
 pub use train::observe::{EpochRecord, Event, Observer, silent};
-pub use train::stage::{Stage, StageReport, Trainer};
+pub use train::stage::{Stage, StageReport, StageRunner};
 pub use train::training::Trained;

@@ -4,8 +4,8 @@ use super::depth::DepthReport;
 use super::images::{IMAGES, RunImages};
 use crate::depth::{Outcome, SearchKey, SearchLog};
 use crate::fit::{
-    Certificate, ClassScore, EpochRecord, Findings, LeftOut, Prepared, Prospect, Recipe, Scores, SolvedHead,
-    StageReport, Trained, Unfreezing, Validation, peak_memory,
+    Certificate, ClassScore, EpochRecord, Findings, LeftOut, Prepared, Prospect, Scores, SolvedHead,
+    StageReport, TrainConfig, Trained, Unfreezing, Validation, peak_memory,
 };
 use frostline_data::Skip;
 use frostline_files::{TEMPORARY, regular, write_atomically};
@@ -57,7 +57,7 @@ pub struct RunRecord {
     /// The seed of split, order, dropout, views and new weights.
     pub seed: u64,
     /// What was asked for.
-    pub recipe: Recipe,
+    pub recipe: TrainConfig,
     /// Where validation images came from: `auto` (the data's own, else a fifth), a fraction, or a folder.
     pub validation: Validation,
     /// The classes in the order of the outputs; empty where numbers are learned.
@@ -328,7 +328,7 @@ impl RunFolder {
             version: env!("CARGO_PKG_VERSION"),
             source,
             seed: prepared.setting.seed,
-            recipe: prepared.recipe.clone(),
+            recipe: prepared.setting.config.clone(),
             validation: prepared.validation.clone(),
             classes: dataset.classes.clone(),
             images: [dataset.train.len(), count(&dataset.val), count(&dataset.test)],

@@ -6,7 +6,7 @@ use frostline::layers::parse_head;
 
 fn kept(model: &Model, keep: &Keep) -> Model {
     model
-        .keep(keep, Transfer::Copy)
+        .keep_with(keep, Transfer::Copy)
         .unwrap_or_else(|error| panic!("{keep:?} of {}: {error}", model.graph.name))
 }
 
@@ -35,7 +35,7 @@ fn a_path_and_a_count_from_either_end_keep_the_same() {
             let is_whole = index + 1 == counted.len();
             for keep in &keeps {
                 if !cuts.contains(path) && !is_whole {
-                    let error = model.keep(keep, Transfer::Copy).expect_err("no cut").to_string();
+                    let error = model.keep_with(keep, Transfer::Copy).expect_err("no cut").to_string();
                     assert!(
                         error.contains(&format!("`{path}`")) && error.contains("\nhelp: cut at `"),
                         "{name}: {error}"
@@ -80,7 +80,7 @@ fn counts_that_leave_nothing_or_more_than_there_is_are_errors() {
     let model = load("keras/dense.keras");
     let layers = model.graph.counted_paths().len();
     for keep in [Keep::Lowest(layers + 1), Keep::AllBut(layers), Keep::AllBut(layers + 7)] {
-        let error = model.keep(&keep, Transfer::Copy).expect_err("an error").to_string();
+        let error = model.keep_with(&keep, Transfer::Copy).expect_err("an error").to_string();
         assert!(error.contains(&format!("help: keep between 1 and {layers}")), "{error}");
     }
     assert!("0".parse::<Keep>().is_err());
@@ -93,8 +93,10 @@ fn counts_that_leave_nothing_or_more_than_there_is_are_errors() {
 fn a_name_that_is_nearly_right_is_suggested() {
     let model = load("keras/dense.keras");
     for (wrong, right) in [("dense_9", "dense_"), ("dens", "dense"), ("Dense", "dense")] {
-        let error =
-            model.keep(&Keep::Layer(wrong.to_owned()), Transfer::Copy).expect_err("an error").to_string();
+        let error = model
+            .keep_with(&Keep::Layer(wrong.to_owned()), Transfer::Copy)
+            .expect_err("an error")
+            .to_string();
         assert!(
             error.contains(&format!("`{wrong}`")) && error.contains(&format!("did you mean `{right}")),
             "{error}"
@@ -104,7 +106,7 @@ fn a_name_that_is_nearly_right_is_suggested() {
     let path = nested.graph.cut_points().into_iter().find(|path| path.contains('/')).expect("a nested cut");
     let wrong = &path[..path.len() - 1];
     let error =
-        nested.keep(&Keep::Layer(wrong.to_owned()), Transfer::Copy).expect_err("an error").to_string();
+        nested.keep_with(&Keep::Layer(wrong.to_owned()), Transfer::Copy).expect_err("an error").to_string();
     assert!(error.contains("did you mean `"), "{error}");
 }
 
@@ -128,7 +130,7 @@ fn what_is_put_on_top_has_names_and_weights_of_its_own_and_leaves_what_is_below_
     let lower = crate::golden::weight_bits(&longer);
     let shapes = longer.graph.stand_in_shapes();
     let head = || parse_head("dense(4,relu) dropout(0.5) dense(3,softmax)").expect("a head");
-    let names = longer.push(head(), &shapes, 5).expect("a head that fits");
+    let names = longer.add_layers(head(), &shapes, 5).expect("a head that fits");
     assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
     let paths: Vec<String> = longer.graph.leaves().into_iter().map(|(path, _)| path).collect();
     assert_eq!(paths.iter().collect::<std::collections::BTreeSet<_>>().len(), paths.len(), "{paths:?}");
@@ -139,7 +141,7 @@ fn what_is_put_on_top_has_names_and_weights_of_its_own_and_leaves_what_is_below_
     // the same seed draws the same head, another another
     let again = |seed| {
         let mut other = kept(&model, &model.graph.default_keep());
-        other.push(head(), &shapes, seed).expect("a head that fits");
+        other.add_layers(head(), &shapes, seed).expect("a head that fits");
         crate::golden::weight_bits(&other)
     };
     assert!(again(5) == after && again(6) != after);
@@ -149,8 +151,10 @@ fn what_is_put_on_top_has_names_and_weights_of_its_own_and_leaves_what_is_below_
 fn a_head_on_two_outputs_is_refused() {
     let mut model = load("keras/two_in_two_out.keras");
     let shapes = model.graph.stand_in_shapes();
-    let error =
-        model.push(parse_head("dense(2)").expect("a head"), &shapes, 0).expect_err("an error").to_string();
+    let error = model
+        .add_layers(parse_head("dense(2)").expect("a head"), &shapes, 0)
+        .expect_err("an error")
+        .to_string();
     assert!(error.contains("has 2") && error.contains("the setting `keep = LAYER`"), "{error}");
 }
 
@@ -158,6 +162,7 @@ fn a_head_on_two_outputs_is_refused() {
 fn a_head_that_does_not_fit_names_its_layer() {
     let mut model = load("keras/dense.keras");
     let shapes = model.graph.stand_in_shapes();
-    let error = model.push(parse_head("gap").expect("a head"), &shapes, 0).expect_err("an error").to_string();
+    let error =
+        model.add_layers(parse_head("gap").expect("a head"), &shapes, 0).expect_err("an error").to_string();
     assert!(error.contains("`global_average_pooling2d`"), "{error}");
 }

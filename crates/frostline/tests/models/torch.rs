@@ -151,7 +151,10 @@ fn without_an_architecture_the_error_says_which_one_fits() {
         let error = load(&golden.file(), None).expect_err("no architecture");
         let help = format!("help: its tensors are those of `{}`", golden.architecture);
         assert!(error.contains("no architecture\n") && error.contains(&help), "{name}: {error}");
-        assert!(error.contains(&format!(": give the setting `arch = {}` ", golden.architecture)), "{name}: {error}");
+        assert!(
+            error.contains(&format!(": give the setting `arch = {}` ", golden.architecture)),
+            "{name}: {error}"
+        );
     }
     let other = load(&changed(&golden("torchvision-resnet18"), |name| Some(format!("net.{name}"))), None);
     let error = other.expect_err("no architecture");
@@ -168,7 +171,9 @@ fn another_architecture_than_the_tensors_is_an_error_with_the_right_one() {
         let error =
             load(&golden("torchvision-resnet34").file(), Some(wrong)).expect_err("another architecture");
         assert!(
-            error.contains(&format!("of `resnet34`, not of `{wrong}`\nhelp: give the setting `arch = resnet34`")),
+            error.contains(&format!(
+                "of `resnet34`, not of `{wrong}`\nhelp: give the setting `arch = resnet34`"
+            )),
             "{error}"
         );
     }
@@ -228,7 +233,10 @@ fn a_larger_network_is_not_taken_for_the_smaller_one_in_it() {
         assert!(to.iter().any(|block| error.contains(&format!("`{block}"))), "{name}: {error}");
         assert!(error.lines().all(|line| line.len() < 400), "{name}: {error}");
         let error = load(&file, None).expect_err("no architecture");
-        assert!(!error.contains("its tensors are those of") && !error.contains("give the setting `arch`"), "{error}");
+        assert!(
+            !error.contains("its tensors are those of") && !error.contains("give the setting `arch`"),
+            "{error}"
+        );
         assert!(error.contains("no architecture that is known here has its tensors"), "{name}: {error}");
     }
 }
@@ -261,7 +269,10 @@ fn twins_that_compute_something_else_are_refused_where_a_name_says_so_and_warned
             "{error}"
         );
         let error = formats::load(&folder.path().join("model.safetensors")).expect_err("no architecture");
-        assert!(error.to_string().contains(twin) && !error.to_string().contains("give the setting `arch`"), "{error}");
+        assert!(
+            error.to_string().contains(twin) && !error.to_string().contains("give the setting `arch`"),
+            "{error}"
+        );
         config(&architecture.to_string());
         assert_eq!(at("model.safetensors").expect("a model").report.warnings, [] as [String; 0]);
     }

@@ -14,7 +14,7 @@ fn train(model: &Model) {
 }
 
 fn lower(model: &Model, transfer: Transfer) -> Model {
-    model.keep(&Keep::AllBut(1), transfer).expect("a cut")
+    model.keep_with(&Keep::AllBut(1), transfer).expect("a cut")
 }
 
 const GOLDENS: [&str; 3] = ["keras/dense.keras", "keras/nested_in_sequential.h5", "keras/shared_layer.keras"];
@@ -75,7 +75,7 @@ fn weights_that_begin_anew_are_drawn_from_the_seed() {
 #[test]
 fn statistics_of_the_data_survive_when_weights_begin_anew() {
     let model = load("keras/normalization_adapted.keras");
-    let fresh = model.keep(&Keep::AllBut(0), Transfer::Reinit { seed: 3 }).expect("the whole model");
+    let fresh = model.keep_with(&Keep::AllBut(0), Transfer::Reinit { seed: 3 }).expect("the whole model");
     let statistics: Vec<_> =
         model.weights.iter().filter(|(path, _)| path.contains("normalization/")).collect();
     assert!(statistics.len() >= 2);

@@ -37,7 +37,7 @@ fn a_model_cut_below_a_lambda_layer_runs_and_is_saved() {
     let all: Vec<_> = FILES
         .iter()
         .map(|name| {
-            let lower = load(name).keep(&Keep::Layer("pool".to_owned()), Transfer::Copy).expect("a cut");
+            let lower = load(name).keep_with(&Keep::Layer("pool".to_owned()), Transfer::Copy).expect("a cut");
             let folder = tempfile::tempdir().expect("a folder");
             let file = folder.path().join("lower.keras");
             formats::save(&lower, &file).expect("saved");
@@ -77,7 +77,7 @@ fn a_layer_that_refuses_its_input_is_not_taken_for_damage() {
             compile_inference(&model, &model.graph.stand_in_shapes()).expect_err("an error").to_string();
         assert!(error.contains(word) && error.contains("the setting `keep = conv`"), "{name}: {error}");
         assert!(!error.contains("damaged"), "{name}: {error}");
-        let lower = model.keep(&Keep::Layer("conv".to_owned()), Transfer::Copy).expect("a cut");
+        let lower = model.keep_with(&Keep::Layer("conv".to_owned()), Transfer::Copy).expect("a cut");
         assert_eq!(outputs(&lower).len(), 1, "{name}");
     }
 }

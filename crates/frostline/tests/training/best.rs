@@ -1,7 +1,7 @@
 //! What is kept is the best, and what went wrong is said.
 
 use crate::task::{backbone, recipe, run, run_with, stage};
-use frostline::fit::{Caching, Event, Recipe, ReusedStatistics, Validation, evaluate};
+use frostline::fit::{Caching, Event, ReusedStatistics, TrainConfig, Validation, evaluate};
 use frostline::graph::Unfreeze;
 
 /// Far too high: the first steps help, the later ones do not.
@@ -10,7 +10,7 @@ const WILD: f32 = 0.3;
 #[test]
 fn the_weights_of_the_best_epoch_are_restored() {
     let batch_norm = Some(ReusedStatistics::Train);
-    let run = run(Recipe { batch_norm, ..recipe(vec![stage(Unfreeze::All, 8, WILD)]) });
+    let run = run(TrainConfig { batch_norm, ..recipe(vec![stage(Unfreeze::All, 8, WILD)]) });
     let report = &run.trained().stages[0];
     let score = |epoch: usize| run.epochs.iter().find(|(_, other, _)| *other == epoch).expect("the epoch").2;
     assert!(report.best_epoch < report.epochs, "the last epoch is the best: nothing is shown");
@@ -32,7 +32,7 @@ fn the_weights_of_the_best_epoch_are_restored() {
 #[test]
 fn both_scores_are_reported_and_the_best_counts_by_the_chosen_metric() {
     let metric = Some("mse".parse().expect("a metric"));
-    let run = run(Recipe { metric, ..recipe(vec![stage(Unfreeze::Nothing, 6, 0.05)]) });
+    let run = run(TrainConfig { metric, ..recipe(vec![stage(Unfreeze::Nothing, 6, 0.05)]) });
     let report = &run.trained().stages[0];
     let mse =
         |scores: &frostline::fit::Scores| scores.get("mse".parse().expect("a metric")).expect("an error");
@@ -43,7 +43,7 @@ fn both_scores_are_reported_and_the_best_counts_by_the_chosen_metric() {
 
 #[test]
 fn training_stops_when_nothing_has_improved_for_the_patience() {
-    let run = run(Recipe { patience: Some(2), ..recipe(vec![stage(Unfreeze::All, 60, WILD)]) });
+    let run = run(TrainConfig { patience: Some(2), ..recipe(vec![stage(Unfreeze::All, 60, WILD)]) });
     let report = &run.trained().stages[0];
     assert!(report.epochs < 60, "no early stop");
     assert_eq!(report.epochs, report.best_epoch + 2);
@@ -54,19 +54,23 @@ fn a_loss_that_is_no_number_is_reported_and_the_weights_before_it_are_kept() {
     // the first epoch is sound; then the rate is without bounds
     let lost = |validation: &Validation, stages| {
         let optimizer = "sgd".parse().expect("an optimizer");
-        run_with(&backbone(), Recipe { optimizer, ..recipe(stages) }, validation, 0, Caching::default())
+        run_with(&backbone(), TrainConfig { optimizer, ..recipe(stages) }, validation, 0, Caching::default())
     };
     for lr in [1e20, 1e38] {
         // a stage that begins so has nothing to go back to
         let run = lost(&Validation::Auto, vec![stage(Unfreeze::All, 3, lr)]);
         let error = run.trained.as_ref().expect_err("an error").to_string();
         assert!(
-            error.contains("no finite number in epoch 1") && error.contains("help: lower the rate with the setting `lr`"),
+            error.contains("no finite number in epoch 1")
+                && error.contains("help: lower the rate with the setting `lr`"),
             "{error}"
         );
         let run = lost(&Validation::Fraction(0.0), vec![stage(Unfreeze::All, 3, lr)]);
         let error = run.trained.as_ref().expect_err("an error").to_string();
-        assert!(error.contains("no finite number") && error.contains("the setting `clip-norm = 1`"), "{error}");
+        assert!(
+            error.contains("no finite number") && error.contains("the setting `clip-norm = 1`"),
+            "{error}"
+        );
         // a later stage is stepped back
         let both = vec![stage(Unfreeze::Nothing, 2, 0.05), stage(Unfreeze::All, 3, lr)];
         let run = lost(&Validation::Auto, both);

@@ -3,20 +3,20 @@
 use crate::task::{Run, backbone, recipe, run_with, stage};
 use frostline::DType;
 use frostline::cache::FeatureCache;
-use frostline::fit::{Caching, GradualRecipe, Recipe, StageRecipe, Validation};
+use frostline::fit::{Caching, GradualConfig, StageConfig, TrainConfig, Validation};
 use frostline::graph::Unfreeze;
 
-fn augmented() -> Recipe {
+fn augmented() -> TrainConfig {
     let augment = "flip rotate(15) brightness(0.1)".parse().expect("augmentation");
-    Recipe { augment, views: 2, ..plain() }
+    TrainConfig { augment, views: 2, ..plain() }
 }
 
 /// The head, then the upper half.
-fn plain() -> Recipe {
+fn plain() -> TrainConfig {
     recipe(vec![stage(Unfreeze::Nothing, 3, 0.02), stage(Unfreeze::Highest(3), 2, 0.01)])
 }
 
-fn with(recipe: Recipe, seed: u64, cache: Caching) -> Run {
+fn with(recipe: TrainConfig, seed: u64, cache: Caching) -> Run {
     let run = run_with(&backbone(), recipe, &Validation::Fraction(0.25), seed, cache);
     run.trained();
     run
@@ -50,7 +50,7 @@ fn a_cache_that_holds_only_the_validation_images_changes_nothing() {
 
 #[test]
 fn one_thread_and_several_give_the_same_to_the_last_bit() {
-    let on = |threads: usize, recipe: Recipe| {
+    let on = |threads: usize, recipe: TrainConfig| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         pool.install(|| with(recipe, 5, Caching::default()))
     };
@@ -73,7 +73,7 @@ fn the_seed_decides_and_nothing_else() {
 
 #[test]
 fn augmentation_is_seeded_views_and_never_frozen_by_the_cache() {
-    let views = |views| with(Recipe { views, ..augmented() }, 4, Caching::default());
+    let views = |views| with(TrainConfig { views, ..augmented() }, 4, Caching::default());
     let (one, two) = (views(1), views(2));
     assert!(one.weights() != two.weights(), "the second view is the first");
     assert!(one.weights() != with(plain(), 4, Caching::default()).weights(), "the view is the image");
@@ -88,19 +88,19 @@ fn augmentation_is_seeded_views_and_never_frozen_by_the_cache() {
 #[test]
 fn the_order_of_the_images_changes_with_the_epoch_unless_it_is_told_not_to() {
     let shuffled = with(plain(), 1, Caching::default());
-    let fixed = with(Recipe { shuffle: false, ..plain() }, 1, Caching::default());
+    let fixed = with(TrainConfig { shuffle: false, ..plain() }, 1, Caching::default());
     assert!(shuffled.weights() != fixed.weights());
 }
 
 /// The head, then more and more: each boundary is lower than the one before.
-fn three_stages() -> Vec<StageRecipe> {
+fn three_stages() -> Vec<StageConfig> {
     [Unfreeze::Nothing, Unfreeze::Highest(3), Unfreeze::Highest(5)].map(|part| stage(part, 2, 0.02)).into()
 }
 
 #[test]
 fn rows_of_one_pass_and_of_several_are_the_same_to_the_last_bit() {
     for precision in [DType::F32, DType::Bf16, DType::Int8] {
-        let recipe = || Recipe { precision, ..recipe(three_stages()) };
+        let recipe = || TrainConfig { precision, ..recipe(three_stages()) };
         let computed = with(recipe(), 3, Caching::Nothing);
         let all = with(recipe(), 3, Caching::default());
         is_the_same(&computed, &all);
@@ -122,14 +122,15 @@ fn a_boundary_above_what_has_been_trained_is_computed_anew() {
 
 #[test]
 fn gradual_unfreezing_is_the_same_to_the_last_bit() {
-    let recipe = || Recipe { gradual: Some(GradualRecipe { epochs: 2, ..Default::default() }), ..plain() };
+    let recipe =
+        || TrainConfig { gradual: Some(GradualConfig { epochs: 2, ..Default::default() }), ..plain() };
     is_the_same(&with(recipe(), 3, Caching::Nothing), &with(recipe(), 3, Caching::default()));
 }
 
 #[test]
 fn rounded_features_are_the_same_stored_or_not_and_take_half_the_room() {
     for precision in [DType::F32, DType::Bf16, DType::Int8] {
-        let recipe = |features| Recipe { precision, features, ..recipe(three_stages()) };
+        let recipe = |features| TrainConfig { precision, features, ..recipe(three_stages()) };
         let rounded = || recipe(Some(DType::Bf16));
         let computed = with(rounded(), 3, Caching::Nothing);
         let folder = tempfile::tempdir().expect("a folder");

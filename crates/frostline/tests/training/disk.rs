@@ -2,7 +2,7 @@
 
 use crate::task::{Run, backbone, recipe, run_with, stage};
 use frostline::cache::{FeatureCache, Health};
-use frostline::fit::{Caching, Recipe, Validation};
+use frostline::fit::{Caching, TrainConfig, Validation};
 use frostline::graph::Unfreeze;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ fn in_folder(folder: &Path) -> FeatureCache {
     FeatureCache { folder: folder.to_owned(), limit: 1 << 30 }
 }
 
-fn head_only() -> Recipe {
+fn head_only() -> TrainConfig {
     recipe(vec![stage(Unfreeze::Nothing, 2, 0.02)])
 }
 
-fn with(recipe: Recipe, caching: Caching) -> Run {
+fn with(recipe: TrainConfig, caching: Caching) -> Run {
     let run = run_with(&backbone(), recipe, &Validation::Fraction(0.25), 3, caching);
     run.trained();
     run
@@ -41,7 +41,7 @@ fn is_the_same(a: &Run, b: &Run) {
 fn features_on_disk_give_the_same_weights_to_the_last_bit() {
     let augment = "flip rotate(15)".parse().expect("augmentation");
     let stages = vec![stage(Unfreeze::Nothing, 3, 0.02), stage(Unfreeze::Highest(3), 2, 0.01)];
-    for recipe in [recipe(stages.clone()), Recipe { augment, views: 2, ..recipe(stages) }] {
+    for recipe in [recipe(stages.clone()), TrainConfig { augment, views: 2, ..recipe(stages) }] {
         let folder = tempfile::tempdir().expect("a folder");
         let computed = with(recipe.clone(), Caching::Nothing);
         for _ in 0..2 {
@@ -56,7 +56,7 @@ fn another_run_at_the_same_boundary_computes_nothing() {
     with(head_only(), Caching::Disk(in_folder(folder.path())));
     let first = shards(folder.path());
     assert!(!first.is_empty());
-    let other = Recipe { head: "dense(5,relu)".parse().expect("a head"), ..head_only() };
+    let other = TrainConfig { head: "dense(5,relu)".parse().expect("a head"), ..head_only() };
     with(other, Caching::Disk(in_folder(folder.path())));
     assert_eq!(shards(folder.path()), first, "nothing was added");
     // a lower boundary has rows of its own
@@ -123,7 +123,11 @@ fn a_full_cache_drops_the_least_recently_used_prefix_and_never_grows_beyond_its_
     let none = tempfile::tempdir().expect("a folder");
     let small = FeatureCache { folder: none.path().to_owned(), limit: 10 };
     let computed = with(head_only(), Caching::Disk(small));
-    assert!(computed.notes.iter().any(|note| note.contains("the setting `cache-limit`")), "{:?}", computed.notes);
+    assert!(
+        computed.notes.iter().any(|note| note.contains("the setting `cache-limit`")),
+        "{:?}",
+        computed.notes
+    );
     is_the_same(&computed, &with(head_only(), Caching::Nothing));
     assert!(shards(none.path()).is_empty());
 }

@@ -1,13 +1,13 @@
 //! What is frozen stays as it was and runs as in prediction.
 
 use crate::task::{backbone, bits, of_layer, plan, recipe, rows, run, stage};
-use frostline::fit::{Certificate, Recipe, StageRecipe, frozen_hashes};
+use frostline::fit::{Certificate, StageConfig, TrainConfig, frozen_hashes};
 use frostline::graph::{Freeze, Unfreeze};
 
 /// One stage of two epochs at a high rate with exactly these layers frozen.
-fn freezing(layers: &[&str]) -> Recipe {
+fn freezing(layers: &[&str]) -> TrainConfig {
     let freeze = Some(layers.iter().map(|layer| (*layer).to_owned()).collect());
-    recipe(vec![StageRecipe { freeze, backbone_lr_factor: 1.0, ..stage(Unfreeze::All, 2, 0.05) }])
+    recipe(vec![StageConfig { freeze, backbone_lr_factor: 1.0, ..stage(Unfreeze::All, 2, 0.05) }])
 }
 
 /// The layers below the boundary, and one that is frozen above layers that train.
@@ -86,7 +86,7 @@ fn weight_decay_does_not_touch_frozen_layers() {
     for optimizer in ["adam", "adamw(weight_decay=0.5)", "sgd(momentum=0.9)"] {
         for frozen in [&BELOW[..], &ABOVE[..]] {
             let optimizer = optimizer.parse().expect("an optimizer");
-            let run = run(Recipe { weight_decay: 0.5, optimizer, ..freezing(frozen) });
+            let run = run(TrainConfig { weight_decay: 0.5, optimizer, ..freezing(frozen) });
             run.trained();
             for layer in frozen {
                 assert_eq!(of_layer(&before, layer), of_layer(&run.weights(), layer), "{optimizer:?}");

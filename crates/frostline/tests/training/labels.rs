@@ -3,7 +3,7 @@
 use crate::task::{backbone, bits, data_of, recipe, stage};
 use frostline::data::{self, Dataset, Target};
 use frostline::fit::{
-    Caching, Event, Head, Loss, Metric, Prepared, Recipe, Validation, evaluate, prepare, silent,
+    Caching, Event, Head, Loss, Metric, Prepared, TrainConfig, Validation, evaluate, prepare, silent,
 };
 use frostline::graph::Unfreeze;
 
@@ -22,12 +22,12 @@ fn dataset(classes: usize, numbers: bool) -> Dataset {
     dataset
 }
 
-fn prepared(classes: usize, numbers: bool, recipe: Recipe) -> frostline::Result<Prepared> {
+fn prepared(classes: usize, numbers: bool, recipe: TrainConfig) -> frostline::Result<Prepared> {
     let dataset = dataset(classes, numbers);
     prepare(&backbone(), dataset, recipe, &Validation::Auto, 0, Caching::default(), &silent)
 }
 
-fn short() -> Recipe {
+fn short() -> TrainConfig {
     recipe(vec![stage(Unfreeze::Nothing, 1, 0.1)])
 }
 
@@ -63,25 +63,25 @@ fn numbers_have_no_accuracy() {
 #[test]
 fn what_is_of_classes_is_refused_for_numbers() {
     for metric in ["accuracy", "auc", "f1", "top2", "precision", "recall"] {
-        let recipe = Recipe { metric: Some(metric.parse().expect("a metric")), ..short() };
+        let recipe = TrainConfig { metric: Some(metric.parse().expect("a metric")), ..short() };
         refused(prepared(3, true, recipe), metric);
     }
     for loss in [Loss::BinaryCrossentropy, Loss::CategoricalCrossentropy, Loss::SparseCategoricalCrossentropy]
     {
-        refused(prepared(3, true, Recipe { loss: Some(loss), ..short() }), &loss.to_string());
+        refused(prepared(3, true, TrainConfig { loss: Some(loss), ..short() }), &loss.to_string());
     }
     let class_weights = Some("balanced".parse().expect("weights"));
-    refused(prepared(3, true, Recipe { class_weights, ..short() }), "class weights");
-    refused(prepared(3, true, Recipe { label_smoothing: 0.1, ..short() }), "label smoothing");
-    let recipe = Recipe { metric: Some(Metric::MeanAbsoluteError), ..short() };
-    prepared(3, true, Recipe { loss: Some(Loss::MeanAbsoluteError), ..recipe })
+    refused(prepared(3, true, TrainConfig { class_weights, ..short() }), "class weights");
+    refused(prepared(3, true, TrainConfig { label_smoothing: 0.1, ..short() }), "label smoothing");
+    let recipe = TrainConfig { metric: Some(Metric::MeanAbsoluteError), ..short() };
+    prepared(3, true, TrainConfig { loss: Some(Loss::MeanAbsoluteError), ..recipe })
         .expect("a measure of numbers");
 }
 
 #[test]
 fn a_loss_over_two_classes_gets_two_outputs_and_trains() {
     for loss in [Loss::SparseCategoricalCrossentropy, Loss::CategoricalCrossentropy] {
-        let mut prepared = prepared(2, false, Recipe { loss: Some(loss), ..short() }).expect("a recipe");
+        let mut prepared = prepared(2, false, TrainConfig { loss: Some(loss), ..short() }).expect("a recipe");
         let head = |model: &frostline::graph::Model| {
             bits(model)
                 .into_iter()
@@ -98,7 +98,7 @@ fn a_loss_over_two_classes_gets_two_outputs_and_trains() {
 
 #[test]
 fn a_loss_that_does_not_suit_the_outputs_is_refused() {
-    let with = |head, loss| Recipe { head, loss: Some(loss), ..short() };
+    let with = |head, loss| TrainConfig { head, loss: Some(loss), ..short() };
     refused(prepared(3, false, with(Head::Output, Loss::BinaryCrossentropy)), "softmax");
     refused(prepared(3, false, with(Head::Keep, Loss::BinaryCrossentropy)), "softmax");
     let model = prepared(2, false, short()).expect("a recipe").model;
@@ -111,21 +111,21 @@ fn a_loss_that_does_not_suit_the_outputs_is_refused() {
 fn a_head_that_pools_what_is_flat_already_is_trained_without_the_pooling() {
     for word in ["gap", "gmp", "flatten"] {
         let head: Head = format!("{word} dropout(0.2) dense(4,relu)").parse().expect("a head");
-        let prepared = prepared(3, false, Recipe { head, ..short() }).expect("a recipe");
+        let prepared = prepared(3, false, TrainConfig { head, ..short() }).expect("a recipe");
         let note = format!("`{word}` is left out");
         assert!(prepared.notes.iter().any(|n| n.contains(&note)), "{:?}", prepared.notes);
     }
     // where the kept output is spatial the words stay
     let head: Head = "gmp dense(4,relu)".parse().expect("a head");
     let keep = Some("batch_normalization_1".parse().expect("a cut"));
-    let prepared = prepared(3, false, Recipe { head, keep, ..short() }).expect("a recipe");
+    let prepared = prepared(3, false, TrainConfig { head, keep, ..short() }).expect("a recipe");
     assert!(!prepared.notes.iter().any(|note| note.contains("left out")), "{:?}", prepared.notes);
     assert!(prepared.model.graph.counted_paths().iter().any(|path| path.contains("max_pooling")));
 }
 
 #[test]
 fn a_class_weight_of_no_class_is_refused_before_the_training() {
-    let with = |spec: &str| Recipe { class_weights: Some(spec.parse().expect("weights")), ..short() };
+    let with = |spec: &str| TrainConfig { class_weights: Some(spec.parse().expect("weights")), ..short() };
     refused(prepared(3, false, with("9=3")), "`9` is no class");
     prepared(3, false, with("2=3")).expect("a class");
 }
@@ -142,7 +142,7 @@ fn classes_of_files_that_are_matched_by_order_are_said() {
     }
     let open = || data::open(folder.path()).expect("data");
     let with = |head| {
-        let recipe = Recipe { head, ..short() };
+        let recipe = TrainConfig { head, ..short() };
         prepare(&backbone(), open(), recipe, &Validation::Auto, 0, Caching::default(), &silent)
             .expect("a recipe")
     };

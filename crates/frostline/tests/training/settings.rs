@@ -1,15 +1,15 @@
 //! Settings do what they say: rates by group, class weights, smoothing, clipping, warm-up.
 
 use crate::task::{Run, backbone, bits, recipe, run, run_with, stage};
-use frostline::fit::{Caching, ClassWeights, Head, Recipe, StageRecipe, Validation};
+use frostline::fit::{Caching, ClassWeights, Head, StageConfig, TrainConfig, Validation};
 use frostline::graph::Unfreeze;
 
-fn sgd(stage: StageRecipe) -> Recipe {
-    Recipe { optimizer: "sgd".parse().expect("an optimizer"), batch: 24, ..recipe(vec![stage]) }
+fn sgd(stage: StageConfig) -> TrainConfig {
+    TrainConfig { optimizer: "sgd".parse().expect("an optimizer"), batch: 24, ..recipe(vec![stage]) }
 }
 
 /// One epoch of one step without validation.
-fn one_step(recipe: Recipe) -> Run {
+fn one_step(recipe: TrainConfig) -> Run {
     let run = run_with(&backbone(), recipe, &Validation::Fraction(0.0), 0, Caching::default());
     run.trained();
     run
@@ -25,7 +25,7 @@ fn moved(run: &Run, path: &str) -> Vec<f32> {
 #[test]
 fn reused_layers_learn_at_their_share_of_the_rate() {
     let with = |backbone_lr_factor| {
-        one_step(sgd(StageRecipe { backbone_lr_factor, ..stage(Unfreeze::All, 1, 0.1) }))
+        one_step(sgd(StageConfig { backbone_lr_factor, ..stage(Unfreeze::All, 1, 0.1) }))
     };
     let (full, tenth, none) = (with(1.0), with(0.1), with(0.0));
     for path in ["conv2d/kernel", "conv2d_1/kernel", "batch_normalization/gamma"] {
@@ -54,7 +54,8 @@ fn a_class_that_weighs_nothing_teaches_nothing() {
     // only class 2 counts: everything is called so
     let class_weights = Some("0=0,1=0,2=1".parse::<ClassWeights>().expect("weights"));
     let lr = 0.1;
-    let run = one_step(Recipe { class_weights, batch: 8, ..recipe(vec![stage(Unfreeze::Nothing, 20, lr)]) });
+    let run =
+        one_step(TrainConfig { class_weights, batch: 8, ..recipe(vec![stage(Unfreeze::Nothing, 20, lr)]) });
     let (loss, silent) = (&run.prepared.setting.loss, |_: &frostline::fit::Event<'_>| {});
     let (train, metric) = (&run.prepared.dataset.train, [run.prepared.setting.metric]);
     let found = frostline::fit::evaluate(
@@ -75,7 +76,7 @@ fn a_class_that_weighs_nothing_teaches_nothing() {
 fn class_weights_of_one_and_balanced_classes_change_nothing() {
     let with = |spec: Option<&str>| {
         let class_weights = spec.map(|spec| spec.parse::<ClassWeights>().expect("weights"));
-        one_step(Recipe { class_weights, ..sgd(stage(Unfreeze::Nothing, 2, 0.1)) }).weights()
+        one_step(TrainConfig { class_weights, ..sgd(stage(Unfreeze::Nothing, 2, 0.1)) }).weights()
     };
     assert!(with(None) == with(Some("0=1")) && with(None) == with(Some("balanced")));
     assert!(with(None) != with(Some("0=3")));
@@ -84,9 +85,9 @@ fn class_weights_of_one_and_balanced_classes_change_nothing() {
 #[test]
 fn clipping_bounds_the_step() {
     let norm = |clip_norm| {
-        let run = one_step(Recipe {
+        let run = one_step(TrainConfig {
             clip_norm,
-            ..sgd(StageRecipe { backbone_lr_factor: 1.0, ..stage(Unfreeze::All, 1, 1.0) })
+            ..sgd(StageConfig { backbone_lr_factor: 1.0, ..stage(Unfreeze::All, 1, 1.0) })
         });
         let trained = |path: &&str| !path.starts_with("dense") && !path.contains("moving");
         let model = backbone();
@@ -100,13 +101,13 @@ fn clipping_bounds_the_step() {
 #[test]
 fn the_rate_rises_over_the_first_epoch_where_it_is_warmed_up() {
     let with = |warm_up| {
-        one_step(sgd(StageRecipe { warm_up, backbone_lr_factor: 1.0, ..stage(Unfreeze::All, 1, 0.1) }))
+        one_step(sgd(StageConfig { warm_up, backbone_lr_factor: 1.0, ..stage(Unfreeze::All, 1, 0.1) }))
     };
     // one step is all of the first epoch: it has the whole rate
     assert_eq!(with(true).weights(), with(false).weights());
     let in_three = |warm_up| {
-        let recipe = sgd(StageRecipe { warm_up, backbone_lr_factor: 1.0, ..stage(Unfreeze::All, 1, 0.1) });
-        one_step(Recipe { batch: 8, ..recipe }).weights()
+        let recipe = sgd(StageConfig { warm_up, backbone_lr_factor: 1.0, ..stage(Unfreeze::All, 1, 0.1) });
+        one_step(TrainConfig { batch: 8, ..recipe }).weights()
     };
     assert_ne!(in_three(true), in_three(false));
 }
@@ -114,7 +115,7 @@ fn the_rate_rises_over_the_first_epoch_where_it_is_warmed_up() {
 #[test]
 fn smoothing_keeps_the_loss_from_zero() {
     let loss = |label_smoothing| {
-        let run = run(Recipe { label_smoothing, ..recipe(vec![stage(Unfreeze::Nothing, 40, 0.2)]) });
+        let run = run(TrainConfig { label_smoothing, ..recipe(vec![stage(Unfreeze::Nothing, 40, 0.2)]) });
         run.trained().train.as_ref().expect("scores").loss
     };
     assert!(loss(0.3) > loss(0.0) + 0.1);
@@ -122,7 +123,7 @@ fn smoothing_keeps_the_loss_from_zero() {
 
 #[test]
 fn the_models_own_head_may_be_kept() {
-    let run = run(Recipe { head: Head::Keep, ..recipe(vec![stage(Unfreeze::Nothing, 2, 0.05)]) });
+    let run = run(TrainConfig { head: Head::Keep, ..recipe(vec![stage(Unfreeze::Nothing, 2, 0.05)]) });
     run.trained();
     assert_eq!(run.prepared.model.graph.counted_paths(), backbone().graph.counted_paths());
     assert_eq!(run.prepared.model.info.classes, Some(["0", "1", "2"].map(str::to_owned).to_vec()));

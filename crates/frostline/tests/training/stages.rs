@@ -1,7 +1,7 @@
 //! Stages that make it worse are stepped back.
 
 use crate::task::{recipe, run, stage};
-use frostline::fit::{GradualRecipe, Recipe};
+use frostline::fit::{GradualConfig, TrainConfig};
 use frostline::graph::Unfreeze;
 
 /// Wrecks whatever it trains.
@@ -24,9 +24,9 @@ fn a_stage_that_only_makes_it_worse_is_stepped_back() {
     assert!(both.trained().certificate.equal);
 }
 
-fn gradually(lr: f32) -> Recipe {
-    let gradual = Some(GradualRecipe { epochs: 2, learning_rate: lr, backbone_lr_factor: 1.0 });
-    Recipe { gradual, ..recipe(vec![stage(Unfreeze::Nothing, 8, 0.05)]) }
+fn gradually(lr: f32) -> TrainConfig {
+    let gradual = Some(GradualConfig { epochs: 2, learning_rate: lr, backbone_lr_factor: 1.0 });
+    TrainConfig { gradual, ..recipe(vec![stage(Unfreeze::Nothing, 8, 0.05)]) }
 }
 
 #[test]
@@ -53,8 +53,8 @@ fn gradual_unfreezing_steps_back_at_the_first_block_that_does_not_help() {
 fn gradual_unfreezing_goes_on_for_as_long_as_it_helps() {
     // the head has hardly been trained, so that every further epoch helps; by the error there is no standard error
     let metric = Some("mse".parse().expect("a metric"));
-    let gradual = Some(GradualRecipe { epochs: 3, learning_rate: 0.01, backbone_lr_factor: 1.0 });
-    let run = run(Recipe { gradual, metric, ..recipe(vec![stage(Unfreeze::Nothing, 1, 0.001)]) });
+    let gradual = Some(GradualConfig { epochs: 3, learning_rate: 0.01, backbone_lr_factor: 1.0 });
+    let run = run(TrainConfig { gradual, metric, ..recipe(vec![stage(Unfreeze::Nothing, 1, 0.001)]) });
     let names: Vec<&str> = run.trained().stages.iter().map(|stage| stage.name.as_str()).collect();
     assert_eq!(names[..2], ["unfreeze 0", "from conv2d_1"]);
     assert!(run.trained().stages[1].kept, "{:?}", run.trained().stages);
@@ -87,7 +87,7 @@ fn freezing_everything_is_an_error() {
     let mut only = stage(Unfreeze::All, 2, 0.05);
     only.freeze = freeze;
     let head = frostline::fit::Head::Keep;
-    let run = run(Recipe { head, ..recipe(vec![only]) });
+    let run = run(TrainConfig { head, ..recipe(vec![only]) });
     let error = run.trained.as_ref().expect_err("an error").to_string();
     assert!(error.contains("trains nothing") && error.contains("help: freeze fewer layers"), "{error}");
 }

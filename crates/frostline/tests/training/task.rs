@@ -3,7 +3,7 @@
 use frostline::compile::{Statistics, compile};
 use frostline::data;
 use frostline::engine::Plan;
-use frostline::fit::{Caching, Event, Prepared, Recipe, StageRecipe, Trained, Validation, prepare};
+use frostline::fit::{Caching, Event, Prepared, StageConfig, TrainConfig, Trained, Validation, prepare};
 use frostline::graph::{Body, Call, Form, Graph, Layer, Model, TensorId, Weights};
 use frostline::graph::{Freeze, Unfreeze};
 use frostline::layers::{Config, InputLayer, Kind, LayerKind, parse_head, read_kind};
@@ -113,7 +113,7 @@ pub(crate) fn backbone() -> Model {
     kinds.extend(parse_head("batchnorm dropout(0.3)").expect("layers"));
     kinds.push(conv(5));
     kinds.extend(parse_head("batchnorm gap dense(3,softmax)").expect("layers"));
-    model.push(kinds, &[IMAGE.to_vec()], 11).expect("layers that fit");
+    model.add_layers(kinds, &[IMAGE.to_vec()], 11).expect("layers that fit");
     for (index, (path, handle)) in model.weights.iter().enumerate() {
         if path.contains("batch_normalization") {
             let len = handle.with(|tensor| tensor.len());
@@ -123,9 +123,9 @@ pub(crate) fn backbone() -> Model {
     model
 }
 
-pub(crate) fn stage(unfreeze: Unfreeze, epochs: usize, learning_rate: f32) -> StageRecipe {
+pub(crate) fn stage(unfreeze: Unfreeze, epochs: usize, learning_rate: f32) -> StageConfig {
     let name = format!("unfreeze {unfreeze}");
-    StageRecipe {
+    StageConfig {
         name,
         unfreeze,
         freeze: None,
@@ -137,8 +137,8 @@ pub(crate) fn stage(unfreeze: Unfreeze, epochs: usize, learning_rate: f32) -> St
 }
 
 /// Batches of 8, preprocessing none.
-pub(crate) fn recipe(stages: Vec<StageRecipe>) -> Recipe {
-    Recipe { stage: stages, batch: 8, preprocess: "none".to_owned(), ..Recipe::default() }
+pub(crate) fn recipe(stages: Vec<StageConfig>) -> TrainConfig {
+    TrainConfig { stage: stages, batch: 8, preprocess: "none".to_owned(), ..TrainConfig::default() }
 }
 
 pub(crate) struct Run {
@@ -180,13 +180,13 @@ pub(crate) fn of_layer(weights: &[(String, Vec<u32>)], layer: &str) -> Vec<(Stri
 }
 
 /// Trains the backbone on three classes.
-pub(crate) fn run(recipe: Recipe) -> Run {
+pub(crate) fn run(recipe: TrainConfig) -> Run {
     run_with(&backbone(), recipe, &Validation::Auto, 0, Caching::default())
 }
 
 pub(crate) fn run_with(
     model: &Model,
-    recipe: Recipe,
+    recipe: TrainConfig,
     validation: &Validation,
     seed: u64,
     cache: Caching,

@@ -41,6 +41,12 @@ pub const HARD_SIGMOID_KERAS_2: &str = "hard_sigmoid_keras2";
 impl NamedActivation {
     /// No activation.
     pub const LINEAR: Self = Self { name: "linear" };
+    /// `max(x, 0)`.
+    pub const RELU: Self = Self { name: "relu" };
+    /// `1 / (1 + exp(-x))`.
+    pub const SIGMOID: Self = Self { name: "sigmoid" };
+    /// `exp(x) / Σ exp(x)` over the last axis.
+    pub const SOFTMAX: Self = Self { name: "softmax" };
 
     /// The activation of this name.
     pub fn named(name: &str) -> Option<Self> {

@@ -23,15 +23,39 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// A layer with Keras's defaults.
-    pub fn new(units: usize, activation: NamedActivation) -> Self {
+    /// A layer with Keras's defaults: no activation, a bias.
+    pub fn new(units: usize) -> Self {
         Self {
             units,
-            activation,
+            activation: NamedActivation::LINEAR,
             use_bias: true,
             kernel_initializer: Initializer::GLOROT_UNIFORM,
             bias_initializer: Initializer::Constant(0.0),
         }
+    }
+
+    /// With an activation.
+    #[must_use]
+    pub fn activation(self, activation: NamedActivation) -> Self {
+        Self { activation, ..self }
+    }
+
+    /// With `1 / (1 + exp(-x))`: the probability of the second of two classes.
+    #[must_use]
+    pub fn sigmoid(self) -> Self {
+        self.activation(NamedActivation::SIGMOID)
+    }
+
+    /// With `exp(x) / Σ exp(x)`: the probabilities of classes.
+    #[must_use]
+    pub fn softmax(self) -> Self {
+        self.activation(NamedActivation::SOFTMAX)
+    }
+
+    /// With `max(x, 0)`.
+    #[must_use]
+    pub fn relu(self) -> Self {
+        self.activation(NamedActivation::RELU)
     }
 
     /// Reads the attributes.

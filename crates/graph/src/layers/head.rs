@@ -35,7 +35,7 @@ fn parse_word(spec: &Spec<'_>) -> Result<Kind> {
             let activation = rest.first().copied().unwrap_or("linear");
             let activation = NamedActivation::named(activation)
                 .ok_or_else(|| wrong(word, &format!("there is no activation `{activation}`")))?;
-            Dense::new(units, activation).into()
+            Dense::new(units).activation(activation).into()
         }
         (name, []) if NamedActivation::named(name).is_some() => {
             let activation = NamedActivation::named(name).unwrap_or(NamedActivation::LINEAR);

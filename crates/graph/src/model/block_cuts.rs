@@ -77,7 +77,7 @@ pub fn named_cuts(model: &Model, input: &Shape, names: &[String]) -> Result<Vec<
     let known: Vec<&str> = paths.iter().map(String::as_str).collect();
     let mut found: Vec<Cut> = Vec::new();
     for name in names {
-        model.keep(&Keep::Layer(name.clone()), Transfer::Share)?;
+        model.keep_with(&Keep::Layer(name.clone()), Transfer::Share)?;
         let path = full_path(name, &known);
         let layers = known.iter().position(|other| *other == path).map(|index| index + 1);
         let (Some(layers), Some(Some(shape))) = (layers, shapes.get(path)) else {

@@ -22,6 +22,21 @@ pub enum Keep {
     AllBut(usize),
 }
 
+/// A number of the lowest layers, or, below 0, of the highest layers to drop.
+impl From<i32> for Keep {
+    fn from(layers: i32) -> Self {
+        let count = layers.unsigned_abs() as usize;
+        if layers < 0 { Self::AllBut(count) } else { Self::Lowest(count) }
+    }
+}
+
+/// The path of the highest layer to keep.
+impl From<&str> for Keep {
+    fn from(path: &str) -> Self {
+        Self::Layer(path.to_owned())
+    }
+}
+
 impl FromStr for Keep {
     type Err = Error;
 
@@ -67,8 +82,34 @@ pub enum Transfer {
 }
 
 impl Model {
-    /// A model of the lower layers of this one, whose output is that of the highest layer kept.
-    pub fn keep(&self, keep: &Keep, transfer: Transfer) -> Result<Model> {
+    /// A model of the lower layers of this one, with copies of their weights: `-1` drops the highest layer, `5` keeps the
+    /// lowest five, a path keeps the layer there and all below it.
+    ///
+    /// # Errors
+    ///
+    /// The model cannot be cut there, or has no such layer.
+    pub fn keep(&self, keep: impl Into<Keep>) -> Result<Model> {
+        self.keep_with(&keep.into(), Transfer::Copy)
+    }
+
+    /// Puts a layer on top of the model's output. Its weights are drawn from the seed 0; [`Model::add_layers`] draws from
+    /// another, and takes inputs whose size is open.
+    ///
+    /// # Errors
+    ///
+    /// The layer does not fit the output, or there are several outputs.
+    pub fn push(mut self, layer: impl Into<Kind>) -> Result<Model> {
+        let inputs = self.graph.stand_in_shapes();
+        self.add_layers(vec![layer.into()], &inputs, 0)?;
+        Ok(self)
+    }
+
+    /// [`Model::keep`], with weights that travel as `transfer` says.
+    ///
+    /// # Errors
+    ///
+    /// The model cannot be cut there, or has no such layer.
+    pub fn keep_with(&self, keep: &Keep, transfer: Transfer) -> Result<Model> {
         let graph = match self.graph.kept_path(keep)? {
             Some(path) => self.graph.truncate(&path)?,
             None => self.graph.clone(),
@@ -95,7 +136,11 @@ impl Model {
 
     /// Puts layers on top of the model's output, with new weights drawn from the seed, for inputs of these
     /// shapes. Returns the names that the layers were given.
-    pub fn push(&mut self, kinds: Vec<Kind>, inputs: &[Shape], seed: u64) -> Result<Vec<String>> {
+    ///
+    /// # Errors
+    ///
+    /// A layer does not fit what is below it, or there are several outputs.
+    pub fn add_layers(&mut self, kinds: Vec<Kind>, inputs: &[Shape], seed: u64) -> Result<Vec<String>> {
         let mut names = Vec::with_capacity(kinds.len());
         for kind in kinds {
             let [output] = self.graph.outputs.as_slice() else {

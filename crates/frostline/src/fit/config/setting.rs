@@ -1,7 +1,7 @@
 //! The settings that all stages of a training share.
 
-use crate::fit::{Caching, ClassWeights, LossSetting, Metric, OptimizerKind, Outputs, Schedule, Scores};
-use frostline_graph::{DType, PrefixDType};
+use crate::fit::{Caching, LossSetting, Metric, Outputs, Scores, TrainConfig};
+use frostline_graph::PrefixDType;
 use serde::{Deserialize, Serialize};
 
 /// What BatchNormalization of reused layers does while they train. In a layer of the new head it always trains.
@@ -14,64 +14,36 @@ pub enum ReusedStatistics {
     Train,
 }
 
-/// Everything but the stage's own freeze, epochs and rates.
+/// A configuration with what the labels and the model have decided: all that the stages of a training share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
+    /// What the user has set.
+    pub config: TrainConfig,
     /// What is made small.
     pub loss: LossSetting,
     /// Whether the model returns probabilities (or plain numbers), or logits.
     pub outputs: Outputs,
     /// What decides which epoch is best.
     pub metric: Metric,
-    /// How weights follow their gradients.
-    pub optimizer: OptimizerKind,
-    /// How the rate moves within a stage.
-    pub schedule: Schedule,
-    /// Decoupled, on top of the optimizer's own.
-    pub weight_decay: f32,
-    /// The largest norm of all gradients together.
-    pub clip_norm: Option<f32>,
-    /// How classes weigh in the loss.
-    pub class_weights: Option<ClassWeights>,
-    /// Images a step.
-    pub batch: usize,
-    /// Whether the order of the images changes with each epoch.
-    pub shuffle: bool,
-    /// Epochs without a better score after which a stage ends.
-    pub patience: Option<usize>,
-    /// Views of an image, where the pipeline augments.
-    pub views: usize,
     /// Decides the order of images, dropout and views.
     pub seed: u64,
-    /// Where the feature vectors of frozen layers are kept.
+    /// Where the features of frozen layers are kept.
     pub caching: Caching,
     /// How the frozen prefix stores numbers.
-    pub numbers: PrefixDType,
-    /// What feature vectors of frozen layers are rounded to. None: f32, but bf16 where the prefix has kept them in it, so that no bit
-    /// changes.
-    pub features: Option<DType>,
+    pub dtype: PrefixDType,
 }
 
 impl Setting {
-    /// Adam on this loss, 32 images a step, seed 0.
+    /// Keras's defaults on this loss, seed 0.
     pub fn new(loss: LossSetting, outputs: Outputs, metric: Metric) -> Self {
         Self {
+            config: TrainConfig::default(),
             loss,
             outputs,
             metric,
-            optimizer: OptimizerKind::default(),
-            schedule: Schedule::default(),
-            weight_decay: 0.0,
-            clip_norm: None,
-            class_weights: None,
-            batch: 32,
-            shuffle: true,
-            patience: None,
-            views: 4,
             seed: 0,
             caching: Caching::default(),
-            numbers: PrefixDType::F32,
-            features: None,
+            dtype: PrefixDType::F32,
         }
     }
 

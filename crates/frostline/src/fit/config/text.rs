@@ -55,3 +55,18 @@ pub(in crate::fit) mod optional {
         Ok(Option::<Present<T>>::deserialize(deserializer)?.map(|present| present.0))
     }
 }
+
+/// A rate as it is written in decimal: 0.0001, not 0.00009999999747378752.
+pub(super) fn shortest<S: Serializer>(value: &f32, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(value.to_string().parse().unwrap_or(f64::from(*value)))
+}
+
+pub(super) fn shortest_optional<S: Serializer>(
+    value: &Option<f32>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => shortest(value, serializer),
+        None => serializer.serialize_none(),
+    }
+}

@@ -77,10 +77,9 @@ impl Boundaries {
         let mut boundaries: Vec<(PrefixKey, usize, Frozen)> = Vec::new();
         let mut needs = Vec::new();
         for (index, stage) in ahead.iter().enumerate().take_while(|(_, stage)| stage.chance >= UNLIKELY) {
-            let frozen =
-                compile_frozen(&setting.numbers, model, &stage.freeze, std::slice::from_ref(&shape))?;
+            let frozen = compile_frozen(&setting.dtype, model, &stage.freeze, std::slice::from_ref(&shape))?;
             let (key, from) = (
-                PrefixKey::new(&frozen, feature_dtype(&frozen, setting.features), source.pipeline),
+                PrefixKey::new(&frozen, feature_dtype(&frozen, setting.config.features), source.pipeline),
                 first_stage(&frozen, &ahead, index),
             );
             // what trains before it is needed changes its feature vectors: it is another boundary than one before that
@@ -91,12 +90,12 @@ impl Boundaries {
                 boundaries.push((key, from, frozen));
             }
         }
-        let mut store = FeatureStore::new(&setting.caching, setting.features);
+        let mut store = FeatureStore::new(&setting.caching, setting.config.features);
         let parts = prepared.parts(&mut store)?;
-        let begin = Begin { model, numbers: &setting.numbers, source, parts: &parts, ahead: &[] };
+        let begin = Begin { model, numbers: &setting.dtype, source, parts: &parts, ahead: &[] };
         let rows = parts.iter().map(Part::rows).sum();
         let of: Vec<&Frozen> = boundaries.iter().map(|(.., frozen)| frozen).collect();
-        let mut candidates = candidates(&of, rows, setting.features);
+        let mut candidates = candidates(&of, rows, setting.config.features);
         let (mut in_memory, mut test_missing) = (Vec::new(), Vec::new());
         let test = dataset.test.as_deref().unwrap_or_default();
         let test = [Features::new(source, test, "test", None, store.is_on_disk()).part(&mut store)?];
@@ -124,7 +123,7 @@ impl Boundaries {
         };
         let layers = frozen.iter().map(|frozen| frozen.boundary().to_vec()).collect();
         let frozen = frozen.into_iter().map(Some).collect();
-        let views = if source.pipeline.augment.is_identity() { 1 } else { setting.views };
+        let views = if source.pipeline.augment.is_identity() { 1 } else { setting.config.views };
         Ok(Self { ahead, needs, frozen, layers, candidates, in_memory, views, test_missing, choice })
     }
 

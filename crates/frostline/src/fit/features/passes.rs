@@ -41,7 +41,7 @@ impl Views {
     /// Of the training images, where the pipeline augments.
     pub(in crate::fit) fn of(source: Source<'_>, setting: &Setting) -> Option<Self> {
         let augments = !source.pipeline.augment.is_identity();
-        augments.then_some(Self { seed: setting.seed, count: setting.views })
+        augments.then_some(Self { seed: setting.seed, count: setting.config.views })
     }
 }
 

@@ -27,7 +27,7 @@ impl Prepared {
         let width: usize = targets.iter().map(|target| target.feature_len()).sum();
         let few: Vec<&Example> =
             self.dataset.train.iter().take((IMAGES * rayon::current_num_threads()).min(*images)).collect();
-        let bound = Pass::new(targets, *start, self.setting.features);
+        let bound = Pass::new(targets, *start, self.setting.config.features);
         let pixels = Pool::default();
         // memory counts when it is written to
         let mut block = vec![1.0; images_at_once(width).min(*images).max(few.len()) * width];
@@ -48,8 +48,8 @@ impl Prepared {
         let test = self.dataset.test.as_deref().unwrap_or_default();
         let few = &test[..test.len().min(CHUNK)];
         let mut store = match is_stored {
-            true => FeatureStore::blank(self.setting.features),
-            false => FeatureStore::new(&Caching::Nothing, self.setting.features),
+            true => FeatureStore::blank(self.setting.config.features),
+            false => FeatureStore::new(&Caching::Nothing, self.setting.config.features),
         };
         self.score_test(few, freeze, &mut store, &silent)?;
         self.score_test_in_f32(few, &silent)?;

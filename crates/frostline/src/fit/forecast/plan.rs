@@ -5,7 +5,7 @@ use crate::fit::features::boundaries::{Boundaries, BoundaryPlan};
 use crate::fit::features::feature_store::{BoundaryId, FeatureStore};
 use crate::fit::train::stage::snapshot;
 use crate::fit::train::stage_run::StageRun;
-use crate::fit::{Caching, Prepared, Setting, SolvePlan, Stage, Trainer, silent};
+use crate::fit::{Caching, Prepared, Setting, SolvePlan, Stage, StageRunner, silent};
 use frostline_engine::compile::{Frozen, Statistics, compile_both};
 use frostline_formats as formats;
 use frostline_graph::Result;
@@ -93,7 +93,7 @@ impl Prepared {
             with_resident =
                 with_resident.max(held + boundaries.resident(index) + boundaries.mapped(index, 0));
             (plan.feature_seconds, plan.epoch_seconds) =
-                boundaries.seconds(index, stage.epochs, plan.epoch_seconds);
+                boundaries.seconds(index, stage.config.epochs, plan.epoch_seconds);
             stages.push(plan);
         }
         drop(earlier);
@@ -110,7 +110,7 @@ impl Prepared {
             seconds: stages.iter().map(StagePlan::seconds).sum::<f64>()
                 + solve.as_ref().map_or(0.0, |solve| solve.seconds),
             solve,
-            gradual_blocks: match &self.recipe.gradual {
+            gradual_blocks: match &self.setting.config.gradual {
                 Some(_) => self.blocks().len(),
                 None => 0,
             },
@@ -128,20 +128,20 @@ impl Prepared {
         earlier: Option<Frozen>,
     ) -> Result<(StagePlan, u64, Frozen)> {
         let setting = Setting { caching: Caching::default(), ..self.setting.clone() };
-        let mut trainer = Trainer::new(&self.model, &self.reused, self.source(), &setting, &silent);
+        let mut trainer = StageRunner::new(&self.model, &self.reused, self.source(), &setting, &silent);
         let (train, val) = (trainer.train, trainer.val);
-        let batch = setting.batch.min(train.len()).max(1);
+        let batch = setting.config.batch.min(train.len()).max(1);
         let few = |count: usize| count.min(2 * batch);
         (trainer.train, trainer.val) = (&train[..few(train.len())], &val[..few(val.len())]);
         let shape = self.pipeline.input().to_vec();
-        let (numbers, freeze) = (&setting.numbers, stage.freeze.clone());
+        let (numbers, freeze) = (&setting.dtype, stage.freeze.clone());
         let (mut plan, frozen) =
             compile_both(numbers, &self.model, freeze, &[shape], batch, Statistics::Batch)?;
         drop(earlier);
         boundaries.release(index);
         let best = (!val.is_empty()).then(|| snapshot(&mut plan));
 
-        let mut store = FeatureStore::blank(setting.features);
+        let mut store = FeatureStore::blank(setting.config.features);
         let mut run =
             StageRun::new(&trainer, stage, (&mut plan, frozen.clone()), &mut store, batch, setting.seed)?;
         run.epoch(&mut plan, &mut store, 1, 1.0)?; // caches and pages warm up
@@ -157,14 +157,14 @@ impl Prepared {
         if !boundaries.is_stored(index) {
             // beside the buffers of a step are those of the frozen layers
             trainer.train = &train[..train.len().min(batch)];
-            let mut store = FeatureStore::new(&Caching::Nothing, setting.features);
+            let mut store = FeatureStore::new(&Caching::Nothing, setting.config.features);
             let mut run =
                 StageRun::new(&trainer, stage, (&mut plan, frozen.clone()), &mut store, batch, setting.seed)?;
             run.epoch(&mut plan, &mut store, 1, 1.0)?;
         }
 
-        let whole = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, &silent);
-        let mut store = FeatureStore::new(&self.setting.caching, self.setting.features);
+        let whole = StageRunner::new(&self.model, &self.reused, self.source(), &self.setting, &silent);
+        let mut store = FeatureStore::new(&self.setting.caching, self.setting.config.features);
         let mut run =
             StageRun::new(&whole, stage, (&mut plan, frozen.clone()), &mut store, batch, setting.seed)?;
         let (rows, missing) = run.rows(&mut store)?;
@@ -175,12 +175,12 @@ impl Prepared {
         let mut trained: Vec<String> = plan.suffix().trained().map(|(path, ..)| layer(path)).collect();
         trained.dedup();
         let plan = StagePlan {
-            name: stage.name.clone(),
+            name: stage.config.name.clone(),
             boundary: plan.boundary().to_vec(),
             trained,
             trained_parameters: params,
             frozen_layers: stage.freeze.paths().count(),
-            epochs: stage.epochs,
+            epochs: stage.config.epochs,
             steps: train.len().div_ceil(batch),
             multiply_adds: plan.multiply_adds(),
             rows,

@@ -4,7 +4,7 @@ use crate::fit::train::evaluate::squash;
 use crate::fit::{Loss, Metric};
 use frostline_data::{Dataset, Split};
 use frostline_engine::Squash;
-use frostline_graph::layers::{Dense, NamedActivation};
+use frostline_graph::layers::Dense;
 use frostline_graph::{Error, Model, Result};
 use std::fmt;
 
@@ -35,12 +35,11 @@ impl Task {
     /// The output layer for it. A loss over classes wants an output for each of two classes too: over one alone it is
     /// 0 whatever the output.
     pub fn output_layer(&self, loss: Option<Loss>) -> Dense {
-        let named = |name| NamedActivation::named(name).unwrap_or(NamedActivation::LINEAR);
         match self {
-            Self::Binary if loss.is_some_and(Loss::is_over_classes) => Dense::new(2, named("softmax")),
-            Self::Binary => Dense::new(1, named("sigmoid")),
-            Self::Classes(classes) => Dense::new(*classes, named("softmax")),
-            Self::Numbers(numbers) => Dense::new(*numbers, NamedActivation::LINEAR),
+            Self::Binary if loss.is_some_and(Loss::is_over_classes) => Dense::new(2).softmax(),
+            Self::Binary => Dense::new(1).sigmoid(),
+            Self::Classes(classes) => Dense::new(*classes).softmax(),
+            Self::Numbers(numbers) => Dense::new(*numbers),
         }
     }
 

@@ -103,7 +103,7 @@ fn first_pass(
     let Prepared { model, setting, dataset, .. } = prepared;
     let (source, ahead) = (prepared.source(), prepared.ahead()?);
     let Some(first) = ahead.first() else { return Ok(None) };
-    let own = compile_frozen(&setting.numbers, model, &first.freeze, &[source.pipeline.input().to_vec()])?;
+    let own = compile_frozen(&setting.dtype, model, &first.freeze, &[source.pipeline.input().to_vec()])?;
     if own.is_identity() {
         return Ok(None);
     }
@@ -123,9 +123,9 @@ fn first_pass(
         by_content.iter().map(|(key, indices)| (indices[0], *key)).collect();
     unique.sort();
     let keys: Vec<FeatureKey> = unique.iter().map(|(_, key)| *key).collect();
-    let mut store = FeatureStore::new(&setting.caching, setting.features);
+    let mut store = FeatureStore::new(&setting.caching, setting.config.features);
     let parts = [Part { name: "all", images: keys.len(), views: 1, keys: keys.clone() }];
-    let begin = Begin { model, numbers: &setting.numbers, source, parts: &parts, ahead: &ahead };
+    let begin = Begin { model, numbers: &setting.dtype, source, parts: &parts, ahead: &ahead };
     store.begin(own, &begin)?;
     let mut targets = store.stored("all");
     targets.retain(|target| !store.is_memory(*target));

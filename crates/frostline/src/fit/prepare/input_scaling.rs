@@ -130,7 +130,7 @@ fn wanted(lines: &[Line]) -> Option<Preprocess> {
 
 /// The line that each channel goes through; `None` where it is none.
 fn lines(model: &Model, path: &str) -> Result<Option<Vec<Line>>> {
-    let below = model.keep(&Keep::Layer(path.to_owned()), Transfer::Share)?;
+    let below = model.keep_with(&Keep::Layer(path.to_owned()), Transfer::Share)?;
     let shapes = below.graph.stand_in_shapes();
     let mut plan = compile_inference(&below, &shapes)?;
     let len: usize = shapes.iter().map(|shape| shape.iter().product::<usize>()).sum();

@@ -1,10 +1,10 @@
 //! Numbers of layers that are names of layers too.
 
-use crate::fit::Recipe;
+use crate::fit::TrainConfig;
 use frostline_graph::{Graph, Keep, Unfreeze};
 
 /// Says which was meant where a number of layers is also the name of one.
-pub(in crate::fit) fn number_notes(graph: &Graph, recipe: &Recipe) -> Vec<String> {
+pub(in crate::fit) fn number_notes(graph: &Graph, recipe: &TrainConfig) -> Vec<String> {
     let keep = recipe.keep.as_ref().and_then(|keep| {
         let up_to = graph.highest_kept(keep).map(|path| format!(", up to `{path}`")).unwrap_or_default();
         let meaning = match keep {

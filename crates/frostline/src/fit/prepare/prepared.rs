@@ -1,12 +1,12 @@
-//! From a recipe to a model with its new head, its data and its loss.
+//! From a config to a model with its new head, its data and its loss.
 
 use crate::fit::prepare::calibration::numbers;
 use crate::fit::prepare::first_pass;
 use crate::fit::prepare::number_names::number_notes;
 use crate::fit::train::evaluate::returns;
 use crate::fit::{
-    Applied, Caching, Check, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Recipe,
-    Setting, Solving, Task, input_shape, resize_of, scaled_decode_of,
+    Applied, Caching, Check, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Setting,
+    Solving, Task, TrainConfig, input_shape, resize_of, scaled_decode_of,
 };
 use frostline_data::{Dataset, Pipeline, Resize, SkipReport, files};
 use frostline_formats as formats;
@@ -44,8 +44,6 @@ pub struct Prepared {
     pub pipeline: Pipeline,
     /// What all stages share.
     pub setting: Setting,
-    /// The recipe that it was made from.
-    pub recipe: Recipe,
     /// Where the validation images came from.
     pub validation: Validation,
     /// The images that were left out.
@@ -60,13 +58,13 @@ pub struct Prepared {
 pub fn prepare(
     model: &Model,
     dataset: Dataset,
-    recipe: Recipe,
+    config: TrainConfig,
     validation: &Validation,
     seed: u64,
     caching: Caching,
     observe: Observer<'_>,
 ) -> Result<Prepared> {
-    prepare_by(Check::Decode, model.clone(), dataset, recipe, validation, seed, caching, observe)
+    prepare_by(Check::Decode, model.clone(), dataset, config, validation, seed, caching, observe)
 }
 
 /// Cuts the model, puts the head on, checks the images and splits them. The weights are copied: what shares those of
@@ -77,19 +75,19 @@ pub fn prepare_by(
     check: Check,
     model: Model,
     mut dataset: Dataset,
-    recipe: Recipe,
+    config: TrainConfig,
     validation: &Validation,
     seed: u64,
     caching: Caching,
     observe: Observer<'_>,
 ) -> Result<Prepared> {
-    recipe.check()?;
+    config.check()?;
     let mut notes = std::mem::take(&mut dataset.warnings);
-    let transfer = match recipe.weights {
+    let transfer = match config.weights {
         PretrainedWeights::Copy => Transfer::Copy,
         PretrainedWeights::Reinit => Transfer::Reinit { seed },
     };
-    let keep = match (&recipe.head, &recipe.keep) {
+    let keep = match (&config.head, &config.keep) {
         (Head::Keep, Some(keep)) => {
             return Err(Error::setting(format!(
                 "the setting `head = keep` leaves the graph as it is, the setting `keep = {keep}` cuts it\nhelp: give one of them"
@@ -98,10 +96,10 @@ pub fn prepare_by(
         (Head::Keep, None) => Keep::AllBut(0),
         (_, keep) => keep.clone().unwrap_or_else(|| model.graph.default_keep()),
     };
-    if recipe.keep.is_none() && recipe.head != Head::Keep && keep == Keep::AllBut(0) {
+    if config.keep.is_none() && config.head != Head::Keep && keep == Keep::AllBut(0) {
         notes.push("the model ends in features, not in a classifier: all its layers are kept; the setting `keep` cuts it elsewhere".to_owned());
     }
-    let mut kept = model.keep(&keep, transfer)?;
+    let mut kept = model.keep_with(&keep, transfer)?;
     let can_be_run = kept.graph.leaves().iter().all(|(_, layer)| matches!(layer.body, Body::Kind(_)));
     if can_be_run && kept.layers_with_kernels().is_empty() {
         let first = model.graph.useful_cut_points().into_iter().next();
@@ -113,20 +111,20 @@ pub fn prepare_by(
             "no layer that is kept has a kernel: nothing that was learned would be reused, and the head would see bare pixels\nhelp: {help}"
         )));
     }
-    notes.extend(number_notes(&model.graph, &recipe));
-    let shape = input_shape(&kept, recipe.image_size, Some(&dataset))?;
+    notes.extend(number_notes(&model.graph, &config));
+    let shape = input_shape(&kept, config.image_size, Some(&dataset))?;
     let task = Task::of(&dataset);
-    check_labels(&recipe, &task, &dataset)?;
+    check_labels(&config, &task, &dataset)?;
     let mut reused = kept.graph.counted_paths();
-    let mut solving = match &recipe.solve {
+    let mut solving = match &config.solve {
         Some(solve) => Some(Solving::new(kept.clone(), &shape, solve.clone())?),
         None => None,
     };
     if let Some(solving) = &solving {
         kept.join(&solving.usual(), &shape)?;
     }
-    match head_layers(&recipe, &task, &kept, &shape, &mut notes)? {
-        Some(layers) => drop(kept.push(layers, std::slice::from_ref(&shape), seed)?),
+    match head_layers(&config, &task, &kept, &shape, &mut notes)? {
+        Some(layers) => drop(kept.add_layers(layers, std::slice::from_ref(&shape), seed)?),
         None => {
             if let Keep::AllBut(top) = kept.graph.default_keep() {
                 reused.truncate(reused.len().saturating_sub(top));
@@ -139,15 +137,15 @@ pub fn prepare_by(
         &dataset,
         "leave the setting `head = keep` out to get a new output layer",
     )?;
-    let loss = recipe.loss.unwrap_or_else(|| task.loss(outputs));
+    let loss = config.loss.unwrap_or_else(|| task.loss(outputs));
     task.check_loss(loss, outputs, &kept)?;
-    notes.extend(task.order_note(&kept, &dataset, outputs).filter(|_| recipe.head == Head::Keep));
+    notes.extend(task.order_note(&kept, &dataset, outputs).filter(|_| config.head == Head::Keep));
     notes.extend(flag_note(&kept, &reused));
     notes.extend(regularizer_note(&kept));
 
-    let (pipeline, more) = pipeline(&model, &recipe, &dataset, &shape, &mut kept)?;
+    let (pipeline, more) = pipeline(&model, &config, &dataset, &shape, &mut kept)?;
     drop(model); // before a first pass takes its memory
-    let metric = recipe.metric.unwrap_or_else(|| task.metric());
+    let metric = config.metric.unwrap_or_else(|| task.metric());
     if metric == Metric::Auc && outputs > 2 {
         return Err(Error::setting(format!(
             "auc is defined for two classes, the model tells {outputs} apart\nhelp: leave the setting `metric` out to watch the accuracy"
@@ -159,26 +157,19 @@ pub fn prepare_by(
         _ => returns(&kept.graph),
     };
     let setting = Setting {
-        optimizer: recipe.optimizer,
-        schedule: recipe.schedule,
-        weight_decay: recipe.weight_decay,
-        clip_norm: recipe.clip_norm,
-        class_weights: recipe.class_weights.clone(),
-        batch: recipe.batch,
-        shuffle: recipe.shuffle,
-        patience: recipe.patience,
-        views: recipe.views,
+        loss: LossSetting { loss, label_smoothing: config.label_smoothing },
+        outputs: from,
+        metric,
         seed,
         caching,
-        numbers: numbers(recipe.precision, &dataset, &pipeline)?,
-        features: recipe.features,
-        ..Setting::new(LossSetting { loss, label_smoothing: recipe.label_smoothing }, from, metric)
+        dtype: numbers(config.precision, &dataset, &pipeline)?,
+        config,
     };
     if !dataset.is_regression() {
         kept.info.classes = Some(dataset.classes.clone());
     }
     if let Some(solving) = &mut solving {
-        solving.choose_inputs(&dataset, &pipeline, &setting.numbers, recipe.has_stages())?;
+        solving.choose_inputs(&dataset, &pipeline, &setting.dtype, setting.config.has_stages())?;
     }
     let skips = SkipReport::default();
     let mut prepared = Prepared {
@@ -187,7 +178,6 @@ pub fn prepare_by(
         dataset,
         pipeline,
         setting,
-        recipe,
         validation: validation.clone(),
         skips,
         notes,
@@ -199,7 +189,7 @@ pub fn prepare_by(
     if check != Check::Nothing {
         prepared.dataset.know_contents()?; // so that copies of one image stay in one part
     }
-    let holds_out = prepared.recipe.is_watched();
+    let holds_out = prepared.setting.config.is_watched();
     prepared.notes.extend(validate_by(&mut prepared.dataset, validation, holds_out, seed)?);
     if check != Check::Nothing {
         prepared.dataset.know_contents()?; // of what came in to validate on
@@ -213,12 +203,12 @@ pub fn prepare_by(
 }
 
 /// Errors where a setting says nothing about the labels.
-fn check_labels(recipe: &Recipe, task: &Task, dataset: &Dataset) -> Result<()> {
-    if let Some(metric) = recipe.metric {
+fn check_labels(config: &TrainConfig, task: &Task, dataset: &Dataset) -> Result<()> {
+    if let Some(metric) = config.metric {
         task.check_metric(metric)?;
     }
     if !dataset.is_regression() {
-        return match &recipe.class_weights {
+        return match &config.class_weights {
             Some(weights) => {
                 weights.weights(&dataset.classes, &dataset.class_counts(&dataset.train)).map(drop)
             }
@@ -226,8 +216,8 @@ fn check_labels(recipe: &Recipe, task: &Task, dataset: &Dataset) -> Result<()> {
         };
     }
     let given = [
-        (recipe.class_weights.is_some(), "class weights", "the setting `class-weights`"),
-        (recipe.label_smoothing != 0.0, "label smoothing", "the setting `label-smoothing`"),
+        (config.class_weights.is_some(), "class weights", "the setting `class-weights`"),
+        (config.label_smoothing != 0.0, "label smoothing", "the setting `label-smoothing`"),
     ];
     match given.iter().find(|(given, ..)| *given) {
         Some((_, name, flag)) => Err(Error::setting(format!(
@@ -240,13 +230,13 @@ fn check_labels(recipe: &Recipe, task: &Task, dataset: &Dataset) -> Result<()> {
 
 /// The layers that go on top; none where the model keeps its own head.
 fn head_layers(
-    recipe: &Recipe,
+    config: &TrainConfig,
     task: &Task,
     kept: &Model,
     shape: &Shape,
     notes: &mut Vec<String>,
 ) -> Result<Option<Vec<Kind>>> {
-    let mut layers = match &recipe.head {
+    let mut layers = match &config.head {
         Head::Keep => return Ok(None),
         Head::Output => Vec::new(),
         Head::Layers(spec) => parse_head(spec)?,
@@ -272,7 +262,7 @@ fn head_layers(
         }),
         _ => {}
     }
-    layers.push(task.output_layer(recipe.loss).into());
+    layers.push(task.output_layer(config.loss).into());
     Ok(Some(layers))
 }
 
@@ -318,21 +308,21 @@ fn few_note(dataset: &Dataset) -> Option<String> {
 
 /// Names settings that decide nothing here.
 fn idle_notes(prepared: &Prepared) -> Vec<String> {
-    let Prepared { recipe, dataset, .. } = prepared;
-    let scales = recipe.scaled_decode.is_some_and(|scaled| !scaled.is_off());
+    let (config, dataset) = (&prepared.setting.config, &prepared.dataset);
+    let scales = config.scaled_decode.is_some_and(|scaled| !scaled.is_off());
     let unwatched = dataset.val.as_ref().is_none_or(Vec::is_empty);
-    let unwatched = unwatched && recipe.is_watched();
+    let unwatched = unwatched && config.is_watched();
     let idle = [
         (
-            unwatched && recipe.patience.is_some(),
+            unwatched && config.patience.is_some(),
             "the setting `patience` is ignored: there are no validation images",
         ),
         (
-            unwatched && recipe.metric.is_some(),
+            unwatched && config.metric.is_some(),
             "the setting `metric` chooses no epoch: there are no validation images",
         ),
         (
-            recipe.augment.is_identity() && recipe.views != Recipe::default().views,
+            config.augment.is_identity() && config.views != TrainConfig::default().views,
             "the setting `views` is ignored: without the setting `augment` all views of an image are the same",
         ),
         (
@@ -374,31 +364,31 @@ fn validate_by(
     Ok(None)
 }
 
-/// How a training by this recipe takes images in.
+/// How a training by this config takes images in.
 ///
 /// Errors: a setting that does not fit the model or the data.
-pub fn pipeline_for(model: &Model, recipe: &Recipe, dataset: &Dataset) -> Result<Pipeline> {
-    let shape = input_shape(model, recipe.image_size, Some(dataset))?;
-    Ok(pipeline(model, recipe, dataset, &shape, &mut model.clone())?.0)
+pub fn pipeline_for(model: &Model, config: &TrainConfig, dataset: &Dataset) -> Result<Pipeline> {
+    let shape = input_shape(model, config.image_size, Some(dataset))?;
+    Ok(pipeline(model, config, dataset, &shape, &mut model.clone())?.0)
 }
 
 /// The pipeline, and what it will be in predictions, which is saved with the model.
 fn pipeline(
     model: &Model,
-    recipe: &Recipe,
+    config: &TrainConfig,
     dataset: &Dataset,
     shape: &Shape,
     kept: &mut Model,
 ) -> Result<(Pipeline, Vec<String>)> {
-    let resize = match recipe.resize {
+    let resize = match config.resize {
         Some(resize) => resize,
         // of a model that does not say how it was trained: photos are made small by averaging, not by sampling
-        None if recipe.solve.is_some() && model.info.resize.is_none() => Resize::PilBilinear,
+        None if config.solve.is_some() && model.info.resize.is_none() => Resize::PilBilinear,
         None => resize_of(model),
     };
-    let scaled = recipe.scaled_decode.unwrap_or_else(|| scaled_decode_of(model));
+    let scaled = config.scaled_decode.unwrap_or_else(|| scaled_decode_of(model));
     let Applied { preprocess, arrays, of_files, mut notes } =
-        Applied::to(model, &recipe.preprocess, Some(dataset), shape)?;
+        Applied::to(model, &config.preprocess, Some(dataset), shape)?;
     kept.info.preprocess = serde_json::to_value(&of_files).ok();
     kept.info.resize = Some(resize.name().to_owned());
     kept.info.scaled_decode = (!scaled.is_off()).then(|| scaled.times());
@@ -419,6 +409,6 @@ fn pipeline(
             random.join(", ")
         ));
     }
-    let pipeline = Pipeline::new(shape, resize, recipe.augment, preprocess)?;
+    let pipeline = Pipeline::new(shape, resize, config.augment, preprocess)?;
     Ok((pipeline.scaled(scaled).of_arrays(arrays), notes))
 }

@@ -3,8 +3,8 @@
 use super::reading::cuts::{self, Reading};
 use super::reading::features::Chosen;
 use super::reading::wide::Wide;
-use super::recipe::{HeadMethod, SolveRecipe};
 use crate::fit::{ClassWeights, Task};
+use crate::fit::{HeadMethod, SolveConfig};
 use frostline_data::{Dataset, Example, Target};
 use frostline_graph::{Error, Result};
 use frostline_head::novelty::Novelty;
@@ -32,7 +32,7 @@ pub(super) struct Work<'a> {
     pub(super) dataset: &'a Dataset,
     pub(super) task: &'a Task,
     pub(super) class_weights: Option<&'a ClassWeights>,
-    pub(super) recipe: &'a SolveRecipe,
+    pub(super) recipe: &'a SolveConfig,
 }
 
 impl FeatureTable for Chosen<'_> {

@@ -10,7 +10,6 @@ mod head;
 mod outcome;
 mod plan;
 mod reading;
-mod recipe;
 mod suggest;
 mod unfreeze;
 
@@ -20,7 +19,6 @@ pub use plan::SolvePlan;
 pub use reading::pass::{Examples, Pictures, ViewPass};
 pub(crate) use reading::setup::Solving;
 pub use reading::views::{Seen, Viewed};
-pub use recipe::{HeadMethod, SolveRecipe};
 pub use suggest::{Worth, worth_labelling};
 pub(in crate::fit) use unfreeze::Considered;
 pub use unfreeze::Unfreezing;

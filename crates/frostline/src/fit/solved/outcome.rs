@@ -105,7 +105,7 @@ impl Prepared {
         }
         let examples: Vec<&Example> = self.dataset.train.iter().collect();
         let work = solving
-            .work(&self.dataset, &task, self.setting.class_weights.as_ref())
+            .work(&self.dataset, &task, self.setting.config.class_weights.as_ref())
             .expect("they were gathered");
         let found = work.run(&examples)?;
         let reading = &found.reading;
@@ -130,12 +130,12 @@ impl Prepared {
     /// The model of the kept layers that the head reads, and the head.
     fn put_on(&mut self, backbone: &Model, head: &SolvedHead, found: &Found, task: &Task) -> Result<()> {
         let input = self.pipeline.input().to_vec();
-        let mut model = backbone.keep(&Keep::Layer(head.cuts[0].clone()), Transfer::Share)?;
+        let mut model = backbone.keep_with(&Keep::Layer(head.cuts[0].clone()), Transfer::Share)?;
         self.reused = model.graph.counted_paths();
         let outputs: Vec<(&str, Pooling)> =
             head.cuts.iter().map(|cut| (cut.as_str(), head.pooling)).collect();
         model.join(&outputs, &input)?;
-        let names = model.push(vec![task.output_layer(None).into()], &[input], self.setting.seed)?;
+        let names = model.add_layers(vec![task.output_layer(None).into()], &[input], self.setting.seed)?;
         let (kernel, bias) = output_weights(&found.solved, task);
         let set = |variable: &str, data: &[f32]| -> Result<()> {
             model.weights.get(&format!("{}/{variable}", names[0]))?.set(data);

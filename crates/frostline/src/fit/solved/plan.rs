@@ -39,7 +39,7 @@ impl Prepared {
         let (mut bytes, mut cached_images, mut seconds) = (0, all.len(), 0.0);
         for wide in wides {
             let views = &wide.views;
-            let mut pass = ViewPass::new(&wide.model, &self.setting.numbers, &self.pipeline, views)?;
+            let mut pass = ViewPass::new(&wide.model, &self.setting.dtype, &self.pipeline, views)?;
             let maker = wide.maker(&self.pipeline, &self.setting);
             let numbers = views.len() * wide.width();
             bytes += (size_of::<f32>() * numbers * all.len()) as u64;

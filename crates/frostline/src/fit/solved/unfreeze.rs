@@ -4,7 +4,7 @@ use super::head::mean_and_error;
 use super::head::refused;
 use super::outcome::{LEVEL, Prospect, SolvedHead, output_weights};
 use crate::fit::train::evaluate::{outputs_in_views, viewed_of};
-use crate::fit::{Event, Observer, Prepared, Stage, StageReport, Task, Trainer};
+use crate::fit::{Event, Observer, Prepared, Stage, StageConfig, StageReport, StageRunner, Task};
 use frostline_data::Example;
 use frostline_engine::compile::{Statistics, compile_both};
 use frostline_graph::{Freeze, Model, Result, Tensor, Unfreeze};
@@ -72,28 +72,33 @@ impl Prepared {
         let Some(from) = self.blocks().into_iter().next() else { return Ok(None) };
         let freeze = Freeze::reused(&self.reused, &Unfreeze::From(from.clone()))?
             .with_statistics(&self.model.graph, &self.reused);
-        let steps = images.div_ceil(self.setting.batch).max(1);
+        let steps = images.div_ceil(self.setting.config.batch).max(1);
         let epochs = STEPS.div_ceil(steps).max(EPOCHS);
         let stage = Stage {
-            name: format!("from {from}"),
+            config: StageConfig {
+                name: format!("from {from}"),
+                unfreeze: Unfreeze::From(from.clone()),
+                epochs,
+                learning_rate: LEARNING_RATE,
+                backbone_lr_factor: 1.0,
+                warm_up: true,
+                ..StageConfig::default()
+            },
             freeze,
-            epochs,
-            learning_rate: LEARNING_RATE,
-            backbone_lr_factor: 1.0,
-            warm_up: true,
             reverts: false,
             averaged_epochs: epochs.div_ceil(2),
         };
         let input = self.pipeline.input().to_vec();
         let (plan, _) = compile_both(
-            &self.setting.numbers,
+            &self.setting.dtype,
             &self.model,
             stage.freeze.clone(),
             &[input],
             1,
             Statistics::Batch,
         )?;
-        let work = 3.0 * plan.multiply_adds()[1] as f64 * (images * stage.epochs) as f64 * FOLDS as f64;
+        let work =
+            3.0 * plan.multiply_adds()[1] as f64 * (images * stage.config.epochs) as f64 * FOLDS as f64;
         let threads = rayon::current_num_threads() as f64;
         let expected = work / (SPEED * threads.min(8.0));
         drop(plan);
@@ -183,7 +188,7 @@ impl Prepared {
         let model = self.model.copy();
         let task = Task::of(&self.dataset);
         let Some(solving) = &self.solving else { return Ok(model) };
-        let class_weights = self.setting.class_weights.as_ref();
+        let class_weights = self.setting.config.class_weights.as_ref();
         let Some(work) = solving.work(&self.dataset, &task, class_weights) else { return Ok(model) };
         let chosen: Vec<&Example> = examples.iter().collect();
         let solved = work.solve(&chosen, &solving.reading(head), Method::Mean)?;
@@ -197,7 +202,7 @@ impl Prepared {
 
     fn run_stage(&self, model: &Model, stage: &Stage, train: &[Example]) -> Result<StageReport> {
         let mut trainer =
-            Trainer::new(model, &self.reused, self.source(), &self.setting, &crate::fit::silent);
+            StageRunner::new(model, &self.reused, self.source(), &self.setting, &crate::fit::silent);
         (trainer.train, trainer.val) = (train, &[]);
         trainer.stage(stage)
     }
@@ -205,7 +210,7 @@ impl Prepared {
     /// What a model says of examples.
     fn predict_with(&self, model: &Model, examples: &[Example]) -> Result<Vec<Said>> {
         let viewed = viewed_of(model)?;
-        let numbers = &self.setting.numbers;
+        let numbers = &self.setting.dtype;
         let outputs =
             outputs_in_views(&viewed, numbers, self.source(), examples, "train", &crate::fit::silent)?;
         let width = outputs.len() / examples.len().max(1);

@@ -1,5 +1,6 @@
 //! One stage of training: one freeze setting, one rule for the learning rate.
 
+use crate::fit::StageConfig;
 use crate::fit::features::ahead::Ahead;
 use crate::fit::features::feature_store::FeatureStore;
 use crate::fit::objective::lost::Lost;
@@ -16,18 +17,10 @@ use std::time::Instant;
 /// What one stage does.
 #[derive(Clone, Debug)]
 pub struct Stage {
-    /// For people.
-    pub name: String,
-    /// What does not train.
+    /// Its name, epochs and rates.
+    pub config: StageConfig,
+    /// What does not train: what `config` says of this model.
     pub freeze: Freeze,
-    /// At most so many.
-    pub epochs: usize,
-    /// The head's learning rate.
-    pub learning_rate: f32,
-    /// The rate of `reused` layers as a share of the head's.
-    pub backbone_lr_factor: f32,
-    /// Whether the rate rises from 0 over the first epoch.
-    pub warm_up: bool,
     /// Whether the weights from before the stage count as its epoch 0, so that a stage that only makes the score
     /// worse is stepped back.
     pub reverts: bool,
@@ -71,7 +64,7 @@ pub struct StageReport {
 }
 
 /// Trains a model on a source of examples, stage by stage.
-pub struct Trainer<'a> {
+pub struct StageRunner<'a> {
     /// What is trained. Its weights change, and those of every model that shares them.
     pub model: &'a Model,
     /// The layers whose rate is `backbone_lr_factor` of the head's.
@@ -96,7 +89,7 @@ pub struct Trainer<'a> {
     not_finite: Vec<String>,
 }
 
-impl<'a> Trainer<'a> {
+impl<'a> StageRunner<'a> {
     /// Trains on the dataset's training part and watches its validation part, if there is one. `reused` are the paths
     /// of the reused layers.
     pub fn new(
@@ -116,7 +109,7 @@ impl<'a> Trainer<'a> {
             setting,
             observe,
             begun: 0,
-            store: FeatureStore::new(&setting.caching, setting.features),
+            store: FeatureStore::new(&setting.caching, setting.config.features),
             all: Vec::new(),
             not_finite: model.layers_not_finite(),
         }
@@ -141,28 +134,28 @@ impl<'a> Trainer<'a> {
         self.begun += 1;
         let before = frozen_hashes(self.model, &stage.freeze);
         let shape = self.source.pipeline.input().to_vec();
-        let batch = self.setting.batch.min(self.train.len()).max(1);
-        let numbers = &self.setting.numbers;
+        let batch = self.setting.config.batch.min(self.train.len()).max(1);
+        let numbers = &self.setting.dtype;
         let (mut plan, frozen) =
             compile_both(numbers, self.model, stage.freeze.clone(), &[shape], batch, Statistics::Batch)?;
         let trained = plan.suffix().trained().map(|(_, weight, _)| weight.len()).sum();
         if trained == 0 {
             return Err(Error::setting(format!(
                 "stage `{}` trains nothing: every layer that has weights is frozen\nhelp: freeze fewer layers",
-                stage.name
+                stage.config.name
             )));
         }
         let steps = self.train.len().div_ceil(batch);
         (self.observe)(&Event::StageBegins {
-            name: &stage.name,
-            epochs: stage.epochs,
+            name: &stage.config.name,
+            epochs: stage.config.epochs,
             boundary: plan.boundary(),
             trained,
             steps,
         });
         let mut store = std::mem::replace(
             &mut self.store,
-            FeatureStore::new(&self.setting.caching, self.setting.features),
+            FeatureStore::new(&self.setting.caching, self.setting.config.features),
         );
         let mut run = StageRun::new(self, stage, (&mut plan, frozen), &mut store, batch, seed)?;
         let (mut watch, mut report) =
@@ -176,7 +169,7 @@ impl<'a> Trainer<'a> {
             best = Some(snapshot(&mut plan));
         }
         let mut average = Average::default();
-        for epoch in 1..=stage.epochs {
+        for epoch in 1..=stage.config.epochs {
             let began = Instant::now();
             let (train, rate) = run.epoch(&mut plan, &mut store, epoch, watch.plateau_factor)?;
             report.epochs = epoch;
@@ -204,17 +197,18 @@ impl<'a> Trainer<'a> {
                 if best.is_none() {
                     return Err(Error::setting(format!(
                         "{what} of stage `{}`, and no epoch before it was scored{why}\nhelp: {help}",
-                        stage.name
+                        stage.config.name
                     )));
                 }
-                let note = format!("stage `{}`: {what}; the stage ends there{why}\nhelp: {help}", stage.name);
+                let note =
+                    format!("stage `{}`: {what}; the stage ends there{why}\nhelp: {help}", stage.config.name);
                 (self.observe)(&Event::Note(&note));
                 break;
             }
-            if self.val.is_empty() && epoch + stage.averaged_epochs > stage.epochs {
+            if self.val.is_empty() && epoch + stage.averaged_epochs > stage.config.epochs {
                 average.add(&mut plan);
             }
-            if watch.is_exhausted(self.setting.patience) {
+            if watch.is_exhausted(self.setting.config.patience) {
                 break;
             }
         }
@@ -229,7 +223,7 @@ impl<'a> Trainer<'a> {
         if !report.frozen_unchanged {
             return Err(Error::weights(format!(
                 "stage `{}` changed a tensor of a frozen layer; its result is not kept\nhelp: this is a defect of frostline, please report it",
-                stage.name
+                stage.config.name
             )));
         }
         report.seconds = start.elapsed().as_secs_f64();

@@ -7,7 +7,7 @@ use crate::fit::objective::lost::first_lost;
 use crate::fit::objective::scores::compute;
 use crate::fit::{
     EpochRecord, Event, Observer, Optimizer, Outputs, Progress, Scores, Setting, Stage, StageReport,
-    TargetColumn, Targets, Trainer, Watch, clip_global_norm,
+    StageRunner, TargetColumn, Targets, Watch, clip_global_norm,
 };
 use frostline_data::shuffled;
 use frostline_engine::compile::Frozen;
@@ -40,14 +40,14 @@ pub(in crate::fit) struct StageRun<'a> {
 
 impl<'a> StageRun<'a> {
     pub(in crate::fit) fn new(
-        trainer: &Trainer<'a>,
+        trainer: &StageRunner<'a>,
         stage: &'a Stage,
         (plan, frozen): (&mut Plan, Frozen),
         store: &mut FeatureStore,
         batch: usize,
         seed: u64,
     ) -> Result<Self> {
-        let Trainer { model, source, train, val, setting, .. } = *trainer;
+        let StageRunner { model, source, train, val, setting, .. } = *trainer;
         let views = Views::of(source, setting);
         let by_content = store.is_on_disk();
         let mut val_features = Features::new(source, val, "val", None, by_content);
@@ -55,15 +55,16 @@ impl<'a> StageRun<'a> {
         // the validation images are few and are needed in every epoch: they come first
         let parts = [val_features.part(store)?, train_features.part(store)?];
         let ahead = trainer.ahead();
-        store.begin(frozen, &Begin { model, numbers: &setting.numbers, source, parts: &parts, ahead })?;
+        store.begin(frozen, &Begin { model, numbers: &setting.dtype, source, parts: &parts, ahead })?;
         let is_reused =
             |path: &str| path.rsplit_once('/').is_some_and(|(layer, _)| trainer.reused.contains(layer));
         let (mut factors, mut lens) = (Vec::new(), Vec::new());
         for (path, weight, _) in plan.suffix().trained() {
-            factors.push(if is_reused(path) { stage.backbone_lr_factor } else { 1.0 });
+            factors.push(if is_reused(path) { stage.config.backbone_lr_factor } else { 1.0 });
             lens.push(weight.len());
         }
         let class_weights = setting
+            .config
             .class_weights
             .as_ref()
             .map(|weights| weights.weights(&source.dataset.classes, &source.dataset.class_counts(train)))
@@ -80,7 +81,7 @@ impl<'a> StageRun<'a> {
             val_targets: TargetColumn::of(val),
             class_weights,
             factors,
-            optimizer: Optimizer::new(setting.optimizer, lens, setting.weight_decay),
+            optimizer: Optimizer::new(setting.config.optimizer, lens, setting.config.weight_decay),
             batch,
             seed,
             images: train.len(),
@@ -92,7 +93,7 @@ impl<'a> StageRun<'a> {
 
     pub(in crate::fit) fn report(&self, plan: &Plan, trained: usize) -> StageReport {
         StageReport {
-            name: self.stage.name.clone(),
+            name: self.stage.config.name.clone(),
             epochs: 0,
             best_epoch: 0,
             train: None,
@@ -132,7 +133,7 @@ impl<'a> StageRun<'a> {
         plateau: f32,
     ) -> Result<(Scores, f32)> {
         self.train.prepare(store, epoch - 1, self.observe)?;
-        let order = match self.setting.shuffle {
+        let order = match self.setting.config.shuffle {
             true => shuffled(self.images, self.seed, epoch as u64),
             false => (0..self.images).collect(),
         };
@@ -203,18 +204,18 @@ impl<'a> StageRun<'a> {
 
     /// The head's rate at a step.
     fn rate(&self, step: u64, steps: u64) -> f32 {
-        let total = steps * self.stage.epochs as u64;
-        let warm = match self.stage.warm_up && step < steps {
+        let total = steps * self.stage.config.epochs as u64;
+        let warm = match self.stage.config.warm_up && step < steps {
             true => (step + 1) as f32 / steps as f32,
             false => 1.0,
         };
-        self.stage.learning_rate
+        self.stage.config.learning_rate
             * warm
-            * self.setting.schedule.factor(Progress { step, total, steps_per_epoch: steps })
+            * self.setting.config.schedule.factor(Progress { step, total, steps_per_epoch: steps })
     }
 
     fn update(&mut self, suffix: &mut Suffix, rate: f32) {
-        if let Some(limit) = self.setting.clip_norm {
+        if let Some(limit) = self.setting.config.clip_norm {
             clip_global_norm(suffix.trained().map(|(_, _, gradient)| gradient), limit);
         }
         self.optimizer.begin_step();
@@ -242,7 +243,7 @@ impl<'a> StageRun<'a> {
 
     /// Hands an epoch's validation scores to the watch; true if it is the best.
     pub(in crate::fit) fn watch(&self, watch: &mut Watch, epoch: usize, val: &Scores) -> bool {
-        watch.observe(epoch, self.setting.score(val), val.loss, self.setting.schedule)
+        watch.observe(epoch, self.setting.score(val), val.loss, self.setting.config.schedule)
     }
 
     pub(in crate::fit) fn tell(
@@ -254,7 +255,7 @@ impl<'a> StageRun<'a> {
         began: Instant,
     ) {
         (self.observe)(&Event::Epoch(&EpochRecord {
-            stage: self.stage.name.clone(),
+            stage: self.stage.config.name.clone(),
             epoch,
             learning_rate: rate,
             train: train.cloned(),

@@ -6,8 +6,8 @@ use crate::fit::solved::Considered;
 use crate::fit::train::evaluate::{outputs_in_views, score, scored, viewed_of};
 use crate::fit::train::gradual::{blocks, improvement, standard_error};
 use crate::fit::{
-    Caching, Certificate, Evaluation, Event, GradualRecipe, Metric, Observer, Prepared, Prospect,
-    ReusedStatistics, Scores, SolvedHead, Source, Stage, StageRecipe, StageReport, Trainer, Unfreezing,
+    Caching, Certificate, Evaluation, Event, GradualConfig, Metric, Observer, Prepared, Prospect,
+    ReusedStatistics, Scores, SolvedHead, Source, Stage, StageConfig, StageReport, StageRunner, Unfreezing,
     frozen_hashes,
 };
 use frostline_data::Example;
@@ -92,8 +92,8 @@ impl Prepared {
             kept.push(self.with_statistics(Freeze::reused(&self.reused, &Unfreeze::Nothing)?, false));
         }
         let mut unfreezing = None;
-        let considers = self.recipe.solve.as_ref().is_some_and(|solve| solve.unfreeze);
-        if let Some(head) = solved.as_ref().filter(|_| considers && self.recipe.stage.is_empty())
+        let considers = self.setting.config.solve.as_ref().is_some_and(|solve| solve.unfreeze);
+        if let Some(head) = solved.as_ref().filter(|_| considers && self.setting.config.stage.is_empty())
             && let Some(Considered { told, adopted }) = self.consider_unfreezing(head, observe)?
         {
             unfreezing = Some(told);
@@ -103,14 +103,15 @@ impl Prepared {
             }
         }
         {
-            let mut trainer = Trainer::new(&self.model, &self.reused, self.source(), &self.setting, observe);
+            let mut trainer =
+                StageRunner::new(&self.model, &self.reused, self.source(), &self.setting, observe);
             trainer.announce(self.ahead()?);
             for stage in self.stages()? {
                 let report = trainer.stage(&stage)?;
                 kept.extend(report.kept.then_some(stage.freeze));
                 stages.push(report);
             }
-            if let Some(gradual) = &self.recipe.gradual {
+            if let Some(gradual) = &self.setting.config.gradual {
                 let begin = match (&solved, &self.dataset.val) {
                     (Some(head), Some(images)) => self.score_solved(head, images)?.map(|found| found.scores),
                     _ => None,
@@ -140,7 +141,7 @@ impl Prepared {
         let test = match from_features {
             Some(found) => Some(found),
             None => {
-                let mut store = FeatureStore::new(&self.setting.caching, self.setting.features);
+                let mut store = FeatureStore::new(&self.setting.caching, self.setting.config.features);
                 self.score_test(images, &last, &mut store, observe)?
             }
         };
@@ -163,7 +164,7 @@ impl Prepared {
         store: &mut FeatureStore,
         observe: Observer<'_>,
     ) -> Result<Option<Evaluation>> {
-        self.score_in(&self.setting.numbers, images, freeze, store, observe)
+        self.score_in(&self.setting.dtype, images, freeze, store, observe)
     }
 
     /// The scores of a solved head on images whose features are known.
@@ -181,7 +182,7 @@ impl Prepared {
         if images.is_empty() {
             return Ok(None);
         }
-        let (viewed, numbers, source) = (viewed_of(&self.model)?, &self.setting.numbers, self.source());
+        let (viewed, numbers, source) = (viewed_of(&self.model)?, &self.setting.dtype, self.source());
         let outputs = outputs_in_views(&viewed, numbers, source, images, "test", observe)?;
         let (loss, metrics) = (&self.setting.loss, self.setting.metrics());
         Ok(Some(scored(outputs, &self.model, source, images, loss, &metrics)))
@@ -194,7 +195,7 @@ impl Prepared {
         images: &[Example],
         observe: Observer<'_>,
     ) -> Result<Option<Evaluation>> {
-        if matches!(self.setting.numbers, PrefixDType::F32) {
+        if matches!(self.setting.dtype, PrefixDType::F32) {
             return Ok(None);
         }
         let (all, mut store) =
@@ -215,7 +216,7 @@ impl Prepared {
         }
         let (model, setting, shape) = (&self.model, &self.setting, self.pipeline.input().to_vec());
         // an image for each piece: a training's batch takes a training's memory
-        let (batch, moving) = (setting.batch.min(MICRO_BATCHES), Statistics::Moving);
+        let (batch, moving) = (setting.config.batch.min(MICRO_BATCHES), Statistics::Moving);
         let compiled = compile_both(numbers, model, freeze.clone(), &[shape], batch, moving)?;
         let (loss, metrics) = (&setting.loss, setting.metrics());
         let found = score(compiled, model, store, self.source(), images, "test", loss, &metrics, observe)?;
@@ -235,30 +236,30 @@ impl Prepared {
 
     /// The stages of the recipe. Errors: a layer that is not there; nothing to watch for gradual unfreezing.
     pub(in crate::fit) fn stages(&self) -> Result<Vec<Stage>> {
-        if self.recipe.gradual.is_some() && self.dataset.val.as_ref().is_none_or(Vec::is_empty) {
+        if self.setting.config.gradual.is_some() && self.dataset.val.as_ref().is_none_or(Vec::is_empty) {
             return Err(Error::setting(NOTHING_TO_WATCH.to_owned()));
         }
         self.of_recipe()
     }
 
     fn of_recipe(&self) -> Result<Vec<Stage>> {
-        let recipes = self.recipe.stage.iter().filter(|stage| stage.epochs > 0);
+        let recipes = self.setting.config.stage.iter().filter(|stage| stage.epochs > 0);
         recipes
             .enumerate()
-            .map(|(index, recipe)| self.stage(recipe, index > 0 || self.recipe.solve.is_some()))
+            .map(|(index, recipe)| self.stage(recipe, index > 0 || self.setting.config.solve.is_some()))
             .collect()
     }
 
     /// All stages that may come, and how likely each is: unfreezing block by block goes on about every second time.
     pub(in crate::fit) fn ahead(&self) -> Result<Vec<Ahead>> {
         let of = |stage: Stage, chance: f64| Ahead {
-            name: stage.name,
+            name: stage.config.name,
             freeze: stage.freeze,
-            epochs: stage.epochs,
+            epochs: stage.config.epochs,
             chance,
         };
         let mut all: Vec<Ahead> = self.of_recipe()?.into_iter().map(|stage| of(stage, 1.0)).collect();
-        if let Some(gradual) = &self.recipe.gradual {
+        if let Some(gradual) = &self.setting.config.gradual {
             let mut chance = 1.0;
             for block in self.blocks() {
                 all.push(of(self.block(gradual, block)?, chance));
@@ -278,14 +279,19 @@ impl Prepared {
     }
 
     /// The stage that unfreezes a block.
-    fn block(&self, recipe: &GradualRecipe, block: String) -> Result<Stage> {
+    fn block(&self, gradual: &GradualConfig, block: String) -> Result<Stage> {
+        let unfreeze = Unfreeze::From(block.clone());
         Ok(Stage {
-            name: format!("from {block}"),
-            freeze: self.with_statistics(Freeze::reused(&self.reused, &Unfreeze::From(block))?, false),
-            epochs: recipe.epochs,
-            learning_rate: recipe.learning_rate,
-            backbone_lr_factor: recipe.backbone_lr_factor,
-            warm_up: true,
+            config: StageConfig {
+                name: format!("from {block}"),
+                unfreeze: unfreeze.clone(),
+                epochs: gradual.epochs,
+                learning_rate: gradual.learning_rate,
+                backbone_lr_factor: gradual.backbone_lr_factor,
+                warm_up: true,
+                ..StageConfig::default()
+            },
+            freeze: self.with_statistics(Freeze::reused(&self.reused, &unfreeze)?, false),
             reverts: true,
             averaged_epochs: 0,
         })
@@ -293,28 +299,19 @@ impl Prepared {
 
     /// The statistics of reused layers are frozen too, where the recipe says so.
     fn with_statistics(&self, freeze: Freeze, names_frozen_layers: bool) -> Freeze {
-        match self.recipe.reused_statistics(names_frozen_layers) {
+        match self.setting.config.reused_statistics(names_frozen_layers) {
             ReusedStatistics::Frozen => freeze.with_statistics(&self.model.graph, &self.reused),
             ReusedStatistics::Train => freeze,
         }
     }
 
-    fn stage(&self, recipe: &StageRecipe, reverts: bool) -> Result<Stage> {
-        let freeze = match &recipe.freeze {
+    fn stage(&self, config: &StageConfig, reverts: bool) -> Result<Stage> {
+        let freeze = match &config.freeze {
             Some(paths) => Freeze::exactly(&self.model.graph, paths)?,
-            None => Freeze::reused(&self.reused, &recipe.unfreeze)?,
+            None => Freeze::reused(&self.reused, &config.unfreeze)?,
         };
-        let freeze = self.with_statistics(freeze, recipe.freeze.is_some());
-        Ok(Stage {
-            name: recipe.name.clone(),
-            freeze,
-            epochs: recipe.epochs,
-            learning_rate: recipe.learning_rate,
-            backbone_lr_factor: recipe.backbone_lr_factor,
-            warm_up: recipe.warm_up,
-            reverts,
-            averaged_epochs: 0,
-        })
+        let freeze = self.with_statistics(freeze, config.freeze.is_some());
+        Ok(Stage { config: config.clone(), freeze, reverts, averaged_epochs: 0 })
     }
 
     /// Begins with what the last stage, or the solved head, scores on the validation images.
@@ -323,9 +320,9 @@ impl Prepared {
     /// error. The first block that does not is put back as it was.
     fn unfreeze_gradually(
         &self,
-        recipe: &GradualRecipe,
+        recipe: &GradualConfig,
         begin: Option<Scores>,
-        trainer: &mut Trainer<'_>,
+        trainer: &mut StageRunner<'_>,
         stages: &mut Vec<StageReport>,
         kept: &mut Vec<Freeze>,
     ) -> Result<()> {
@@ -350,7 +347,7 @@ impl Prepared {
                 let note = format!(
                     "block {} ({}): {metric} {best:.4} -> {after:.4} is within its standard error; stepped back",
                     index + 1,
-                    stage.name
+                    stage.config.name
                 );
                 (trainer.observe)(&Event::Note(&note));
                 stages.push(report);

@@ -295,7 +295,7 @@ impl Chosen<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fit::{Check, Recipe, Setting, SolveRecipe, Validation, prepare_by, silent};
+    use crate::fit::{Check, Setting, SolveConfig, TrainConfig, Validation, prepare_by, silent};
     use frostline_data::open;
     use frostline_formats as formats;
     use std::path::Path;
@@ -306,7 +306,7 @@ mod tests {
     fn features_on_disk_are_those_in_memory() -> Result<()> {
         let folder = tempfile::tempdir().expect("a folder");
         let cache = |limit| Caching::Disk(FeatureCache { folder: folder.path().to_owned(), limit });
-        let recipe = Recipe { solve: Some(SolveRecipe::default()), ..Recipe::default() };
+        let recipe = TrainConfig { solve: Some(SolveConfig::default()), ..TrainConfig::default() };
         let model = formats::load(&Path::new(ASSETS).join("my_model_A.h5"))?.model;
         let data = open(&Path::new(ASSETS).join("fashion_subset.npz"))?;
         let none = Validation::Fraction(0.0);

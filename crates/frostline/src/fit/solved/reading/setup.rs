@@ -4,9 +4,9 @@ use super::cuts::{JOINED, LOOKED_AT, Reading};
 use super::features::HeadFeatures;
 use super::pass::{Examples, Pictures, is_for_small_images, takes_any_size};
 use super::wide::Wide;
+use crate::fit::SolveConfig;
 use crate::fit::solved::head::Work;
 use crate::fit::solved::outcome::SolvedHead;
-use crate::fit::solved::recipe::SolveRecipe;
 use crate::fit::{ClassWeights, Setting, Task};
 use frostline_data::{DataError, Dataset, Example, Pipeline, View};
 use frostline_graph::{Cut, Error, Model, Pooling, PrefixDType, Result, Shape, cuts, named_cuts};
@@ -31,12 +31,12 @@ pub(crate) struct Solving {
     pub(in crate::fit::solved) wides: Vec<Wide>,
     /// What the head reads unless images out of sample say that something else is clearly better.
     pub(in crate::fit::solved) usual: Reading,
-    pub(in crate::fit::solved) recipe: SolveRecipe,
+    pub(in crate::fit::solved) recipe: SolveConfig,
 }
 
 impl Solving {
     /// Errors: a cut that is not there.
-    pub(crate) fn new(backbone: Model, input: &Shape, recipe: SolveRecipe) -> Result<Self> {
+    pub(crate) fn new(backbone: Model, input: &Shape, recipe: SolveConfig) -> Result<Self> {
         let found = match &recipe.cuts {
             Some(names) => named_cuts(&backbone, input, names)?,
             None => {

@@ -82,7 +82,7 @@ impl Wide {
     ) -> Maker<'a> {
         Maker {
             model: &self.model,
-            numbers: &setting.numbers,
+            numbers: &setting.dtype,
             pipeline,
             views: &self.views,
             caching: &setting.caching,

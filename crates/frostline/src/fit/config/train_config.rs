@@ -1,16 +1,14 @@
-//! What a training is to do, as a TOML file or as command-line flags; `run.json` records it.
+//! What a training is to do, as a TOML file, as command-line flags or by the builder; `run.json` records it.
 
-use crate::fit::config::defaults::{StageDefaults, filled};
-use crate::fit::config::text;
-use crate::fit::{ClassWeights, Loss, Metric, OptimizerKind, ReusedStatistics, Schedule, SolveRecipe};
+use crate::fit::config::read;
+use crate::fit::config::text::{self, shortest, shortest_optional};
+use crate::fit::{
+    ClassWeights, GradualConfig, Head, ImageSize, Loss, Metric, OptimizerKind, PretrainedWeights,
+    ReusedStatistics, Schedule, SolveConfig, StageConfig,
+};
 use frostline_data::{Augment, Resize, ScaledDecode};
-use frostline_graph::{DType, Error, Keep, Result, Unfreeze};
-use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt;
-use std::marker::PhantomData;
-use std::path::Path;
-use std::str::FromStr;
+use frostline_graph::{DType, Error, Keep, Result};
+use serde::{Deserialize, Serialize};
 
 /// Each view of an image is a feature vector of its own.
 const MOST_VIEWS: usize = 10_000;
@@ -20,7 +18,7 @@ const MOST_EPOCHS: usize = 1_000_000;
 /// A whole training. Every key may be left out of a file; unknown keys are errors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Recipe {
+pub struct TrainConfig {
     /// How far up the model is reused; by default all but the output layer and an activation that follows it.
     #[serde(with = "text::optional", skip_serializing_if = "Option::is_none")]
     pub keep: Option<Keep>,
@@ -84,19 +82,19 @@ pub struct Recipe {
     /// How the frozen part stores numbers.
     pub precision: DType,
     /// What their features are rounded to, stored or not; by default nothing is rounded.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "features")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read::features")]
     pub features: Option<DType>,
     /// Whether the head is solved before any stage.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "solve")]
-    pub solve: Option<SolveRecipe>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "read::solve")]
+    pub solve: Option<SolveConfig>,
     /// The stages, in their order.
-    pub stage: Vec<StageRecipe>,
+    pub stage: Vec<StageConfig>,
     /// Unfreezing block by block after the stages.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "gradual")]
-    pub gradual: Option<GradualRecipe>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "read::gradual")]
+    pub gradual: Option<GradualConfig>,
 }
 
-impl Default for Recipe {
+impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             keep: None,
@@ -129,245 +127,57 @@ impl Default for Recipe {
     }
 }
 
-/// One stage of training. What a recipe leaves out is filled in by [`StageDefaults`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct StageRecipe {
-    /// For people; by default `stage N`, and `train` where there is one stage.
-    #[serde(default)]
-    pub name: String,
-    /// How many of the reused layers train.
-    #[serde(with = "text", default = "nothing")]
-    pub unfreeze: Unfreeze,
-    /// Exactly these layers are frozen, instead of `unfreeze`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub freeze: Option<Vec<String>>,
-    /// Passes over the training images.
-    #[serde(default = "epochs")]
-    pub epochs: usize,
-    /// The head's learning rate.
-    #[serde(rename = "lr", default = "rate", serialize_with = "shortest")]
-    pub learning_rate: f32,
-    /// The reused layers' rate as a share of the head's.
-    #[serde(default = "factor", serialize_with = "shortest")]
-    pub backbone_lr_factor: f32,
-    /// Whether the rate rises from 0 over the first epoch.
-    #[serde(default)]
-    pub warm_up: bool,
-}
+/// Makes a [`TrainConfig`] setting by setting; what is not set has its default.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct TrainConfigBuilder(TrainConfig);
 
-fn nothing() -> Unfreeze {
-    Unfreeze::Nothing
-}
-
-const HEAD: StageDefaults = StageDefaults::HEAD;
-
-fn factor() -> f32 {
-    HEAD.backbone_lr_factor
-}
-
-fn rate() -> f32 {
-    HEAD.learning_rate
-}
-
-fn epochs() -> usize {
-    HEAD.epochs
-}
-
-/// A rate as it is written in decimal: 0.0001, not 0.00009999999747378752.
-fn shortest<S: Serializer>(value: &f32, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.serialize_f64(value.to_string().parse().unwrap_or(f64::from(*value)))
-}
-
-fn shortest_optional<S: Serializer>(
-    value: &Option<f32>,
-    serializer: S,
-) -> std::result::Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => shortest(value, serializer),
-        None => serializer.serialize_none(),
-    }
-}
-
-fn features<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<DType>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| DType::of_features(&text)).transpose().map_err(serde::de::Error::custom)
-}
-
-/// A table, or `true` for one with every default.
-struct TableOrTrue<T> {
-    name: &'static str,
-    of: PhantomData<T>,
-}
-
-impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for TableOrTrue<T> {
-    type Value = Option<T>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "a table [{}], true or false", self.name)
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, value: bool) -> std::result::Result<Self::Value, E> {
-        Ok(value.then(T::default))
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> std::result::Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Some)
-    }
-}
-
-fn gradual<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Option<GradualRecipe>, D::Error> {
-    deserializer.deserialize_any(TableOrTrue { name: "gradual", of: PhantomData })
-}
-
-fn solve<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<SolveRecipe>, D::Error> {
-    deserializer.deserialize_any(TableOrTrue { name: "solve", of: PhantomData })
-}
-
-/// Unfreezing block by block.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct GradualRecipe {
-    /// Epochs a block.
-    pub epochs: usize,
-    /// The head's learning rate.
-    #[serde(rename = "lr", serialize_with = "shortest")]
-    pub learning_rate: f32,
-    /// The reused layers' rate as a share of the head's.
-    #[serde(serialize_with = "shortest")]
-    pub backbone_lr_factor: f32,
-}
-
-impl Default for GradualRecipe {
-    /// What `--gradual` does.
-    fn default() -> Self {
-        let StageDefaults { epochs, learning_rate, backbone_lr_factor, .. } = StageDefaults::FINE_TUNE;
-        Self { epochs, learning_rate, backbone_lr_factor }
-    }
-}
-
-/// What is put on top of the kept layers.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Head {
-    /// An output layer for the labels alone.
-    #[default]
-    Output,
-    /// These layers, then the output layer.
-    Layers(String),
-    /// The model's own head stays: the graph is as it was.
-    Keep,
-}
-
-impl FromStr for Head {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Ok(match text.trim() {
-            "" | "none" => Head::Output,
-            "keep" => Head::Keep,
-            spec => {
-                frostline_graph::layers::parse_head(spec)?;
-                Head::Layers(spec.to_owned())
-            }
-        })
-    }
-}
-
-impl fmt::Display for Head {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Head::Output => "none",
-            Head::Layers(spec) => spec,
-            Head::Keep => "keep",
-        })
-    }
-}
-
-/// Whether the pretrained weights are used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PretrainedWeights {
-    /// Yes.
-    #[default]
-    Copy,
-    /// No: the architecture is trained from scratch.
-    Reinit,
-}
-
-/// `[height, width]`, written `224` or `160x224`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImageSize(pub [usize; 2]);
-
-impl FromStr for ImageSize {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let extent = |text: &str| text.trim().parse().ok().filter(|extent| (1..=1 << 14).contains(extent));
-        let size = match text.split_once('x') {
-            Some((height, width)) => extent(height).zip(extent(width)),
-            None => extent(text).map(|extent| (extent, extent)),
-        };
-        let (height, width) =
-            size.ok_or_else(|| format!("`{text}` is no image size: write `224` or `160x224`"))?;
-        Ok(Self([height, width]))
-    }
-}
-
-impl fmt::Display for ImageSize {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}x{}", self.0[0], self.0[1])
-    }
-}
-
-impl Recipe {
-    /// Reads a TOML file, or the `recipe` of a run's `run.json`.
-    pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
-        let is_json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
-        let read = match is_json {
-            true => Self::of_run(&text).map_err(|error| error.to_string()),
-            // once as it is, for errors that name the line, and once with the defaults
-            false => toml::from_str::<Self>(&text)
-                .and_then(|_| filled(toml::from_str(&text)?).try_into())
-                .map_err(|error| error.to_string()),
-        };
-        let mut recipe = read.map_err(|error| {
-            let help = match is_json {
-                true => "give the run.json of a run, or a recipe in TOML",
-                false => "a recipe has [[stage]] tables with name, epochs, lr and unfreeze",
-            };
-            Error::format(path, format!("{}\nhelp: {help}", error.trim_end()))
-        })?;
-        recipe.name_stages();
-        if !recipe.has_stages() && recipe.solve.is_none() {
-            return Err(Error::format(
-                path,
-                "the recipe has no stage\nhelp: add a [[stage]] table, or [solve]",
-            ));
+macro_rules! setters {
+    ($($name:ident: $type:ty),* $(,)?) => {
+        impl TrainConfigBuilder {
+            $(
+                #[doc = concat!("See [`TrainConfig::", stringify!($name), "`].")]
+                pub fn $name(mut self, value: impl Into<$type>) -> Self {
+                    self.0.$name = value.into();
+                    self
+                }
+            )*
         }
-        recipe.check()?;
-        Ok(recipe)
+    };
+}
+
+setters! {
+    keep: Option<Keep>, head: Head, weights: PretrainedWeights, loss: Option<Loss>, metric: Option<Metric>,
+    optimizer: OptimizerKind, schedule: Schedule, weight_decay: f32, label_smoothing: f32,
+    class_weights: Option<ClassWeights>, batch_norm: Option<ReusedStatistics>, clip_norm: Option<f32>, batch: usize,
+    shuffle: bool, patience: Option<usize>, augment: Augment, views: usize, image_size: Option<ImageSize>,
+    resize: Option<Resize>, scaled_decode: Option<ScaledDecode>, preprocess: String, precision: DType,
+    features: Option<DType>, solve: Option<SolveConfig>, gradual: Option<GradualConfig>,
+}
+
+impl TrainConfigBuilder {
+    /// Adds a stage behind those that are there.
+    pub fn stage(mut self, stage: StageConfig) -> Self {
+        self.0.stage.push(stage);
+        self
     }
 
-    fn of_run(text: &str) -> serde_json::Result<Self> {
-        #[derive(Deserialize)]
-        struct Run {
-            recipe: Recipe,
-        }
-        Ok(serde_json::from_str::<Run>(text)?.recipe)
+    /// The configuration.
+    ///
+    /// # Errors
+    ///
+    /// Settings that make no sense, alone or together.
+    pub fn build(mut self) -> Result<TrainConfig> {
+        self.0.name_stages();
+        self.0.check()?;
+        Ok(self.0)
     }
+}
 
-    fn name_stages(&mut self) {
-        let only = self.stage.len() == 1;
-        for (index, stage) in self.stage.iter_mut().enumerate().filter(|(_, stage)| stage.name.is_empty()) {
-            stage.name = if only { "train".to_owned() } else { format!("stage {}", index + 1) };
-        }
+impl TrainConfig {
+    /// A builder with the defaults.
+    pub fn builder() -> TrainConfigBuilder {
+        TrainConfigBuilder::default()
     }
 
     /// Whether anything trains by steps.
@@ -469,6 +279,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use frostline_graph::Unfreeze;
 
     #[test]
     fn a_recipe_is_read_and_written_back() {
@@ -493,22 +304,22 @@ mod tests {
             lr = 1e-4
             backbone-lr-factor = 0.5
         "#;
-        let recipe: Recipe = toml::from_str(text).expect("valid");
+        let recipe: TrainConfig = toml::from_str(text).expect("valid");
         assert_eq!(recipe.keep, Some(Keep::AllBut(1)));
         assert_eq!(recipe.stage[0].unfreeze, Unfreeze::Nothing);
         assert_eq!(recipe.stage[1].unfreeze, Unfreeze::From("block_5".to_owned()));
         assert_eq!(recipe.stage[0].backbone_lr_factor, 0.1);
         recipe.check().expect("sensible");
         let json = serde_json::to_string(&recipe).expect("written");
-        assert_eq!(serde_json::from_str::<Recipe>(&json).expect("read back"), recipe);
+        assert_eq!(serde_json::from_str::<TrainConfig>(&json).expect("read back"), recipe);
         let again = toml::to_string(&recipe).expect("written");
-        assert_eq!(toml::from_str::<Recipe>(&again).expect("read back"), recipe);
+        assert_eq!(toml::from_str::<TrainConfig>(&again).expect("read back"), recipe);
     }
 
     #[test]
     fn a_rate_is_written_by_its_shortest_form() {
         let text = "clip-norm = 0.3\ngradual = true\n[[stage]]\nlr = 1e-4";
-        let recipe: Recipe = toml::from_str(text).expect("valid");
+        let recipe: TrainConfig = toml::from_str(text).expect("valid");
         let json = serde_json::to_value(&recipe).expect("written");
         assert_eq!(json["stage"][0]["lr"], serde_json::json!(0.0001));
         assert_eq!(json["clip-norm"], serde_json::json!(0.3));
@@ -522,17 +333,17 @@ mod tests {
         let path = folder.path().join("recipe.toml");
         let read = |text: &str| {
             std::fs::write(&path, text).expect("written");
-            Recipe::read(&path)
+            TrainConfig::read(&path)
         };
         let recipe = read("gradual = true\n[[stage]]\n").expect("valid");
         assert_eq!(
             (&*recipe.stage[0].name, recipe.stage[0].epochs, recipe.stage[0].learning_rate),
             ("train", 10, 1e-3)
         );
-        assert_eq!(recipe.gradual, Some(GradualRecipe::default()));
+        assert_eq!(recipe.gradual, Some(GradualConfig::default()));
         let recipe = read("gradual = false\n[[stage]]\n[[stage]]\nunfreeze = 2").expect("valid");
         assert_eq!((&*recipe.stage[1].name, &recipe.gradual), ("stage 2", &None));
-        let of = |stage: &StageRecipe| {
+        let of = |stage: &StageConfig| {
             (stage.epochs, stage.learning_rate, stage.backbone_lr_factor, stage.warm_up)
         };
         assert_eq!(of(&recipe.stage[0]), (10, 1e-3, 0.1, false));
@@ -556,9 +367,9 @@ mod tests {
             "head = \"dens(3)\"",
             "[[stage]]\nname = \"a\"\nepochs = 1\nlr = 0.1\nunfreez = 1",
         ] {
-            assert!(toml::from_str::<Recipe>(text).is_err(), "{text}");
+            assert!(toml::from_str::<TrainConfig>(text).is_err(), "{text}");
         }
-        let recipe = Recipe { batch: 0, ..Recipe::default() };
+        let recipe = TrainConfig { batch: 0, ..TrainConfig::default() };
         assert!(recipe.check().is_err());
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The head is solved, not trained. Whatever is not set is found by the out-of-sample score.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct SolveRecipe {
+pub struct SolveConfig {
     /// The layers whose outputs the head reads, the highest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cuts: Option<Vec<String>>,

@@ -1,0 +1,155 @@
+//! A training from a model and data to a trained model, in one chain of calls.
+
+use crate::fit::{
+    Caching, Check, Event, Head, Observer, OptimizerKind, StageConfig, TrainConfig, TrainConfigBuilder,
+    Trained, Validation, prepare_by, silent,
+};
+use crate::{Error, Result};
+use frostline_data::Dataset;
+use frostline_graph::{Keep, Model};
+
+/// Says how a model is trained on data, and trains it. What is not said is as `frostline train` has it: where no stage is
+/// added, the head is solved.
+///
+/// ```
+/// use frostline::prelude::*;
+///
+/// let model = Model::load("../../assets/demo/my_model_A.h5")?;
+/// let data = open_data("../../assets/demo/fashion_subset.npz".as_ref())?;
+/// let fitted = Trainer::new(&model, data).keep(-1).train()?;
+/// assert!(fitted.test_accuracy().unwrap() > 0.9);
+/// # Ok::<(), Error>(())
+/// ```
+#[must_use = "a trainer does nothing until `train`"]
+pub struct Trainer<'a> {
+    model: &'a Model,
+    data: Dataset,
+    config: TrainConfigBuilder,
+    has_stages: bool,
+    validation: Validation,
+    seed: u64,
+    caching: Caching,
+    observe: Observer<'a>,
+    wrong: Option<Error>,
+}
+
+/// A trained model.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Fitted {
+    /// The model with its new weights.
+    pub model: Model,
+    /// What became of its stages, its scores, and the proof of what stayed frozen.
+    pub trained: Trained,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+impl Fitted {
+    /// The accuracy on the test part of the data, if there is one and its labels are classes.
+    pub fn test_accuracy(&self) -> Option<f64> {
+        self.trained.test.as_ref()?.scores.get(crate::fit::Metric::Accuracy)
+    }
+}
+
+impl<'a> Trainer<'a> {
+    /// Trains a copy of `model` on `data`. The model itself is left as it is.
+    pub fn new(model: &'a Model, data: Dataset) -> Self {
+        Self {
+            model,
+            data,
+            config: TrainConfig::builder(),
+            has_stages: false,
+            validation: Validation::Auto,
+            seed: 0,
+            caching: Caching::default(),
+            observe: &silent,
+            wrong: None,
+        }
+    }
+
+    /// How much of the model is kept below the new output layer: `-1` drops the highest layer.
+    pub fn keep(mut self, keep: impl Into<Keep>) -> Self {
+        self.config = self.config.keep(keep.into());
+        self
+    }
+
+    /// The model has its output layer already, and keeps it.
+    pub fn keep_head(mut self) -> Self {
+        self.config = self.config.head(Head::Keep);
+        self
+    }
+
+    /// An optimizer as settings write it: `adam`, `sgd(momentum=0.9)`.
+    pub fn optimizer(mut self, text: &str) -> Self {
+        match text.parse::<OptimizerKind>() {
+            Ok(kind) => self.config = self.config.optimizer(kind),
+            Err(message) => self.wrong = Some(Error::setting(message)),
+        }
+        self
+    }
+
+    /// Adds a stage of training by steps.
+    pub fn stage(mut self, stage: StageConfig) -> Self {
+        self.config = self.config.stage(stage);
+        self.has_stages = true;
+        self
+    }
+
+    /// Every setting by hand, in place of all that was set before.
+    pub fn config(mut self, change: impl FnOnce(TrainConfigBuilder) -> TrainConfigBuilder) -> Self {
+        self.config = change(self.config);
+        self
+    }
+
+    /// Where the validation images come from; by default the data's own, else a fifth of the training images.
+    pub fn validation(mut self, validation: Validation) -> Self {
+        self.validation = validation;
+        self
+    }
+
+    /// Decides new weights, the split, and the order of the images. By default 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Where the features of frozen layers are kept; by default in memory.
+    pub fn caching(mut self, caching: Caching) -> Self {
+        self.caching = caching;
+        self
+    }
+
+    /// Is told of each epoch and stage.
+    pub fn observe(mut self, observe: &'a (dyn Fn(&Event<'_>) + Sync)) -> Self {
+        self.observe = observe;
+        self
+    }
+
+    /// Trains.
+    ///
+    /// # Errors
+    ///
+    /// A setting that does not fit the model or the data; data that cannot be trained on.
+    pub fn train(self) -> Result<Fitted> {
+        if let Some(wrong) = self.wrong {
+            return Err(wrong);
+        }
+        let mut config = self.config.build()?;
+        if !self.has_stages && config.stage.is_empty() && config.solve.is_none() {
+            config.solve = Some(Default::default());
+        }
+        let mut prepared = prepare_by(
+            Check::Decode,
+            self.model.clone(),
+            self.data,
+            config,
+            &self.validation,
+            self.seed,
+            self.caching,
+            self.observe,
+        )?;
+        let trained = prepared.train(self.observe)?;
+        Ok(Fitted { model: prepared.model, trained, notes: prepared.notes })
+    }
+}
