@@ -23,7 +23,7 @@ const BATCH: usize = 32;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).ok_or("usage: bench_cache FOLDER")?;
-    let model = formats::load("assets/demo/my_model_A.h5".as_ref())?.model;
+    let model = formats::load("crates/cli/assets/demo/my_model_A.h5".as_ref())?.model;
     let shapes = model.graph.stand_in_shapes();
     let pipeline = Pipeline::new(&shapes[0], Resize::default(), Augment::default(), Preprocess::None)?;
     let freeze = Freeze::everything(&model.graph);

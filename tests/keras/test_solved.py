@@ -182,7 +182,7 @@ def test_numbers_are_solved_too(frostline, tmp_path, sizes):
     x = draw.integers(0, 200, (160, 1, 1, 1)) + draw.integers(0, 55, (160, 28, 28, 1))
     y = (x.mean((1, 2, 3))[:, None] / 255 * np.arange(1, sizes[0] + 1)).astype("float32")
     np.savez(tmp_path / "data.npz", x_train=x[:80].astype("uint8"), y_train=y[:80], x_test=x[80:].astype("uint8"), y_test=y[80:])
-    model = ROOT / "assets/demo/my_model_A.h5"
+    model = ROOT / "crates/cli/assets/demo/my_model_A.h5"
     record = frostline.json("train", model, tmp_path / "data.npz", "-o", tmp_path / "run")
     low, high = record["estimate"]["interval"]
     assert low <= record["estimate"]["mse"] <= high and "accuracy" not in record["estimate"]

@@ -12,8 +12,8 @@ use frostline::{data, formats};
 use serde_json::json;
 use std::time::Instant;
 
-const MODEL_A: &[u8] = include_bytes!("../../../assets/demo/my_model_A.h5");
-const SUBSET: &[u8] = include_bytes!("../../../assets/demo/fashion_subset.npz");
+const MODEL_A: &[u8] = include_bytes!("../assets/demo/my_model_A.h5");
+const SUBSET: &[u8] = include_bytes!("../assets/demo/fashion_subset.npz");
 
 /// One way to train, and its test accuracy by seed.
 struct Arm {

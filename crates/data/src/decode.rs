@@ -15,16 +15,14 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use image::codecs::jpeg::JpegDecoder;
 use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageResult, Limits};
 
 use super::DataError;
 use super::image::{Image, Pixels};
-use super::jpeg::{self, Refused};
-use super::libjpeg::{self, Decoded};
-use super::scaled::{Enough, ScaledDecode};
+use super::jpeg_file::{self, Wanted};
+use super::scaled::ScaledDecode;
 
 /// What decodes images, as a part of cache keys: pixels may change when it does.
 pub const DECODER_VERSION: &str =
@@ -35,7 +33,7 @@ pub const MAX_PIXELS: u64 = 178_956_970;
 
 const MAX_ALLOCATION: u64 = 1 << 30;
 
-const HELP_DAMAGED: &str = "replace the file or remove it";
+pub(super) const HELP_DAMAGED: &str = "replace the file or remove it";
 
 /// Decodes a file; see [`decode`].
 pub fn decode_file(path: &Path) -> Result<Image, DataError> {
@@ -49,7 +47,7 @@ pub fn decode_file_for(path: &Path, scaled: ScaledDecode, target: [usize; 2]) ->
 
 /// The error of a file that is damaged. A JPEG is decoded by the stricter decoder alone.
 pub fn check_file(path: &Path) -> Result<(), DataError> {
-    picture(&read(path)?, &super::path_text(path), |_, _| Ok(None)).map(drop)
+    picture(&read(path)?, &super::path_text(path), &Wanted::Soundness).map(drop)
 }
 
 /// `[height, width]` of the upright picture in a file, from its header alone.
@@ -57,12 +55,11 @@ pub fn check_file(path: &Path) -> Result<(), DataError> {
 /// Errors: a file that cannot be read, or is no JPEG or PNG. Whether the rest of it is sound is not looked at.
 pub fn picture_size(path: &Path) -> Result<[usize; 2], DataError> {
     let (bytes, name) = (read(path)?, super::path_text(path));
-    fn header(mut decoder: impl ImageDecoder) -> ((u32, u32), Orientation) {
-        (decoder.dimensions(), decoder.orientation().unwrap_or(Orientation::NoTransforms))
-    }
     let found = match image::guess_format(&bytes) {
-        Ok(ImageFormat::Png) => PngDecoder::with_limits(Cursor::new(&bytes), limits()).map(header),
-        _ => JpegDecoder::new(Cursor::new(&bytes)).map(header),
+        Ok(ImageFormat::Png) => PngDecoder::with_limits(Cursor::new(&bytes), limits()).map(|mut decoder| {
+            (decoder.dimensions(), decoder.orientation().unwrap_or(Orientation::NoTransforms))
+        }),
+        _ => jpeg_file::header(&bytes),
     };
     let ((width, height), orientation) = found.map_err(|error| damaged(&name, &error))?;
     let size = [height as usize, width as usize];
@@ -83,7 +80,7 @@ fn read(path: &Path) -> Result<Vec<u8>, DataError> {
 ///
 /// Errors: an empty file, another format, a damaged or cut-off file, more than [`MAX_PIXELS`].
 pub fn decode(bytes: &[u8], name: &str) -> Result<Image, DataError> {
-    picture(bytes, name, |bytes, _| jpeg_pixels(bytes, None)).map(to_u8)
+    picture(bytes, name, &Wanted::Pixels(&|_| None)).map(to_u8)
 }
 
 /// Decodes as [`decode`] does, but a grey or coloured JPEG at the fewest pixels that `scaled` allows for a
@@ -95,41 +92,16 @@ pub fn decode_for(
     target: [usize; 2],
 ) -> Result<Image, DataError> {
     let enough = |orientation| scaled.enough(target).map(|enough| enough.before(orientation));
-    picture(bytes, name, |bytes, orientation| jpeg_pixels(bytes, enough(orientation))).map(to_u8)
+    picture(bytes, name, &Wanted::Pixels(&enough)).map(to_u8)
 }
 
-/// libjpeg's pixels. Where it warns or gives up, a stricter decoder says whether the file is damaged.
-fn jpeg_pixels(bytes: &[u8], enough: Option<Enough>) -> Result<Option<DynamicImage>, String> {
-    let found = libjpeg::pixels(bytes, enough);
-    if let Ok(Decoded { pixels, warned: false }) = found {
-        return Ok(pixels);
-    }
-    JpegDecoder::new(Cursor::new(bytes)).and_then(pixels_of).map_err(|error| error.to_string())?;
-    found.map(|decoded| decoded.pixels)
-}
-
-/// The upright picture. `jpeg_pixels` decodes a JPEG, told how it will be turned; where it gives nothing, `image` does.
-fn picture(
-    bytes: &[u8],
-    name: &str,
-    jpeg_pixels: impl FnOnce(&[u8], Orientation) -> Result<Option<DynamicImage>, String>,
-) -> Result<DynamicImage, DataError> {
+/// The upright picture; of a JPEG, as much as is wanted.
+fn picture(bytes: &[u8], name: &str, wanted: &Wanted<'_>) -> Result<DynamicImage, DataError> {
     if bytes.is_empty() {
         return Err(DataError::image(name, "is empty", HELP_DAMAGED));
     }
     let picture = match image::guess_format(bytes) {
-        Ok(ImageFormat::Jpeg) => {
-            jpeg::check(bytes).map_err(|refused| match refused {
-                Refused::Truncated => DataError::image(name, "is cut off before its end", HELP_DAMAGED),
-                Refused::UnmarkedCmyk => DataError::image(
-                    name,
-                    "is a CMYK JPEG without an Adobe marker, so its colours are ambiguous",
-                    "convert it to RGB",
-                ),
-            })?;
-            JpegDecoder::new(Cursor::new(bytes))
-                .map(upright(name, |orientation| jpeg_pixels(bytes, orientation)))
-        }
+        Ok(ImageFormat::Jpeg) => jpeg_file::picture(bytes, name, wanted),
         Ok(ImageFormat::Png) => {
             PngDecoder::with_limits(Cursor::new(bytes), limits()).map(upright(name, |_| Ok(None)))
         }
@@ -153,7 +125,7 @@ fn damaged(name: &str, error: &dyn std::fmt::Display) -> DataError {
 }
 
 /// Decodes, and turns the picture the right way up. `own` may decode in `decoder`'s stead.
-fn upright<D: ImageDecoder>(
+pub(super) fn upright<D: ImageDecoder>(
     name: &str,
     own: impl FnOnce(Orientation) -> Result<Option<DynamicImage>, String>,
 ) -> impl FnOnce(D) -> Result<DynamicImage, DataError> {
@@ -178,7 +150,7 @@ fn upright<D: ImageDecoder>(
     }
 }
 
-fn pixels_of<D: ImageDecoder>(mut decoder: D) -> ImageResult<DynamicImage> {
+pub(super) fn pixels_of<D: ImageDecoder>(mut decoder: D) -> ImageResult<DynamicImage> {
     decoder.set_limits(limits())?;
     DynamicImage::from_decoder(decoder)
 }

@@ -23,7 +23,12 @@ mod error;
 mod file_name;
 mod folders;
 mod image;
+#[cfg(feature = "jpeg")]
 mod jpeg;
+#[cfg_attr(feature = "jpeg", path = "jpeg_file.rs")]
+#[cfg_attr(not(feature = "jpeg"), path = "jpeg_missing.rs")]
+mod jpeg_file;
+#[cfg(feature = "jpeg")]
 mod libjpeg;
 mod loader;
 mod manifest;

@@ -104,6 +104,7 @@ impl Enough {
     }
 
     /// The fewest eighths of its extents at which a picture is not smaller than that.
+    #[cfg(feature = "jpeg")]
     pub(super) fn eighths(self, height: usize, width: usize) -> u8 {
         let fits = |eighths: &u8| {
             let by = 8 / usize::from(*eighths);

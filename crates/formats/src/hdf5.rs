@@ -1,9 +1,8 @@
 //! What the formats need of HDF5: tensors as f32, lists of strings, and writing a tree of groups.
 
 use frostline_graph::{Error, Result, Tensor};
-use hdf5_pure::{
-    AttrValue, DType, Dataset, Datatype, DatatypeByteOrder, File, FileBuilder, Group, GroupBuilder, Layout,
-};
+use hdf5_pure::{AttrValue, DType, Datatype, DatatypeByteOrder, FileBuilder, GroupBuilder, Layout};
+pub(crate) use hdf5_pure::{Dataset, File, Group};
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;

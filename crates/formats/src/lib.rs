@@ -4,6 +4,7 @@
 mod foreign;
 mod hdf5;
 mod keras;
+#[cfg_attr(not(feature = "onnx"), path = "onnx_missing.rs")]
 mod onnx;
 mod pickle;
 mod report;

@@ -1,10 +1,11 @@
 //! Transfer learning as the textbook has it in Keras, whose program stands in the comments.
 use frostline::prelude::*;
 
+#[allow(clippy::print_stdout, reason = "it is a program")]
 fn main() -> Result<()> {
-    let task_b = open_data("assets/demo/fashion_subset.npz".as_ref())?;
+    let task_b = open_data("crates/cli/assets/demo/fashion_subset.npz".as_ref())?;
     // model_A = keras.models.load_model("my_model_A.h5")
-    let model_a = Model::load("assets/demo/my_model_A.h5")?;
+    let model_a = Model::load("crates/cli/assets/demo/my_model_A.h5")?;
     // model_B_on_A = keras.Sequential(keras.models.clone_model(model_A).layers[:-1])
     // model_B_on_A.add(keras.layers.Dense(1, activation="sigmoid"))
     let model_b = model_a.keep(-1)?.push(Dense::new(1).sigmoid())?;

@@ -5,6 +5,7 @@
 //! makes an [`engine::Plan`] from both, which owns the freeze setting it was made from; [`fit`] trains it in
 //! stages and proves that what was frozen stayed frozen.
 
+#[cfg(feature = "depth")]
 pub mod depth;
 pub mod fit;
 mod model_files;

@@ -17,7 +17,7 @@ pub trait ModelFiles: Sized {
     /// ```
     /// use frostline::prelude::*;
     ///
-    /// let model = Model::load("../../assets/demo/my_model_A.h5")?;
+    /// let model = Model::load("../cli/assets/demo/my_model_A.h5")?;
     /// assert_eq!(model.graph.counted_paths().last().unwrap(), "output");
     /// # Ok::<(), Error>(())
     /// ```

@@ -14,8 +14,8 @@ use frostline_graph::{Keep, Model};
 /// ```
 /// use frostline::prelude::*;
 ///
-/// let model = Model::load("../../assets/demo/my_model_A.h5")?;
-/// let data = open_data("../../assets/demo/fashion_subset.npz".as_ref())?;
+/// let model = Model::load("../cli/assets/demo/my_model_A.h5")?;
+/// let data = open_data("../cli/assets/demo/fashion_subset.npz".as_ref())?;
 /// let fitted = Trainer::new(&model, data).keep(-1).train()?;
 /// assert!(fitted.test_accuracy().unwrap() > 0.9);
 /// # Ok::<(), Error>(())

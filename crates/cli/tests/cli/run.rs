@@ -66,11 +66,11 @@ pub(crate) fn repository(path: &str) -> String {
 
 /// The textbook's model A and task B.
 pub(crate) fn demo_model() -> String {
-    repository("assets/demo/my_model_A.h5")
+    repository("crates/cli/assets/demo/my_model_A.h5")
 }
 
 pub(crate) fn demo_data() -> String {
-    repository("assets/demo/fashion_subset.npz")
+    repository("crates/cli/assets/demo/fashion_subset.npz")
 }
 
 pub(crate) fn golden(name: &str) -> String {

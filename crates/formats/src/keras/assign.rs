@@ -1,10 +1,10 @@
 //! From a file's tensors to a model's weights: every weight is filled, or the load fails with the list of those
 //! that are not.
 
+use crate::hdf5::Dataset;
 use crate::hdf5::{shape, tensor};
 use frostline_graph::layers::Kind;
 use frostline_graph::{Error, Graph, Handle, Result, Tensor, WantedWeight, Weights};
-use hdf5_pure::Dataset;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -10,13 +10,13 @@ use super::names::Renamed;
 use super::order::keras_order;
 use super::sublayers::path_in_keras;
 use super::{store, theano};
+use crate::hdf5::{Dataset, File, Group};
 use crate::hdf5::{Stored, Tree, attribute_names, attribute_string, damaged, datasets, open, stored, tensor};
 use crate::{LoadReport, Loaded};
 use frostline_graph::ops::Role;
 use frostline_graph::{
     Body, Error, Graph, Handle, Layer, Model, ModelInfo, Result, Tensor, WantedWeight, Weights, join,
 };
-use hdf5_pure::{Dataset, File, Group};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;

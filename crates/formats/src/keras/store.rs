@@ -8,11 +8,11 @@ use super::names::Renamed;
 use super::order::keras_order;
 use super::sublayers::{self, Place};
 use crate::LoadReport;
+use crate::hdf5::{File, Group};
 use crate::hdf5::{Tree, attribute_string, datasets};
 use frostline_graph::{
     Body, Error, ErrorKind, Graph, Layer, Model, Result, WantedWeight, Weights, is_within, join, snake_case,
 };
-use hdf5_pure::{File, Group};
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -17,7 +17,7 @@ pub struct SearchKey {
     version: String,
     model: String,
     images: String,
-    recipe: serde_json::Value,
+    recipe: TrainConfig,
     seed: u64,
 }
 
@@ -39,7 +39,7 @@ impl SearchKey {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             model: model.to_owned(),
             images: hasher.finalize().to_hex().to_string(),
-            recipe: serde_json::to_value(recipe).unwrap_or_default(),
+            recipe: recipe.clone(),
             seed,
         })
     }
@@ -68,7 +68,7 @@ impl SearchLog {
         let found: Option<SearchKey> = lines.next().and_then(|line| serde_json::from_str(line).ok());
         if found.as_ref().is_some_and(|found| found != key) || (found.is_none() && !whole.is_empty()) {
             return Err(Error::setting(format!(
-                "`{}` is of a search with another model, other images, settings or seed\nhelp: give another folder with -o, or remove that file",
+                "`{}` is of a search with another model, other images, settings or seed\nhelp: give another folder with the setting `output`, or remove that file",
                 path.display()
             )));
         }

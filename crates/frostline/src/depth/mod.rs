@@ -30,6 +30,7 @@ pub use frozen::{FreezeScore, recommended_freeze, score_freezes};
 pub use kept::{CutScore, HeadScore, recommended, score_cuts};
 pub use learning::{LearningCurve, LearningPoint, learning_curves, more_data};
 pub use log::{SearchKey, SearchLog};
+#[cfg(feature = "report")]
 pub(crate) use search::selection;
 pub use search::{Found, Limits, search};
 pub use statistics::{CONFIDENCE, Design, Estimate, sampling_variance};

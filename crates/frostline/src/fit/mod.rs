@@ -21,6 +21,7 @@ pub use config::stage_config::{GradualConfig, StageConfig};
 pub use config::train_config::{TrainConfig, TrainConfigBuilder};
 pub use config::values::{Head, ImageSize, PretrainedWeights};
 pub use features::boundaries::BoundaryPlan;
+#[cfg(feature = "depth")]
 pub(crate) use features::pass::Pass;
 pub use features::passes::Source;
 pub use forecast::plan::{StagePlan, TrainingPlan, peak_memory};
@@ -44,6 +45,7 @@ pub use solved::{
 pub use train::certificate::{Certificate, Hashes, frozen_hashes};
 pub use train::evaluate::{Evaluation, evaluate, evaluate_in, no_scores, returns};
 pub use train::gradual::blocks;
+#[cfg(feature = "depth")]
 pub(crate) use train::observe::counter;
 pub use train::observe::{EpochRecord, Event, Observer, silent};
 pub use train::stage::{Stage, StageReport, StageRunner};

@@ -4,7 +4,9 @@
 //! `images.csv` with it, and `run.json` last of all. A search writes `splits.json`, `depth.json` and `report.html` besides. A directory without
 //! `run.json` is no finished run, and nothing here reads it as one.
 
+#[cfg(feature = "report")]
 mod charts;
+#[cfg(feature = "depth")]
 pub mod depth;
 mod images;
 mod run;

@@ -1,8 +1,6 @@
 //! The run directory and its record.
 
-use super::depth::DepthReport;
 use super::images::{IMAGES, RunImages};
-use crate::depth::{Outcome, SearchKey, SearchLog};
 use crate::fit::{
     Certificate, ClassScore, EpochRecord, Findings, LeftOut, Prepared, Prospect, Scores, SolvedHead,
     StageReport, TrainConfig, Trained, Unfreezing, Validation, peak_memory,
@@ -123,21 +121,15 @@ pub struct TestRecord {
 }
 
 /// A line for each epoch.
-const METRICS: &str = "metrics.jsonl";
+pub(in crate::report) const METRICS: &str = "metrics.jsonl";
 /// Of a solved head: the training images as they are predicted by a head that has not seen them.
-const LEFT_OUT: &str = "left-out.csv";
+pub(in crate::report) const LEFT_OUT: &str = "left-out.csv";
 /// What tells images that are none of the classes.
-const NOVELTY: &str = "none-of-these.json";
+pub(in crate::report) const NOVELTY: &str = "none-of-these.json";
 /// What makes a run a finished one.
 pub(super) const RECORD: &str = "run.json";
 /// The trained model.
 pub(super) const MODEL: &str = "model.keras";
-/// Of a search for how many layers to reuse: its outcomes, the images that splits hold out, what it has found, and that as a page.
-const SEARCH: &str = "search.jsonl";
-const SPLITS: &str = "splits.json";
-const FOUND: &str = "depth.json";
-const PAGE: &str = "report.html";
-
 /// What tells images that are none of the classes, where a run, given as its folder, has it.
 ///
 /// Errors: a file that cannot be read.
@@ -159,7 +151,7 @@ pub fn read_novelty(model: &Path) -> Result<Option<Novelty>> {
 /// A run directory that is being filled.
 #[derive(Debug)]
 pub struct RunFolder {
-    path: PathBuf,
+    pub(in crate::report) path: PathBuf,
     metrics: Mutex<File>,
 }
 
@@ -169,29 +161,15 @@ impl RunFolder {
     pub fn check(path: &Path, data: &Path) -> Result<()> {
         if path.join(RECORD).exists() {
             return Err(Error::setting(format!(
-                "`{}` holds a finished run already\nhelp: give another folder with -o, or remove that one",
+                "`{}` holds a finished run already\nhelp: give another folder with the setting `output`, or remove that one",
                 path.display()
             )));
         }
         Self::check_place(path, data, &[METRICS, MODEL, IMAGES, LEFT_OUT, NOVELTY])
     }
 
-    /// The same for a search, which goes on where it was killed, or ended early.
-    pub fn check_search(path: &Path, data: &Path) -> Result<()> {
-        let found = std::fs::read(path.join(FOUND)).ok();
-        let found: Option<serde_json::Value> = found.and_then(|text| serde_json::from_slice(&text).ok());
-        if path.join(RECORD).exists() && found.is_none_or(|found| found["ended_early"] != true) {
-            return Self::check(path, data);
-        }
-        Self::check_place(
-            path,
-            data,
-            &[METRICS, MODEL, IMAGES, LEFT_OUT, NOVELTY, RECORD, FOUND, PAGE, SPLITS, SEARCH],
-        )
-    }
-
     /// `own`: the files that may be there, the first of them wherever there is another.
-    fn check_place(path: &Path, data: &Path, own: &[&str]) -> Result<()> {
+    pub(in crate::report) fn check_place(path: &Path, data: &Path, own: &[&str]) -> Result<()> {
         if path.is_file() {
             return Err(Error::setting(format!(
                 "`{}` is a file\nhelp: give a folder for the run with -o; it is made if it is not there",
@@ -229,19 +207,7 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// The same with [`RunFolder::check_search`], with the outcomes of the same search so far.
-    pub fn create_search(
-        path: &Path,
-        data: &Path,
-        key: &SearchKey,
-    ) -> Result<(Self, SearchLog, Vec<Outcome>)> {
-        Self::check_search(path, data)?;
-        let folder = Self::open(path)?;
-        let (log, known) = SearchLog::open(&path.join(SEARCH), key)?;
-        Ok((folder, log, known))
-    }
-
-    fn open(path: &Path) -> Result<Self> {
+    pub(in crate::report) fn open(path: &Path) -> Result<Self> {
         std::fs::create_dir_all(path).map_err(|source| Error::io(path, source))?;
         let file = path.join(METRICS);
         let metrics = OpenOptions::new().create(true).append(true).open(&file);
@@ -259,18 +225,7 @@ impl RunFolder {
         emptied.map_err(|source| Error::io(self.path.join(METRICS), source))
     }
 
-    /// Writes the names of the images that each split of a search holds out, as `splits.json`.
-    pub fn splits(&self, held_out: &[Vec<String>]) -> Result<()> {
-        self.json(SPLITS, &held_out)
-    }
-
-    /// Writes what a search has found, as `depth.json` and as `report.html`.
-    pub fn found(&self, report: &DepthReport) -> Result<()> {
-        self.json(FOUND, &report.document())?;
-        Ok(write_atomically(&self.path.join(PAGE), report.page()?.as_bytes())?)
-    }
-
-    fn json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+    pub(in crate::report) fn json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         let file = self.path.join(name);
         let text = serde_json::to_vec_pretty(value).map_err(|error| Error::io(&file, error.into()))?;
         Ok(write_atomically(&file, &text)?)

@@ -178,7 +178,7 @@ proptest! {
 
 #[test]
 fn a_plain_stack_is_cut_behind_each_layer_with_a_kernel() -> frostline::Result<()> {
-    let model = frostline::formats::load(Path::new("../../assets/demo/my_model_A.h5"))?.model;
+    let model = frostline::formats::load(Path::new("../cli/assets/demo/my_model_A.h5"))?.model;
     let input = model.graph.stand_in_shapes().swap_remove(0);
     let paths = model.graph.counted_paths();
     let top = &paths[paths.len() - 2];

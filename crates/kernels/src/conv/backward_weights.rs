@@ -26,7 +26,7 @@ pub fn conv_backward_weights_takes_batches(shape: &ConvShape) -> bool {
 
 /// `dw += dL/dw` of one image, or of several where [`conv_backward_weights_takes_batches`].
 ///
-/// The rows of `dw` are the taps of [`Runs`]: element `i` of a run, times `dy`, summed over the pixels. Both operands are
+/// The rows of `dw` are the taps of `Runs`: element `i` of a run, times `dy`, summed over the pixels. Both operands are
 /// read in place.
 ///
 /// * `x`: `[height, width, channels]`

@@ -1,6 +1,8 @@
 //! What a search for how many layers to reuse has found: as tables, as JSON, and as a page with pictures.
 
 mod document;
+mod folder;
+#[cfg(feature = "report")]
 mod page;
 mod tables;
 

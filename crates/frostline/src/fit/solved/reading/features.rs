@@ -300,7 +300,7 @@ mod tests {
     use frostline_formats as formats;
     use std::path::Path;
 
-    const ASSETS: &str = "../../assets/demo";
+    const ASSETS: &str = "../cli/assets/demo";
 
     #[test]
     fn features_on_disk_are_those_in_memory() -> Result<()> {

@@ -1,0 +1,58 @@
+//! JPEG files, with libjpeg's pixels.
+
+use super::DataError;
+use super::decode::{HELP_DAMAGED, pixels_of, upright};
+use super::jpeg::{self, Refused};
+use super::libjpeg::{self, Decoded};
+use super::scaled::Enough;
+use image::codecs::jpeg::JpegDecoder;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageResult};
+use std::io::Cursor;
+
+/// How many of a JPEG's pixels are wanted.
+pub(super) enum Wanted<'a> {
+    /// As many as this says for a picture that will be turned so; `None`: all.
+    Pixels(&'a dyn Fn(Orientation) -> Option<Enough>),
+    /// None: it is only to be seen whether the file is sound. The stricter decoder decides alone.
+    Soundness,
+}
+
+/// The upright picture.
+pub(super) fn picture(
+    bytes: &[u8],
+    name: &str,
+    wanted: &Wanted<'_>,
+) -> ImageResult<Result<DynamicImage, DataError>> {
+    if let Err(refused) = jpeg::check(bytes) {
+        return Ok(Err(match refused {
+            Refused::Truncated => DataError::image(name, "is cut off before its end", HELP_DAMAGED),
+            Refused::UnmarkedCmyk => DataError::image(
+                name,
+                "is a CMYK JPEG without an Adobe marker, so its colours are ambiguous",
+                "convert it to RGB",
+            ),
+        }));
+    }
+    let own = |orientation| match wanted {
+        Wanted::Pixels(enough) => pixels(bytes, enough(orientation)),
+        Wanted::Soundness => Ok(None),
+    };
+    JpegDecoder::new(Cursor::new(bytes)).map(upright(name, own))
+}
+
+/// libjpeg's pixels. Where it warns or gives up, a stricter decoder says whether the file is damaged.
+fn pixels(bytes: &[u8], enough: Option<Enough>) -> Result<Option<DynamicImage>, String> {
+    let found = libjpeg::pixels(bytes, enough);
+    if let Ok(Decoded { pixels, warned: false }) = found {
+        return Ok(pixels);
+    }
+    JpegDecoder::new(Cursor::new(bytes)).and_then(pixels_of).map_err(|error| error.to_string())?;
+    found.map(|decoded| decoded.pixels)
+}
+
+/// `(width, height)` and how the picture lies, from the header alone.
+pub(super) fn header(bytes: &[u8]) -> ImageResult<((u32, u32), Orientation)> {
+    let mut decoder = JpegDecoder::new(Cursor::new(bytes))?;
+    Ok((decoder.dimensions(), decoder.orientation().unwrap_or(Orientation::NoTransforms)))
+}

@@ -1,0 +1,56 @@
+//! What a search leaves in a run's folder.
+
+use super::DepthReport;
+use crate::depth::{Outcome, SearchKey, SearchLog};
+use crate::report::RunFolder;
+use crate::report::images::IMAGES;
+use crate::report::run::{LEFT_OUT, METRICS, MODEL, NOVELTY, RECORD};
+use frostline_graph::Result;
+use std::path::Path;
+
+/// Outcomes, a line each; the images that splits hold out; what was found, and that as a page.
+const SEARCH: &str = "search.jsonl";
+const SPLITS: &str = "splits.json";
+const FOUND: &str = "depth.json";
+const PAGE: &str = "report.html";
+
+impl RunFolder {
+    /// The same for a search, which goes on where it was killed, or ended early.
+    pub fn check_search(path: &Path, data: &Path) -> Result<()> {
+        let found: Option<serde_json::Value> =
+            std::fs::read(path.join(FOUND)).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        if path.join(RECORD).exists() && found.is_none_or(|found| found["ended_early"] != true) {
+            return Self::check(path, data);
+        }
+        Self::check_place(
+            path,
+            data,
+            &[METRICS, MODEL, IMAGES, LEFT_OUT, NOVELTY, RECORD, FOUND, PAGE, SPLITS, SEARCH],
+        )
+    }
+
+    /// The same with [`RunFolder::check_search`], with the outcomes of the same search so far.
+    pub fn create_search(
+        path: &Path,
+        data: &Path,
+        key: &SearchKey,
+    ) -> Result<(Self, SearchLog, Vec<Outcome>)> {
+        Self::check_search(path, data)?;
+        let folder = Self::open(path)?;
+        let (log, known) = SearchLog::open(&path.join(SEARCH), key)?;
+        Ok((folder, log, known))
+    }
+
+    /// Writes the names of the images that each split of a search holds out, as `splits.json`.
+    pub fn splits(&self, held_out: &[Vec<String>]) -> Result<()> {
+        self.json(SPLITS, &held_out)
+    }
+
+    /// Writes what a search has found, as `depth.json` and, with the feature `report`, as `report.html`.
+    pub fn found(&self, report: &DepthReport) -> Result<()> {
+        self.json(FOUND, &report.document())?;
+        #[cfg(feature = "report")]
+        frostline_files::write_atomically(&self.path.join(PAGE), report.page()?.as_bytes())?;
+        Ok(())
+    }
+}
