@@ -127,7 +127,7 @@ fn a_search_is_the_same_each_time_and_goes_on_where_it_was_ended() {
     let log = std::fs::read(&path).expect("a log");
     std::fs::write(&path, &log[..log.len() - 9]).expect("written");
     let seed = ["depth", &model, &data, "-o", &other, "--seed", "1", "--cache", &cache];
-    fails(&seed, &["search.jsonl", "another folder with -o"]);
+    fails(&seed, &["search.jsonl", "another folder with --output"]);
     assert_eq!(
         search(&other, "2"),
         found,
