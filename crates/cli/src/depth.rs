@@ -9,11 +9,10 @@ use crate::train::trained;
 use frostline::data::{self, Dataset, SkipReport};
 use frostline::depth::{
     Experiment, Limits, Outcome, Scores, SearchKey, Verdict, candidates, grid, learning_curves, more_data,
-    recommended, recommended_freeze, score_cuts, score_freezes, search,
+    search,
 };
-use frostline::fit::{Caching, Event, Head, TrainConfig, silent};
-use frostline::graph::Unfreeze;
-use frostline::graph::{Keep, Model, as_flag};
+use frostline::fit::{Caching, Event, TrainConfig, silent};
+use frostline::graph::Model;
 use frostline::report::depth::{self, DepthReport, Table, scores_document};
 use frostline::report::{Provenance, RunFolder};
 use std::sync::Arc;
@@ -22,8 +21,6 @@ use std::time::Instant;
 
 /// With fewer images a split says next to nothing.
 const FEW: usize = 30;
-const NO_IMAGE: &str =
-    "no image could be loaded\nhelp: `frostline train` without `auto` names the damaged ones";
 
 pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), Failure> {
     if let Some(output) = &command.output {
@@ -174,53 +171,4 @@ fn show(of: &Table, console: &Console) -> Result<(), Failure> {
     let rows: Vec<Vec<String>> = [titles].into_iter().chain(of.rows.iter().cloned()).collect();
     let right: Vec<bool> = of.titles.iter().map(|(_, is_number)| *is_number).collect();
     console.print(format_args!("{}\n\n{}\n", table(&rows, &right), of.note))
-}
-
-/// How much of a model is kept by `--keep auto`.
-pub(crate) fn keep(
-    model: &Model,
-    dataset: &Dataset,
-    recipe: &TrainConfig,
-    console: &Console,
-) -> Result<Keep, Failure> {
-    if recipe.head == Head::Keep {
-        return Err(
-            "--head keep leaves the graph as it is, --keep auto cuts it\nhelp: give one of them".into()
-        );
-    }
-    let (scores, _) = score_cuts(model, dataset, recipe, &[], &|event| console.show(event))?;
-    console.clear();
-    let best = recommended(&scores).ok_or(NO_IMAGE)?;
-    console.progress(format_args!(
-        "--keep auto keeps the {} layers up to `{}`, whose probe finds {:.1} % of the classes; `frostline depth` shows all cuts",
-        best.cut.layers,
-        as_flag(&best.cut.path),
-        100.0 * best.probe.accuracy()
-    ));
-    Ok(Keep::Layer(best.cut.path.clone()))
-}
-
-/// How far down to train what is kept by `--unfreeze auto`.
-pub(crate) fn unfreeze(
-    model: &Model,
-    dataset: &Dataset,
-    recipe: &TrainConfig,
-    seed: u64,
-    console: &Console,
-) -> Result<Unfreeze, Failure> {
-    let keep = recipe.keep.clone().unwrap_or_else(|| model.graph.default_keep());
-    let kept = model.graph.highest_kept(&keep).filter(|_| recipe.head != Head::Keep).ok_or(
-        "--unfreeze auto scores a new head on what is kept\nhelp: leave --head keep out, and name the highest layer with --keep",
-    )?;
-    let scores = score_freezes(model, dataset, recipe, &kept, &[], seed, &|event| console.show(event))?;
-    console.clear();
-    let best = recommended_freeze(&scores).ok_or(NO_IMAGE)?;
-    let what = match &best.from {
-        Some(layer) => format!("trains from `{}` up", as_flag(layer)),
-        None => "trains the head alone".to_owned(),
-    };
-    console.progress(format_args!(
-        "--unfreeze auto {what}, as the tangent kernel says; `frostline depth` shows all"
-    ));
-    Ok(best.from.clone().map_or(Unfreeze::Nothing, Unfreeze::From))
 }

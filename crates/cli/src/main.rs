@@ -1,6 +1,7 @@
 //! The binary `frostline`: arguments, progress, printing. Everything else is the library's.
 
 mod args;
+mod auto;
 mod cache;
 mod check;
 mod console;

@@ -2,9 +2,9 @@
 
 use crate::Failure;
 use crate::args::{Auto, ModelFile, Train, Training};
+use crate::auto;
 use crate::cache;
 use crate::console::{Console, scores_text, table};
-use crate::depth;
 use crate::evaluate::print_classes;
 use crate::images::load;
 use frostline::data;
@@ -75,7 +75,7 @@ pub(crate) fn prepared(
         _ => data::open(data)?,
     };
     if matches!(training.reuse.keep, Some(Auto::Auto)) {
-        recipe.keep = Some(depth::keep(&model, &dataset, &recipe, console)?);
+        recipe.keep = Some(auto::keep(&model, &dataset, &recipe, console)?);
     }
     if matches!(training.reuse.unfreeze, Some(Auto::Auto)) {
         if recipe.weights == PretrainedWeights::Reinit {
@@ -83,7 +83,7 @@ pub(crate) fn prepared(
                 "--unfreeze auto scores pretrained weights, --weights reinit drops them\nhelp: give one of them".into()
             );
         }
-        let unfreeze = depth::unfreeze(&model, &dataset, &recipe, seed, console)?;
+        let unfreeze = auto::unfreeze(&model, &dataset, &recipe, seed, console)?;
         recipe.stage.extend(training.reuse.fine_tuning(unfreeze));
     }
     let caching = caching(training.no_cache, training.cache.as_deref(), training.cache_limit)?;

@@ -10,6 +10,7 @@ mod prefix;
 mod prepare;
 mod schedule;
 mod section;
+mod segment;
 mod steps;
 #[cfg(test)]
 mod streamed_tests;

@@ -1,8 +1,8 @@
 //! A micro_batch of the batch: some of its images, with what is kept of them, and the memory that a thread needs to take them
 //! through a segment.
 
-use super::schedule::{Schedule, Segment};
-use super::steps::Step;
+use super::schedule::Schedule;
+use super::segment::{Segment, Step};
 use frostline_graph::ops::{
     Backward, Forward, Gradient, Instance, Mode, Needs, Observed, ParamId, Program, Scratch, ValueId,
 };

@@ -1,23 +1,12 @@
 //! The steps of a segment: which op runs when, and what has to be made again before a backward pass.
 
-use super::schedule::{Given, Segment, Touched};
+use super::segment::{Given, Segment, Step, Touched};
 use frostline_graph::ops::{ParamId, Reads, ValueId};
 
 /// Elements of weights from which on a micro_batch has no sums of its own, and which a segment has at most, if it has more
 /// than one op.
 const LARGE_WEIGHTS: usize = 4 << 20;
 const SEGMENT_WEIGHTS: usize = 1 << 20;
-
-/// What is done with some images; the numbers are those of ops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Forward(usize),
-    /// Sums over the batch for a forward pass.
-    Observe(usize),
-    Backward(usize),
-    /// Sums over the batch for a backward pass.
-    ObserveBackward(usize),
-}
 
 impl Step {
     pub(super) fn backward(&self) -> Option<usize> {

@@ -4,9 +4,10 @@ use super::Statistics;
 use super::micro_batch::{MicroBatch, Shared, Workspace};
 use super::pool::Pool;
 use super::prepare::{Wanted, logits_value, separate_repeated_inputs};
+use super::schedule::{STREAMED_BYTES, Schedule};
+use super::segment::Given;
 #[cfg(test)]
-use super::schedule::Segment;
-use super::schedule::{Given, STREAMED_BYTES, Schedule};
+use super::segment::Segment;
 use frostline_graph::ops::{Instance, MICRO_BATCHES, Mode, Program, Role, ValueId};
 use rayon::prelude::*;
 use smallvec::SmallVec;

@@ -19,31 +19,15 @@ pub use backward_weights::{
 pub use method::Convolution;
 
 use crate::activation::Activation;
-use crate::element::{Stored, activate_in_place};
+use crate::element::activate_in_place;
+use crate::epilogue::Epilogue;
 use crate::matmul::Accumulate;
+use crate::tile::Tiled;
 use crate::tile::{ForwardTile, Tiles};
 use crate::window::ConvShape;
 use padded::Runs;
 use std::ops::Range;
 use walk::{Panel, Taps, Visitor, Walk};
-
-/// What is done to the output before it is stored: `activation(conv + bias + residual)`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Epilogue<'a, E = f32> {
-    /// `[out_channels]`.
-    pub bias: Option<&'a [f32]>,
-    /// The shape of the output.
-    pub residual: Option<&'a [E]>,
-    /// Applied last.
-    pub activation: Activation,
-}
-
-impl<E> Epilogue<'_, E> {
-    pub(crate) fn check(&self, out_channels: usize, output_len: usize) {
-        assert!(self.bias.is_none_or(|b| b.len() == out_channels), "bias has one number an output channel");
-        assert!(self.residual.is_none_or(|r| r.len() == output_len), "residual has the output's shape");
-    }
-}
 
 /// The weights of a convolution, packed for the register tile: panel after panel of output channels, each run after run
 /// of taps, `[run / group, panel width, group]`, with zeros for channels that do not exist and for the last group of an odd
@@ -66,7 +50,7 @@ enum Residual<'a, E> {
 }
 
 #[allow(private_bounds, reason = "kernels are compiled for the elements of this crate alone")]
-impl<E: Stored> PackedConv<E> {
+impl<E: Tiled> PackedConv<E> {
     /// Packs `weights`, `[kernel_h, kernel_w, channels / groups, out_channels]`, rounded.
     pub fn new(shape: ConvShape, weights: &[f32]) -> Self {
         Self::with_tiles(shape, weights, E::tiles())
@@ -175,7 +159,7 @@ struct Lines<'a, E: 'static> {
     y: &'a mut [E],
 }
 
-impl<E: Stored> Visitor<E> for Lines<'_, E> {
+impl<E: Tiled> Visitor<E> for Lines<'_, E> {
     fn compute(&mut self, panel: &Panel, taps: Taps<'_, E>) {
         let out_channels = self.conv.shape.out_channels;
         let Some(count) = taps.checked(out_channels, self.y.len()) else { return };

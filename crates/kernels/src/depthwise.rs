@@ -15,11 +15,12 @@ pub use backward::{depthwise_backward_input, depthwise_backward_weights};
 pub use packed::PackedDepthwise;
 
 use crate::activation::Activation;
-use crate::conv::Epilogue;
 use crate::dispatch::vectorized;
-use crate::element::{Element, Stored, activate_in_place};
+use crate::element::{Element, activate_in_place};
+use crate::epilogue::Epilogue;
 use crate::window::Window;
 use tile::Line;
+use tile::Lined;
 pub(crate) use tile::{Lines, MAX_COLUMNS, unrolled_columns};
 
 /// A depthwise convolution. Weights are `[kernel_h, kernel_w, channels, multiplier]`; filter `m` of channel `c` makes
@@ -67,7 +68,7 @@ pub fn depthwise_scratch_len(_shape: &DepthwiseShape) -> usize {
 /// * `y`: `[out_height, out_width, channels * multiplier]`
 /// * `scratch`: at least [`depthwise_scratch_len`] elements of any content
 #[allow(private_bounds, reason = "kernels are compiled for the elements of this crate alone")]
-pub fn depthwise<E: Stored>(
+pub fn depthwise<E: Lined>(
     shape: &DepthwiseShape,
     x: &[E],
     weights: &[f32],
@@ -78,7 +79,7 @@ pub fn depthwise<E: Stored>(
     forward_on(E::lines(), shape, x, weights, y, epilogue);
 }
 
-fn forward_on<E: Stored>(
+fn forward_on<E: Lined>(
     lines: &Lines<E>,
     shape: &DepthwiseShape,
     x: &[E],

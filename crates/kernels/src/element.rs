@@ -2,10 +2,7 @@
 //! that all sums are taken in.
 
 use crate::activation::Activation;
-use crate::depthwise::Lines;
 use crate::dispatch::vectorized;
-use crate::simd::Simd;
-use crate::tile::Tiles;
 use std::fmt::Debug;
 
 /// A number as kernels store it.
@@ -37,7 +34,7 @@ impl Element for f32 {
 /// The upper half of an f32: its range, and 8 bits of precision.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 #[repr(transparent)]
-pub struct Bf16(u16);
+pub struct Bf16(pub(crate) u16);
 
 impl Element for Bf16 {
     const LOWEST: Self = Self(0xff80);
@@ -102,82 +99,6 @@ pub fn scratch_floats<E: Element>(len: usize) -> usize {
     (len * size_of::<E>()).div_ceil(size_of::<f32>())
 }
 
-/// Scratch memory of f32 as scratch memory of another kind of elements.
-#[allow(private_bounds, reason = "kernels are compiled for the elements of this crate alone")]
-pub fn scratch_of<E: Stored>(scratch: &mut [f32]) -> &mut [E] {
-    let len = size_of_val(scratch) / size_of::<E>();
-    // SAFETY: `Stored` is implemented for numbers of which any bits are one and which are aligned no stricter than f32;
-    // the memory is borrowed exclusively for as long as the result lives.
-    unsafe { std::slice::from_raw_parts_mut(scratch.as_mut_ptr().cast(), len) }
-}
-
-/// How an element goes into vectors of f32 and back, and the tiles that are compiled for it.
-///
-/// Any bits are an element, and its alignment divides that of f32.
-///
-/// # Safety
-/// The functions are those of [`Simd`], on elements.
-pub(crate) trait Stored: Element {
-    unsafe fn load<S: Simd>(from: *const Self) -> S::Vector;
-    unsafe fn load_partial<S: Simd>(from: *const Self, len: usize) -> S::Vector;
-    unsafe fn store<S: Simd>(to: *mut Self, vector: S::Vector);
-    unsafe fn store_partial<S: Simd>(to: *mut Self, vector: S::Vector, len: usize);
-
-    /// Convolution's, for this processor.
-    fn tiles() -> &'static Tiles<Self>;
-    /// Depthwise convolution's, for this processor.
-    fn lines() -> &'static Lines<Self>;
-    /// As many zeros as a pixel of a depthwise tile may have channels.
-    fn zeros() -> &'static [Self];
-}
-
-/// The most channels of a pixel that depthwise tiles take: what taps beyond the border read.
-pub(crate) const MAX_CHANNELS: usize = 4096;
-
-macro_rules! stored {
-    ($element:ty, $zero:expr, $load:ident, $load_partial:ident, $store:ident, $store_partial:ident) => {
-        // SAFETY of all blocks: the caller's word is passed on.
-        #[allow(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
-        impl Stored for $element {
-            #[inline(always)]
-            unsafe fn load<S: Simd>(from: *const Self) -> S::Vector {
-                unsafe { S::$load(from) }
-            }
-
-            #[inline(always)]
-            unsafe fn load_partial<S: Simd>(from: *const Self, len: usize) -> S::Vector {
-                unsafe { S::$load_partial(from, len) }
-            }
-
-            #[inline(always)]
-            unsafe fn store<S: Simd>(to: *mut Self, vector: S::Vector) {
-                unsafe { S::$store(to, vector) }
-            }
-
-            #[inline(always)]
-            unsafe fn store_partial<S: Simd>(to: *mut Self, vector: S::Vector, len: usize) {
-                unsafe { S::$store_partial(to, vector, len) }
-            }
-
-            fn tiles() -> &'static Tiles<Self> {
-                Tiles::<Self>::detected()
-            }
-
-            fn lines() -> &'static Lines<Self> {
-                Lines::<Self>::detected()
-            }
-
-            fn zeros() -> &'static [Self] {
-                static ZEROS: [$element; MAX_CHANNELS] = [$zero; MAX_CHANNELS];
-                &ZEROS
-            }
-        }
-    };
-}
-
-stored!(f32, 0.0, load, load_partial, store, store_partial);
-stored!(Bf16, Bf16(0), load_bf16, load_bf16_partial, store_bf16, store_bf16_partial);
-
 vectorized! {
     /// `y = f(y)`, in f32.
     pub(crate) fn activate_in_place<E: Element>(activation: Activation, y: &mut [E]) {
@@ -217,8 +138,6 @@ mod tests {
         for (x, back) in x.iter().zip(back) {
             assert!((x - back).abs() <= x.abs() / 256.0, "{x} became {back}");
         }
-        let mut scratch = vec![0.0; scratch_floats::<Bf16>(7)];
-        assert_eq!(scratch.len(), 4);
-        assert_eq!(scratch_of::<Bf16>(&mut scratch).len(), 8);
+        assert_eq!(scratch_floats::<Bf16>(7), 4);
     }
 }

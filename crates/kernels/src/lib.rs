@@ -12,6 +12,7 @@ mod depthwise;
 mod dispatch;
 mod element;
 mod elementwise;
+mod epilogue;
 mod exponential;
 mod group_norm;
 mod mapped;
@@ -25,6 +26,7 @@ mod reference;
 mod resize;
 mod simd;
 mod softmax;
+mod stored;
 mod stream;
 mod tile;
 mod window;
@@ -33,16 +35,17 @@ pub use activation::{Activation, activate, activate_backward};
 pub use buffer::Buffer;
 pub use concat::{add_columns_back, copy_columns};
 pub use conv::{
-    Convolution, Epilogue, PackedConv, PackedConvGradient, conv_backward_weights,
-    conv_backward_weights_scratch_len, conv_backward_weights_takes_batches,
+    Convolution, PackedConv, PackedConvGradient, conv_backward_weights, conv_backward_weights_scratch_len,
+    conv_backward_weights_takes_batches,
 };
 pub use depthwise::{
     DepthwiseShape, PackedDepthwise, depthwise, depthwise_backward_input, depthwise_backward_weights,
     depthwise_scratch_len,
 };
 pub use dispatch::{bf16_instruction_set, instruction_set, int8_instruction_set};
-pub use element::{Bf16, Element, decode, encode, scratch_floats, scratch_of};
+pub use element::{Bf16, Element, decode, encode, scratch_floats};
 pub use elementwise::*;
+pub use epilogue::Epilogue;
 pub use group_norm::{Blocks, group_norm, group_norm_backward_gamma, group_norm_backward_input};
 pub use mapped::MappedFile;
 pub use matmul::{Accumulate, matmul, matmul_at, matmul_bt};
@@ -52,5 +55,6 @@ pub use pool::*;
 pub use quantized::{Quantization, QuantizedConv, QuantizedDepthwise};
 pub use resize::{resize_bilinear, resize_bilinear_backward, resize_nearest, resize_nearest_backward};
 pub use softmax::{softmax, softmax_backward};
+pub use stored::scratch_of;
 pub use stream::stream;
 pub use window::{ConvShape, Window};

@@ -1,9 +1,9 @@
 //! The plain versions: one loop an index, nothing clever. Every fast kernel is tested against them.
 
 use crate::activation::Activation;
-use crate::conv::Epilogue;
 use crate::depthwise::DepthwiseShape;
 use crate::element::Element;
+use crate::epilogue::Epilogue;
 use crate::window::{ConvShape, Window};
 
 /// Calls `visit(output index, input index, weight index)` for every product of a convolution.

@@ -14,9 +14,10 @@ mod gradient;
 mod product;
 
 use crate::dispatch::InstructionSet;
-use crate::element::{Bf16, Stored};
+use crate::element::Bf16;
 use crate::simd::Simd;
 use crate::simd::portable::Portable;
+use crate::stored::Stored;
 use gradient::Gradient;
 pub(crate) use gradient::GradientTile;
 use product::{Floats, Product, WidenedPairs};
@@ -64,6 +65,24 @@ pub(crate) struct Tiles<E: 'static = f32> {
     forward: [&'static [Forward<E>]; 2],
     /// There for f32 alone.
     gradient: [&'static [Gradient]; 2],
+}
+
+/// Elements that convolution's tiles are compiled for.
+pub(crate) trait Tiled: Stored {
+    /// The tiles for this processor.
+    fn tiles() -> &'static Tiles<Self>;
+}
+
+impl Tiled for f32 {
+    fn tiles() -> &'static Tiles<Self> {
+        Tiles::<Self>::detected()
+    }
+}
+
+impl Tiled for Bf16 {
+    fn tiles() -> &'static Tiles<Self> {
+        Tiles::<Self>::detected()
+    }
 }
 
 impl<E> std::fmt::Debug for Tiles<E> {

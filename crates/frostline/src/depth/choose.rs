@@ -1,6 +1,6 @@
 //! The arm that a search recommends.
 
-use super::search::selection;
+use super::compare::selection;
 use super::{Arm, Baselines, Design, Estimate, Outcome};
 
 /// Of the arms with the most repeats the cheapest one that scores as well as the best one on the selection images: within the

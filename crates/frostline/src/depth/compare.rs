@@ -41,6 +41,12 @@ fn share(correct: bool) -> f64 {
     f64::from(u8::from(correct))
 }
 
+/// What an arm scores on the selection images; without outcomes less than any other.
+pub(crate) fn selection(outcomes: &[Outcome]) -> f64 {
+    let sum: f64 = outcomes.iter().map(|outcome| outcome.validation_accuracy).sum();
+    if outcomes.is_empty() { f64::NEG_INFINITY } else { sum / outcomes.len() as f64 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! How much data: what arms score with a part of the images, which tells what more images might bring.
 
 use super::compare::score;
-use super::search::selection;
+use super::compare::selection;
 use super::{Arm, Estimate, Experiment, Found, Limits, Outcome};
 use frostline_graph::Result;
 

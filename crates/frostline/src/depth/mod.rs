@@ -23,6 +23,8 @@ mod verdict;
 pub use arm::{Arm, Training};
 pub use before::Scores;
 pub use candidates::{Baselines, candidates, grid};
+#[cfg(feature = "report")]
+pub(crate) use compare::selection;
 pub use cost::Cost;
 pub use experiment::{Experiment, Outcome};
 pub use frostline_graph::{Cut, cuts, named_cuts};
@@ -30,8 +32,6 @@ pub use frozen::{FreezeScore, recommended_freeze, score_freezes};
 pub use kept::{CutScore, HeadScore, recommended, score_cuts};
 pub use learning::{LearningCurve, LearningPoint, learning_curves, more_data};
 pub use log::{SearchKey, SearchLog};
-#[cfg(feature = "report")]
-pub(crate) use search::selection;
 pub use search::{Found, Limits, search};
 pub use statistics::{CONFIDENCE, Design, Estimate, sampling_variance};
 pub use tangent::Tangents;

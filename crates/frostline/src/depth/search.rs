@@ -3,7 +3,7 @@
 //! trained on a few splits at least.
 
 use super::choose::{choose, on_equal_repeats};
-use super::compare::{gain, score};
+use super::compare::{gain, score, selection};
 use super::side_by_side::side_by_side;
 use super::verdict::NOTHING;
 use super::{Arm, Baselines, Cost, Estimate, Experiment, Outcome, Training};
@@ -171,12 +171,6 @@ fn leaves_open(gain: Estimate) -> bool {
 fn outcomes(results: &Results, arm: &Arm) -> Vec<Outcome> {
     let of_arm = results.iter().filter(|((name, _), _)| *name == arm.name);
     of_arm.map(|(_, outcome)| outcome.clone()).collect()
-}
-
-/// What an arm scores on the selection images; without outcomes less than any other.
-pub(crate) fn selection(outcomes: &[Outcome]) -> f64 {
-    let sum: f64 = outcomes.iter().map(|outcome| outcome.validation_accuracy).sum();
-    if outcomes.is_empty() { f64::NEG_INFINITY } else { sum / outcomes.len() as f64 }
 }
 
 impl Found {

@@ -1,10 +1,10 @@
 //! The gradient of a convolution for its input.
 
 use super::Convolution;
-use crate::conv::Epilogue;
 use crate::dispatch::vectorized;
-use crate::element::Stored;
+use crate::epilogue::Epilogue;
 use crate::matmul::Accumulate;
+use crate::tile::Tiled;
 use crate::tile::Tiles;
 use crate::window::{ConvShape, Window};
 

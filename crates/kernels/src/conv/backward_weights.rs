@@ -2,7 +2,7 @@
 
 use super::padded::{Runs, pad_rows, padded_len};
 use super::winograd::{self, Winograd};
-use crate::element::Stored;
+use crate::tile::Tiled;
 use crate::tile::{GradientTile, Tiles};
 use crate::window::ConvShape;
 

@@ -1,10 +1,11 @@
 //! Which method computes a convolution of f32.
 
 use super::winograd::Winograd;
-use super::{Epilogue, PackedConv, Residual};
+use super::{PackedConv, Residual};
 use crate::activation::Activation;
-use crate::element::Stored;
+use crate::epilogue::Epilogue;
 use crate::matmul::Accumulate;
+use crate::tile::Tiled;
 use crate::tile::Tiles;
 use crate::window::ConvShape;
 

@@ -17,7 +17,8 @@ pub(super) use backward_weights::{backward_weights, backward_weights_scratch_len
 
 use super::Residual;
 use crate::activation::Activation;
-use crate::element::{MAX_CHANNELS, activate_in_place};
+use crate::element::activate_in_place;
+use crate::stored::MAX_CHANNELS;
 use crate::tile::{ForwardTile, Tiles};
 use crate::window::ConvShape;
 use grid::{Grid, Place, transform_input};

@@ -1,9 +1,9 @@
 //! The gradients of depthwise convolution.
 
 use super::DepthwiseShape;
+use super::tile::Lined;
 use super::tile::{Line, Lines};
 use crate::dispatch::vectorized;
-use crate::element::Stored;
 use crate::matmul::Accumulate;
 use crate::window::Window;
 use std::ops::Range;

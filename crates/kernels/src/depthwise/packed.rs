@@ -5,8 +5,8 @@ use super::pairs;
 use super::tile::{Line, LinesOf};
 use super::{DepthwiseShape, depthwise};
 use crate::activation::Activation;
-use crate::conv::Epilogue;
 use crate::element::{Bf16, activate_in_place};
+use crate::epilogue::Epilogue;
 use crate::window::Window;
 
 /// Weights and bias, packed once more in bf16 where the processor multiplies pairs of it and the window is 3x3.

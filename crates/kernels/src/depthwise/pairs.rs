@@ -7,7 +7,9 @@
 use super::DepthwiseShape;
 use super::tile::{LinesOf, MAX_COLUMNS, MAX_PIXELS, Tile, unrolled_columns};
 use crate::dispatch::InstructionSet;
-use crate::element::{Bf16, Element, MAX_CHANNELS, Stored};
+use crate::element::{Bf16, Element};
+use crate::stored::MAX_CHANNELS;
+use crate::stored::Stored;
 use std::arch::x86_64::*;
 
 /// Channels that are computed side by side: one register of bf16, two registers of sums.

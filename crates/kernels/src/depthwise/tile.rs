@@ -2,8 +2,9 @@
 
 use super::gradient_tile::{Gradient, GradientTile, gradient};
 use crate::dispatch::InstructionSet;
-use crate::element::{Bf16, MAX_CHANNELS, Stored};
+use crate::element::Bf16;
 use crate::simd::Simd;
+use crate::stored::{MAX_CHANNELS, Stored};
 use crate::window::Window;
 
 /// The most output pixels of a tile, and the largest window side.
@@ -90,6 +91,24 @@ impl Lines<Bf16> {
             InstructionSet::Neon => &neon::BF16,
             _ => &portable::BF16,
         }
+    }
+}
+
+/// Elements that depthwise convolution's tiles are compiled for.
+pub(crate) trait Lined: Stored {
+    /// The tiles for this processor.
+    fn lines() -> &'static Lines<Self>;
+}
+
+impl Lined for f32 {
+    fn lines() -> &'static Lines<Self> {
+        Lines::<Self>::detected()
+    }
+}
+
+impl Lined for Bf16 {
+    fn lines() -> &'static Lines<Self> {
+        Lines::<Self>::detected()
     }
 }
 

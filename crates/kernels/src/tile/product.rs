@@ -1,7 +1,8 @@
 //! What a forward tile multiplies and adds up: a kind of elements, on an instruction set.
 
-use crate::element::{Bf16, Element, Stored};
+use crate::element::{Bf16, Element};
 use crate::simd::{MAX_LANES, Simd};
+use crate::stored::Stored;
 use std::marker::PhantomData;
 
 /// One step of a forward tile: `GROUP` neighbouring elements of a pixel are multiplied with as many weights of each of

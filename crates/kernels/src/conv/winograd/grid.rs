@@ -2,7 +2,7 @@
 
 use super::transform::{PixelTile, Transforms};
 use super::{INPUT_SIDE, OUTPUT_SIDE, POINTS};
-use crate::element::Stored;
+use crate::stored::Stored;
 use crate::window::Window;
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! Winograd's convolution against the plain loops, with the tiles of every instruction set; and how it rounds.
 
 use super::*;
-use crate::element::Stored;
 use crate::reference::{assert_close, conv, conv_backward_weights, conv64, noise};
+use crate::tile::Tiled;
 use crate::window::Window;
 use crate::window::tests::square;
 use proptest::prelude::*;
