@@ -2,6 +2,7 @@
 
 use super::image::{Image, Pixels};
 use super::range::ValueRange;
+use frostline_graph::Extents;
 
 /// Values of an array, u8 as they are, all else as f32.
 pub use super::image::Pixels as Values;
@@ -19,7 +20,7 @@ impl Array {
     /// `shape`: `[rows, …]`, whose product is the number of `values`. `floats`: the file held floats, not integers.
     pub fn new(shape: Vec<usize>, values: Values, floats: bool) -> Self {
         debug_assert_eq!(
-            shape.iter().product::<usize>(),
+            shape.elements(),
             match &values {
                 Pixels::U8(v) => v.len(),
                 Pixels::F32(v) => v.len(),

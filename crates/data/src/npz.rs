@@ -1,5 +1,6 @@
 //! Arrays as `keras.datasets` lays them out: `x_train, y_train[, x_val, y_val][, x_test, y_test][, class_names]`.
 
+use frostline_graph::Extents;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -110,7 +111,7 @@ fn inputs(x: NpyArray, name: &str, source: &Path) -> Result<Array, DataError> {
     if let Values::F32(v) = &values
         && let Some(at) = v.iter().position(|v| !v.is_finite())
     {
-        let row = at / x.shape[1..].iter().product::<usize>().max(1);
+        let row = at / x.shape[1..].elements().max(1);
         let bad = v.iter().filter(|v| !v.is_finite()).count();
         return Err(DataError::source(
             source,

@@ -3,6 +3,7 @@
 
 use super::schedule::Schedule;
 use super::segment::{Segment, Step};
+use frostline_graph::Extents;
 use frostline_graph::ops::{
     Backward, Forward, Gradient, Instance, Mode, Needs, Observed, ParamId, Program, Scratch, ValueId,
 };
@@ -77,7 +78,7 @@ enum Place {
 
 impl MicroBatch {
     pub(crate) fn new(program: &Program, schedule: &Schedule, images: usize) -> Self {
-        let len = |value: usize| program.values[value].iter().product::<usize>();
+        let len = |value: usize| program.values[value].elements();
         let zeros =
             |lens: &[usize], times: usize| lens.iter().map(|len| Buffer::zeros(times * len)).collect();
         let value = |value: usize| Buffer::zeros(if schedule.kept[value] { images * len(value) } else { 0 });

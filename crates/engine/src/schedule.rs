@@ -9,6 +9,7 @@
 
 use super::segment::{Given, Segment, Step, Touched};
 use super::steps::{backward_segments, forward_segments, reads_of};
+use frostline_graph::Extents;
 use frostline_graph::ops::{MICRO_BATCHES, ParamId, Reads, ValueId};
 use frostline_kernels::Accumulate;
 
@@ -121,7 +122,7 @@ impl Schedule {
         all.sort_unstable();
         all.dedup();
         let bytes: usize = all.iter().map(|touched| 4 * given.len(touched.value())).sum();
-        let len = |param: &ParamId| given.program.params[param.0].shape.iter().product::<usize>();
+        let len = |param: &ParamId| given.program.params[param.0].shape.elements();
         let weights: usize = segment.weights.iter().map(len).sum();
         (segment.bands, segment.chunk) = match rows_of(given, segment, &all) {
             // each band adds to all of the weights' gradients

@@ -1,6 +1,7 @@
 //! The steps of a segment: which op runs when, and what has to be made again before a backward pass.
 
 use super::segment::{Given, Segment, Step, Touched};
+use frostline_graph::Extents;
 use frostline_graph::ops::{ParamId, Reads, ValueId};
 
 /// Elements of weights from which on a micro_batch has no sums of its own, and which a segment has at most, if it has more
@@ -98,7 +99,7 @@ pub(super) fn backward_segments(given: &Given<'_>, kept: &[bool]) -> Vec<Segment
             true => Vec::new(), // with the sums come the gradients
             false => node.params.iter().copied().filter(|param| given.trainable[param.0]).collect(),
         };
-        let len = |param: &ParamId| given.program.params[param.0].shape.iter().product::<usize>();
+        let len = |param: &ParamId| given.program.params[param.0].shape.elements();
         let own_len: usize = own.iter().map(len).sum();
         let is_large = own.iter().any(|param| len(param) > LARGE_WEIGHTS);
         let after_large = segments.last().is_some_and(|segment| segment.serial);

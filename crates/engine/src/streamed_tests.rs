@@ -1,6 +1,7 @@
 //! What is written past the caches holds the same numbers as what is not.
 
 use super::{LossInput, Statistics, Suffix};
+use frostline_graph::Extents;
 use frostline_graph::ops::{
     BatchNorm, Binary, BinaryKind, Conv2d, Depthwise, LayerInfo, Lowering, Padding, Program, Role, ValueId,
 };
@@ -73,7 +74,7 @@ fn results(streamed_bytes: usize) -> (Vec<Vec<f32>>, [usize; 2]) {
     });
     let weights = weights.collect();
     let mut suffix = Suffix::streaming_from(streamed_bytes, program, weights, BATCH, Statistics::Batch);
-    let rows: Vec<f32> = (0..BATCH * SIZE.iter().product::<usize>()).map(number).collect();
+    let rows: Vec<f32> = (0..BATCH * SIZE.elements()).map(number).collect();
     suffix.forward_training(&rows, BATCH, 0);
     let mut results = vec![suffix.output(BATCH).to_vec()];
     suffix.backward(BATCH, LossInput::Output, |gradient| {

@@ -1,6 +1,7 @@
 //! What the formats need of HDF5: tensors as f32, lists of strings, and writing a tree of groups.
 
-use frostline_graph::{Error, Result, Tensor};
+use frostline_graph::{Error, Extents, Result, Tensor};
+use half::{bf16, f16};
 use hdf5_pure::{AttrValue, DType, Datatype, DatatypeByteOrder, FileBuilder, GroupBuilder, Layout};
 pub(crate) use hdf5_pure::{Dataset, File, Group};
 use std::collections::BTreeMap;
@@ -101,7 +102,7 @@ pub(super) fn tensor(path: &Path, name: &str, dataset: &Dataset, shape: &[usize]
         DType::F32 => dataset.read_f32().map_err(|error| failed(&error))?,
         DType::U16 if is_bfloat16() => {
             let bits = dataset.read_u16().map_err(|error| failed(&error))?;
-            bits.into_iter().map(|bits| f32::from_bits(u32::from(bits) << 16)).collect()
+            bits.into_iter().map(|bits| bf16::from_bits(bits).to_f32()).collect()
         }
         DType::F64
         | DType::I8
@@ -119,7 +120,7 @@ pub(super) fn tensor(path: &Path, name: &str, dataset: &Dataset, shape: &[usize]
         _ if is_bfloat16() && matches!(dataset.datatype(), Ok(Datatype::Opaque { size: 2, .. })) => {
             let bytes = dataset.read_raw().map_err(|error| failed(&error))?;
             let bits = bytes.chunks_exact(2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
-            bits.map(|bits| f32::from_bits(u32::from(bits) << 16)).collect()
+            bits.map(|bits| bf16::from_bits(bits).to_f32()).collect()
         }
         other => match half_precision(dataset) {
             Some(values) => values,
@@ -133,7 +134,7 @@ pub(super) fn tensor(path: &Path, name: &str, dataset: &Dataset, shape: &[usize]
             }
         },
     };
-    if data.len() != shape.iter().product::<usize>() {
+    if data.len() != shape.elements() {
         return Err(failed(&format!("{} numbers for a shape of {shape:?}", data.len())));
     }
     Ok(Tensor { shape: shape.to_vec(), data })
@@ -200,20 +201,9 @@ fn half_precision(dataset: &Dataset) -> Option<Vec<f32>> {
             DatatypeByteOrder::BigEndian => u16::from_be_bytes(bytes),
             _ => u16::from_le_bytes(bytes),
         };
-        half_to_f32(bits)
+        f16::from_bits(bits).to_f32()
     };
     Some(dataset.read_raw().ok()?.chunks_exact(2).map(decode).collect())
-}
-
-/// IEEE 754 binary16 to binary32.
-pub(super) fn half_to_f32(bits: u16) -> f32 {
-    let sign = u32::from(bits >> 15) << 31;
-    let (exponent, fraction) = (u32::from(bits >> 10 & 0x1f), u32::from(bits & 0x3ff));
-    match (exponent, fraction) {
-        (0, fraction) => f32::from_bits(sign | (fraction as f32 * 2f32.powi(-24)).to_bits()),
-        (31, fraction) => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
-        (exponent, fraction) => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
-    }
 }
 
 /// A tree of groups to be written.
@@ -293,26 +283,4 @@ impl Tree {
 
 fn extents(tensor: &Tensor) -> Vec<u64> {
     tensor.shape.iter().map(|extent| *extent as u64).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::half_to_f32;
-
-    #[test]
-    fn half_precision_numbers_are_exact() {
-        let cases = [
-            (0x3c00, 1.0),
-            (0xc000, -2.0),
-            (0x3555, 0.333_251_95),
-            (0x0001, 5.960_464_5e-8),
-            (0x7bff, 65504.0),
-        ];
-        for (bits, value) in cases {
-            assert_eq!(half_to_f32(bits), value);
-        }
-        assert_eq!(half_to_f32(0xfc00), f32::NEG_INFINITY);
-        assert!(half_to_f32(0x7e00).is_nan());
-        assert_eq!(half_to_f32(0x8000).to_bits(), (-0.0f32).to_bits());
-    }
 }

@@ -15,7 +15,6 @@ pub use safetensors::Architecture;
 
 use frostline_files::{regular, write_atomically};
 use frostline_graph::{Error, ErrorKind, Model, Result};
-use hdf5::half_to_f32;
 use std::path::{Path, PathBuf};
 
 /// The kinds of model files that frostline writes, by their ending.

@@ -18,4 +18,4 @@ pub use error::{Error, ErrorKind, Place, Result};
 pub use mix::mix;
 pub use model::*;
 pub use spec::Spec;
-pub use tensor::{Shape, Tensor};
+pub use tensor::{Extents, Shape, Tensor, permuted};

@@ -2,7 +2,7 @@
 //! Source: `preprocess_weights_for_loading` of Keras 2.
 
 use frostline_graph::layers::Kind;
-use frostline_graph::{Graph, Result, Weights};
+use frostline_graph::{Extents, Graph, Result, Weights};
 
 /// Whether Theano turned the kernel. Keras itself turned those of depthwise convolutions before it gave them to Theano.
 fn is_turned(kind: &Kind) -> bool {
@@ -20,7 +20,7 @@ pub(super) fn turn_kernels(graph: &Graph, weights: &Weights) -> Result<()> {
             continue;
         }
         let [spatial @ .., channels, out] = wanted.spec.shape.as_slice() else { continue };
-        let (taps, row) = (spatial.iter().product::<usize>(), channels * out);
+        let (taps, row) = (spatial.elements(), channels * out);
         let handle = weights.get(&wanted.path)?;
         let turned = handle.with(|tensor| {
             let rows = |tap: usize| tensor.data[(taps - 1 - tap) * row..][..row].iter().copied();

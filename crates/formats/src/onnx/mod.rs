@@ -6,5 +6,4 @@ mod metadata;
 #[rustfmt::skip]
 mod proto;
 pub(super) mod read;
-mod turn;
 pub(super) mod write;

@@ -1,7 +1,7 @@
 //! A safetensors file that has been read: its header, and its tensors as f32.
 
-use crate::half_to_f32;
-use frostline_graph::{Error, Result, Tensor};
+use frostline_graph::{Error, Extents, Result, Tensor};
+use half::{bf16, f16};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata};
 use std::path::Path;
@@ -70,10 +70,10 @@ impl<'a> Tensors<'a> {
             Dtype::F32 => bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
             Dtype::F64 => bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect(),
             Dtype::F16 => {
-                bytes.as_chunks().0.iter().map(|bytes| half_to_f32(u16::from_le_bytes(*bytes))).collect()
+                bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect()
             }
             Dtype::BF16 => {
-                let widened = |bytes: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16);
+                let widened = |bytes: &[u8; 2]| bf16::from_le_bytes(*bytes).to_f32();
                 bytes.as_chunks().0.iter().map(widened).collect()
             }
             other => {
@@ -82,7 +82,7 @@ impl<'a> Tensors<'a> {
                 )));
             }
         };
-        match data.len() == info.shape.iter().product::<usize>() {
+        match data.len() == info.shape.elements() {
             true => Ok(Tensor { shape: info.shape.clone(), data }),
             false => Err(failed(format!(
                 "{} numbers for a shape of {:?}\nhelp: the file is damaged",

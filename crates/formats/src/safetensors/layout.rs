@@ -44,37 +44,11 @@ impl Layout {
     /// The weight of this shape, which [`Layout::shape`] has given.
     pub(super) fn apply(self, tensor: Tensor, shape: &[usize]) -> Tensor {
         let data = match self {
-            Self::Permuted(order) => permuted(&tensor, order, shape),
+            Self::Permuted(order) => tensor.permuted(order).unwrap_or(tensor).data,
             Self::Same | Self::Vector => tensor.data,
         };
         Tensor { shape: shape.to_vec(), data }
     }
-}
-
-/// The elements in the order of the permuted axes.
-fn permuted(tensor: &Tensor, order: &[usize], shape: &[usize]) -> Vec<f32> {
-    let mut strides = vec![1; tensor.shape.len()];
-    for axis in (1..strides.len()).rev() {
-        strides[axis - 1] = strides[axis] * tensor.shape[axis];
-    }
-    let steps: Vec<usize> = order.iter().map(|axis| strides[*axis]).collect();
-    let mut index = vec![0; shape.len()];
-    let mut from = 0;
-    let mut data = Vec::with_capacity(tensor.data.len());
-    for _ in 0..tensor.data.len() {
-        data.push(tensor.data[from]);
-        // to the next element, the last axis first
-        for axis in (0..shape.len()).rev() {
-            index[axis] += 1;
-            from += steps[axis];
-            if index[axis] < shape[axis] {
-                break;
-            }
-            from -= steps[axis] * shape[axis];
-            index[axis] = 0;
-        }
-    }
-    data
 }
 
 #[cfg(test)]

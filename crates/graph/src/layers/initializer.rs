@@ -2,7 +2,7 @@
 //! Source: `keras.initializers`; Glorot and Bengio 2010, He et al. 2015.
 
 use super::{Config, number as decimal};
-use crate::{Result, Shape, Tensor};
+use crate::{Extents, Result, Shape, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -229,7 +229,7 @@ fn fans(shape: &[usize]) -> (f32, f32) {
         [] => (1.0, 1.0),
         [n] => (*n as f32, *n as f32),
         [window @ .., fan_in, fan_out] => {
-            let window = window.iter().product::<usize>() as f32;
+            let window = window.elements() as f32;
             (window * *fan_in as f32, window * *fan_out as f32)
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Config, LayerKind};
 use crate::ops::{self, Lowering, ValueId};
-use crate::{Error, Result, Shape};
+use crate::{Error, Extents, Result, Shape};
 use serde_json::{Map, Value, json};
 
 /// All elements of an image in one row.
@@ -77,7 +77,7 @@ impl LayerKind for Reshape {
             self.target_shape.iter().filter(|extent| **extent > 0).map(|extent| *extent as usize).product();
         let extent = |extent: &i64| usize::try_from(*extent).unwrap_or(elements / known.max(1));
         let shape: Shape = self.target_shape.iter().map(extent).collect();
-        match shape.iter().product::<usize>() == elements {
+        match shape.elements() == elements {
             true => Ok(shape),
             false => Err(format!("cannot reshape {input:?} to {:?}", self.target_shape)),
         }

@@ -5,7 +5,7 @@
 //! Source: `keras.layers.BatchNormalization`; Ioffe and Szegedy 2015.
 
 use super::{Affine, Backward, Cost, Forward, Instance, Mode, Observed, OpKind, one_of};
-use crate::Shape;
+use crate::{Extents, Shape};
 use frostline_kernels::{
     Activation, Normalization, SUMMED_ROWS, batch_norm_backward_input, batch_norm_backward_sums,
     channel_sums, scale_shift, stream,
@@ -61,7 +61,7 @@ impl OpKind for BatchNorm {
     }
 
     fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
-        let values = inputs[0].iter().product::<usize>() as u64;
+        let values = inputs[0].elements() as u64;
         Cost { multiply_adds: values, bytes: 8 * values }
     }
 
@@ -71,7 +71,7 @@ impl OpKind for BatchNorm {
         Box::new(Bound {
             op: self.clone(),
             channels,
-            rows: inputs[0].iter().product::<usize>() / channels.max(1),
+            rows: inputs[0].elements() / channels.max(1),
             mean: zeros(),
             variance: zeros(),
             scale: zeros(),

@@ -2,7 +2,7 @@
 
 use super::images::{each_image, image};
 use super::{Backward, Cost, Forward, Instance, OpKind, Reads};
-use crate::Shape;
+use crate::{Extents, Shape};
 use frostline_kernels::Accumulate;
 
 /// What is done with two elements.
@@ -51,8 +51,7 @@ impl OpKind for Binary {
     }
 
     fn cost(&self, inputs: &[Shape], params: &[Shape]) -> Cost {
-        let values =
-            self.output_shape(inputs, params).map_or(0, |shape| shape.iter().product::<usize>()) as u64;
+        let values = self.output_shape(inputs, params).map_or(0, |shape| shape.elements()) as u64;
         Cost { multiply_adds: values, bytes: 12 * values }
     }
 
@@ -81,10 +80,7 @@ fn layout(left: &[usize], right: &[usize]) -> Layout {
     if left == right {
         return Layout::Equal;
     }
-    if left.len() >= right.len()
-        && right.last() == Some(&channels)
-        && right.iter().product::<usize>() == channels
-    {
+    if left.len() >= right.len() && right.last() == Some(&channels) && right.elements() == channels {
         return Layout::Channels(channels);
     }
     let output = broadcast(left, right).unwrap_or_default();

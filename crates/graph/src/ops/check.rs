@@ -6,7 +6,7 @@
 //! at 1/2, so that an op that overwrites them is found out.
 
 use super::{Backward, Forward, Gradient, Instance, Mode, Observed, Op, Padding, Scratch};
-use crate::{Shape, mix};
+use crate::{Extents, Shape, mix};
 use frostline_kernels::Accumulate;
 
 /// The norm of the difference as a share of the gradient's norm. Rounding of an f32 forward pass over a step of 1/128
@@ -131,8 +131,8 @@ impl<'a> Bench<'a> {
     fn new(check: &'a Check, seed: u64) -> Self {
         let kind = check.op.kind();
         let shape = kind.output_shape(&check.inputs, &check.params).expect("shapes that fit");
-        let output = vec![0.0; check.batch * shape.iter().product::<usize>()];
-        let lens = check.inputs.iter().map(|shape| check.batch * shape.iter().product::<usize>());
+        let output = vec![0.0; check.batch * shape.elements()];
+        let lens = check.inputs.iter().map(|shape| check.batch * shape.elements());
         let lens: Vec<usize> = lens.chain(check.params.iter().map(|shape| shape.iter().product())).collect();
         let mut grid = Grid::new(lens.iter().sum::<usize>().max(check.spread), seed);
         let mut arguments: Vec<Vec<f32>> =

@@ -6,7 +6,7 @@ use super::{
     Backward, Cost, Forward, Infer, Instance, MICRO_BATCHES, Needs, OpKind, Padding, Quantizations, Reads,
     one_of,
 };
-use crate::Shape;
+use crate::{Extents, Shape};
 use frostline_kernels::{
     Activation, Bf16, ConvShape, Convolution, Epilogue, PackedConv, PackedConvGradient, QuantizedConv,
     Window, scratch_floats, scratch_of,
@@ -63,7 +63,7 @@ impl OpKind for Conv2d {
         let Ok(shape) = self.shape(&inputs[0], params) else { return Cost::default() };
         let pixels = shape.window.out_height() * shape.window.out_width();
         let weights: usize = params[0].iter().product();
-        let values = inputs[0].iter().product::<usize>() + pixels * shape.out_channels;
+        let values = inputs[0].elements() + pixels * shape.out_channels;
         Cost { multiply_adds: (pixels * weights) as u64, bytes: 4 * values as u64 }
     }
 

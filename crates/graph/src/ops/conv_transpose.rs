@@ -4,7 +4,7 @@
 use super::images::{each_image, image, image_mut};
 use super::window::window;
 use super::{Backward, Cost, Forward, Instance, Needs, OpKind, Padding, Reads, one_of};
-use crate::Shape;
+use crate::{Extents, Shape};
 use frostline_kernels::{
     Accumulate, ConvShape, Convolution, PackedConvGradient, conv_backward_weights,
     conv_backward_weights_scratch_len, sum_channels,
@@ -61,7 +61,7 @@ impl OpKind for ConvTranspose2d {
     fn cost(&self, inputs: &[Shape], params: &[Shape]) -> Cost {
         let pixels: usize = inputs[0][..2].iter().product();
         let weights: usize = params[0].iter().product();
-        let values = inputs[0].iter().product::<usize>() + self.size[0] * self.size[1] * params[0][2];
+        let values = inputs[0].elements() + self.size[0] * self.size[1] * params[0][2];
         Cost { multiply_adds: (pixels * weights) as u64, bytes: 4 * values as u64 }
     }
 

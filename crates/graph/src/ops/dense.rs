@@ -1,7 +1,7 @@
 //! `dense`: a matrix product over the last axis.
 
 use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
-use crate::Shape;
+use crate::{Extents, Shape};
 use frostline_kernels::{Accumulate, Activation, activate, matmul, matmul_at, matmul_bt, sum_channels};
 
 /// Input: `x […, in]`. Weights: kernel `[in, out]`, and with `bias` `[out]`.
@@ -29,13 +29,13 @@ impl OpKind for Dense {
     fn cost(&self, inputs: &[Shape], params: &[Shape]) -> Cost {
         let rows: usize = inputs[0].iter().rev().skip(1).product();
         let weights: usize = params[0].iter().product();
-        let values = inputs[0].iter().product::<usize>() + rows * params[0][1];
+        let values = inputs[0].elements() + rows * params[0][1];
         Cost { multiply_adds: (rows * weights) as u64, bytes: 4 * values as u64 }
     }
 
     fn bind(&self, inputs: &[Shape], params: &[Shape], _: usize) -> Box<dyn Instance> {
         let (width, out) = (params[0][0], params[0][1]);
-        let rows = inputs[0].iter().product::<usize>() / width.max(1);
+        let rows = inputs[0].elements() / width.max(1);
         Box::new(Bound { op: self.clone(), rows, width, out })
     }
 }

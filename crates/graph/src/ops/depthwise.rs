@@ -3,7 +3,7 @@
 use super::images::{each_image, image, image_mut};
 use super::window::window;
 use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Quantizations, Reads, one_of};
-use crate::Shape;
+use crate::{Extents, Shape};
 use frostline_kernels::{
     Activation, Bf16, DepthwiseShape, Epilogue, PackedDepthwise, QuantizedDepthwise, Window,
 };
@@ -51,7 +51,7 @@ impl OpKind for Depthwise {
         let Ok(shape) = self.shape(&inputs[0], params) else { return Cost::default() };
         let outputs = shape.output_len();
         let taps = shape.window.kernel_h * shape.window.kernel_w;
-        let values = inputs[0].iter().product::<usize>() + outputs;
+        let values = inputs[0].elements() + outputs;
         Cost { multiply_adds: (outputs * taps) as u64, bytes: 4 * values as u64 }
     }
 

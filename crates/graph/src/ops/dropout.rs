@@ -3,8 +3,8 @@
 
 use super::images::{each_image, image};
 use super::{Backward, Cost, Forward, Instance, Mode, OpKind, Reads, one_of};
-use crate::Shape;
 use crate::mix;
+use crate::{Extents, Shape};
 
 /// What is dropped together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl OpKind for Dropout {
     }
 
     fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
-        let values = inputs[0].iter().product::<usize>() as u64;
+        let values = inputs[0].elements() as u64;
         Cost { multiply_adds: values, bytes: 8 * values }
     }
 

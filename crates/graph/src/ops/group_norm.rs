@@ -3,7 +3,7 @@
 
 use super::images::{each_image, image};
 use super::{Backward, Cost, Forward, Instance, OpKind, one_of};
-use crate::Shape;
+use crate::{Extents, Shape};
 use frostline_kernels::{
     Blocks, group_norm, group_norm_backward_gamma, group_norm_backward_input, sum_channels,
 };
@@ -49,7 +49,7 @@ impl OpKind for GroupNorm {
     }
 
     fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
-        let values = inputs[0].iter().product::<usize>() as u64;
+        let values = inputs[0].elements() as u64;
         Cost { multiply_adds: 3 * values, bytes: 8 * values }
     }
 

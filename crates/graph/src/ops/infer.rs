@@ -1,7 +1,7 @@
 //! Prediction on the numbers that a prefix keeps its values in.
 
 use super::{Instance, Node, OpKind, Program, ValueId};
-use crate::Shape;
+use crate::{Extents, Shape};
 use frostline_kernels::{Bf16, Quantization, Window, decode, encode};
 use smallvec::SmallVec;
 
@@ -229,7 +229,7 @@ struct Converted<C> {
 
 impl<C> Converted<C> {
     fn new(code: C, program: &Program, node: &Node, weights: &[&[f32]]) -> Self {
-        let len = |shape: &Shape| shape.iter().product::<usize>();
+        let len = |shape: &Shape| shape.elements();
         let shapes = program.input_shapes(node);
         Self {
             code,

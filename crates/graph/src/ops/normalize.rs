@@ -3,7 +3,7 @@
 
 use super::images::{each_image, image};
 use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
-use crate::Shape;
+use crate::{Extents, Shape};
 use frostline_kernels::{Activation, scale_shift, scale_shift_backward_input};
 
 /// Weights: mean and variance, `[channels]` each.
@@ -39,7 +39,7 @@ impl OpKind for Normalize {
     }
 
     fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
-        let values = inputs[0].iter().product::<usize>() as u64;
+        let values = inputs[0].elements() as u64;
         Cost { multiply_adds: values, bytes: 8 * values }
     }
 

@@ -2,7 +2,7 @@
 
 use super::images::{each_image, image};
 use super::{Backward, Cost, Forward, Infer, Instance, OpKind, Reads, one_of};
-use crate::Shape;
+use crate::{Extents, Shape};
 use frostline_kernels::{Bf16, Element, Margins};
 
 /// Zeros around an image.
@@ -38,7 +38,7 @@ impl OpKind for Pad {
     }
 
     fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
-        Cost { multiply_adds: 0, bytes: 8 * inputs[0].iter().product::<usize>() as u64 }
+        Cost { multiply_adds: 0, bytes: 8 * inputs[0].elements() as u64 }
     }
 
     fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
@@ -65,7 +65,7 @@ impl OpKind for Crop {
     }
 
     fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
-        Cost { multiply_adds: 0, bytes: 8 * inputs[0].iter().product::<usize>() as u64 }
+        Cost { multiply_adds: 0, bytes: 8 * inputs[0].elements() as u64 }
     }
 
     fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {

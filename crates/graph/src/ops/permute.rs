@@ -3,6 +3,7 @@
 use super::images::{each_image, image};
 use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
 use crate::Shape;
+use crate::{Extents, permuted};
 
 /// Attributes.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +28,7 @@ impl OpKind for Permute {
     }
 
     fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
-        Cost { multiply_adds: 0, bytes: 8 * inputs[0].iter().product::<usize>() as u64 }
+        Cost { multiply_adds: 0, bytes: 8 * inputs[0].elements() as u64 }
     }
 
     fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
@@ -37,15 +38,8 @@ impl OpKind for Permute {
 
 /// For each element of the output its place in the input.
 fn sources(input: &[usize], order: &[usize]) -> Vec<u32> {
-    let stride = |axis: usize| input[axis + 1..].iter().product::<usize>();
-    let along = |places: Vec<u32>, axis: &usize| -> Vec<u32> {
-        let (extent, stride) = (input[*axis], stride(*axis));
-        places
-            .iter()
-            .flat_map(|place| (0..extent).map(move |index| place + (index * stride) as u32))
-            .collect()
-    };
-    order.iter().fold(vec![0], along)
+    let places: Vec<u32> = (0..input.elements() as u32).collect();
+    permuted(input, order, &places).map_or_else(Vec::new, |(_, sources)| sources)
 }
 
 struct Bound {

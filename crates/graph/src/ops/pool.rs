@@ -3,7 +3,7 @@
 use super::images::{each_image, image};
 use super::window::window;
 use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Quantizations, Reads, one_of};
-use crate::Shape;
+use crate::{Extents, Shape};
 use frostline_kernels::{Bf16, Element, Quantization, Window};
 
 /// Which number stands for a window.
@@ -48,8 +48,8 @@ impl OpKind for Pool {
     }
 
     fn cost(&self, inputs: &[Shape], params: &[Shape]) -> Cost {
-        let outputs = self.output_shape(inputs, params).map_or(0, |shape| shape.iter().product::<usize>());
-        let values = inputs[0].iter().product::<usize>() + outputs;
+        let outputs = self.output_shape(inputs, params).map_or(0, |shape| shape.elements());
+        let values = inputs[0].elements() + outputs;
         Cost { multiply_adds: (outputs * self.size[0] * self.size[1]) as u64, bytes: 4 * values as u64 }
     }
 
@@ -108,7 +108,7 @@ impl OpKind for GlobalPool {
     }
 
     fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
-        let values = inputs[0].iter().product::<usize>() as u64;
+        let values = inputs[0].elements() as u64;
         Cost { multiply_adds: values, bytes: 4 * values }
     }
 

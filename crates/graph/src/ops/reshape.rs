@@ -1,7 +1,7 @@
 //! `reshape`: the same elements in another shape. The batch stays.
 
 use super::{Backward, Cost, Forward, Instance, OpKind, Reads};
-use crate::Shape;
+use crate::{Extents, Shape};
 use frostline_kernels::Accumulate;
 
 /// Attributes: the new shape, without the batch.
@@ -20,13 +20,13 @@ impl OpKind for Reshape {
         let [input] = inputs else {
             return Err(format!("reshape takes one input, received {}", inputs.len()));
         };
-        let fits = input.iter().product::<usize>() == self.shape.iter().product::<usize>();
+        let fits = input.elements() == self.shape.elements();
         fits.then(|| self.shape.clone())
             .ok_or_else(|| format!("cannot reshape {input:?} to {:?}", self.shape))
     }
 
     fn cost(&self, _: &[Shape], _: &[Shape]) -> Cost {
-        Cost { multiply_adds: 0, bytes: 8 * self.shape.iter().product::<usize>() as u64 }
+        Cost { multiply_adds: 0, bytes: 8 * self.shape.elements() as u64 }
     }
 
     fn bind(&self, _: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {

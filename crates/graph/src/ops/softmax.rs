@@ -2,7 +2,7 @@
 
 use super::images::{each_image, image};
 use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
-use crate::Shape;
+use crate::{Extents, Shape};
 
 /// No attributes.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +18,7 @@ impl OpKind for Softmax {
     }
 
     fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
-        let values = inputs[0].iter().product::<usize>() as u64;
+        let values = inputs[0].elements() as u64;
         Cost { multiply_adds: 4 * values, bytes: 8 * values }
     }
 

@@ -2,7 +2,7 @@
 
 use super::images::{each_image, image};
 use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
-use crate::Shape;
+use crate::{Extents, Shape};
 use frostline_kernels::{Activation, activate, activate_backward};
 
 /// Attributes: the function.
@@ -22,7 +22,7 @@ impl OpKind for Unary {
     }
 
     fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
-        let values = inputs[0].iter().product::<usize>() as u64;
+        let values = inputs[0].elements() as u64;
         Cost { multiply_adds: values, bytes: 8 * values }
     }
 

@@ -2,7 +2,7 @@
 //! Source: `keras.ops.normalize`.
 
 use super::{Backward, Cost, Forward, Instance, OpKind, one_of};
-use crate::Shape;
+use crate::{Extents, Shape};
 
 /// No attributes.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +20,7 @@ impl OpKind for UnitNorm {
     }
 
     fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
-        let values = inputs[0].iter().product::<usize>() as u64;
+        let values = inputs[0].elements() as u64;
         Cost { multiply_adds: 2 * values, bytes: 8 * values }
     }
 

@@ -3,7 +3,7 @@
 use super::names::legal;
 use super::value::{Value, pixels, plain, target_shape};
 use frostline_graph::layers::{Config, Kind, read_kind};
-use frostline_graph::{Body, Call, Form, Graph, Layer, Shape, Tensor, TensorId};
+use frostline_graph::{Body, Call, Extents, Form, Graph, Layer, Shape, Tensor, TensorId};
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -193,7 +193,7 @@ impl Builder {
         shape: &[usize],
         data: Vec<f32>,
     ) -> Result<(), String> {
-        if shape.iter().product::<usize>() != data.len() {
+        if shape.elements() != data.len() {
             return Err(format!("its {variable} has {} numbers where {shape:?} are expected", data.len()));
         }
         let path = format!("{}/{variable}", self.name_of(value));

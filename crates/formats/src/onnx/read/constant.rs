@@ -2,10 +2,10 @@
 //! with shapes works on.
 
 use super::external;
-use crate::hdf5::half_to_f32;
 use crate::onnx::proto::TensorProto;
 use crate::onnx::proto::tensor_proto::{DataLocation, DataType};
 use frostline_graph::{Error, Result};
+use half::{bf16, f16};
 use std::path::Path;
 
 /// Whole numbers describe shapes; a tensor of more is none.
@@ -173,7 +173,7 @@ fn from_raw(kind: DataType, raw: &[u8]) -> Data {
     match kind {
         DataType::Float => Data::Float(each(raw, f32::from_le_bytes)),
         DataType::Double => Data::Float(each(raw, |bytes| f64::from_le_bytes(bytes) as f32)),
-        DataType::Float16 => Data::Float(each(raw, |bytes| half_to_f32(u16::from_le_bytes(bytes)))),
+        DataType::Float16 => Data::Float(each(raw, |bytes| f16::from_le_bytes(bytes).to_f32())),
         DataType::Bfloat16 => Data::Float(each(raw, |bytes| bfloat_to_f32(u16::from_le_bytes(bytes)))),
         DataType::Int64 => known(each(raw, i64::from_le_bytes)),
         DataType::Uint64 => {
@@ -194,7 +194,7 @@ fn from_fields(kind: DataType, tensor: TensorProto) -> Data {
     match kind {
         DataType::Float => Data::Float(tensor.float_data),
         DataType::Double => Data::Float(tensor.double_data.iter().map(|value| *value as f32).collect()),
-        DataType::Float16 => Data::Float(narrow(half_to_f32)),
+        DataType::Float16 => Data::Float(narrow(|bits| f16::from_bits(bits).to_f32())),
         DataType::Bfloat16 => Data::Float(narrow(bfloat_to_f32)),
         DataType::Int64 => {
             Data::Whole(tensor.int64_data.iter().map(|number| Extent::Known(*number)).collect())
@@ -208,7 +208,7 @@ fn from_fields(kind: DataType, tensor: TensorProto) -> Data {
 }
 
 fn bfloat_to_f32(bits: u16) -> f32 {
-    f32::from_bits(u32::from(bits) << 16)
+    bf16::from_bits(bits).to_f32()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Layers that go element by element, and cropping.
 
-use super::emit::{Emitter, Value, transposed};
+use super::emit::{Emitter, Value};
 use super::layer::{Output, Writer};
 use frostline_graph::Result;
 use frostline_graph::layers::NamedActivation;
@@ -64,7 +64,7 @@ impl Writer<'_> {
         let alpha = self.weight(path, "alpha")?;
         Ok(match x.first.clone().filter(|_| alpha.shape.len() == 3) {
             Some(first) => {
-                let turned = transposed(&alpha, &[2, 0, 1]).ok_or("its slopes have no such shape")?;
+                let turned = alpha.permuted(&[2, 0, 1]).ok_or("its slopes have no such shape")?;
                 let alpha = self.emit.floats(&format!("{path}/alpha"), &turned.shape, &turned.data);
                 Output::First(self.emit.node(path, "PRelu", &[&first, &alpha], &[]))
             }

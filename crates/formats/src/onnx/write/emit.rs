@@ -3,8 +3,7 @@
 use crate::onnx::proto::attribute_proto::AttributeType;
 use crate::onnx::proto::tensor_proto::DataType;
 use crate::onnx::proto::{AttributeProto, NodeProto, TensorProto};
-use crate::onnx::turn::turned;
-use frostline_graph::{Shape, Tensor};
+use frostline_graph::Shape;
 use std::collections::BTreeSet;
 
 /// An attribute of a node.
@@ -208,9 +207,4 @@ fn attribute((name, value): &(&str, Attribute<'_>)) -> AttributeProto {
     };
     made.r#type = Some(kind as i32);
     made
-}
-
-/// A tensor with its axes in another order.
-pub(super) fn transposed(tensor: &Tensor, order: &[usize]) -> Option<Tensor> {
-    turned(&tensor.shape, order, &tensor.data).map(|(shape, data)| Tensor { shape, data })
 }

@@ -1,6 +1,6 @@
 //! A layer becomes nodes.
 
-use super::emit::{Attribute, Emitter, Value, transposed};
+use super::emit::{Attribute, Emitter, Value};
 use super::resize::interpolation;
 use frostline_graph::layers::{Dropout, Kind};
 use frostline_graph::ops::{Dropped, PoolKind};
@@ -102,7 +102,8 @@ impl Writer<'_> {
         weight: &Tensor,
         order: &[usize],
     ) -> Result<String, String> {
-        let turned = transposed(weight, order)
+        let turned = weight
+            .permuted(order)
             .ok_or_else(|| format!("its {variable} has the shape {:?}", weight.shape))?;
         Ok(self.emit.floats(&format!("{path}/{variable}"), &turned.shape, &turned.data))
     }

@@ -3,7 +3,8 @@
 use super::{MOST, axis_of, broadcast, indices};
 use crate::onnx::read::constant::{Constant, Data, Extent, MOST_WHOLE, product};
 use crate::onnx::read::node::Node;
-use crate::onnx::turn::turned;
+use frostline_graph::Extents;
+use frostline_graph::permuted;
 use std::rc::Rc;
 
 pub(super) fn reshape(x: &Constant, target: &[i64]) -> Option<Constant> {
@@ -19,7 +20,7 @@ pub(super) fn reshape(x: &Constant, target: &[i64]) -> Option<Constant> {
     let rest = x.len().checked_div(known)?;
     let dims: Vec<usize> = target.iter().map(|extent| usize::try_from(*extent).unwrap_or(rest)).collect();
     product(&dims)?;
-    (dims.iter().product::<usize>() == x.len()).then(|| Constant { dims, data: x.data.clone() })
+    (dims.elements() == x.len()).then(|| Constant { dims, data: x.data.clone() })
 }
 
 pub(super) fn squeeze(x: &Constant, axes: Option<&[i64]>) -> Option<Constant> {
@@ -30,7 +31,7 @@ pub(super) fn squeeze(x: &Constant, axes: Option<&[i64]>) -> Option<Constant> {
     };
     let keeps = |(axis, extent): (usize, &usize)| (!dropped.contains(&axis)).then_some(*extent);
     let dims: Vec<usize> = x.dims.iter().enumerate().filter_map(keeps).collect();
-    (dims.iter().product::<usize>() == x.len()).then(|| Constant { dims, data: x.data.clone() })
+    (dims.elements() == x.len()).then(|| Constant { dims, data: x.data.clone() })
 }
 
 pub(super) fn unsqueeze(x: &Constant, axes: &[i64]) -> Option<Constant> {
@@ -39,7 +40,7 @@ pub(super) fn unsqueeze(x: &Constant, axes: &[i64]) -> Option<Constant> {
     let mut own = x.dims.iter();
     let extent = |axis: usize| if added.contains(&axis) { Some(1) } else { own.next().copied() };
     let dims: Vec<usize> = (0..rank).map(extent).collect::<Option<_>>()?;
-    (dims.iter().product::<usize>() == x.len()).then(|| Constant { dims, data: x.data.clone() })
+    (dims.elements() == x.len()).then(|| Constant { dims, data: x.data.clone() })
 }
 
 /// The elements at these places, in this order.
@@ -65,10 +66,10 @@ pub(in crate::onnx::read) fn transpose(x: &Constant, order: Option<&[i64]>) -> O
     };
     let (dims, data) = match &x.data {
         Data::Float(values) => {
-            turned(&x.dims, &order, values).map(|(dims, values)| (dims, Data::Float(values)))?
+            permuted(&x.dims, &order, values).map(|(dims, values)| (dims, Data::Float(values)))?
         }
         Data::Whole(values) => {
-            turned(&x.dims, &order, values).map(|(dims, values)| (dims, Data::Whole(values)))?
+            permuted(&x.dims, &order, values).map(|(dims, values)| (dims, Data::Whole(values)))?
         }
         Data::Other(_) => return None,
     };
