@@ -3,7 +3,7 @@
 usage: peers.py keras|fastai FOLDER TASK      (with the environment of bench/run and bench/depth/requirements.txt)
 
 Reads FOLDER/tasks/TASK and FOLDER/TASK-search/splits.json, writes FOLDER/TASK-keras.json or FOLDER/TASK-fastai.json: a score on
-the quoted images and the seconds for each split. What was cut off goes on where it was. Both train on what the splits do not
+the held-out test images and the seconds for each split. What was cut off goes on where it was. Both train on what the splits do not
 hold out, as the arms do.
 
 Keras: the guide's two stages, a new head on the frozen backbone with Adam at 1e-3, then the whole backbone at 1e-5 with
