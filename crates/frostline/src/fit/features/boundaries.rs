@@ -72,7 +72,7 @@ impl Boundaries {
     pub(in crate::fit) fn of(prepared: &Prepared) -> Result<Self> {
         let Prepared { model, setting, dataset, .. } = prepared;
         let source = prepared.source();
-        let ahead = prepared.ahead()?;
+        let ahead = prepared.planned().ahead()?;
         let shape = source.pipeline.input().to_vec();
         let mut boundaries: Vec<(PrefixKey, usize, Frozen)> = Vec::new();
         let mut needs = Vec::new();
@@ -149,7 +149,7 @@ impl Boundaries {
 
     /// The pass that a stage of the recipe begins with, if feature vectors are missing.
     pub(in crate::fit) fn pass(&self, stage: usize, prepared: &Prepared) -> Option<StagePass<'_>> {
-        let takes_all = stage == 0 && may_store(prepared);
+        let takes_all = stage == 0 && may_store(prepared.source(), &prepared.setting);
         let missing = |index: &usize| match takes_all {
             true => self.candidates[*index].missing as usize + self.test_missing[*index],
             // one part after the other, of which that to train on is the largest
@@ -172,7 +172,7 @@ impl Boundaries {
     /// The pass that the test images' feature vectors at the boundary of the last stage take after the training.
     pub(in crate::fit) fn test_pass(&self, stage: usize, prepared: &Prepared) -> Option<StagePass<'_>> {
         let boundary = self.needs.get(stage)?.boundary;
-        let is_due = !may_store(prepared) && self.test_missing[boundary] > 0;
+        let is_due = !may_store(prepared.source(), &prepared.setting) && self.test_missing[boundary] > 0;
         let frozen = self.frozen[boundary].as_ref().filter(|frozen| is_due && !frozen.is_identity());
         frozen.map(|one| StagePass { targets: vec![one], start: None, images: self.test_missing[boundary] })
     }

@@ -111,7 +111,7 @@ impl Prepared {
                 + solve.as_ref().map_or(0.0, |solve| solve.seconds),
             solve,
             gradual_blocks: match &self.setting.config.gradual {
-                Some(_) => self.blocks().len(),
+                Some(_) => self.planned().blocks().len(),
                 None => 0,
             },
             peak_bytes: peak_memory().map(|dry_run| dry_run.max(with_resident)),

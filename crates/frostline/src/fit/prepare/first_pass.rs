@@ -1,13 +1,16 @@
 //! The first pass over image files finds the damaged ones: decoding them for that alone would be to decode each twice.
 
+use crate::fit::features::ahead::Ahead;
 use crate::fit::features::cache::FeatureKey;
 use crate::fit::features::feature_store::{Begin, FeatureStore};
 use crate::fit::features::feature_table::{At, Part};
 use crate::fit::features::passes::{Views, column, images_at_once};
-use crate::fit::{Caching, Event, Observer, Prepared};
-use frostline_data::{DataError, Example, Input, SkipReport, check_all, check_file, files};
+use crate::fit::{Caching, Event, Observer, Setting, Solving, Source};
+use frostline_data::{
+    DataError, Dataset, Example, Input, Pipeline, SkipReport, check_all, check_file, files,
+};
 use frostline_engine::compile::compile_frozen;
-use frostline_graph::Result;
+use frostline_graph::{Model, Result};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::Path;
@@ -27,28 +30,40 @@ pub enum Check {
     Nothing,
 }
 
+/// What a first pass is made with, and on.
+pub(in crate::fit) struct FirstPass<'a> {
+    pub(in crate::fit) model: &'a Model,
+    pub(in crate::fit) dataset: &'a mut Dataset,
+    pub(in crate::fit) pipeline: &'a Pipeline,
+    pub(in crate::fit) setting: &'a Setting,
+    pub(in crate::fit) solving: Option<&'a mut Solving>,
+    /// All stages that may come.
+    pub(in crate::fit) ahead: &'a [Ahead],
+}
+
 /// Finds the damaged files of a dataset that is not split yet.
 pub(in crate::fit) fn check(
     check: Check,
-    prepared: &mut Prepared,
+    pass: &mut FirstPass<'_>,
     observe: Observer<'_>,
 ) -> Result<SkipReport> {
     if check == Check::Nothing {
         return Ok(SkipReport::default());
     }
-    let (done, count) = (AtomicUsize::new(0), files(&prepared.dataset).len());
+    let (done, count) = (AtomicUsize::new(0), files(pass.dataset).len());
     let told = || {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         observe(&Event::Checking { done, images: count });
     };
-    if check == Check::FirstPass && prepared.solving.is_some() {
-        return for_solving(prepared, &told);
+    if check == Check::FirstPass && pass.solving.is_some() {
+        return for_solving(pass, &told);
     }
-    let files = files(&prepared.dataset);
-    let errors = match check == Check::FirstPass && may_store(prepared) && !files.is_empty() {
+    let files = files(pass.dataset);
+    let errors = match check == Check::FirstPass && may_store(source(pass), pass.setting) && !files.is_empty()
+    {
         true => {
             let examples: Vec<(&Example, &Path)> = files.iter().map(|(_, one, path)| (*one, *path)).collect();
-            first_pass(prepared, &examples, &told)?
+            first_pass(pass, &examples, &told)?
         }
         false => None,
     };
@@ -59,18 +74,19 @@ pub(in crate::fit) fn check(
                 .zip(hashes)
                 .filter_map(|((_, one, _), hash)| Some((one.input.clone(), hash?)))
                 .collect();
-            let report = SkipReport::new(&prepared.dataset, &files, errors)?;
-            prepared.dataset.note_contents(read);
+            let report = SkipReport::new(pass.dataset, &files, errors)?;
+            pass.dataset.note_contents(read);
             Ok(report)
         }
-        None => Ok(check_all(&prepared.dataset, &|_| told())?),
+        None => Ok(check_all(pass.dataset, &|_| told())?),
     }
 }
 
 /// The features that a head is solved on, of all parts.
-fn for_solving(prepared: &mut Prepared, told: &(dyn Fn() + Sync)) -> Result<SkipReport> {
-    let Prepared { solving, dataset, pipeline, setting, .. } = prepared;
+fn for_solving(pass: &mut FirstPass<'_>, told: &(dyn Fn() + Sync)) -> Result<SkipReport> {
+    let FirstPass { solving, dataset, pipeline, setting, .. } = pass;
     let Some(solving) = solving else { return Ok(SkipReport::default()) };
+    let dataset: &Dataset = dataset;
     let examples: Vec<&Example> = dataset.examples().map(|(_, example)| example).collect();
     let errors = solving.gather(dataset, pipeline, setting, &examples, told)?;
     let mut of_files = Vec::new();
@@ -85,9 +101,12 @@ fn for_solving(prepared: &mut Prepared, told: &(dyn Fn() + Sync)) -> Result<Skip
 }
 
 /// Whether a first pass may make the rows of all images, whatever part they will be in.
-pub(in crate::fit) fn may_store(prepared: &Prepared) -> bool {
-    let augments = Views::of(prepared.source(), &prepared.setting).is_some();
-    matches!(prepared.setting.caching, Caching::Disk(_)) && !augments
+pub(in crate::fit) fn may_store(source: Source<'_>, setting: &Setting) -> bool {
+    matches!(setting.caching, Caching::Disk(_)) && Views::of(source, setting).is_none()
+}
+
+fn source<'a>(pass: &'a FirstPass<'_>) -> Source<'a> {
+    Source { dataset: pass.dataset, pipeline: pass.pipeline }
 }
 
 type Errors = Vec<Option<DataError>>;
@@ -96,12 +115,12 @@ type Contents = Vec<Option<blake3::Hash>>;
 /// The error of each file, if any, found while rows are made, and the hash of what could be read; none where no rows would be
 /// stored.
 fn first_pass(
-    prepared: &Prepared,
+    pass: &FirstPass<'_>,
     examples: &[(&Example, &Path)],
     told: &(dyn Fn() + Sync),
 ) -> Result<Option<(Errors, Contents)>> {
-    let Prepared { model, setting, dataset, .. } = prepared;
-    let (source, ahead) = (prepared.source(), prepared.ahead()?);
+    let FirstPass { model, setting, ahead, .. } = *pass;
+    let (dataset, source): (&Dataset, _) = (pass.dataset, source(pass));
     let Some(first) = ahead.first() else { return Ok(None) };
     let own = compile_frozen(&setting.dtype, model, &first.freeze, &[source.pipeline.input().to_vec()])?;
     if own.is_identity() {
@@ -125,7 +144,7 @@ fn first_pass(
     let keys: Vec<FeatureKey> = unique.iter().map(|(_, key)| *key).collect();
     let mut store = FeatureStore::new(&setting.caching, setting.config.features);
     let parts = [Part { name: "all", images: keys.len(), views: 1, keys: keys.clone() }];
-    let begin = Begin { model, numbers: &setting.dtype, source, parts: &parts, ahead: &ahead };
+    let begin = Begin { model, numbers: &setting.dtype, source, parts: &parts, ahead };
     store.begin(own, &begin)?;
     let mut targets = store.stored("all");
     targets.retain(|target| !store.is_memory(*target));

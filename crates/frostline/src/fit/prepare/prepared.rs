@@ -1,9 +1,10 @@
 //! From a config to a model with its new head, its data and its loss.
 
 use crate::fit::prepare::calibration::numbers;
-use crate::fit::prepare::first_pass;
+use crate::fit::prepare::first_pass::{self, FirstPass};
 use crate::fit::prepare::number_names::number_notes;
 use crate::fit::train::evaluate::returns;
+use crate::fit::train::stages::Stages;
 use crate::fit::{
     Applied, Caching, Check, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Setting,
     Solving, Task, TrainConfig, input_shape, resize_of, scaled_decode_of,
@@ -83,6 +84,92 @@ pub fn prepare_by(
 ) -> Result<Prepared> {
     config.check()?;
     let mut notes = std::mem::take(&mut dataset.warnings);
+    let task = Task::of(&dataset);
+    check_labels(&config, &task, &dataset)?;
+    let Surgery { model: mut kept, reused, shape, mut solving } =
+        surgery(&model, &config, &task, &dataset, seed, &mut notes)?;
+    let goal = goal(&config, &task, &dataset, &kept, &shape, &mut notes)?;
+    notes.extend(flag_note(&kept, &reused));
+    notes.extend(regularizer_note(&kept));
+    let (pipeline, of_pipeline) = pipeline(&model, &config, &dataset, &shape, &mut kept)?;
+    drop(model); // before a first pass takes its memory
+    if !dataset.is_regression() {
+        kept.info.classes = Some(dataset.classes.clone());
+    }
+    let Goal { loss, outputs, metric } = goal;
+    let dtype = numbers(config.precision, &dataset, &pipeline)?;
+    let setting = Setting { loss, outputs, metric, seed, caching, dtype, config };
+    if let Some(solving) = &mut solving {
+        solving.choose_inputs(&dataset, &pipeline, &setting.dtype, setting.config.has_stages())?;
+    }
+    let stages = Stages { model: &kept, reused: &reused, config: &setting.config, solving: solving.as_ref() };
+    let ahead = stages.ahead()?;
+    let mut pass = FirstPass {
+        model: &kept,
+        dataset: &mut dataset,
+        pipeline: &pipeline,
+        setting: &setting,
+        solving: solving.as_mut(),
+        ahead: &ahead,
+    };
+    let skips = first_pass::check(check, &mut pass, observe)?;
+    notes.extend(skips.note());
+    notes.extend(split(&mut dataset, &skips, check, validation, &setting)?);
+    notes.extend(few_note(&dataset));
+    notes.extend(of_pipeline);
+    notes.extend(idle_notes(&setting.config, &dataset));
+    let validation = validation.clone();
+    let prepared =
+        Prepared { model: kept, reused, dataset, pipeline, setting, validation, skips, notes, solving };
+    prepared.stages()?; // what is wrong with a later stage is said before the first is trained
+    Ok(prepared)
+}
+
+/// A model that is cut and has its head.
+struct Surgery {
+    model: Model,
+    /// The paths of the reused layers, from the lowest to the highest.
+    reused: Vec<String>,
+    /// Of the input, without the batch.
+    shape: Shape,
+    /// Where the head is to be solved.
+    solving: Option<Solving>,
+}
+
+/// Cuts the model and puts the head on.
+fn surgery(
+    model: &Model,
+    config: &TrainConfig,
+    task: &Task,
+    dataset: &Dataset,
+    seed: u64,
+    notes: &mut Vec<String>,
+) -> Result<Surgery> {
+    let mut kept = cut(model, config, seed, notes)?;
+    notes.extend(number_notes(&model.graph, config));
+    let shape = input_shape(&kept, config.image_size, Some(dataset))?;
+    let mut reused = kept.graph.counted_paths();
+    let solving = match &config.solve {
+        Some(solve) => Some(Solving::new(kept.clone(), &shape, solve.clone())?),
+        None => None,
+    };
+    if let Some(solving) = &solving {
+        kept.join(&solving.usual(), &shape)?;
+    }
+    match head_layers(config, task, &kept, &shape, notes)? {
+        Some(layers) => drop(kept.add_layers(layers, std::slice::from_ref(&shape), seed)?),
+        None => {
+            if let Keep::AllBut(top) = kept.graph.default_keep() {
+                reused.truncate(reused.len().saturating_sub(top));
+            }
+        }
+    }
+    formats::check_can_be_written(&kept)?;
+    Ok(Surgery { model: kept, reused, shape, solving })
+}
+
+/// The layers that are kept.
+fn cut(model: &Model, config: &TrainConfig, seed: u64, notes: &mut Vec<String>) -> Result<Model> {
     let transfer = match config.weights {
         PretrainedWeights::Copy => Transfer::Copy,
         PretrainedWeights::Reinit => Transfer::Reinit { seed },
@@ -99,7 +186,7 @@ pub fn prepare_by(
     if config.keep.is_none() && config.head != Head::Keep && keep == Keep::AllBut(0) {
         notes.push("the model ends in features, not in a classifier: all its layers are kept; the setting `keep` cuts it elsewhere".to_owned());
     }
-    let mut kept = model.keep_with(&keep, transfer)?;
+    let kept = model.keep_with(&keep, transfer)?;
     let can_be_run = kept.graph.leaves().iter().all(|(_, layer)| matches!(layer.body, Body::Kind(_)));
     if can_be_run && kept.layers_with_kernels().is_empty() {
         let first = model.graph.useful_cut_points().into_iter().next();
@@ -111,95 +198,67 @@ pub fn prepare_by(
             "no layer that is kept has a kernel: nothing that was learned would be reused, and the head would see bare pixels\nhelp: {help}"
         )));
     }
-    notes.extend(number_notes(&model.graph, &config));
-    let shape = input_shape(&kept, config.image_size, Some(&dataset))?;
-    let task = Task::of(&dataset);
-    check_labels(&config, &task, &dataset)?;
-    let mut reused = kept.graph.counted_paths();
-    let mut solving = match &config.solve {
-        Some(solve) => Some(Solving::new(kept.clone(), &shape, solve.clone())?),
-        None => None,
-    };
-    if let Some(solving) = &solving {
-        kept.join(&solving.usual(), &shape)?;
-    }
-    match head_layers(&config, &task, &kept, &shape, &mut notes)? {
-        Some(layers) => drop(kept.add_layers(layers, std::slice::from_ref(&shape), seed)?),
-        None => {
-            if let Keep::AllBut(top) = kept.graph.default_keep() {
-                reused.truncate(reused.len().saturating_sub(top));
-            }
-        }
-    }
-    formats::check_can_be_written(&kept)?;
-    let outputs = task.width(
-        &output_shape(&kept, &shape)?,
-        &dataset,
+    Ok(kept)
+}
+
+/// What is made small, and what decides.
+struct Goal {
+    loss: LossSetting,
+    outputs: Outputs,
+    metric: Metric,
+}
+
+/// What the labels and the model's outputs ask for, where the configuration does not say.
+fn goal(
+    config: &TrainConfig,
+    task: &Task,
+    dataset: &Dataset,
+    model: &Model,
+    shape: &Shape,
+    notes: &mut Vec<String>,
+) -> Result<Goal> {
+    let width = task.width(
+        &output_shape(model, shape)?,
+        dataset,
         "leave the setting `head = keep` out to get a new output layer",
     )?;
-    let loss = config.loss.unwrap_or_else(|| task.loss(outputs));
-    task.check_loss(loss, outputs, &kept)?;
-    notes.extend(task.order_note(&kept, &dataset, outputs).filter(|_| config.head == Head::Keep));
-    notes.extend(flag_note(&kept, &reused));
-    notes.extend(regularizer_note(&kept));
-
-    let (pipeline, more) = pipeline(&model, &config, &dataset, &shape, &mut kept)?;
-    drop(model); // before a first pass takes its memory
+    let loss = config.loss.unwrap_or_else(|| task.loss(width));
+    task.check_loss(loss, width, model)?;
+    notes.extend(task.order_note(model, dataset, width).filter(|_| config.head == Head::Keep));
     let metric = config.metric.unwrap_or_else(|| task.metric());
-    if metric == Metric::Auc && outputs > 2 {
+    if metric == Metric::Auc && width > 2 {
         return Err(Error::setting(format!(
-            "auc is defined for two classes, the model tells {outputs} apart\nhelp: leave the setting `metric` out to watch the accuracy"
+            "auc is defined for two classes, the model tells {width} apart\nhelp: leave the setting `metric` out to watch the accuracy"
         )));
     }
     // numbers are what the model returns; only classes can be logits
-    let from = match task {
+    let outputs = match task {
         Task::Numbers(_) => Outputs::Probabilities,
-        _ => returns(&kept.graph),
+        _ => returns(&model.graph),
     };
-    let setting = Setting {
-        loss: LossSetting { loss, label_smoothing: config.label_smoothing },
-        outputs: from,
-        metric,
-        seed,
-        caching,
-        dtype: numbers(config.precision, &dataset, &pipeline)?,
-        config,
-    };
-    if !dataset.is_regression() {
-        kept.info.classes = Some(dataset.classes.clone());
+    Ok(Goal { loss: LossSetting { loss, label_smoothing: config.label_smoothing }, outputs, metric })
+}
+
+/// Leaves damaged images out and sets some aside to validate on.
+fn split(
+    dataset: &mut Dataset,
+    skips: &SkipReport,
+    check: Check,
+    validation: &Validation,
+    setting: &Setting,
+) -> Result<Vec<String>> {
+    *dataset = dataset.without(skips);
+    let is_known = check != Check::Nothing;
+    if is_known {
+        dataset.know_contents()?; // so that copies of one image stay in one part
     }
-    if let Some(solving) = &mut solving {
-        solving.choose_inputs(&dataset, &pipeline, &setting.dtype, setting.config.has_stages())?;
+    let mut notes = Vec::new();
+    notes.extend(validate_by(dataset, validation, setting.config.is_watched(), setting.seed)?);
+    if is_known {
+        dataset.know_contents()?; // of what came in to validate on
+        notes.extend(dataset.duplicates());
     }
-    let skips = SkipReport::default();
-    let mut prepared = Prepared {
-        model: kept,
-        reused,
-        dataset,
-        pipeline,
-        setting,
-        validation: validation.clone(),
-        skips,
-        notes,
-        solving,
-    };
-    prepared.skips = first_pass::check(check, &mut prepared, observe)?;
-    prepared.notes.extend(prepared.skips.note());
-    prepared.dataset = prepared.dataset.without(&prepared.skips);
-    if check != Check::Nothing {
-        prepared.dataset.know_contents()?; // so that copies of one image stay in one part
-    }
-    let holds_out = prepared.setting.config.is_watched();
-    prepared.notes.extend(validate_by(&mut prepared.dataset, validation, holds_out, seed)?);
-    if check != Check::Nothing {
-        prepared.dataset.know_contents()?; // of what came in to validate on
-        prepared.notes.extend(prepared.dataset.duplicates());
-    }
-    prepared.notes.extend(few_note(&prepared.dataset));
-    prepared.notes.extend(more);
-    prepared.notes.extend(idle_notes(&prepared));
-    prepared.stages()?; // what is wrong with a later stage is said before the first is trained
-    Ok(prepared)
+    Ok(notes)
 }
 
 /// Errors where a setting says nothing about the labels.
@@ -307,8 +366,7 @@ fn few_note(dataset: &Dataset) -> Option<String> {
 }
 
 /// Names settings that decide nothing here.
-fn idle_notes(prepared: &Prepared) -> Vec<String> {
-    let (config, dataset) = (&prepared.setting.config, &prepared.dataset);
+fn idle_notes(config: &TrainConfig, dataset: &Dataset) -> Vec<String> {
     let scales = config.scaled_decode.is_some_and(|scaled| !scaled.is_off());
     let unwatched = dataset.val.as_ref().is_none_or(Vec::is_empty);
     let unwatched = unwatched && config.is_watched();

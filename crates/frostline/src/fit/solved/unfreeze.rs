@@ -69,7 +69,7 @@ impl Prepared {
         if images < LEAST || matches!(Task::of(&self.dataset), Task::Numbers(_)) {
             return Ok(None);
         }
-        let Some(from) = self.blocks().into_iter().next() else { return Ok(None) };
+        let Some(from) = self.planned().blocks().into_iter().next() else { return Ok(None) };
         let freeze = Freeze::reused(&self.reused, &Unfreeze::From(from.clone()))?
             .with_statistics(&self.model.graph, &self.reused);
         let steps = images.div_ceil(self.setting.config.batch).max(1);

@@ -6,4 +6,5 @@ pub(in crate::fit) mod gradual;
 pub(in crate::fit) mod observe;
 pub(in crate::fit) mod stage;
 pub(in crate::fit) mod stage_run;
+pub(in crate::fit) mod stages;
 pub(in crate::fit) mod training;

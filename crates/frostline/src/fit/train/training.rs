@@ -1,14 +1,13 @@
 //! Runs the stages of a prepared training, and scores what comes out.
 
-use crate::fit::features::ahead::Ahead;
 use crate::fit::features::feature_store::FeatureStore;
 use crate::fit::solved::Considered;
 use crate::fit::train::evaluate::{outputs_in_views, score, scored, viewed_of};
-use crate::fit::train::gradual::{blocks, improvement, standard_error};
+use crate::fit::train::gradual::{improvement, standard_error};
+use crate::fit::train::stages::Stages;
 use crate::fit::{
-    Caching, Certificate, Evaluation, Event, GradualConfig, Metric, Observer, Prepared, Prospect,
-    ReusedStatistics, Scores, SolvedHead, Source, Stage, StageConfig, StageReport, StageRunner, Unfreezing,
-    frozen_hashes,
+    Caching, Certificate, Evaluation, Event, GradualConfig, Metric, Observer, Prepared, Prospect, Scores,
+    SolvedHead, Source, Stage, StageReport, StageRunner, Unfreezing, frozen_hashes,
 };
 use frostline_data::Example;
 use frostline_engine::compile::{Statistics, compile_both};
@@ -17,9 +16,6 @@ use frostline_graph::{Error, Freeze, PrefixDType, Result, Unfreeze};
 use frostline_head::novelty::Novelty;
 
 const NOTHING_TO_WATCH: &str = "gradual unfreezing watches the validation score, and there is none\nhelp: give the setting `val = 0.2` and at least one epoch for the head";
-
-/// How likely another block is unfrozen after one was.
-const GOES_ON: f64 = 0.5;
 
 /// What came out of a training. The model's weights are in [`Prepared::model`].
 #[derive(Clone, Debug)]
@@ -89,7 +85,9 @@ impl Prepared {
         let mut stages = Vec::new();
         let solved = self.solve_head(observe)?;
         if solved.is_some() {
-            kept.push(self.with_statistics(Freeze::reused(&self.reused, &Unfreeze::Nothing)?, false));
+            kept.push(
+                self.planned().with_statistics(Freeze::reused(&self.reused, &Unfreeze::Nothing)?, false),
+            );
         }
         let mut unfreezing = None;
         let considers = self.setting.config.solve.as_ref().is_some_and(|solve| solve.unfreeze);
@@ -105,7 +103,7 @@ impl Prepared {
         {
             let mut trainer =
                 StageRunner::new(&self.model, &self.reused, self.source(), &self.setting, observe);
-            trainer.announce(self.ahead()?);
+            trainer.announce(self.planned().ahead()?);
             for stage in self.stages()? {
                 let report = trainer.stage(&stage)?;
                 kept.extend(report.kept.then_some(stage.freeze));
@@ -239,79 +237,13 @@ impl Prepared {
         if self.setting.config.gradual.is_some() && self.dataset.val.as_ref().is_none_or(Vec::is_empty) {
             return Err(Error::setting(NOTHING_TO_WATCH.to_owned()));
         }
-        self.of_recipe()
+        self.planned().of_recipe()
     }
 
-    fn of_recipe(&self) -> Result<Vec<Stage>> {
-        let recipes = self.setting.config.stage.iter().filter(|stage| stage.epochs > 0);
-        recipes
-            .enumerate()
-            .map(|(index, recipe)| self.stage(recipe, index > 0 || self.setting.config.solve.is_some()))
-            .collect()
-    }
-
-    /// All stages that may come, and how likely each is: unfreezing block by block goes on about every second time.
-    pub(in crate::fit) fn ahead(&self) -> Result<Vec<Ahead>> {
-        let of = |stage: Stage, chance: f64| Ahead {
-            name: stage.config.name,
-            freeze: stage.freeze,
-            epochs: stage.config.epochs,
-            chance,
-        };
-        let mut all: Vec<Ahead> = self.of_recipe()?.into_iter().map(|stage| of(stage, 1.0)).collect();
-        if let Some(gradual) = &self.setting.config.gradual {
-            let mut chance = 1.0;
-            for block in self.blocks() {
-                all.push(of(self.block(gradual, block)?, chance));
-                chance *= GOES_ON;
-            }
-        }
-        Ok(all)
-    }
-
-    /// The lowest layer of each block of the reused layers, from the highest block down. The branches of a solved head end no
-    /// block.
-    pub(in crate::fit) fn blocks(&self) -> Vec<String> {
-        match &self.solving {
-            Some(solving) => blocks(solving.backbone(), &self.reused),
-            None => blocks(&self.model, &self.reused),
-        }
-    }
-
-    /// The stage that unfreezes a block.
-    fn block(&self, gradual: &GradualConfig, block: String) -> Result<Stage> {
-        let unfreeze = Unfreeze::From(block.clone());
-        Ok(Stage {
-            config: StageConfig {
-                name: format!("from {block}"),
-                unfreeze: unfreeze.clone(),
-                epochs: gradual.epochs,
-                learning_rate: gradual.learning_rate,
-                backbone_lr_factor: gradual.backbone_lr_factor,
-                warm_up: true,
-                ..StageConfig::default()
-            },
-            freeze: self.with_statistics(Freeze::reused(&self.reused, &unfreeze)?, false),
-            reverts: true,
-            averaged_epochs: 0,
-        })
-    }
-
-    /// The statistics of reused layers are frozen too, where the recipe says so.
-    fn with_statistics(&self, freeze: Freeze, names_frozen_layers: bool) -> Freeze {
-        match self.setting.config.reused_statistics(names_frozen_layers) {
-            ReusedStatistics::Frozen => freeze.with_statistics(&self.model.graph, &self.reused),
-            ReusedStatistics::Train => freeze,
-        }
-    }
-
-    fn stage(&self, config: &StageConfig, reverts: bool) -> Result<Stage> {
-        let freeze = match &config.freeze {
-            Some(paths) => Freeze::exactly(&self.model.graph, paths)?,
-            None => Freeze::reused(&self.reused, &config.unfreeze)?,
-        };
-        let freeze = self.with_statistics(freeze, config.freeze.is_some());
-        Ok(Stage { config: config.clone(), freeze, reverts, averaged_epochs: 0 })
+    /// What the stages are made of.
+    pub(in crate::fit) fn planned(&self) -> Stages<'_> {
+        let (model, reused, config) = (&self.model, self.reused.as_slice(), &self.setting.config);
+        Stages { model, reused, config, solving: self.solving.as_ref() }
     }
 
     /// Begins with what the last stage, or the solved head, scores on the validation images.
@@ -333,8 +265,8 @@ impl Prepared {
         let Some(mut best) = stages.last().and_then(score).or(solved) else {
             return Err(Error::setting(NOTHING_TO_WATCH.to_owned()));
         };
-        for (index, block) in self.blocks().into_iter().enumerate() {
-            let stage = self.block(recipe, block)?;
+        for (index, block) in self.planned().blocks().into_iter().enumerate() {
+            let stage = self.planned().block(recipe, block)?;
             let before = self.model.weights.snapshot();
             let mut report = trainer.stage(&stage)?;
             let after = score(&report).unwrap_or(best);
