@@ -90,7 +90,7 @@ def turns(own, peer, rounds):
 
 def workers_row(models, what, peer, model, kind, frozen, rounds):
     precision = what.rsplit(", ", 1)[1] if kind == "forward" else "f32"
-    own_command = [RELEASE / "bench_worker", models / f"{model}.keras", kind, BATCH, frozen, precision]
+    own_command = [RELEASE / "examples" / "bench_worker", models / f"{model}.keras", kind, BATCH, frozen, precision]
     ending = "keras" if peer == "keras" else "onnx"
     # a peer has no features: its step is the same
     peer_kind = kind.removeprefix("cached-")

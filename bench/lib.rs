@@ -1,0 +1,1 @@
+//! What `bench/` measures of the library is in this package's examples.
