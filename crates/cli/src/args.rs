@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// The layers of a model, where it can be cut, and what became of every tensor in its file.
     Inspect(Inspect),
-    /// What a training will do and cost, from a rehearsal on a few images.
+    /// What a training will do and cost, from a dry run on a few images.
     Plan(Box<Plan>),
     /// Reuse a model's lower layers for new data, and write a run directory.
     Train(Box<Train>),
@@ -156,7 +156,7 @@ pub(crate) struct Depth {
     /// The run directory to write; a search that was ended goes on in it. Without it, cuts are scored and nothing is trained.
     #[arg(short, long, value_name = "RUN")]
     pub(crate) output: Option<PathBuf>,
-    /// The layers to cut behind, separated by commas; what all is compared with stands on the whole backbone [default: the ends
+    /// The layers to cut behind, separated by commas; the baselines always use the whole backbone [default: the ends
     /// of blocks, up to the output layer].
     #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
     pub(crate) cuts: Vec<String>,
@@ -316,7 +316,7 @@ pub(crate) struct Verify {
 
 #[derive(Args)]
 pub(crate) struct Cache {
-    /// `list` what is in it, `verify` every row and remove what is damaged, or `clear` it.
+    /// `list` what is in it, `verify` every feature vector and remove what is damaged, or `clear` it.
     pub(crate) action: CacheAction,
     /// Its folder [default: in the user's cache folder].
     #[arg(long, value_name = "DIR")]

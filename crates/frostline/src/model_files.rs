@@ -7,8 +7,8 @@ use std::path::Path;
 
 /// Loads and saves models. In scope by the [prelude](crate::prelude).
 pub trait ModelFiles: Sized {
-    /// Reads a `.keras`, `.h5`, `.onnx` or `.safetensors` file, or the directory of a run. What the file holds decides, not its
-    /// ending; [`formats::load`](crate::formats::load) tells what of it was read, too.
+    /// Reads a `.keras`, `.h5`, `.onnx` or `.safetensors` file, or the directory of a run. The format is detected from the
+    /// content, not the extension; [`formats::load`](crate::formats::load) also returns a load report.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! A training from a model and data to a trained model, in one chain of calls.
+//! Trains a model on data in one chain of calls.
 
 use crate::fit::{
     Caching, Check, Event, Head, Observer, OptimizerKind, StageConfig, TrainConfig, TrainConfigBuilder,
@@ -96,19 +96,20 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Every setting by hand, in place of all that was set before.
+    /// Changes any setting; `change` receives the settings made so far.
     pub fn config(mut self, change: impl FnOnce(TrainConfigBuilder) -> TrainConfigBuilder) -> Self {
         self.config = change(self.config);
         self
     }
 
-    /// Where the validation images come from; by default the data's own, else a fifth of the training images.
+    /// Where the validation images come from; by default the data's own, else, where a stage is trained by steps, a fifth of the
+    /// training images.
     pub fn validation(mut self, validation: Validation) -> Self {
         self.validation = validation;
         self
     }
 
-    /// Decides new weights, the split, and the order of the images. By default 0.
+    /// The seed of new weights, the split, the order of the images, dropout and views; 0 by default.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -120,7 +121,7 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Is told of each epoch and stage.
+    /// Calls `observe` after each epoch and stage.
     pub fn observe(mut self, observe: &'a (dyn Fn(&Event<'_>) + Sync)) -> Self {
         self.observe = observe;
         self

@@ -11,7 +11,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DType {
-    /// As Keras does.
+    /// Keras's default.
     #[default]
     F32,
     /// 8 bits of precision in the range of f32: half the memory traffic, and twice the products a second on processors
@@ -72,8 +72,8 @@ pub enum PrefixDType {
     F32,
     /// See [`DType::Bf16`].
     Bf16,
-    /// See [`DType::Int8`]: the images on which the ranges of bytes are measured, `[images, all inputs]`, such as will
-    /// come.
+    /// See [`DType::Int8`]: the images on which the ranges of bytes are measured, `[images, all inputs]`, like those that the
+    /// model will see.
     Int8(Arc<[f32]>),
 }
 
@@ -88,7 +88,7 @@ impl PrefixDType {
     }
 }
 
-/// For those that need nothing else.
+/// Converts every [`DType`] except int8, which needs calibration images.
 impl TryFrom<DType> for PrefixDType {
     type Error = Error;
 

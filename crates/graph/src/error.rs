@@ -21,7 +21,7 @@ struct Inner {
     source: Option<std::io::Error>,
 }
 
-/// Of what kind an error is.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -49,7 +49,7 @@ pub enum ErrorKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
-    /// In no file and no layer, or the text says in which.
+    /// The error has no recorded place.
     Nowhere,
     /// In a file.
     File(PathBuf),
@@ -116,7 +116,7 @@ impl Error {
         Self::new(ErrorKind::Setting, Place::Nowhere, message)
     }
 
-    /// Of what kind it is.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }

@@ -14,7 +14,11 @@ pub struct Spec<'a> {
 }
 
 impl<'a> Spec<'a> {
-    /// Reads one. Errors: a parenthesis without the other.
+    /// Reads one.
+    ///
+    /// # Errors
+    ///
+    /// Parentheses are unbalanced or nested.
     pub fn parse(text: &'a str) -> Result<Self, String> {
         let text = text.trim();
         let (name, rest) = match text.split_once('(') {
@@ -50,7 +54,11 @@ impl<'a> Spec<'a> {
         }
     }
 
-    /// The argument at a place, or what holds where there is none. Errors: it cannot be read, or there are more than `most`.
+    /// The argument at a place, or `default` if it is absent.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or there are more than `most`.
     pub fn argument<T: FromStr>(&self, index: usize, default: T, most: usize) -> Result<T, String> {
         if self.arguments.len() > most {
             return Err(format!("`{}` takes at most {most} numbers", self.text));

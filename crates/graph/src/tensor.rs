@@ -48,8 +48,8 @@ impl Tensor {
     }
 }
 
-/// The elements of an array of these extents with its axes in this order, and their extents; `None` where the order names no
-/// axes of it. No list of places is made: a kernel may have a hundred million elements.
+/// The elements of an array of these extents with its axes in this order, and their extents. Returns `None` if `order` is not a
+/// permutation of the axes, or if the number of values does not match the shape. No list of places is made: a kernel may have a hundred million elements.
 pub fn permuted<T: Copy>(dims: &[usize], order: &[usize], values: &[T]) -> Option<(Vec<usize>, Vec<T>)> {
     let mut sorted = order.to_vec();
     sorted.sort_unstable();

@@ -22,7 +22,8 @@ pub(crate) struct Training {
     pub(crate) images: Images,
     #[command(flatten)]
     pub(crate) storage: Storage,
-    /// Validation: a share of the training images, stratified; 0 for none; or a folder [default: val/, else 0.2].
+    /// Validation: a share of the training images, stratified; 0 for none; or a folder [default: val/, else 0.2 where a stage
+    /// is trained by steps].
     #[arg(long, value_name = "V", value_parser = validation)]
     pub(crate) val: Option<String>,
     /// Round the features of frozen layers to f32 or bf16, which halves their bytes; the same with the cache and without
@@ -47,7 +48,7 @@ pub(crate) struct Reuse {
     #[arg(long, value_name = "FILE", exclusive = false)]
     pub(crate) recipe: Option<PathBuf>,
     /// Layers to keep: a layer path (./2 for a layer named 2), N lowest, -N for all but the N highest, or `auto`, as many as
-    /// `depth` finds [default: all but the output layer].
+    /// `depth` finds [default: all layers below the classifier; all layers if there is none].
     #[arg(long, value_name = "K", allow_hyphen_values = true, conflicts_with = "recipe")]
     pub(crate) keep: Option<Auto<Keep>>,
     /// Layers to put on top before the output layer, e.g. "gap dropout(0.3) dense(128,relu)"; `keep` keeps the model's
@@ -60,12 +61,12 @@ pub(crate) struct Reuse {
         hide_default_value = true
     )]
     pub(crate) head: Head,
-    /// Tell images that are none of the classes: a prediction may take so large a share of images of the classes for none
-    /// of them, e.g. 0.05. Saved with the run [default: off].
+    /// Flag images that belong to none of the classes. R is the share of images of the classes that may be rejected by
+    /// mistake, e.g. 0.05. Saved with the run [default: off].
     #[arg(long, value_name = "R", value_parser = share, conflicts_with = "recipe")]
     pub(crate) reject: Option<f64>,
     /// Reused layers to train after the head: 0, N highest, a layer path (it and all above it; ./2 for a layer named 2), all, or `auto`, as far down as
-    /// `depth` finds [default: 0].
+    /// `depth` finds [default: 0; a solved head on 500 or more photos tries the highest block].
     #[arg(long, value_name = "U", conflicts_with_all = ["recipe", "freeze"])]
     pub(crate) unfreeze: Option<Auto<Unfreeze>>,
     /// Freeze exactly these layers (comma separated, a nested model's path freezes all in it, `none` for nothing), for
@@ -108,16 +109,16 @@ pub(crate) struct Reuse {
     /// Decoupled weight decay, on every trained weight.
     #[arg(long, value_name = "D", default_value_t = 0.0, value_parser = not_negative, conflicts_with = "recipe")]
     pub(crate) weight_decay: f32,
-    /// How far targets are drawn to the even distribution, from 0 to below 1.
+    /// How far targets are moved towards the uniform distribution, from 0 to below 1.
     #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = below_one, conflicts_with = "recipe")]
     pub(crate) label_smoothing: f32,
     /// `balanced`, or weights by class as 0=1.0,1=2.5.
     #[arg(long, value_name = "W", conflicts_with = "recipe")]
     pub(crate) class_weights: Option<ClassWeights>,
-    /// The largest norm of all gradients together.
+    /// Clip the global norm of the gradients to N.
     #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "recipe")]
     pub(crate) clip_norm: Option<f32>,
-    /// Images a step [default: 32].
+    /// Batch size: images a step [default: 32].
     #[arg(long, value_name = "B", value_parser = count, conflicts_with = "recipe")]
     pub(crate) batch: Option<usize>,
     /// BatchNormalization of reused layers while they train: `frozen` normalises by its moving statistics and leaves them
@@ -317,7 +318,7 @@ pub(crate) struct Images {
     #[arg(long, value_name = "NAME")]
     pub(crate) resize: Option<Resize>,
     /// Decode large JPEGs at a half, a quarter or an eighth of their size, as long as they stay N times the input's (2
-    /// without a number; 0: whole). Faster, and other pixels; saved with the model [default: the model's, else 0].
+    /// without a number; 0: whole). This is faster, but pixel values differ slightly; saved with the model [default: the model's, else 0].
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
     pub(crate) scaled_decode: Option<ScaledDecode>,
     /// tf (x/127.5-1), caffe, torch, unit (x/255), none; `auto` reads it from the model.

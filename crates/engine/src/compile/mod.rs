@@ -8,7 +8,7 @@ mod partition;
 
 pub use crate::Statistics;
 pub use frozen::Frozen;
-pub use partition::Partition;
+use partition::Partition;
 
 use crate::{Constants, Plan, Suffix};
 use frostline_graph::ops::Program;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// A program cut at its boundary into two.
 #[derive(Clone, Debug)]
-pub struct Partition {
+pub(super) struct Partition {
     /// The frozen prefix: from the model's inputs to the boundary values.
     pub prefix: Program,
     /// The trainable suffix: from the boundary values to the model's outputs.

@@ -24,12 +24,13 @@ pub use features::boundaries::BoundaryPlan;
 #[cfg(feature = "depth")]
 pub(crate) use features::pass::Pass;
 pub use features::passes::Source;
-pub use forecast::plan::{StagePlan, TrainingPlan, peak_memory};
+pub(crate) use forecast::plan::peak_memory;
+pub use forecast::plan::{StagePlan, TrainingPlan};
 pub use objective::class_weights::ClassWeights;
 pub use objective::loss::{Loss, LossSetting, Outputs, Targets};
 pub use objective::metrics::{ClassReport, ClassScore, Metric, predicted_class};
 pub use objective::scores::Scores;
-pub use objective::targets::TargetColumn;
+pub(crate) use objective::targets::TargetColumn;
 pub use objective::task::{NO_NAMES, Task};
 pub use optim::optimizer::*;
 pub use optim::schedule::*;

@@ -18,8 +18,9 @@ pub use freeze::*;
 use graph::inputs_of;
 pub use graph::*;
 pub use join::Pooling;
-pub use named::{as_flag, without_here};
-pub use suggest::which_layer;
+pub use named::as_flag;
+use named::without_here;
+use suggest::which_layer;
 
 pub use surgery::{Keep, Transfer, WantedWeight, snake_case};
 pub use weights::{Handle, Weights};

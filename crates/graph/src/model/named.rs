@@ -17,7 +17,7 @@ pub fn as_flag(path: &str) -> Cow<'_, str> {
 }
 
 /// The path of a layer as it was written for a flag.
-pub fn without_here(path: &str) -> &str {
+pub(super) fn without_here(path: &str) -> &str {
     path.strip_prefix(HERE).unwrap_or(path)
 }
 

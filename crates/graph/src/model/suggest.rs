@@ -6,7 +6,7 @@ use super::as_flag;
 const ALIKE: f64 = 0.75;
 
 /// The layer whose path, or whose name, is most like a word, if one is; and where to find the others.
-pub fn which_layer(word: &str, paths: &[&str]) -> String {
+pub(super) fn which_layer(word: &str, paths: &[&str]) -> String {
     let name = |path: &str| path.rsplit('/').next().map_or(0.0, |name| strsim::jaro_winkler(name, word));
     let alike = |path: &&str| strsim::jaro_winkler(path, word).max(name(path));
     let all = "`frostline inspect` lists the layers";

@@ -19,14 +19,14 @@ use std::sync::Arc;
 pub(in crate::fit) struct BoundaryId(usize);
 
 impl BoundaryId {
-    /// That of the stage that trains now.
+    /// The boundary of the stage that trains now.
     pub(in crate::fit) const OWN: Self = Self(0);
 }
 
 /// All feature vectors that a job keeps.
 pub(in crate::fit) struct FeatureStore {
     caching: Caching,
-    /// Whether every feature vector counts as stored, and as zero.
+    /// If true, every feature vector is treated as stored and all zeros, for dry runs.
     is_blank: bool,
     /// What feature vectors are stored in; by default f32, and bf16 where that holds the same numbers.
     features: Option<DType>,

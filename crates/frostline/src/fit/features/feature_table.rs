@@ -6,13 +6,13 @@ use frostline_graph::{DType, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A list of examples, as far as it matters here.
+/// The name, image count and keys of one part: training, validation or test images.
 #[derive(Clone, Debug)]
 pub(in crate::fit) struct Part<'a> {
     pub(in crate::fit) name: &'a str,
     pub(in crate::fit) images: usize,
     pub(in crate::fit) views: usize,
-    /// Of the first view; empty where nothing is on disk.
+    /// Keys of the first view; empty if nothing is on disk.
     pub(in crate::fit) keys: Vec<FeatureKey>,
 }
 
@@ -138,7 +138,7 @@ pub(in crate::fit) enum Located {
 }
 
 impl Located {
-    /// A feature vector will be read soon.
+    /// Prefetches a feature vector.
     pub(in crate::fit) fn prefetch(&self, index: usize) {
         if let Self::Disk(rows) = self {
             rows.prefetch(index);
@@ -165,7 +165,7 @@ impl Located {
 /// Feature vectors in memory.
 pub(in crate::fit) enum Block {
     F32(Vec<f32>),
-    /// The upper halves.
+    /// The upper 16 bits of each f32.
     Bf16(Vec<u16>),
 }
 

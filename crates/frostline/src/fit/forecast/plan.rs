@@ -195,7 +195,7 @@ impl Prepared {
 }
 
 /// The largest memory that this process has had so far, in bytes; none where the system does not tell.
-pub fn peak_memory() -> Option<u64> {
+pub(crate) fn peak_memory() -> Option<u64> {
     memory("VmHWM:")
 }
 

@@ -5,7 +5,7 @@ use frostline_data::{Example, Target};
 
 /// The targets of all examples of a split.
 #[derive(Clone, Debug, PartialEq)]
-pub enum TargetColumn {
+pub(crate) enum TargetColumn {
     /// A class an image.
     Classes(Vec<u32>),
     /// `[images, width]`.
@@ -19,7 +19,7 @@ pub enum TargetColumn {
 
 impl TargetColumn {
     /// Of examples whose targets are all of one kind, as those of a dataset are.
-    pub fn of(examples: &[Example]) -> Self {
+    pub(crate) fn of(examples: &[Example]) -> Self {
         let classes: Option<Vec<u32>> = examples
             .iter()
             .map(|example| match &example.target {
@@ -41,7 +41,7 @@ impl TargetColumn {
     }
 
     /// All targets.
-    pub fn all(&self) -> Targets<'_> {
+    pub(crate) fn all(&self) -> Targets<'_> {
         match self {
             Self::Classes(classes) => Targets::Classes(classes),
             Self::Values { values, .. } => Targets::Values(values),

@@ -236,7 +236,10 @@ fn in_chunks(all: Element<'_>, work: &(dyn Fn(Element<'_>) + Sync)) {
 
 /// Scales gradients so that their common Euclidean norm is at most `limit`, as Keras's `global_clipnorm`. Returns the norm
 /// before.
-pub fn clip_global_norm<'a>(gradients: impl IntoIterator<Item = &'a mut [f32]>, limit: f32) -> f64 {
+pub(in crate::fit) fn clip_global_norm<'a>(
+    gradients: impl IntoIterator<Item = &'a mut [f32]>,
+    limit: f32,
+) -> f64 {
     let mut gradients: Vec<&mut [f32]> = gradients.into_iter().collect();
     let squares = |gradient: &&mut [f32]| gradient.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>();
     let norm = gradients.iter().map(squares).sum::<f64>().sqrt();

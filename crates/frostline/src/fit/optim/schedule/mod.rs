@@ -13,7 +13,7 @@ pub use cosine::Cosine;
 pub use exponential::Exponential;
 pub use linear::Linear;
 pub use plateau::Plateau;
-pub use watch::{Best, Watch};
+pub(crate) use watch::Watch;
 
 use frostline_graph::Spec;
 use std::fmt;

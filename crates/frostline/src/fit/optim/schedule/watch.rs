@@ -4,7 +4,7 @@ use super::{Plateau, Schedule};
 
 /// The best epoch so far.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Best {
+pub(crate) struct Best {
     /// Its score.
     pub score: f64,
     /// Its loss, which decides between equal scores.
@@ -15,7 +15,7 @@ pub struct Best {
 
 /// Watches the score of each epoch: what is best, whether to stop, whether to lower the rate.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Watch {
+pub(crate) struct Watch {
     higher_is_better: bool,
     /// The best epoch.
     pub best: Option<Best>,
@@ -27,13 +27,13 @@ pub struct Watch {
 
 impl Watch {
     /// Nothing seen yet.
-    pub fn new(higher_is_better: bool) -> Self {
+    pub(crate) fn new(higher_is_better: bool) -> Self {
         Self { higher_is_better, best: None, waited: 0, plateau_waited: 0, plateau_factor: 1.0 }
     }
 
     /// Takes in an epoch's score; true if it is the best so far: a better score, or an equal one at a lower loss. A
     /// score that is no number never is.
-    pub fn observe(&mut self, epoch: usize, score: f64, loss: f64, schedule: Schedule) -> bool {
+    pub(crate) fn observe(&mut self, epoch: usize, score: f64, loss: f64, schedule: Schedule) -> bool {
         let improves = |best: Best| match self.higher_is_better {
             _ if score == best.score => loss < best.loss,
             true => score > best.score,
@@ -57,7 +57,7 @@ impl Watch {
     }
 
     /// Whether the score has not improved for `patience` epochs.
-    pub fn is_exhausted(&self, patience: Option<usize>) -> bool {
+    pub(crate) fn is_exhausted(&self, patience: Option<usize>) -> bool {
         patience.is_some_and(|patience| self.waited >= patience.max(1))
     }
 }
