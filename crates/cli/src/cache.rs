@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(crate) fn run(command: &Cache, console: &Console) -> Result<(), Failure> {
     let cache = open(command.cache.as_deref(), FeatureCache::LIMIT)?;
     match (command.action, command.json) {
-        (CacheAction::List, true) => console.print(serde_json::to_string(&cache.list())?),
+        (CacheAction::List, true) => console.print(serde_json::to_string(&cache.list()?)?),
         (CacheAction::List, false) => list(&cache, console),
         (CacheAction::Verify, json) => {
             let health = cache.verify()?;
@@ -42,7 +42,7 @@ pub(crate) fn open(folder: Option<&Path>, limit: u64) -> Result<FeatureCache, Fa
 }
 
 fn list(cache: &FeatureCache, console: &Console) -> Result<(), Failure> {
-    let entries = cache.list();
+    let entries = cache.list()?;
     let mut rows =
         vec![["prefix", "model", "boundary", "rows", "size", "last used"].map(str::to_owned).to_vec()];
     rows.extend(entries.iter().map(|entry| {

@@ -173,23 +173,27 @@ impl FeatureCache {
     }
 
     /// What is in the cache, the most recently used first.
-    pub fn list(&self) -> Vec<PrefixEntry> {
+    ///
+    /// # Errors
+    ///
+    /// A description cannot be read.
+    pub fn list(&self) -> Result<Vec<PrefixEntry>> {
         let entry = |folder: PathBuf| {
-            let about = about(&folder);
+            let about = about(&folder)?;
             let shards = || files(&folder).filter(|file| is_shard(file));
             let rows = shards().filter_map(|file| Some(Shard::open(&file, about.form)?.keys.len())).sum();
-            PrefixEntry {
+            Ok(PrefixEntry {
                 name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
                 bytes: shards().map(|file| size(&file)).sum(),
                 used: used(&folder),
                 model: about.model,
                 boundary: about.boundary,
                 rows,
-            }
+            })
         };
-        let mut entries: Vec<PrefixEntry> = self.prefixes().map(entry).collect();
+        let mut entries = self.prefixes().map(entry).collect::<Result<Vec<PrefixEntry>>>()?;
         entries.sort_by(|a, b| b.used.cmp(&a.used).then(a.name.cmp(&b.name)));
-        entries
+        Ok(entries)
     }
 
     /// Compares every feature vector with its checksum, and removes the files with something wrong in them: their feature vectors are computed
@@ -197,7 +201,7 @@ impl FeatureCache {
     pub fn verify(&self) -> Result<Health> {
         let mut health = Health::default();
         for folder in self.prefixes() {
-            let form = about(&folder).form;
+            let form = about(&folder)?.form;
             for file in files(&folder).filter(|file| is_shard(file)) {
                 let damaged = match Shard::open(&file, form) {
                     None => {
@@ -263,9 +267,12 @@ fn used(folder: &Path) -> SystemTime {
     changed(&folder.join(ABOUT)).or_else(|| changed(folder)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-fn about(folder: &Path) -> About {
-    let text = fs::read(folder.join(ABOUT)).unwrap_or_default();
-    serde_json::from_slice(&text).unwrap_or_default()
+/// The description of a prefix; one that is damaged says nothing, so that its shards are damaged too. One that cannot be read is
+/// an error: its shards may be sound.
+fn about(folder: &Path) -> Result<About> {
+    let file = folder.join(ABOUT);
+    let text = fs::read(&file).map_err(|source| Error::io(&file, source))?;
+    Ok(serde_json::from_slice(&text).unwrap_or_default())
 }
 
 /// Marks a prefix as used now.
