@@ -8,7 +8,7 @@
 //! that the frozen layers gave before, as every epoch but the first. `profile` runs five steps and prints
 //! where the time of the suffix goes, op by op and kind by kind.
 
-use frostline::compile::{Statistics, compile_in, compile_inference_in};
+use frostline::compile::{Statistics, compile, compile_inference};
 use frostline::engine::{LossInput, Plan};
 use frostline::fit::{Optimizer, OptimizerKind};
 use frostline::formats;
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     match kind.as_str() {
         "forward" => {
-            let plan = compile_inference_in(&numbers, &model, &shapes)?;
+            let plan = compile_inference(&numbers, &model, &shapes)?;
             let mut rows = vec![0.0; batch * plan.prefix().feature_len()];
             serve(|| plan.prefix().run(&pixels, &mut rows))
         }
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let paths: Vec<&str> = layers.iter().map(|(path, _)| path.as_str()).collect();
             let frozen = &paths[..(frozen * paths.len() as f64) as usize];
             let freeze = Freeze::exactly(&model.graph, frozen)?;
-            let mut plan = compile_in(&numbers, &model, freeze, &shapes, batch, Statistics::Batch)?;
+            let mut plan = compile(&numbers, &model, freeze, &shapes, batch, Statistics::Batch)?.plan;
             let lens: Vec<usize> = plan.suffix().trained().map(|(_, weight, _)| weight.len()).collect();
             let mut optimizer = Optimizer::new(OptimizerKind::default(), lens, 0.0);
             let mut rows = vec![0.0; batch * plan.prefix().feature_len()];

@@ -7,7 +7,7 @@ use crate::images::load;
 use crate::train::caching;
 use frostline::data::{self, Dataset, Skip, check_all};
 use frostline::fit::{
-    Check as Decoded, Event, Findings, Prospect, SolveConfig, TrainConfig, Validation, prepare_by,
+    Check as Decoded, Event, Findings, Prospect, SolveConfig, TrainConfig, Validation, prepare,
 };
 use serde_json::json;
 
@@ -42,7 +42,7 @@ pub(crate) fn run(command: &Check, seed: u64, console: &Console) -> Result<(), F
             let show = |event: &Event<'_>| console.show(event);
             let none = Validation::Fraction(0.0);
             let mut prepared =
-                prepare_by(Decoded::FirstPass, model, dataset.clone(), recipe, &none, seed, caching, &show)?;
+                prepare(Decoded::FirstPass, model, dataset.clone(), recipe, &none, seed, caching, &show)?;
             let trained = prepared.train(&show)?;
             let findings = trained.solved.as_ref().map(|head| prepared.findings(head)).transpose()?;
             (prepared.skips, findings.map(|findings| (findings, trained.prospect().cloned())))

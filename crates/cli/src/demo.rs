@@ -5,7 +5,7 @@ use crate::Failure;
 use crate::args::Demo;
 use crate::console::{Console, table};
 use frostline::fit::{
-    Caching, Metric, PretrainedWeights, StageConfig, TrainConfig, Validation, prepare, silent,
+    Caching, Check, Metric, PretrainedWeights, StageConfig, TrainConfig, Validation, prepare, silent,
 };
 use frostline::graph::Unfreeze;
 use frostline::{data, formats};
@@ -38,7 +38,8 @@ pub(crate) fn run(command: &Demo, seed: u64, console: &Console) -> Result<(), Fa
         let count = arms.len();
         for (position, arm) in arms.iter_mut().enumerate() {
             let mut prepared = prepare(
-                &model,
+                Check::Decode,
+                model.clone(),
                 dataset.clone(),
                 arm.recipe.clone(),
                 &Validation::Auto,

@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::args::Predict;
 use crate::console::Console;
 use crate::images::{load, pipeline};
-use frostline::compile::compile_inference_in;
+use frostline::compile::compile_inference;
 use frostline::data::{Pipeline, ValueRange, npy, path_text, pictures_in};
 use frostline::engine::Plan;
 use frostline::fit::{NO_NAMES, Outputs, Viewed, no_scores, predicted_class, preprocess_of, returns};
@@ -110,7 +110,7 @@ fn predict_array(model: &Model, path: &Path, answers: &mut Answers<'_>) -> Resul
     {
         answers.console.warn(format_args!("`{}`: {warning}", path.display()));
     }
-    let mut plan = compile_inference_in(
+    let mut plan = compile_inference(
         &answers.command.storage.precision.unwrap_or_default().try_into()?,
         model,
         &shapes,
@@ -150,7 +150,7 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
         return predict_in_views(model, &viewed, &numbers, &pipeline, &paths, answers);
     }
     let shapes = [pipeline.input().to_vec()];
-    let mut plan = compile_inference_in(&numbers, model, &shapes)?;
+    let mut plan = compile_inference(&numbers, model, &shapes)?;
     let mut bad = 0;
     for chunk in paths.chunks(CHUNK) {
         let (mut names, mut rows) = (Vec::new(), Vec::new());

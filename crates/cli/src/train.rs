@@ -10,7 +10,7 @@ use crate::images::load;
 use frostline::data;
 use frostline::fit::{
     Caching, Check, Event, Head, Observer, Prepared, PretrainedWeights, SolvedHead, TrainConfig, Trained,
-    Validation, prepare_by,
+    Validation, prepare,
 };
 use frostline::graph::Pooling;
 use frostline::graph::Unfreeze;
@@ -89,7 +89,7 @@ pub(crate) fn prepared(
     let caching = caching(training.no_cache, training.cache.as_deref(), training.cache_limit)?;
     let validation = validation(training.val.as_deref());
     let show = |event: &Event<'_>| console.show(event);
-    let prepared = prepare_by(check, model, dataset, recipe, &validation, seed, caching, &show)?;
+    let prepared = prepare(check, model, dataset, recipe, &validation, seed, caching, &show)?;
     console.clear();
     prepared.notes.iter().for_each(|note| console.warn(note));
     console.progress(prepared.dataset.summary());

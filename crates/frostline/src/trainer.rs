@@ -2,7 +2,7 @@
 
 use crate::fit::{
     Caching, Check, Event, Head, Observer, OptimizerKind, StageConfig, TrainConfig, TrainConfigBuilder,
-    Trained, Validation, prepare_by, silent,
+    Trained, Validation, prepare, silent,
 };
 use crate::{Error, Result};
 use frostline_data::Dataset;
@@ -140,7 +140,7 @@ impl<'a> Trainer<'a> {
         if !self.has_stages && config.stage.is_empty() && config.solve.is_none() {
             config.solve = Some(Default::default());
         }
-        let mut prepared = prepare_by(
+        let mut prepared = prepare(
             Check::Decode,
             self.model.clone(),
             self.data,

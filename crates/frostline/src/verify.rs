@@ -4,7 +4,7 @@ use crate::fit::{Loss, LossSetting, Outputs, Targets};
 use frostline_data::npy::{self, NpyArray, NpyValues};
 use frostline_engine::LossInput;
 use frostline_engine::compile::{Statistics, compile, compile_inference};
-use frostline_graph::{Error, Freeze, Model, Result, Shape, Tensor};
+use frostline_graph::{Error, Freeze, Model, PrefixDType, Result, Shape, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -65,7 +65,7 @@ pub fn verify(model: &Model, reference: &Reference, setting: GradientSetting) ->
     }
     let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape[1..].to_vec()).collect();
     let rows = interleave(&inputs, images);
-    let outputs = compile_inference(model, &shapes)?.predict(&rows, images);
+    let outputs = compile_inference(&PrefixDType::F32, model, &shapes)?.predict(&rows, images);
     let mut found = Vec::new();
     for (index, output) in outputs.iter().enumerate() {
         let name = format!("output_{index}");
@@ -94,7 +94,8 @@ fn compare_gradients(
     target: &Tensor,
     found: &mut Vec<Difference>,
 ) -> Result<()> {
-    let mut plan = compile(model, Freeze::nothing(), shapes, images, setting.statistics)?;
+    let mut plan =
+        compile(&PrefixDType::F32, model, Freeze::nothing(), shapes, images, setting.statistics)?.plan;
     let mut boundary = vec![0.0; images * plan.prefix().feature_len()];
     plan.prefix().run(rows, &mut boundary);
     let suffix = plan.suffix();

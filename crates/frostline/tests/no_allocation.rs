@@ -4,6 +4,7 @@
 //! the rule that unsafe code lives in `frostline-kernels`. It hands everything on to the system's.
 #![allow(unsafe_code)]
 
+use frostline::PrefixDType;
 use frostline::compile::{Statistics, compile, compile_inference};
 use frostline::engine::{LossInput, Suffix};
 use frostline::fit::{Optimizer, OptimizerKind};
@@ -78,7 +79,10 @@ fn step(suffix: &mut Suffix, rows: &[f32], optimizer: &mut Optimizer) {
 fn without_products(model: &Model) -> Option<Model> {
     let is_plain = |model: &Model| {
         let shapes = model.graph.stand_in_shapes();
-        let mut plan = compile(model, Freeze::nothing(), &shapes, IMAGES, Statistics::Batch).expect("a plan");
+        let mut plan =
+            compile(&PrefixDType::F32, model, Freeze::nothing(), &shapes, IMAGES, Statistics::Batch)
+                .expect("a plan")
+                .plan;
         products(plan.suffix().program()) == 0 && plan.suffix().trained().next().is_some()
     };
     let cuts = model.graph.cut_points().into_iter().rev();
@@ -100,7 +104,9 @@ fn products(program: &Program) -> usize {
 /// The allocations of the steps of a training, and of the products among its ops.
 fn of_steps(model: &Model) -> (usize, usize) {
     let shapes = model.graph.stand_in_shapes();
-    let mut plan = compile(model, Freeze::nothing(), &shapes, IMAGES, Statistics::Batch).expect("a plan");
+    let mut plan = compile(&PrefixDType::F32, model, Freeze::nothing(), &shapes, IMAGES, Statistics::Batch)
+        .expect("a plan")
+        .plan;
     let mut rows = vec![0.0; IMAGES * plan.prefix().feature_len()];
     plan.prefix().run(&vec![0.5; IMAGES * plan.prefix().input_len()], &mut rows);
     let suffix = plan.suffix();
@@ -139,7 +145,8 @@ fn steps_take_no_memory(threads: usize) {
 fn frozen_images_take_no_memory(threads: usize) {
     let mut wrong = Vec::new();
     for (name, model) in golden_models() {
-        let plan = compile_inference(&model, &model.graph.stand_in_shapes()).expect("a plan");
+        let plan =
+            compile_inference(&PrefixDType::F32, &model, &model.graph.stand_in_shapes()).expect("a plan");
         let prefix = plan.prefix();
         let products = products(prefix.program());
         let images = 16;
@@ -166,7 +173,9 @@ fn memory_is_flat_over_a_thousand_fits() {
     let fit = || {
         let shapes = model.graph.stand_in_shapes();
         let mut plan =
-            compile(&model, Freeze::nothing(), &shapes, IMAGES, Statistics::Batch).expect("a plan");
+            compile(&PrefixDType::F32, &model, Freeze::nothing(), &shapes, IMAGES, Statistics::Batch)
+                .expect("a plan")
+                .plan;
         let rows = vec![0.5; IMAGES * plan.prefix().feature_len()];
         let lens: Vec<usize> = plan.suffix().trained().map(|(_, weight, _)| weight.len()).collect();
         step(plan.suffix(), &rows, &mut Optimizer::new(OptimizerKind::default(), lens, 0.0));

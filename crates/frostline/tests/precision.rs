@@ -1,6 +1,6 @@
 //! The frozen prefix in bf16 beside the one in f32, on every golden model of real Keras.
 
-use frostline::compile::{compile_inference, compile_inference_in};
+use frostline::compile::compile_inference;
 use frostline::graph::Model;
 use frostline::verify::read_reference;
 use frostline::{PrefixDType, Shape, Tensor, formats};
@@ -49,7 +49,8 @@ fn differences(
     let mut wrong = Vec::new();
     for (path, shapes, rows, images) in goldens {
         let model = formats::load(&path).expect("a model").model;
-        let exact = compile_inference(&model, &shapes).expect("a plan").predict(&rows, images);
+        let exact =
+            compile_inference(&PrefixDType::F32, &model, &shapes).expect("a plan").predict(&rows, images);
         let rounded = predict(&model, &shapes, &rows, images);
         for (exact, rounded) in exact.iter().zip(&rounded) {
             let largest = exact.iter().fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
@@ -65,7 +66,7 @@ fn differences(
 #[test]
 fn bf16_is_within_its_rounding_of_f32_on_every_golden_model() {
     let wrong = differences(BF16, |model, shapes, rows, images| {
-        compile_inference_in(&PrefixDType::Bf16, model, shapes).expect("a plan").predict(rows, images)
+        compile_inference(&PrefixDType::Bf16, model, shapes).expect("a plan").predict(rows, images)
     });
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
 }
@@ -75,7 +76,7 @@ fn bf16_is_within_its_rounding_of_f32_on_every_golden_model() {
 fn int8_is_within_its_rounding_of_f32_on_every_golden_model() {
     let mut wrong = differences(INT8, |model, shapes, rows, images| {
         let numbers = PrefixDType::Int8(rows.into());
-        compile_inference_in(&numbers, model, shapes).expect("a plan").predict(rows, images)
+        compile_inference(&numbers, model, shapes).expect("a plan").predict(rows, images)
     });
     wrong.retain(|line| !line.contains("relu_settings"));
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
@@ -92,7 +93,7 @@ fn fewer_bits_are_the_same_on_any_number_of_threads_and_beside_any_image() {
     let on = |numbers: &PrefixDType, threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         pool.install(|| {
-            let plan = compile_inference_in(numbers, &model, &shapes).expect("a plan");
+            let plan = compile_inference(numbers, &model, &shapes).expect("a plan");
             let mut outputs = vec![0.0; 7 * images * plan.prefix().feature_len()];
             plan.prefix().run(&many, &mut outputs);
             outputs

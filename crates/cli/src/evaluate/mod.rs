@@ -8,7 +8,7 @@ use crate::console::{Console, scores_text, table};
 use crate::images::{load, pipeline};
 use chosen::Chosen;
 use frostline::data::{self, Example, Split, check_all};
-use frostline::fit::{Evaluation, Event, LossSetting, Source, Task, evaluate_in};
+use frostline::fit::{Evaluation, Event, LossSetting, Source, Task, evaluate};
 use frostline::report::RunImages;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -57,7 +57,7 @@ pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> 
     let numbers = command.storage.precision.unwrap_or_default().try_into()?;
     let score = |examples: &[Example]| {
         let metrics = [task.metric()];
-        evaluate_in(&numbers, &model, source, examples, "scored", &loss, &metrics, &observe)
+        evaluate(&numbers, &model, source, examples, "scored", &loss, &metrics, &observe)
     };
     let [trained, validated, new] = &seen;
     let apart = [("trained", trained), ("validated", validated)];

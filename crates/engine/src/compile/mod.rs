@@ -14,42 +14,30 @@ use crate::{Constants, Plan, Suffix};
 use frostline_graph::ops::Program;
 use frostline_graph::{Error, Freeze, Model, PrefixDType, Result, Shape, Tensor};
 
-/// Compiles a model for inputs of these shapes and batches of up to `batch` images. The plan owns its freeze
-/// setting: to train other layers, compile again.
+/// A plan, and what its prefix was bound from.
+#[derive(Debug)]
+pub struct Compiled {
+    /// Ready to run.
+    pub plan: Plan,
+    /// What lies below the boundary.
+    pub frozen: Frozen,
+}
+
+/// Compiles a model for inputs of these shapes and batches of up to `batch` images, with the frozen prefix in `dtype`. The plan
+/// owns its freeze setting: to train other layers, compile again.
 ///
-/// Errors: the shapes do not fit, a layer cannot be run, a weight is missing.
+/// # Errors
+///
+/// The shapes do not fit, a layer cannot be run, a weight is missing.
 pub fn compile(
+    dtype: &PrefixDType,
     model: &Model,
     freeze: Freeze,
     inputs: &[Shape],
     batch: usize,
     statistics: Statistics,
-) -> Result<Plan> {
-    compile_in(&PrefixDType::F32, model, freeze, inputs, batch, statistics)
-}
-
-/// [`compile`] with the frozen prefix in such numbers.
-pub fn compile_in(
-    numbers: &PrefixDType,
-    model: &Model,
-    freeze: Freeze,
-    inputs: &[Shape],
-    batch: usize,
-    statistics: Statistics,
-) -> Result<Plan> {
-    Ok(compile_both(numbers, model, freeze, inputs, batch, statistics)?.0)
-}
-
-/// [`compile_in`], and what the plan's prefix was bound from.
-pub fn compile_both(
-    numbers: &PrefixDType,
-    model: &Model,
-    freeze: Freeze,
-    inputs: &[Shape],
-    batch: usize,
-    statistics: Statistics,
-) -> Result<(Plan, Frozen)> {
-    let (frozen, mut suffix) = halves(numbers, model, &freeze, inputs)?;
+) -> Result<Compiled> {
+    let (frozen, mut suffix) = halves(dtype, model, &freeze, inputs)?;
     fuse::fuse_trainable(&mut suffix);
     let weights = suffix
         .params
@@ -63,7 +51,7 @@ pub fn compile_both(
         freeze,
         boundary: frozen.boundary().to_vec(),
     };
-    Ok((plan, frozen))
+    Ok(Compiled { plan, frozen })
 }
 
 /// What lies below the boundary alone: what another stage's passes over the images will want.
@@ -95,14 +83,14 @@ fn halves(
     Ok((Frozen::new(numbers, prefix, constants, boundary), suffix))
 }
 
-/// Compiles a model for prediction: everything is frozen.
-pub fn compile_inference(model: &Model, inputs: &[Shape]) -> Result<Plan> {
-    compile_inference_in(&PrefixDType::F32, model, inputs)
-}
-
-/// [`compile_inference`] in such numbers.
-pub fn compile_inference_in(numbers: &PrefixDType, model: &Model, inputs: &[Shape]) -> Result<Plan> {
-    compile_in(numbers, model, Freeze::everything(&model.graph), inputs, 0, Statistics::Moving)
+/// Compiles a model for prediction, in `dtype`: everything is frozen.
+///
+/// # Errors
+///
+/// See [`compile`].
+pub fn compile_inference(dtype: &PrefixDType, model: &Model, inputs: &[Shape]) -> Result<Plan> {
+    let freeze = Freeze::everything(&model.graph);
+    Ok(compile(dtype, model, freeze, inputs, 0, Statistics::Moving)?.plan)
 }
 
 fn checked(model: &Model, path: &str, shape: &Shape) -> Result<Tensor> {

@@ -1,7 +1,7 @@
 //! What a prediction costs, beside what it scores.
 
 use frostline_engine::compile::compile_inference;
-use frostline_graph::{Model, Result, Shape};
+use frostline_graph::{Model, PrefixDType, Result, Shape};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ pub struct Cost {
 impl Cost {
     /// Of a model for images of `input`, `[height, width, channels]`.
     pub fn of(model: &Model, input: &Shape) -> Result<Self> {
-        let mut plan = compile_inference(model, std::slice::from_ref(input))?;
+        let mut plan = compile_inference(&PrefixDType::F32, model, std::slice::from_ref(input))?;
         let image = vec![0.0; input.iter().product()];
         let mut fastest = f64::INFINITY;
         for _ in 0..TIMED {

@@ -2,7 +2,7 @@
 
 use super::scratch::let_statistics_follow;
 use super::{Arm, Cost, Training};
-use crate::fit::{Caching, Check, Prepared, TrainConfig, Validation, prepare_by, silent};
+use crate::fit::{Caching, Check, Prepared, TrainConfig, Validation, prepare, silent};
 use frostline_data::{Dataset, Example, Target, holdout};
 use frostline_graph::{Error, Model, Result};
 use serde::{Deserialize, Serialize};
@@ -137,7 +137,7 @@ impl<'a> Experiment<'a> {
         if arm.training == Training::Scratch {
             let_statistics_follow(&mut model.graph);
         }
-        prepare_by(Check::Nothing, model, dataset, recipe, &validation, seed, caching, &silent)
+        prepare(Check::Nothing, model, dataset, recipe, &validation, seed, caching, &silent)
     }
 
     /// The images that a repeat is trained on, and those that it is selected by: equal for all arms.

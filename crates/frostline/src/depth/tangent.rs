@@ -7,7 +7,7 @@ use faer::Mat;
 use frostline_data::Example;
 use frostline_engine::compile::{Statistics, compile};
 use frostline_engine::{LossInput, Plan, Pool};
-use frostline_graph::{Freeze, Model, Result, Shape, mix};
+use frostline_graph::{Freeze, Model, PrefixDType, Result, Shape, mix};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -42,7 +42,17 @@ impl Tangents {
     ) -> Result<Self> {
         let input: Shape = source.pipeline.input().to_vec();
         let kept = pooled_model(model, cut, &input)?;
-        let plan = || compile(&kept, Freeze::nothing(), std::slice::from_ref(&input), 1, Statistics::Moving);
+        let plan = || {
+            compile(
+                &PrefixDType::F32,
+                &kept,
+                Freeze::nothing(),
+                std::slice::from_ref(&input),
+                1,
+                Statistics::Moving,
+            )
+            .map(|compiled| compiled.plan)
+        };
         let mut first = plan()?;
         let sketch = Sketch::of(&mut first, examples.len(), directions.len());
         let plans = Pool::default();

@@ -36,7 +36,7 @@ pub use optim::optimizer::*;
 pub use optim::schedule::*;
 pub use prepare::applied::Applied;
 pub use prepare::first_pass::Check;
-pub use prepare::prepared::{Prepared, Validation, pipeline_for, prepare, prepare_by};
+pub use prepare::prepared::{Prepared, Validation, pipeline_for, prepare};
 pub use prepare::preprocessing::{input_shape, preprocess_of, resize_of, scaled_decode_of};
 pub(crate) use solved::Solving;
 pub use solved::{
@@ -44,7 +44,7 @@ pub use solved::{
     ViewPass, Viewed, Worth, mislabelled, worth_labelling,
 };
 pub use train::certificate::{Certificate, Hashes, frozen_hashes};
-pub use train::evaluate::{Evaluation, evaluate, evaluate_in, no_scores, returns};
+pub use train::evaluate::{Evaluation, evaluate, no_scores, returns};
 pub use train::gradual::blocks;
 #[cfg(feature = "depth")]
 pub(crate) use train::observe::counter;

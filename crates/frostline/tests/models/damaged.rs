@@ -2,6 +2,7 @@
 
 use crate::archive::{pack, unpack, with_config};
 use crate::golden;
+use frostline::PrefixDType;
 use frostline::compile::compile_inference;
 use frostline::formats;
 use frostline::graph::Model;
@@ -49,7 +50,7 @@ pub(crate) fn assert_whole(model: &Model) {
         shapes.iter().flatten().all(|shape| shape.iter().product::<usize>() < 1 << 16)
     };
     if model.graph.infer_shapes(&shapes).is_ok_and(small)
-        && let Ok(mut plan) = compile_inference(model, &shapes)
+        && let Ok(mut plan) = compile_inference(&PrefixDType::F32, model, &shapes)
     {
         let input = vec![0.5; plan.prefix().input_len()];
         plan.predict(&input, 1);

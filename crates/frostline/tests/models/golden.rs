@@ -1,5 +1,6 @@
 //! The golden models, and inputs for them.
 
+use frostline::PrefixDType;
 use frostline::compile::compile_inference;
 use frostline::formats;
 use frostline::graph::{Graph, Model};
@@ -50,7 +51,8 @@ pub(crate) fn noise(len: usize) -> Vec<f32> {
 
 /// What a model makes of two images of noise: each of its outputs.
 pub(crate) fn outputs(model: &Model) -> Vec<Vec<f32>> {
-    let mut plan = compile_inference(model, &model.graph.stand_in_shapes()).expect("a model that runs");
+    let mut plan = compile_inference(&PrefixDType::F32, model, &model.graph.stand_in_shapes())
+        .expect("a model that runs");
     let images = 2;
     plan.predict(&noise(images * plan.prefix().input_len()), images)
 }

@@ -1,6 +1,7 @@
 //! How weights travel: a copy is one's own, a shared weight is everyone's, and a new one is drawn.
 
 use crate::golden::{load, weight_bits};
+use frostline::PrefixDType;
 use frostline::compile::{Statistics, compile};
 use frostline::graph::Freeze;
 use frostline::graph::{Keep, Model, Transfer};
@@ -8,7 +9,9 @@ use frostline::graph::{Keep, Model, Transfer};
 /// Takes a step of training: every trained weight moves.
 fn train(model: &Model) {
     let shapes = model.graph.stand_in_shapes();
-    let mut plan = compile(model, Freeze::nothing(), &shapes, 2, Statistics::Batch).expect("a plan");
+    let mut plan = compile(&PrefixDType::F32, model, Freeze::nothing(), &shapes, 2, Statistics::Batch)
+        .expect("a plan")
+        .plan;
     plan.suffix().trained().for_each(|(_, weight, _)| weight.iter_mut().for_each(|value| *value += 1.0));
     plan.store(model).expect("stored");
 }

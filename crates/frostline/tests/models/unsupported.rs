@@ -1,6 +1,7 @@
 //! A file with a Lambda layer: its code is never run, and what lies below it can be used.
 
 use crate::golden::{bits, load, outputs, path};
+use frostline::PrefixDType;
 use frostline::compile::compile_inference;
 use frostline::formats;
 use frostline::graph::{Keep, Transfer};
@@ -22,8 +23,9 @@ fn a_lambda_layer_is_loaded_as_a_layer_that_cannot_be_run() {
 fn running_a_lambda_layer_is_an_error_that_says_where_to_cut() {
     for name in FILES {
         let model = load(name);
-        let error =
-            compile_inference(&model, &model.graph.stand_in_shapes()).expect_err("an error").to_string();
+        let error = compile_inference(&PrefixDType::F32, &model, &model.graph.stand_in_shapes())
+            .expect_err("an error")
+            .to_string();
         assert!(error.contains("layer `code` is a `Lambda`"), "{name}: {error}");
         assert!(
             error.contains("Python code, which is never run") && error.contains("the setting `keep = pool`"),
@@ -73,8 +75,9 @@ fn a_layer_that_refuses_its_input_is_not_taken_for_damage() {
         let loaded = formats::load(&path(&format!("bad/{name}.keras"))).expect("a file that loads");
         assert_eq!(loaded.report.unsupported, [(layer.to_owned(), class.to_owned())], "{name}");
         let model = loaded.model;
-        let error =
-            compile_inference(&model, &model.graph.stand_in_shapes()).expect_err("an error").to_string();
+        let error = compile_inference(&PrefixDType::F32, &model, &model.graph.stand_in_shapes())
+            .expect_err("an error")
+            .to_string();
         assert!(error.contains(word) && error.contains("the setting `keep = conv`"), "{name}: {error}");
         assert!(!error.contains("damaged"), "{name}: {error}");
         let lower = model.keep_with(&Keep::Layer("conv".to_owned()), Transfer::Copy).expect("a cut");

@@ -1,6 +1,7 @@
 //! What is kept is the best, and what went wrong is said.
 
 use crate::task::{backbone, recipe, run, run_with, stage};
+use frostline::PrefixDType;
 use frostline::fit::{Caching, Event, ReusedStatistics, TrainConfig, Validation, evaluate};
 use frostline::graph::Unfreeze;
 
@@ -22,7 +23,8 @@ fn the_weights_of_the_best_epoch_are_restored() {
     let silent = |_: &Event<'_>| {};
     let (loss, metrics) = (&prepared.setting.loss, [prepared.setting.metric]);
     let found =
-        evaluate(&prepared.model, prepared.source(), val, "val", loss, &metrics, &silent).expect("scores");
+        evaluate(&PrefixDType::F32, &prepared.model, prepared.source(), val, "val", loss, &metrics, &silent)
+            .expect("scores");
     let recorded = report.val.as_ref().expect("scores");
     // a prediction folds BatchNormalization into the convolution below it: equal but for rounding
     assert!((found.scores.loss - recorded.loss).abs() < 1e-4 * recorded.loss.abs(), "{found:?} {recorded:?}");

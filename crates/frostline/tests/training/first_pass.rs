@@ -3,7 +3,7 @@
 use crate::task::{backbone, bits, recipe, stage};
 use frostline::cache::FeatureCache;
 use frostline::data;
-use frostline::fit::{Caching, Check, Event, Validation, prepare_by};
+use frostline::fit::{Caching, Check, Event, Validation, prepare};
 use frostline::graph::Unfreeze;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,7 +47,7 @@ fn trained(check: Check, data: &Path, caching: Caching) -> (Bits, Vec<String>, u
     let recipe = recipe(vec![stage(Unfreeze::Nothing, 2, 0.02), stage(Unfreeze::Highest(3), 2, 0.01)]);
     let (model, dataset) = (backbone(), data::open(data).expect("data"));
     let validation = Validation::Fraction(0.25);
-    let prepared = prepare_by(check, model, dataset, recipe, &validation, 3, caching, &observe);
+    let prepared = prepare(check, model, dataset, recipe, &validation, 3, caching, &observe);
     let mut prepared = prepared.expect("a recipe");
     prepared.train(&observe).expect("a training");
     let skipped = prepared.skips.skipped.iter().map(|skip| format!("{} {}", skip.name, skip.reason));

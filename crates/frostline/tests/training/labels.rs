@@ -1,9 +1,10 @@
 //! Settings that do not suit the labels are refused, not followed into a number that means nothing.
 
 use crate::task::{backbone, bits, data_of, recipe, stage};
+use frostline::PrefixDType;
 use frostline::data::{self, Dataset, Target};
 use frostline::fit::{
-    Caching, Event, Head, Loss, Metric, Prepared, TrainConfig, Validation, evaluate, prepare, silent,
+    Caching, Check, Event, Head, Loss, Metric, Prepared, TrainConfig, Validation, evaluate, prepare, silent,
 };
 use frostline::graph::Unfreeze;
 
@@ -24,7 +25,16 @@ fn dataset(classes: usize, numbers: bool) -> Dataset {
 
 fn prepared(classes: usize, numbers: bool, recipe: TrainConfig) -> frostline::Result<Prepared> {
     let dataset = dataset(classes, numbers);
-    prepare(&backbone(), dataset, recipe, &Validation::Auto, 0, Caching::default(), &silent)
+    prepare(
+        Check::Decode,
+        backbone().clone(),
+        dataset,
+        recipe,
+        &Validation::Auto,
+        0,
+        Caching::default(),
+        &silent,
+    )
 }
 
 fn short() -> TrainConfig {
@@ -42,9 +52,10 @@ fn a_classifier_scored_on_numbers_is_an_error_and_no_panic() {
     let numbers = dataset(3, true);
     let source = frostline::fit::Source { dataset: &numbers, pipeline: &prepared.pipeline };
     let (loss, metrics) = (prepared.setting.loss, [Metric::MeanSquaredError]);
-    let error = evaluate(&backbone(), source, &numbers.train, "train", &loss, &metrics, &silent)
-        .expect_err("3 outputs, 1 number")
-        .to_string();
+    let error =
+        evaluate(&PrefixDType::F32, &backbone(), source, &numbers.train, "train", &loss, &metrics, &silent)
+            .expect_err("3 outputs, 1 number")
+            .to_string();
     assert!(error.contains("[3]") && error.contains("numbers, one an image"), "{error}");
     assert!(error.contains("\nhelp: "), "{error}");
 }
@@ -103,7 +114,16 @@ fn a_loss_that_does_not_suit_the_outputs_is_refused() {
     refused(prepared(3, false, with(Head::Keep, Loss::BinaryCrossentropy)), "softmax");
     let model = prepared(2, false, short()).expect("a recipe").model;
     let recipe = with(Head::Keep, Loss::SparseCategoricalCrossentropy);
-    let one = prepare(&model, dataset(2, false), recipe, &Validation::Auto, 0, Caching::default(), &silent);
+    let one = prepare(
+        Check::Decode,
+        model.clone(),
+        dataset(2, false),
+        recipe,
+        &Validation::Auto,
+        0,
+        Caching::default(),
+        &silent,
+    );
     refused(one, "an output for each class");
 }
 
@@ -143,8 +163,17 @@ fn classes_of_files_that_are_matched_by_order_are_said() {
     let open = || data::open(folder.path()).expect("data");
     let with = |head| {
         let recipe = TrainConfig { head, ..short() };
-        prepare(&backbone(), open(), recipe, &Validation::Auto, 0, Caching::default(), &silent)
-            .expect("a recipe")
+        prepare(
+            Check::Decode,
+            backbone().clone(),
+            open(),
+            recipe,
+            &Validation::Auto,
+            0,
+            Caching::default(),
+            &silent,
+        )
+        .expect("a recipe")
     };
     let said = |note: &str| note.contains("3 outputs") && note.contains("alphabetical order");
     let kept = with(Head::Keep);
@@ -158,7 +187,16 @@ fn classes_of_files_that_are_matched_by_order_are_said() {
     };
     let (dataset, loss) = (open(), kept.setting.loss);
     let source = frostline::fit::Source { dataset: &dataset, pipeline: &kept.pipeline };
-    evaluate(&backbone(), source, &dataset.train, "train", &loss, &[Metric::Accuracy], &observe)
-        .expect("scores");
+    evaluate(
+        &PrefixDType::F32,
+        &backbone(),
+        source,
+        &dataset.train,
+        "train",
+        &loss,
+        &[Metric::Accuracy],
+        &observe,
+    )
+    .expect("scores");
     assert!(told.lock().expect("notes").iter().any(|note| said(note)));
 }

@@ -1,6 +1,7 @@
 //! Settings do what they say: rates by group, class weights, smoothing, clipping, warm-up.
 
 use crate::task::{Run, backbone, bits, recipe, run, run_with, stage};
+use frostline::PrefixDType;
 use frostline::fit::{Caching, ClassWeights, Head, StageConfig, TrainConfig, Validation};
 use frostline::graph::Unfreeze;
 
@@ -59,6 +60,7 @@ fn a_class_that_weighs_nothing_teaches_nothing() {
     let (loss, silent) = (&run.prepared.setting.loss, |_: &frostline::fit::Event<'_>| {});
     let (train, metric) = (&run.prepared.dataset.train, [run.prepared.setting.metric]);
     let found = frostline::fit::evaluate(
+        &PrefixDType::F32,
         &run.prepared.model,
         run.prepared.source(),
         train,

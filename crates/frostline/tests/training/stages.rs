@@ -1,7 +1,7 @@
 //! Stages that make it worse are stepped back.
 
 use crate::task::{recipe, run, stage};
-use frostline::fit::{GradualConfig, TrainConfig};
+use frostline::fit::{Check, GradualConfig, TrainConfig};
 use frostline::graph::Unfreeze;
 
 /// Wrecks whatever it trains.
@@ -66,8 +66,16 @@ fn gradual_unfreezing_without_validation_is_an_error() {
     let (_folder, path) = crate::task::data_of(3);
     let dataset = frostline::data::open(&path).expect("data");
     let (none, model) = (frostline::fit::Validation::Fraction(0.0), crate::task::backbone());
-    let prepared =
-        frostline::fit::prepare(&model, dataset, gradually(0.01), &none, 0, Default::default(), &|_| {});
+    let prepared = frostline::fit::prepare(
+        Check::Decode,
+        model.clone(),
+        dataset,
+        gradually(0.01),
+        &none,
+        0,
+        Default::default(),
+        &|_| {},
+    );
     let error = prepared.expect_err("said before anything is trained").to_string();
     assert!(error.contains("help: give the setting `val = 0.2`"), "{error}");
 }

@@ -1,9 +1,12 @@
 //! A tiny model and a tiny task, on which a stage takes milliseconds.
 
+use frostline::PrefixDType;
 use frostline::compile::{Statistics, compile};
 use frostline::data;
 use frostline::engine::Plan;
-use frostline::fit::{Caching, Event, Prepared, StageConfig, TrainConfig, Trained, Validation, prepare};
+use frostline::fit::{
+    Caching, Check, Event, Prepared, StageConfig, TrainConfig, Trained, Validation, prepare,
+};
 use frostline::graph::{Body, Call, Form, Graph, Layer, Model, TensorId, Weights};
 use frostline::graph::{Freeze, Unfreeze};
 use frostline::layers::{Config, InputLayer, Kind, LayerKind, parse_head, read_kind};
@@ -194,7 +197,9 @@ pub(crate) fn run_with(
     let (_folder, path) = data_of(3);
     let dataset = data::open(&path).expect("data");
     let silent = |_: &Event<'_>| {};
-    let mut prepared = prepare(model, dataset, recipe, validation, seed, cache, &silent).expect("a recipe");
+    let mut prepared =
+        prepare(Check::Decode, model.clone(), dataset, recipe, validation, seed, cache, &silent)
+            .expect("a recipe");
     let (epochs, notes) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let passed = AtomicUsize::new(0);
     let observe = |event: &Event<'_>| match event {
@@ -214,7 +219,7 @@ pub(crate) fn run_with(
 /// A plan of the backbone with exactly these layers frozen.
 pub(crate) fn plan(model: &Model, frozen: &[&str]) -> Plan {
     let freeze = Freeze::exactly(&model.graph, frozen).expect("layers that are there");
-    compile(model, freeze, &[IMAGE.to_vec()], 8, Statistics::Batch).expect("a plan")
+    compile(&PrefixDType::F32, model, freeze, &[IMAGE.to_vec()], 8, Statistics::Batch).expect("a plan").plan
 }
 
 /// The boundary values of eight images.

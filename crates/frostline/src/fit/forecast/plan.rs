@@ -6,7 +6,7 @@ use crate::fit::features::feature_store::{BoundaryId, FeatureStore};
 use crate::fit::train::stage::snapshot;
 use crate::fit::train::stage_run::StageRun;
 use crate::fit::{Caching, Prepared, Setting, SolvePlan, Stage, StageRunner, silent};
-use frostline_engine::compile::{Frozen, Statistics, compile_both};
+use frostline_engine::compile::{Compiled, Frozen, Statistics, compile};
 use frostline_formats as formats;
 use frostline_graph::Result;
 use serde::Serialize;
@@ -135,8 +135,8 @@ impl Prepared {
         (trainer.train, trainer.val) = (&train[..few(train.len())], &val[..few(val.len())]);
         let shape = self.pipeline.input().to_vec();
         let (numbers, freeze) = (&setting.dtype, stage.freeze.clone());
-        let (mut plan, frozen) =
-            compile_both(numbers, &self.model, freeze, &[shape], batch, Statistics::Batch)?;
+        let Compiled { mut plan, frozen } =
+            compile(numbers, &self.model, freeze, &[shape], batch, Statistics::Batch)?;
         drop(earlier);
         boundaries.release(index);
         let best = (!val.is_empty()).then(|| snapshot(&mut plan));

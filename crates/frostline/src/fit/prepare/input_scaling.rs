@@ -4,7 +4,9 @@
 
 use frostline_data::Preprocess;
 use frostline_engine::compile::compile_inference;
-use frostline_graph::{Body, Extents, Graph, Keep, Model, Result, Shape, TensorId, Transfer, join};
+use frostline_graph::{
+    Body, Extents, Graph, Keep, Model, PrefixDType, Result, Shape, TensorId, Transfer, join,
+};
 use std::collections::BTreeSet;
 
 /// The constant images: no light, half of it and all of it, as pixels of 0 to 255.
@@ -132,7 +134,7 @@ fn wanted(lines: &[Line]) -> Option<Preprocess> {
 fn lines(model: &Model, path: &str) -> Result<Option<Vec<Line>>> {
     let below = model.keep_with(&Keep::Layer(path.to_owned()), Transfer::Share)?;
     let shapes = below.graph.stand_in_shapes();
-    let mut plan = compile_inference(&below, &shapes)?;
+    let mut plan = compile_inference(&PrefixDType::F32, &below, &shapes)?;
     let len: usize = shapes.iter().map(|shape| shape.elements()).sum();
     let shape = output_shape(&below.graph, &shapes)?;
     let [dark, half, light] = LEVELS.map(|level| middle(&plan.predict(&vec![level; len], 1)[0], &shape));

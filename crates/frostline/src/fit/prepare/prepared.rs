@@ -55,24 +55,11 @@ pub struct Prepared {
     pub(crate) solving: Option<Solving>,
 }
 
-/// [`prepare_by`] decoding each image once, and nothing else.
-pub fn prepare(
-    model: &Model,
-    dataset: Dataset,
-    config: TrainConfig,
-    validation: &Validation,
-    seed: u64,
-    caching: Caching,
-    observe: Observer<'_>,
-) -> Result<Prepared> {
-    prepare_by(Check::Decode, model.clone(), dataset, config, validation, seed, caching, observe)
-}
-
 /// Cuts the model, puts the head on, checks the images and splits them. The weights are copied: what shares those of
 /// `model` is left as it is.
 ///
 /// Errors: a cut, a head or a setting that does not fit; data that cannot be trained on.
-pub fn prepare_by(
+pub fn prepare(
     check: Check,
     model: Model,
     mut dataset: Dataset,

@@ -6,7 +6,7 @@ use super::outcome::{LEVEL, Prospect, SolvedHead, output_weights};
 use crate::fit::train::evaluate::{outputs_in_views, viewed_of};
 use crate::fit::{Event, Observer, Prepared, Stage, StageConfig, StageReport, StageRunner, Task};
 use frostline_data::Example;
-use frostline_engine::compile::{Statistics, compile_both};
+use frostline_engine::compile::{Statistics, compile};
 use frostline_graph::{Freeze, Model, Result, Tensor, Unfreeze};
 use frostline_head::{Method, interval};
 use serde::Serialize;
@@ -89,14 +89,9 @@ impl Prepared {
             averaged_epochs: epochs.div_ceil(2),
         };
         let input = self.pipeline.input().to_vec();
-        let (plan, _) = compile_both(
-            &self.setting.dtype,
-            &self.model,
-            stage.freeze.clone(),
-            &[input],
-            1,
-            Statistics::Batch,
-        )?;
+        let plan =
+            compile(&self.setting.dtype, &self.model, stage.freeze.clone(), &[input], 1, Statistics::Batch)?
+                .plan;
         let work =
             3.0 * plan.multiply_adds()[1] as f64 * (images * stage.config.epochs) as f64 * FOLDS as f64;
         let threads = rayon::current_num_threads() as f64;

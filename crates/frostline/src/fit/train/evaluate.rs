@@ -10,8 +10,8 @@ use crate::fit::{
     TargetColumn, Task, Viewed, predicted_class,
 };
 use frostline_data::Example;
-use frostline_engine::compile::{Frozen, Statistics, compile_both};
-use frostline_engine::{Plan, Squash};
+use frostline_engine::Squash;
+use frostline_engine::compile::{Compiled, Statistics, compile};
 use frostline_graph::layers::Kind;
 use frostline_graph::{Body, Error, Freeze, Graph, Model, PrefixDType, Result};
 
@@ -38,21 +38,6 @@ pub struct Evaluation {
 ///
 /// Errors: labels that the model's output does not suit; a loss or a metric that says nothing about them.
 pub fn evaluate(
-    model: &Model,
-    source: Source<'_>,
-    examples: &[Example],
-    part: &str,
-    loss: &LossSetting,
-    metrics: &[Metric],
-    observe: Observer<'_>,
-) -> Result<Evaluation> {
-    evaluate_in(&PrefixDType::F32, model, source, examples, part, loss, metrics, observe)
-}
-
-/// [`evaluate`] with the model in such numbers.
-///
-/// Errors, further: outputs that are no finite numbers, of which no score says anything.
-pub fn evaluate_in(
     numbers: &PrefixDType,
     model: &Model,
     source: Source<'_>,
@@ -76,7 +61,7 @@ pub fn evaluate_in(
         }
         None => {
             let all = Freeze::everything(&model.graph);
-            let compiled = compile_both(numbers, model, all, &[input], 0, Statistics::Moving)?;
+            let compiled = compile(numbers, model, all, &[input], 0, Statistics::Moving)?;
             let mut store = FeatureStore::new(&Caching::default(), None);
             score(compiled, model, &mut store, source, examples, part, loss, metrics, observe)?
         }
@@ -146,7 +131,7 @@ fn output_width(model: &Model, task: &Task, source: Source<'_>) -> Result<usize>
 
 /// Scores the predictions of a plan, from feature vectors that are kept where there are such.
 pub(in crate::fit) fn score(
-    (mut plan, frozen): (Plan, Frozen),
+    Compiled { mut plan, frozen }: Compiled,
     model: &Model,
     store: &mut FeatureStore,
     source: Source<'_>,

@@ -8,7 +8,7 @@ use crate::fit::train::stage_run::StageRun;
 use crate::fit::{Certificate, Event, Observer, Scores, Setting, Source, Watch, frozen_hashes};
 use frostline_data::Example;
 use frostline_engine::Plan;
-use frostline_engine::compile::{Statistics, compile_both};
+use frostline_engine::compile::{Compiled, Statistics, compile};
 use frostline_graph::{Error, Freeze, Model, Result};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -136,8 +136,8 @@ impl<'a> StageRunner<'a> {
         let shape = self.source.pipeline.input().to_vec();
         let batch = self.setting.config.batch.min(self.train.len()).max(1);
         let numbers = &self.setting.dtype;
-        let (mut plan, frozen) =
-            compile_both(numbers, self.model, stage.freeze.clone(), &[shape], batch, Statistics::Batch)?;
+        let Compiled { mut plan, frozen } =
+            compile(numbers, self.model, stage.freeze.clone(), &[shape], batch, Statistics::Batch)?;
         let trained = plan.suffix().trained().map(|(_, weight, _)| weight.len()).sum();
         if trained == 0 {
             return Err(Error::setting(format!(

@@ -10,7 +10,7 @@ use crate::fit::{
     SolvedHead, Source, Stage, StageReport, StageRunner, Unfreezing, frozen_hashes,
 };
 use frostline_data::Example;
-use frostline_engine::compile::{Statistics, compile_both};
+use frostline_engine::compile::{Statistics, compile};
 use frostline_graph::ops::MICRO_BATCHES;
 use frostline_graph::{Error, Freeze, PrefixDType, Result, Unfreeze};
 use frostline_head::novelty::Novelty;
@@ -215,7 +215,7 @@ impl Prepared {
         let (model, setting, shape) = (&self.model, &self.setting, self.pipeline.input().to_vec());
         // an image for each piece: a training's batch takes a training's memory
         let (batch, moving) = (setting.config.batch.min(MICRO_BATCHES), Statistics::Moving);
-        let compiled = compile_both(numbers, model, freeze.clone(), &[shape], batch, moving)?;
+        let compiled = compile(numbers, model, freeze.clone(), &[shape], batch, moving)?;
         let (loss, metrics) = (&setting.loss, setting.metrics());
         let found = score(compiled, model, store, self.source(), images, "test", loss, &metrics, observe)?;
         if let Some(image) = found.not_finite {

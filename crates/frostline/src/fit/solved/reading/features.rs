@@ -295,7 +295,7 @@ impl Chosen<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fit::{Check, Setting, SolveConfig, TrainConfig, Validation, prepare_by, silent};
+    use crate::fit::{Check, Setting, SolveConfig, TrainConfig, Validation, prepare, silent};
     use frostline_data::open;
     use frostline_formats as formats;
     use std::path::Path;
@@ -311,7 +311,7 @@ mod tests {
         let data = open(&Path::new(ASSETS).join("fashion_subset.npz"))?;
         let none = Validation::Fraction(0.0);
         let mut prepared =
-            prepare_by(Check::Nothing, model, data, recipe, &none, 0, Caching::Memory(1 << 30), &silent)?;
+            prepare(Check::Nothing, model, data, recipe, &none, 0, Caching::Memory(1 << 30), &silent)?;
         prepared.dataset.know_contents()?;
         let wide = &prepared.solving.as_ref().expect("a head is to be solved").wides[0];
         let (dataset, pipeline) = (&prepared.dataset, &prepared.pipeline);
