@@ -8,6 +8,11 @@ use std::sync::Arc;
 
 /// What the numbers of images, weights and features are kept in. Sums are always taken in f32, vectors (what comes after a
 /// global pooling) are computed in it, and the trainable suffix knows nothing else.
+///
+/// ```
+/// assert_eq!("bf16".parse::<frostline_graph::DType>()?.bytes(), 2);
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DType {

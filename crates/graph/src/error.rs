@@ -9,6 +9,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The library's error: what is wrong, the place and the remedy. Texts are lowercase, with names in backticks. A remedy speaks
 /// of settings, as "the setting `keep = -1`"; the command line writes them as its flags.
+///
+/// ```
+/// use frostline_graph::{Error, ErrorKind};
+///
+/// let error = Error::format("model.h5", "it is cut off\nhelp: copy it again");
+/// assert_eq!((error.kind(), error.what()), (ErrorKind::Format, "it is cut off"));
+/// assert_eq!(error.help(), Some("copy it again"));
+/// ```
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 

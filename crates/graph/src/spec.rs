@@ -3,6 +3,12 @@
 use std::str::FromStr;
 
 /// A name and what stands in parentheses behind it.
+///
+/// ```
+/// let spec = frostline_graph::Spec::parse("sgd(momentum=0.9)")?;
+/// assert_eq!((spec.name, spec.pairs()?), ("sgd", vec![("momentum", "0.9")]));
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec<'a> {
     /// All of it.

@@ -17,6 +17,13 @@ impl Extents for [usize] {
 }
 
 /// A dense, row-major f32 array.
+///
+/// ```
+/// use frostline_graph::Tensor;
+///
+/// let tensor = Tensor { shape: vec![2, 3], data: vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0] };
+/// assert_eq!(tensor.permuted(&[1, 0]).unwrap().data, [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tensor {
     /// Extents, outermost first.

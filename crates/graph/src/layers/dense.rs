@@ -8,6 +8,13 @@ use frostline_kernels::Activation;
 use serde_json::{Map, Value, json};
 
 /// Attributes as Keras names them.
+///
+/// ```
+/// use frostline_graph::layers::{Dense, Kind};
+///
+/// let output: Kind = Dense::new(10).softmax().into();
+/// assert_eq!(output.output_shape(&[vec![64]]), Ok(vec![10]));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dense {
     /// The width of the output.

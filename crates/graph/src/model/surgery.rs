@@ -12,6 +12,14 @@ use std::str::FromStr;
 
 /// How far up a model is kept. Layers are counted as `inspect` lists them: nested models layer by layer, input
 /// layers not counted.
+///
+/// ```
+/// use frostline_graph::Keep;
+///
+/// assert_eq!(Keep::from(-1), Keep::AllBut(1));
+/// assert_eq!("block_5".parse::<Keep>()?, Keep::Layer("block_5".to_owned()));
+/// # Ok::<(), frostline_graph::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keep {
     /// The layer at this path and all below it.

@@ -128,6 +128,15 @@ impl Default for TrainConfig {
 }
 
 /// Makes a [`TrainConfig`] setting by setting; what is not set has its default.
+///
+/// ```
+/// use frostline::prelude::*;
+///
+/// let config = TrainConfig::builder().batch(16usize).stage(StageConfig::head().epochs(3)).build()?;
+/// assert_eq!((config.batch, config.stage[0].epochs), (16, 3));
+/// assert!(TrainConfig::builder().batch(0usize).build().is_err());
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct TrainConfigBuilder(TrainConfig);

@@ -51,6 +51,14 @@ enum Setting<'a> {
 macro_rules! optimizers {
     ($($kind:ident: $($name:literal => $default:expr),+;)*) => {
         /// An optimizer and its settings.
+        ///
+        /// ```
+        /// use frostline::fit::OptimizerKind;
+        ///
+        /// let sgd: OptimizerKind = "sgd(momentum=0.9)".parse()?;
+        /// assert_eq!(sgd.to_string(), "sgd(momentum=0.9,nesterov=false)");
+        /// # Ok::<(), String>(())
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub enum OptimizerKind {
             $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($kind),)*

@@ -51,6 +51,14 @@ impl Progress {
 macro_rules! schedules {
     ($($kind:ident: $name:literal;)*) => {
         /// How the rate moves within a stage.
+        ///
+        /// ```
+        /// use frostline::fit::{Progress, Schedule};
+        ///
+        /// let linear: Schedule = "linear".parse()?;
+        /// assert_eq!(linear.factor(Progress { step: 5, total: 10, steps_per_epoch: 5 }), 0.5);
+        /// # Ok::<(), String>(())
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub enum Schedule {
             $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($kind),)*
