@@ -1,8 +1,7 @@
 //! Compares a model with what another framework computed: outputs, loss, gradients.
 
-use crate::fit::{Loss, LossSetting, Outputs, Targets};
+use crate::fit::{Loss, LossSetting, Outputs, Scored, Targets};
 use frostline_data::npy::{self, NpyArray, NpyValues};
-use frostline_engine::LossInput;
 use frostline_engine::compile::{Statistics, compile, compile_inference};
 use frostline_graph::{Error, Freeze, Model, PrefixDType, Result, Shape, Tensor};
 use std::collections::BTreeMap;
@@ -110,16 +109,10 @@ fn compare_gradients(
         false => Targets::Classes(&classes),
     };
     let loss = setting.loss.unwrap_or_else(|| suits(&targets, suffix.logits(images).is_some(), width));
-    // as Keras does, which keeps the logits of a softmax or sigmoid beside its result
-    let (values, from, input) = match suffix.logits(images) {
-        Some((logits, squash)) if loss.takes_logits_of(squash) => {
-            (logits, Outputs::Logits, LossInput::Logits)
-        }
-        _ => (suffix.output(images), Outputs::Probabilities, LossInput::Output),
-    };
+    let Scored { values, outputs, input } = loss.scored(suffix, images, Outputs::Probabilities);
     let mut gradient = vec![0.0; values.len()];
     let loss = LossSetting { loss, label_smoothing: 0.0 };
-    let value = loss.evaluate(values, from, width, &targets, None, Some(&mut gradient));
+    let value = loss.evaluate(values, outputs, width, &targets, None, Some(&mut gradient));
     if let Some(expected) = reference.get("loss").and_then(|loss| loss.data.first()) {
         let relative = (value - f64::from(*expected)).abs() / f64::from(expected.abs()).max(1e-6);
         found.push(Difference { name: "loss".to_owned(), relative });

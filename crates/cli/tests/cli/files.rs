@@ -1,5 +1,9 @@
 //! Files for the binary to read: pictures, arrays, archives.
 
+#[path = "../../../../tests/rust/npy.rs"]
+mod npy;
+
+pub(crate) use npy::npy;
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
 use zip::write::SimpleFileOptions;
@@ -38,21 +42,6 @@ pub(crate) fn with_config(from: &str, to: &Path, old: &str, new: &str) {
     assert!(text.contains(old), "the config does not hold {old}");
     config.1 = text.replacen(old, new, 1).into_bytes();
     pack(to, &entries);
-}
-
-/// The bytes of a `.npy` file.
-pub(crate) fn npy(shape: &[usize], kind: &str, bytes: &[u8]) -> Vec<u8> {
-    let extents: String = shape.iter().map(|extent| format!("{extent},")).collect();
-    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({extents}), }}");
-    while (10 + header.len() + 1) % 64 != 0 {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut file = b"\x93NUMPY\x01\x00".to_vec();
-    file.extend((header.len() as u16).to_le_bytes());
-    file.extend(header.as_bytes());
-    file.extend(bytes);
-    file
 }
 
 pub(crate) fn floats(shape: &[usize], values: &[f32]) -> Vec<u8> {

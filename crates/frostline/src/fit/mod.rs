@@ -27,6 +27,7 @@ pub use features::passes::Source;
 pub(crate) use forecast::plan::peak_memory;
 pub use forecast::plan::{StagePlan, TrainingPlan};
 pub use objective::class_weights::ClassWeights;
+pub(crate) use objective::loss::Scored;
 pub use objective::loss::{Loss, LossSetting, Outputs, Targets};
 pub use objective::metrics::{ClassReport, ClassScore, Metric, predicted_class};
 pub use objective::scores::Scores;

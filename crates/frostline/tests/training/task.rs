@@ -1,5 +1,8 @@
 //! A tiny model and a tiny task, on which a stage takes milliseconds.
 
+#[path = "../../../../tests/rust/npy.rs"]
+mod npy;
+
 use frostline::PrefixDType;
 use frostline::compile::{Statistics, compile};
 use frostline::data;
@@ -10,6 +13,7 @@ use frostline::fit::{
 use frostline::graph::{Body, Call, Form, Graph, Layer, Model, TensorId, Weights};
 use frostline::graph::{Freeze, Unfreeze};
 use frostline::layers::{Config, InputLayer, Kind, LayerKind, parse_head, read_kind};
+use npy::npy;
 use serde_json::json;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -29,20 +33,6 @@ pub(crate) fn noise(len: usize, seed: u64) -> Vec<f32> {
         (state >> 40) as f32 / (1 << 24) as f32
     };
     (0..len).map(next).collect()
-}
-
-fn npy(shape: &[usize], kind: &str, bytes: &[u8]) -> Vec<u8> {
-    let extents: String = shape.iter().map(|extent| format!("{extent},")).collect();
-    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({extents}), }}");
-    while (10 + header.len() + 1) % 64 != 0 {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut file = b"\x93NUMPY\x01\x00".to_vec();
-    file.extend((header.len() as u16).to_le_bytes());
-    file.extend(header.as_bytes());
-    file.extend(bytes);
-    file
 }
 
 /// Floats with their shapes and labels, by the arrays' names.

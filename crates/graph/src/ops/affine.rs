@@ -1,7 +1,7 @@
 //! `affine`: a constant scale and offset, for all channels or one a channel (the last axis).
 
 use super::images::{each_image, image};
-use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
+use super::{Backward, Cost, Forward, Instance, Normalize, OpKind, Reads, one_of};
 use crate::{Extents, Shape};
 use frostline_kernels::{Activation, scale_shift, scale_shift_backward_input};
 
@@ -37,17 +37,34 @@ impl OpKind for Affine {
     fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
         let channels = inputs[0].last().copied().unwrap_or(1);
         let spread = |list: &[f32]| (0..channels).map(|channel| list[channel % list.len()]).collect();
-        Box::new(Bound { channels, scale: spread(&self.scale), offset: spread(&self.offset) })
+        Box::new(ScaleShift {
+            channels,
+            scale: spread(&self.scale),
+            offset: spread(&self.offset),
+            statistics: None,
+        })
     }
 }
 
-struct Bound {
-    channels: usize,
-    scale: Vec<f32>,
-    offset: Vec<f32>,
+/// `y = x · scale + offset`, one of each a channel.
+pub(super) struct ScaleShift {
+    pub(super) channels: usize,
+    pub(super) scale: Vec<f32>,
+    pub(super) offset: Vec<f32>,
+    /// Where they come from statistics that are loaded: from which, and how.
+    pub(super) statistics: Option<Normalize>,
 }
 
-impl Instance for Bound {
+impl Instance for ScaleShift {
+    fn load(&mut self, params: &[&[f32]]) {
+        let Some(normalize) = &self.statistics else { return };
+        let statistics = params[0].iter().zip(params[1]);
+        for ((mean, variance), (scale, offset)) in statistics.zip(self.scale.iter_mut().zip(&mut self.offset))
+        {
+            (*scale, *offset) = normalize.channel(*mean, *variance);
+        }
+    }
+
     fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
         scale_shift(self.channels, inputs[0], &self.scale, &self.offset, Activation::Linear, output);
     }

@@ -1,10 +1,9 @@
 //! `normalize`: `(x − mean) / max(√variance, 1e-7)` a channel, or its inverse. The statistics never train.
 //! Source: `keras.layers.Normalization`.
 
-use super::images::{each_image, image};
-use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
+use super::affine::ScaleShift;
+use super::{Cost, Instance, OpKind, one_of};
 use crate::{Extents, Shape};
-use frostline_kernels::{Activation, scale_shift, scale_shift_backward_input};
 
 /// Weights: mean and variance, `[channels]` each.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +18,7 @@ impl Normalize {
         mean.iter().zip(variance).map(|(mean, variance)| self.channel(*mean, *variance)).unzip()
     }
 
-    fn channel(&self, mean: f32, variance: f32) -> (f32, f32) {
+    pub(super) fn channel(&self, mean: f32, variance: f32) -> (f32, f32) {
         let deviation = variance.sqrt().max(1e-7);
         if self.invert { (deviation, mean) } else { (1.0 / deviation, -mean / deviation) }
     }
@@ -46,53 +45,7 @@ impl OpKind for Normalize {
     fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
         let channels = inputs[0].last().copied().unwrap_or(1);
         let (scale, offset) = (vec![1.0; channels], vec![0.0; channels]);
-        Box::new(Bound { op: self.clone(), channels, scale, offset })
-    }
-}
-
-struct Bound {
-    op: Normalize,
-    channels: usize,
-    scale: Vec<f32>,
-    offset: Vec<f32>,
-}
-
-impl Instance for Bound {
-    fn load(&mut self, params: &[&[f32]]) {
-        let (scale, offset) = (&mut self.scale, &mut self.offset);
-        let channels = params[0].iter().zip(params[1]).zip(scale.iter_mut().zip(offset));
-        channels.for_each(|((mean, variance), (scale, offset))| {
-            (*scale, *offset) = self.op.channel(*mean, *variance);
-        });
-    }
-
-    fn infer(&self, inputs: &[&[f32]], _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
-        scale_shift(self.channels, inputs[0], &self.scale, &self.offset, Activation::Linear, output);
-    }
-
-    fn reads(&self, _trains: bool) -> Reads {
-        Reads { inputs: false, output: false, either: false }
-    }
-
-    fn is_pixelwise(&self) -> bool {
-        true
-    }
-
-    fn forward(&self, args: Forward<'_>) {
-        let (channels, scale, offset) = (self.channels, &self.scale, &self.offset);
-        each_image(args.batch, args.output, |index, y| {
-            let x = image(args.inputs[0], args.batch, index);
-            scale_shift(channels, x, scale, offset, Activation::Linear, y);
-        });
-    }
-
-    fn backward(&self, args: Backward<'_, '_>) {
-        let (channels, scale, batch) = (self.channels, &self.scale, args.batch);
-        if let Some(dx) = &mut args.input_grads[0] {
-            each_image(batch, dx.to_add(), |index, dx| {
-                scale_shift_backward_input(channels, image(args.output_grad, batch, index), scale, dx);
-            });
-        }
+        Box::new(ScaleShift { channels, scale, offset, statistics: Some(self.clone()) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Losses, with Keras's reductions and clipping. Source: `keras/src/losses/losses.py` and the TensorFlow backend.
 
-use frostline_engine::Squash;
+use frostline_engine::{LossInput, Squash, Suffix};
 use std::fmt;
 use std::str::FromStr;
 
@@ -82,6 +82,27 @@ impl Loss {
             Self::BinaryCrossentropy => squash == Squash::Sigmoid,
             Self::CategoricalCrossentropy | Self::SparseCategoricalCrossentropy => squash == Squash::Softmax,
             Self::MeanSquaredError | Self::MeanAbsoluteError => false,
+        }
+    }
+}
+
+/// What a loss is computed from, and where its gradient goes in.
+pub(crate) struct Scored<'a> {
+    /// `[images, width]`
+    pub(crate) values: &'a [f32],
+    pub(crate) outputs: Outputs,
+    pub(crate) input: LossInput,
+}
+
+impl Loss {
+    /// As Keras does: from the logits of a softmax or sigmoid where the loss takes them, which are kept beside its result; else
+    /// from the model's output, which holds `outputs`.
+    pub(crate) fn scored(self, suffix: &Suffix, images: usize, outputs: Outputs) -> Scored<'_> {
+        match suffix.logits(images) {
+            Some((values, squash)) if self.takes_logits_of(squash) => {
+                Scored { values, outputs: Outputs::Logits, input: LossInput::Logits }
+            }
+            _ => Scored { values: suffix.output(images), outputs, input: LossInput::Output },
         }
     }
 }

@@ -6,12 +6,12 @@ use crate::fit::features::passes::{Features, Views};
 use crate::fit::objective::lost::first_lost;
 use crate::fit::objective::scores::compute;
 use crate::fit::{
-    EpochRecord, Event, Observer, Optimizer, Outputs, Progress, Scores, Setting, Stage, StageReport,
+    EpochRecord, Event, Observer, Optimizer, Progress, Scored, Scores, Setting, Stage, StageReport,
     StageRunner, TargetColumn, Targets, Watch, clip_global_norm,
 };
 use frostline_data::shuffled;
 use frostline_engine::compile::Frozen;
-use frostline_engine::{LossInput, Plan, Suffix};
+use frostline_engine::{Plan, Suffix};
 use frostline_graph::Result;
 use std::time::Instant;
 
@@ -188,15 +188,10 @@ impl<'a> StageRun<'a> {
             _ => None,
         };
         let loss = &self.setting.loss;
-        let (values, from, input) = match suffix.logits(images) {
-            Some((logits, squash)) if loss.loss.takes_logits_of(squash) => {
-                (logits, Outputs::Logits, LossInput::Logits)
-            }
-            _ => (suffix.output(images), self.setting.outputs, LossInput::Output),
-        };
+        let Scored { values, outputs, input } = loss.loss.scored(suffix, images, self.setting.outputs);
         self.gradient.resize(values.len(), 0.0);
         let width = values.len() / images;
-        let loss = loss.evaluate(values, from, width, &targets, weights, Some(&mut self.gradient));
+        let loss = loss.evaluate(values, outputs, width, &targets, weights, Some(&mut self.gradient));
         let gradient = &self.gradient;
         suffix.backward(images, input, |to| to.copy_from_slice(gradient));
         loss
