@@ -17,24 +17,17 @@ use std::path::Path;
 
 use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageResult, Limits};
+use image::{DynamicImage, ImageDecoder, ImageFormat};
 
 use super::DataError;
 use super::image::{Image, Pixels};
 use super::jpeg_file::{self, Wanted};
 use super::scaled::ScaledDecode;
+use super::upright::{HELP_DAMAGED, damaged, limits, upright};
 
 /// What decodes images, as a part of cache keys: pixels may change when it does.
 pub const DECODER_VERSION: &str =
     "image 0.25.10, mozjpeg 0.10.13, mozjpeg-sys 2.2.3, png 0.18.1; frostline decode 2";
-
-/// The largest picture that is decoded, in pixels; Pillow's limit. A small file can claim to be larger than memory.
-pub const MAX_PIXELS: u64 = 178_956_970;
-
-const MAX_ALLOCATION: u64 = 1 << 30;
-
-pub(super) const HELP_DAMAGED: &str = "replace the file or remove it";
-
 /// Decodes a file; see [`decode`].
 pub fn decode_file(path: &Path) -> Result<Image, DataError> {
     decode(&read(path)?, &super::path_text(path))
@@ -113,48 +106,6 @@ fn picture(bytes: &[u8], name: &str, wanted: &Wanted<'_>) -> Result<DynamicImage
     };
     picture.map_err(|error| damaged(name, &error))?
 }
-
-fn limits() -> Limits {
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_ALLOCATION);
-    limits
-}
-
-fn damaged(name: &str, error: &dyn std::fmt::Display) -> DataError {
-    DataError::image(name, format!("is damaged: {error}"), HELP_DAMAGED)
-}
-
-/// Decodes, and turns the picture the right way up. `own` may decode in `decoder`'s stead.
-pub(super) fn upright<D: ImageDecoder>(
-    name: &str,
-    own: impl FnOnce(Orientation) -> Result<Option<DynamicImage>, String>,
-) -> impl FnOnce(D) -> Result<DynamicImage, DataError> {
-    move |mut decoder| {
-        let (width, height) = decoder.dimensions();
-        let pixels = u64::from(width) * u64::from(height);
-        if pixels == 0 || pixels > MAX_PIXELS {
-            return Err(DataError::image(
-                name,
-                format!("claims {width} x {height} pixels, of which at most {MAX_PIXELS} are read"),
-                "scale it down or remove it",
-            ));
-        }
-        // A damaged EXIF block is no reason to lose the picture.
-        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let mut picture = match own(orientation).map_err(|error| damaged(name, &error))? {
-            Some(picture) => picture,
-            None => pixels_of(decoder).map_err(|error| damaged(name, &error))?,
-        };
-        picture.apply_orientation(orientation);
-        Ok(picture)
-    }
-}
-
-pub(super) fn pixels_of<D: ImageDecoder>(mut decoder: D) -> ImageResult<DynamicImage> {
-    decoder.set_limits(limits())?;
-    DynamicImage::from_decoder(decoder)
-}
-
 fn to_u8(picture: DynamicImage) -> Image {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let high = |v: u16| (v >> 8) as u8;

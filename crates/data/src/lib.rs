@@ -42,6 +42,7 @@ mod resize;
 mod scaled;
 mod split;
 mod summary;
+mod upright;
 mod view;
 
 pub use array::{Array, Values};
@@ -51,9 +52,7 @@ pub use check::files;
 pub use check::{Skip, SkipReport, check_all};
 pub use dataset::{Dataset, Example, Input, Split, Target};
 pub use decode::check_file;
-pub use decode::{
-    DECODER_VERSION, MAX_PIXELS, decode, decode_file, decode_file_for, decode_for, picture_size,
-};
+pub use decode::{DECODER_VERSION, decode, decode_file, decode_file_for, decode_for, picture_size};
 pub use error::DataError;
 pub use file_name::path_text;
 pub use folders::pictures_in;
@@ -65,6 +64,7 @@ pub use range::ValueRange;
 pub use resize::Resize;
 pub use scaled::ScaledDecode;
 pub use split::{holdout, shuffled};
+pub use upright::MAX_PIXELS;
 pub use view::View;
 
 use std::path::Path;

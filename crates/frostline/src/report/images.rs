@@ -1,15 +1,13 @@
 //! The images of a run, by their contents: what it was trained, validated and tested on can be told from what it has not
 //! seen, wherever the images lie and whatever they are called later.
 
+use super::files::{IMAGES, MODEL, RECORD};
 use frostline_data::{DataError, Dataset, Example, Split, Target};
 use frostline_files::{regular, write_atomically};
 use frostline_graph::{Error, Result};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::Path;
-
-/// The file: a line `part,label,hash,name` for each image.
-pub(super) const IMAGES: &str = "images.csv";
 
 /// The images of a run.
 #[derive(Clone, Debug, Default)]
@@ -30,9 +28,9 @@ impl RunImages {
             // the run's own model, given by its name
             false => model.parent().unwrap_or(Path::new("")),
         };
-        let is_of_run = model.is_dir() || model.file_name().is_some_and(|name| name == super::run::MODEL);
+        let is_of_run = model.is_dir() || model.file_name().is_some_and(|name| name == MODEL);
         let file = folder.join(IMAGES);
-        if !is_of_run || !folder.join(super::run::RECORD).exists() || !file.exists() {
+        if !is_of_run || !folder.join(RECORD).exists() || !file.exists() {
             return Ok(None);
         }
         let damaged = |line: usize| {

@@ -8,6 +8,7 @@
 mod charts;
 #[cfg(feature = "depth")]
 pub mod depth;
+mod files;
 mod images;
 mod run;
 

@@ -1,6 +1,7 @@
 //! The run directory and its record.
 
-use super::images::{IMAGES, RunImages};
+use super::files::{IMAGES, LEFT_OUT, METRICS, MODEL, NOVELTY, RECORD};
+use super::images::RunImages;
 use crate::fit::{
     Certificate, ClassScore, EpochRecord, Findings, LeftOut, Prepared, Prospect, Scores, SolvedHead,
     StageReport, TrainConfig, Trained, Unfreezing, Validation, peak_memory,
@@ -120,16 +121,6 @@ pub struct TestRecord {
     pub confusion: Vec<Vec<usize>>,
 }
 
-/// A line for each epoch.
-pub(in crate::report) const METRICS: &str = "metrics.jsonl";
-/// Of a solved head: the training images as they are predicted by a head that has not seen them.
-pub(in crate::report) const LEFT_OUT: &str = "left-out.csv";
-/// What tells images that are none of the classes.
-pub(in crate::report) const NOVELTY: &str = "none-of-these.json";
-/// What makes a run a finished one.
-pub(super) const RECORD: &str = "run.json";
-/// The trained model.
-pub(super) const MODEL: &str = "model.keras";
 /// What tells images that are none of the classes, where a run, given as its folder, has it.
 ///
 /// Errors: a file that cannot be read.

@@ -1,7 +1,7 @@
 //! What the features and the predictions of left-out images tell about the data.
 
 use super::head::refused;
-use super::outcome::LeftOut;
+use super::left_out::LeftOut;
 use frostline_data::Example;
 use frostline_graph::Result;
 use frostline_head::FeatureTable;

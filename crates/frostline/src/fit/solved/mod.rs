@@ -7,6 +7,7 @@
 
 mod findings;
 mod head;
+mod left_out;
 mod outcome;
 mod plan;
 mod reading;
@@ -14,7 +15,8 @@ mod suggest;
 mod unfreeze;
 
 pub use findings::{Findings, Suspect, mislabelled};
-pub use outcome::{LeftOut, Prospect, SolvedHead};
+pub use left_out::LeftOut;
+pub use outcome::{Prospect, SolvedHead};
 pub use plan::SolvePlan;
 pub use reading::pass::{Examples, Pictures, ViewPass};
 pub(crate) use reading::setup::Solving;

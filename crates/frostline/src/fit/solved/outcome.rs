@@ -3,10 +3,11 @@
 use super::findings::{Findings, mislabelled, neighbours};
 use super::head::refused;
 use super::head::{Found, class_of, groups_of};
+use super::left_out::LeftOut;
 use super::reading::views::{Viewed, squashed};
 use crate::fit::config::text;
 use crate::fit::train::observe::counter;
-use crate::fit::{Observer, Prepared, Task, predicted_class};
+use crate::fit::{Observer, Prepared, Task};
 use frostline_data::{Example, Target, View};
 use frostline_engine::Squash;
 use frostline_formats as formats;
@@ -67,25 +68,6 @@ pub struct Prospect {
     /// Images that it is taken from.
     pub images: usize,
 }
-
-/// A training image, as it is predicted by a head that has not seen it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LeftOut {
-    /// Its name.
-    pub name: String,
-    /// Its class.
-    pub label: usize,
-    /// A probability for each class.
-    pub probabilities: Vec<f32>,
-}
-
-impl LeftOut {
-    /// The class that it is predicted to be of.
-    pub fn predicted(&self) -> usize {
-        predicted_class(&self.probabilities)
-    }
-}
-
 impl Prepared {
     /// Solves the head, if that is what the recipe asks for, and puts it on the model.
     ///

@@ -3,8 +3,7 @@
 use super::DepthReport;
 use crate::depth::{Outcome, SearchKey, SearchLog};
 use crate::report::RunFolder;
-use crate::report::images::IMAGES;
-use crate::report::run::{LEFT_OUT, METRICS, MODEL, NOVELTY, RECORD};
+use crate::report::files::{IMAGES, LEFT_OUT, METRICS, MODEL, NOVELTY, RECORD};
 use frostline_graph::Result;
 use std::path::Path;
 
