@@ -141,12 +141,14 @@ type OpenShape = Vec<Option<usize>>;
 
 /// The output shape of each layer, with `None` for extents that are open.
 fn shapes(graph: &Graph) -> BTreeMap<String, Option<OpenShape>> {
-    let with = |size: usize| {
+    let leaf_shapes_at = |size: usize| {
         let close = |shape: OpenShape| shape.into_iter().map(|extent| extent.unwrap_or(size)).collect();
         let inputs: Vec<Shape> = graph.input_shapes().into_iter().map(close).collect();
         graph.leaf_shapes(&inputs)
     };
-    let (Ok(small), large) = (with(STAND_INS[0]), with(STAND_INS[1])) else { return BTreeMap::new() };
+    let (Ok(small), large) = (leaf_shapes_at(STAND_INS[0]), leaf_shapes_at(STAND_INS[1])) else {
+        return BTreeMap::new();
+    };
     let open = |path: &String, shape: Shape| -> OpenShape {
         let other = large.as_ref().ok().and_then(|large| large.get(path)?.clone());
         let same = |(axis, extent): (usize, usize)| match &other {

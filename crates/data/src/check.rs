@@ -128,11 +128,12 @@ impl SkipReport {
                 _ => after.is_empty().then_some(None),
             };
             if let Some(class) = lost {
-                let of = |name: &str| before.iter().find(|e| e.name == name).map(|e| e.target.clone());
+                let target_before =
+                    |name: &str| before.iter().find(|e| e.name == name).map(|e| e.target.clone());
                 let shown = self
                     .skipped
                     .iter()
-                    .find(|s| class.is_some() && of(&s.name) == class.map(Target::Class))
+                    .find(|s| class.is_some() && target_before(&s.name) == class.map(Target::Class))
                     .unwrap_or(example);
                 return Err(DataError::source(
                     &dataset.source,

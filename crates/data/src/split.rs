@@ -61,8 +61,8 @@ pub(super) fn holdout_by(
         Random::new("holdout", [seed, key, 0]).shuffle(&mut groups);
         let given = |group: &Vec<usize>| contents[group[0]].and_then(|content| sides.get(&content).copied());
         let decided: Vec<Option<bool>> = groups.iter().map(given).collect();
-        let of = |index: usize| if decided[index] == Some(true) { groups[index].len() } else { 0 };
-        let mut taken: usize = (0..groups.len()).map(of).sum();
+        let held_count = |index: usize| if decided[index] == Some(true) { groups[index].len() } else { 0 };
+        let mut taken: usize = (0..groups.len()).map(held_count).sum();
         let mut is_held: Vec<bool> = Vec::new();
         for (group, decided) in groups.iter().zip(&decided) {
             let fits = taken + group.len() <= share;

@@ -175,7 +175,7 @@ impl Schedule {
         let is_own = |node: usize| segment.nodes.contains(&node);
         let is_large =
             |value: ValueId| 4 * MICRO_BATCHES * given.images * given.len(value) >= given.streamed_bytes;
-        let of = |step: &Step| match *step {
+        let touched_by = |step: &Step| match *step {
             Step::Observe(node) => {
                 let value = given.program.nodes[node].inputs[0];
                 let is_made = self.kept[value.0] && given.maker(value).is_some_and(is_own);
@@ -192,7 +192,7 @@ impl Schedule {
             }
             Step::Forward(_) | Step::Backward(_) => None,
         };
-        let mut streamed: Vec<Touched> = segment.steps.iter().filter_map(of).collect();
+        let mut streamed: Vec<Touched> = segment.steps.iter().filter_map(touched_by).collect();
         streamed.sort_unstable();
         // what several ops sum up would be copied by each
         let is_single = |touched: &Touched| streamed.iter().filter(|other| *other == touched).count() == 1;

@@ -348,10 +348,10 @@ impl Suffix {
 
     /// Seconds that all threads together have spent in each op's forward and backward passes.
     pub fn seconds(&self) -> Vec<[f64; 2]> {
-        let of = |node: usize, pass: usize| {
+        let account = |node: usize, pass: usize| {
             self.micro_batches.iter().map(|micro_batch| micro_batch.seconds[node][pass]).sum()
         };
-        (0..self.program.nodes.len()).map(|node| [of(node, 0), of(node, 1)]).collect()
+        (0..self.program.nodes.len()).map(|node| [account(node, 0), account(node, 1)]).collect()
     }
 
     /// What goes into the sigmoid or softmax that makes the output, where there is one and nothing else reads it.

@@ -159,13 +159,13 @@ fn numbered<'a>(reference: &'a Reference, prefix: &str) -> Vec<&'a Tensor> {
 
 /// One image's inputs behind each other, image by image.
 fn interleave(inputs: &[&Tensor], images: usize) -> Vec<f32> {
-    let of = |image: usize| {
+    let image_values = |image: usize| {
         inputs.iter().flat_map(move |input| {
             let len = input.data.len() / images;
             &input.data[image * len..][..len]
         })
     };
-    (0..images).flat_map(of).copied().collect()
+    (0..images).flat_map(image_values).copied().collect()
 }
 
 fn relative_max(name: &str, found: &[f32], expected: &[f32]) -> Result<f64> {

@@ -345,9 +345,9 @@ mod tests {
             let norm = Normalization { scale: &scale, shift: &shift, mean: &mean, activation };
             let (mut sum, mut products) = (vec![0.0; channels], vec![0.0; channels]);
             batch_norm_backward_sums(channels, &x, &dy, norm, &mut sum, &mut products);
-            let of = |c: usize, value: f64| scale[c] * (value / rows as f64) as f32;
-            let offset: Vec<f32> = (0..channels).map(|c| of(c, sum[c])).collect();
-            let factor: Vec<f32> = (0..channels).map(|c| of(c, products[c] / variance(c))).collect();
+            let scaled = |c: usize, value: f64| scale[c] * (value / rows as f64) as f32;
+            let offset: Vec<f32> = (0..channels).map(|c| scaled(c, sum[c])).collect();
+            let factor: Vec<f32> = (0..channels).map(|c| scaled(c, products[c] / variance(c))).collect();
             let mut dx = vec![f32::NAN; x.len()];
             let overwrite = Accumulate::Overwrite;
             batch_norm_backward_input(channels, &x, &dy, norm, &offset, &factor, &mut dx, overwrite);

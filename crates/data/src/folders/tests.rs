@@ -83,8 +83,14 @@ fn parts_are_parts_however_their_folders_are_written() {
         ["Train Images", "valid-images", "eval"],
         ["seg_train", "seg_dev", "seg_test"],
     ] {
-        let at = |part: &str, file: &str| format!("{part}/{file}.png");
-        let files = [at(train, "a/1"), at(train, "b/1"), at(train, "b/2"), at(val, "a/3"), at(test, "b/4")];
+        let photo_path = |part: &str, file: &str| format!("{part}/{file}.png");
+        let files = [
+            photo_path(train, "a/1"),
+            photo_path(train, "b/1"),
+            photo_path(train, "b/2"),
+            photo_path(val, "a/3"),
+            photo_path(test, "b/4"),
+        ];
         let dataset = opened(&files.each_ref().map(String::as_str));
         assert_eq!((dataset.classes.join(" "), counts(&dataset)), ("a b".to_owned(), [3, 1, 1]), "{train}");
         assert!(dataset.has_parts);

@@ -71,8 +71,8 @@ fn windows(filter: Filter, input: usize, output: usize) -> Vec<Window> {
         let center = (index as f64 + 0.5) * scale;
         let first = (center - support + 0.5).max(0.0) as usize;
         let end = ((center + support + 0.5) as usize).min(input);
-        let at = |x: usize| filter.at((x as f64 - center + 0.5) * (1.0 / stretch));
-        let mut weights: Vec<f64> = (first..end).map(at).collect();
+        let weight_at = |x: usize| filter.at((x as f64 - center + 0.5) * (1.0 / stretch));
+        let mut weights: Vec<f64> = (first..end).map(weight_at).collect();
         let sum: f64 = weights.iter().sum();
         if sum != 0.0 {
             weights.iter_mut().for_each(|weight| *weight /= sum);

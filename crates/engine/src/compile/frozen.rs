@@ -94,8 +94,8 @@ impl Frozen {
             }
             DType::Int8 => {
                 let (parts, values) = split();
-                let of = |value: &ValueId| self.quantizations[value.0].clone();
-                let quantizations = values.iter().map(of).collect();
+                let quantization = |value: &ValueId| self.quantizations[value.0].clone();
+                let quantizations = values.iter().map(quantization).collect();
                 Prefix::in_parts(Bytes { quantizations }, program, parts, constants)
             }
         }

@@ -95,7 +95,7 @@ fn keras_1(class: &mut String, map: &mut Map<String, Value>) {
         if let Some(axis) = map.remove("concat_axis").filter(|_| mode == Some(json!("concat"))) {
             map.insert("axis".to_owned(), axis);
         }
-        let of = |mode: &str| match mode {
+        let merge_class = |mode: &str| match mode {
             "sum" => "Add",
             "mul" => "Multiply",
             "ave" => "Average",
@@ -103,7 +103,7 @@ fn keras_1(class: &mut String, map: &mut Map<String, Value>) {
             "concat" => "Concatenate",
             _ => "Merge",
         };
-        *class = of(mode.as_ref().and_then(Value::as_str).unwrap_or_default()).to_owned();
+        *class = merge_class(mode.as_ref().and_then(Value::as_str).unwrap_or_default()).to_owned();
         [
             "dot_axes",
             "output_shape",

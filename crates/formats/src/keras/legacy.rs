@@ -168,11 +168,11 @@ fn read<T: From<Tensor>>(
     }
     let find = |wanted: &WantedWeight| {
         let path = path_in_keras(wanted);
-        let of = |renamed: &Renamed| {
+        let find_by = |renamed: &Renamed| {
             let (top, rest) = renamed.path_in_file(&path)?;
             match_name(listed.get(top.as_str())?, &rest, wanted.kind.class_name())
         };
-        of(renamed).or_else(|| of(&Renamed::default()))
+        find_by(renamed).or_else(|| find_by(&Renamed::default()))
     };
     let (values, used) = assign_values(path, graph, &tensors, find, value)?;
     let report = LoadReport {

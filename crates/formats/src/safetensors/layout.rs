@@ -33,8 +33,8 @@ impl Layout {
     pub(super) fn tensor_shape(self, weight: &[usize]) -> Shape {
         match self {
             Self::Permuted(order) => {
-                let from = |axis: usize| order.iter().position(|other| *other == axis);
-                let extent = |axis| from(axis).and_then(|at| weight.get(at)).copied().unwrap_or(0);
+                let source_axis = |axis: usize| order.iter().position(|other| *other == axis);
+                let extent = |axis| source_axis(axis).and_then(|at| weight.get(at)).copied().unwrap_or(0);
                 (0..order.len()).map(extent).collect()
             }
             Self::Same | Self::Vector => weight.to_vec(),

@@ -92,8 +92,8 @@ fn around(cuts: &[CutScore], index: usize, paths: &[String], blocks: &[usize], f
     let mut arms = vec![Arm::new(&cuts[index].cut, paths, Training::Head)];
     for below in blocks.iter().filter_map(|blocks| (index + 1).checked_sub(*blocks)) {
         let frozen = below.checked_sub(1).map_or(0, |below| cuts[below].cut.layers);
-        let from = |factor: &f64| Training::From { layer: paths[frozen].clone(), factor: *factor };
-        arms.extend(factors.iter().map(|factor| Arm::new(&cuts[index].cut, paths, from(factor))));
+        let training_from = |factor: &f64| Training::From { layer: paths[frozen].clone(), factor: *factor };
+        arms.extend(factors.iter().map(|factor| Arm::new(&cuts[index].cut, paths, training_from(factor))));
     }
     arms
 }
@@ -147,15 +147,15 @@ mod tests {
     fn arms_stand_around_the_best_cut_and_where_the_scores_say() {
         let (scores, paths) = scores();
         let (arms, baselines) = candidates(&scores, &paths);
-        let of = |kept: &str| -> Vec<&str> {
+        let arms_keeping = |kept: &str| -> Vec<&str> {
             let own = arms.iter().filter(|arm| arm.kept == kept);
             own.map(|arm| arm.name.split_once(", ").expect("two parts").1).collect()
         };
         let best =
             ["head only", "from layer_6 at 1", "from layer_4 at 1", "from layer_0 at 1", "from layer_2 at 1"];
-        assert_eq!(of("layer_7"), best);
-        assert_eq!(of("layer_1"), [""; 0], "the worst cut is not tried");
-        assert_eq!(of("layer_5"), ["head only", "from layer_2 at 1"]);
+        assert_eq!(arms_keeping("layer_7"), best);
+        assert_eq!(arms_keeping("layer_1"), [""; 0], "the worst cut is not tried");
+        assert_eq!(arms_keeping("layer_5"), ["head only", "from layer_2 at 1"]);
         assert!(baselines.all().iter().all(|baseline| arms.contains(baseline)));
         let (whole, _) = grid(&scores, &paths);
         assert!(arms.iter().all(|arm| whole.contains(arm)), "the search tries what the grid does not");

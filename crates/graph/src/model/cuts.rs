@@ -49,11 +49,11 @@ impl Graph {
 
     /// The layers with kernels, as far as the shapes of the graph are known; `None` where they do not fit together.
     pub(super) fn kernel_layers(&self) -> Option<BTreeSet<String>> {
-        let of = |wanted: super::WantedWeight| {
+        let layer_path = |wanted: super::WantedWeight| {
             let (layer, variable) = wanted.path.rsplit_once('/')?;
             variable.contains("kernel").then(|| layer.to_owned())
         };
-        Some(self.weight_specs(&self.stand_in_shapes()).ok()?.into_iter().filter_map(of).collect())
+        Some(self.weight_specs(&self.stand_in_shapes()).ok()?.into_iter().filter_map(layer_path).collect())
     }
 
     /// Whether every way from an input to an output leads through this call. (The order of the calls says nothing: an

@@ -272,8 +272,8 @@ impl Graph {
                 }
                 (Body::Model(inner), Some(given)) => {
                     let all = inner.known_shapes(&path, &given)?;
-                    let of = |id: &TensorId| Some(all[id.call].as_ref()?[id.output].clone());
-                    inner.outputs.iter().map(of).collect()
+                    let shape_of = |id: &TensorId| Some(all[id.call].as_ref()?[id.output].clone());
+                    inner.outputs.iter().map(shape_of).collect()
                 }
             };
             match found.iter().flatten().find(|shape| is_too_large(shape)) {

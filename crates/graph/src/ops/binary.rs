@@ -66,13 +66,13 @@ pub fn broadcast(left: &[usize], right: &[usize]) -> Option<Shape> {
     let rank = left.len().max(right.len());
     let extent =
         |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis]);
-    let of = |axis| match (extent(left, axis), extent(right, axis)) {
+    let joint_extent = |axis| match (extent(left, axis), extent(right, axis)) {
         (a, b) if a == b => Some(a),
         (1, b) => Some(b),
         (a, 1) => Some(a),
         _ => None,
     };
-    (0..rank).map(of).collect()
+    (0..rank).map(joint_extent).collect()
 }
 
 fn layout(left: &[usize], right: &[usize]) -> Layout {

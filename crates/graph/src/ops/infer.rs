@@ -127,9 +127,11 @@ impl Storage for Bytes {
     const RESHAPES_IN_PLACE: bool = false;
 
     fn bind(&self, program: &Program, node: &Node, weights: &[&[f32]]) -> Box<dyn Infer<u8>> {
-        let of = |value: &ValueId| &self.quantizations[value.0];
-        let between =
-            Quantizations { inputs: node.inputs.iter().map(of).collect(), output: of(&node.output) };
+        let quantization = |value: &ValueId| &self.quantizations[value.0];
+        let between = Quantizations {
+            inputs: node.inputs.iter().map(quantization).collect(),
+            output: quantization(&node.output),
+        };
         let (op, inputs, params) = (node.op.kind(), program.input_shapes(node), program.param_shapes(node));
         op.bind_int8(&inputs, &params, weights, &between).unwrap_or_else(|| {
             let code = Quantized {

@@ -42,13 +42,13 @@ fn the_gradient_is_that_of_finite_differences() {
             task.penalty = 0.05;
             let point: Vec<f64> =
                 noise(targets.outputs() * (design.rank() + 1), 9).into_iter().map(f64::from).collect();
-            let at = |point: &[f64]| objective.evaluate(&[(&task, point)]).unwrap().remove(0);
-            let gradient = at(&point).gradient;
+            let value_at = |point: &[f64]| objective.evaluate(&[(&task, point)]).unwrap().remove(0);
+            let gradient = value_at(&point).gradient;
             for place in 0..point.len() {
                 let moved = |step: f64| {
                     let mut point = point.clone();
                     point[place] += step;
-                    at(&point).loss
+                    value_at(&point).loss
                 };
                 let difference = (moved(1e-5) - moved(-1e-5)) / 2e-5;
                 assert!(

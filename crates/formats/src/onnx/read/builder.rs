@@ -209,7 +209,7 @@ impl Builder {
         let name = self.name_of(value);
         let (kernel, bias) = (format!("{name}/kernel"), format!("{name}/bias"));
         let channels = value.channels();
-        let of = |numbers: &[f32], channel: usize| {
+        let channel_value = |numbers: &[f32], channel: usize| {
             numbers.get(channel % numbers.len().max(1)).copied().unwrap_or(0.0)
         };
         if !has_kernel || !value.sole || channels == 0 || !self.weights.contains_key(&kernel) {
@@ -223,7 +223,7 @@ impl Builder {
         let data = present
             .iter()
             .enumerate()
-            .map(|(channel, bias)| bias * of(scale, channel) + of(offset, channel))
+            .map(|(channel, bias)| bias * channel_value(scale, channel) + channel_value(offset, channel))
             .collect();
         self.weights.insert(bias, Tensor { shape: vec![channels], data });
         if let Some(kernel) = self.weights.get_mut(&kernel) {
@@ -232,7 +232,7 @@ impl Builder {
                 .data
                 .iter_mut()
                 .enumerate()
-                .for_each(|(index, weight)| *weight *= of(scale, index % channels));
+                .for_each(|(index, weight)| *weight *= channel_value(scale, index % channels));
         }
         true
     }

@@ -191,12 +191,12 @@ impl Converter<'_> {
         let x = self.with_pixels_in_front(x, name, |axis| {
             [0, 4].iter().any(|side| margins.get(axis + side) != Some(&0))
         })?;
-        let at = |stored: usize, side: usize| {
+        let extent_at = |stored: usize, side: usize| {
             let logical = x.axes.iter().position(|axis| *axis == stored).unwrap_or(0);
             margins.get(logical + side * 4).copied().unwrap_or(0)
         };
-        let sides = [1, 2].map(|stored| [at(stored, 0), at(stored, 1)]);
-        if [0, 3].iter().any(|stored| at(*stored, 0) != 0 || at(*stored, 1) != 0) {
+        let sides = [1, 2].map(|stored| [extent_at(stored, 0), extent_at(stored, 1)]);
+        if [0, 3].iter().any(|stored| extent_at(*stored, 0) != 0 || extent_at(*stored, 1) != 0) {
             return Err(format!("it pads {margins:?}: only zeros around an image can be run"));
         }
         let all = |sign: i64| {

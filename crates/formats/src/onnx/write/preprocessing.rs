@@ -55,8 +55,8 @@ impl Writer<'_> {
         let shapes = values.first().map(|value| value.shapes.clone()).ok_or("it is seen in no view")?;
         let mean = self.push(Value { first: None, last: Some(mean), shapes: shapes.clone() });
         let output = self.layer(&name, kind, &[mean])?;
-        let of = |shape: &Shape| kind.output_shape(std::slice::from_ref(shape));
-        let shapes = [of(&shapes[0])?, of(&shapes[1])?];
+        let output_shape = |shape: &Shape| kind.output_shape(std::slice::from_ref(shape));
+        let shapes = [output_shape(&shapes[0])?, output_shape(&shapes[1])?];
         Ok(vec![self.push_output(output, shapes)])
     }
 
@@ -127,8 +127,8 @@ impl Emitter {
         let EmbeddedSize::Shape { scale, step, longest } = *size else { return String::new() };
         let own = own.map(|extent| extent as f64);
         let shape = self.node(PATH, "Shape", &[pixels], &[("start", Attribute::Int(2))]);
-        let to = |kind: DataType| [("to", Attribute::Int(kind as i64))];
-        let shape = self.node(PATH, "Cast", &[&shape], &to(DataType::Double));
+        let cast_to = |kind: DataType| [("to", Attribute::Int(kind as i64))];
+        let shape = self.node(PATH, "Cast", &[&shape], &cast_to(DataType::Double));
         let mut side = |index: i64| {
             let at = self.whole(&format!("{PATH}/axis"), &[index]);
             self.node(PATH, "Gather", &[&shape, &at], &[])
@@ -160,6 +160,6 @@ impl Emitter {
         let steps = self.node(PATH, "Max", &[&steps, &least], &[]);
         let more = self.node(PATH, "Mul", &[&steps, &step_name], &[]);
         let extents = self.node(PATH, "Add", &[&own_name, &more], &[]);
-        self.node(PATH, "Cast", &[&extents], &to(DataType::Int64))
+        self.node(PATH, "Cast", &[&extents], &cast_to(DataType::Int64))
     }
 }

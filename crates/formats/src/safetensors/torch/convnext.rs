@@ -82,14 +82,14 @@ pub(super) fn build(name: &str, library: Library, units: impl Fn(&str) -> Option
 }
 
 fn block(b: &mut Builder, path: &str, names: &Names, channels: usize, rate: f64, x: TensorId) -> TensorId {
-    let at = |name: &str| format!("{path}.{name}");
-    let y = b.depthwise_with_bias(&at(names.depthwise), x, 7);
-    let y = b.layer_norm(&at(names.norm), y, EPSILON);
-    let y = b.linear(&at(names.expand), y, 4 * channels);
-    let y = b.activation(&at(names.expand), "gelu", y);
-    let y = b.linear(&at(names.project), y, channels);
+    let child = |name: &str| format!("{path}.{name}");
+    let y = b.depthwise_with_bias(&child(names.depthwise), x, 7);
+    let y = b.layer_norm(&child(names.norm), y, EPSILON);
+    let y = b.linear(&child(names.expand), y, 4 * channels);
+    let y = b.activation(&child(names.expand), "gelu", y);
+    let y = b.linear(&child(names.project), y, channels);
     let scale = json!({"init_values": LAYER_SCALE, "projection_dim": channels});
-    let y = b.layer(&at(names.scale), "LayerScale", scale, &[y]);
-    let y = b.stochastic_depth(&at("stochastic_depth"), y, rate);
-    b.add(&at("add"), x, y)
+    let y = b.layer(&child(names.scale), "LayerScale", scale, &[y]);
+    let y = b.stochastic_depth(&child("stochastic_depth"), y, rate);
+    b.add(&child("add"), x, y)
 }

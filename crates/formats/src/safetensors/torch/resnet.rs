@@ -66,7 +66,7 @@ fn block(
     stride: usize,
     projects: bool,
 ) -> TensorId {
-    let at = |name: &str| format!("{path}.{name}");
+    let child = |name: &str| format!("{path}.{name}");
     let steps = match block {
         Block::Basic => {
             vec![Conv { filters: width, kernel: 3, stride }, Conv { filters: width, kernel: 3, stride: 1 }]
@@ -80,19 +80,19 @@ fn block(
     let filters = steps.last().map_or(width, |last| last.filters);
     let mut y = x;
     for (index, conv) in steps.iter().enumerate() {
-        let norm = at(&format!("bn{}", index + 1));
-        y = b.conv_bn([&at(&format!("conv{}", index + 1)), &norm], y, *conv);
+        let norm = child(&format!("bn{}", index + 1));
+        y = b.conv_bn([&child(&format!("conv{}", index + 1)), &norm], y, *conv);
         if index + 1 < steps.len() {
             y = b.activation(&norm, "relu", y);
         }
     }
     let shortcut = match projects {
         true => {
-            let names = [at("downsample.0"), at("downsample.1")];
+            let names = [child("downsample.0"), child("downsample.1")];
             b.conv_bn([&names[0], &names[1]], x, Conv { filters, kernel: 1, stride })
         }
         false => x,
     };
-    let sum = b.add(&at("add"), y, shortcut);
+    let sum = b.add(&child("add"), y, shortcut);
     b.activation(path, "relu", sum)
 }

@@ -352,17 +352,21 @@ mod tests {
         assert_eq!(recipe.gradual, Some(GradualConfig::default()));
         let recipe = read("gradual = false\n[[stage]]\n[[stage]]\nunfreeze = 2").expect("valid");
         assert_eq!((&*recipe.stage[1].name, &recipe.gradual), ("stage 2", &None));
-        let of = |stage: &StageConfig| {
+        let settings = |stage: &StageConfig| {
             (stage.epochs, stage.learning_rate, stage.backbone_lr_factor, stage.warm_up)
         };
-        assert_eq!(of(&recipe.stage[0]), (10, 1e-3, 0.1, false));
-        assert_eq!(of(&recipe.stage[1]), (5, 1e-4, 0.1, true), "a stage that unfreezes has lower rates");
+        assert_eq!(settings(&recipe.stage[0]), (10, 1e-3, 0.1, false));
+        assert_eq!(
+            settings(&recipe.stage[1]),
+            (5, 1e-4, 0.1, true),
+            "a stage that unfreezes has lower rates"
+        );
         let recipe = read("[[stage]]\nunfreeze = \"all\"\nlr = 0.01\nwarm-up = false").expect("valid");
-        assert_eq!(of(&recipe.stage[0]), (5, 0.01, 0.1, false), "what is said counts");
+        assert_eq!(settings(&recipe.stage[0]), (5, 0.01, 0.1, false), "what is said counts");
         let recipe = read("weights = \"reinit\"\n[[stage]]\nunfreeze = \"all\"").expect("valid");
-        assert_eq!(of(&recipe.stage[0]), (10, 1e-3, 1.0, false), "from scratch");
+        assert_eq!(settings(&recipe.stage[0]), (10, 1e-3, 1.0, false), "from scratch");
         let recipe = read("[[stage]]\nfreeze = [\"a\"]").expect("valid");
-        assert_eq!(of(&recipe.stage[0]), (10, 1e-3, 1.0, false), "a list");
+        assert_eq!(settings(&recipe.stage[0]), (10, 1e-3, 1.0, false), "a list");
         assert!(read("views = 100000\n[[stage]]").is_err() && read("[[stage]]\nepochs = 10000000").is_err());
         let error = read("gradual = 3").expect_err("no table").to_string();
         assert!(error.contains("a table [gradual], true or false"), "{error}");

@@ -319,9 +319,9 @@ impl FeatureStore {
         if let Some(pass) = self.passes.get(&key) {
             return (start, pass.clone());
         }
-        let of = |boundary: &BoundaryId| &*self.tables[boundary.0].frozen;
-        let programs: Vec<&Frozen> = targets.iter().map(of).collect();
-        let pass = Arc::new(Pass::new(&programs, start.as_ref().map(of), self.features));
+        let frozen_below = |boundary: &BoundaryId| &*self.tables[boundary.0].frozen;
+        let programs: Vec<&Frozen> = targets.iter().map(frozen_below).collect();
+        let pass = Arc::new(Pass::new(&programs, start.as_ref().map(frozen_below), self.features));
         self.passes.insert(key, pass.clone());
         (start, pass)
     }

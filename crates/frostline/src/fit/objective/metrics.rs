@@ -115,16 +115,16 @@ impl Metric {
             Self::Auc => (width == 1).then(|| auc(outputs, classes)),
             _ => {
                 let report = ClassReport::of(outputs, width, classes);
-                let of = |class: &ClassScore| match self {
+                let measure = |class: &ClassScore| match self {
                     Self::DType => class.precision,
                     Self::Recall => class.recall,
                     _ => class.f1,
                 };
                 match width {
-                    1 => report.classes.get(1).map(of),
-                    _ => {
-                        Some(report.classes.iter().map(of).sum::<f64>() / report.classes.len().max(1) as f64)
-                    }
+                    1 => report.classes.get(1).map(measure),
+                    _ => Some(
+                        report.classes.iter().map(measure).sum::<f64>() / report.classes.len().max(1) as f64,
+                    ),
                 }
             }
         }
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn macro_scores_agree_with_scikit_learn() {
         let targets = Targets::Classes(&[0, 1, 0, 2]);
-        let of = |metric: Metric| metric.compute(&OUTPUTS, 3, &targets).expect("classes");
+        let measure = |metric: Metric| metric.compute(&OUTPUTS, 3, &targets).expect("classes");
         let cases = [
             (Metric::Accuracy, 0.75),
             (Metric::DType, 0.833_333_333),
@@ -248,7 +248,7 @@ mod tests {
             (Metric::TopK(2), 1.0),
         ];
         for (metric, value) in cases {
-            assert!((of(metric) - value).abs() < 1e-8, "{metric}: {}", of(metric));
+            assert!((measure(metric) - value).abs() < 1e-8, "{metric}: {}", measure(metric));
         }
     }
 

@@ -159,15 +159,15 @@ fn first_pass(
     let width: usize = lens.iter().sum();
     let mut has_room = true;
     for chunk in new.chunks(images_at_once(width)) {
-        let of = |index: &usize| examples[unique[*index].0];
-        let paths: Vec<&Path> = chunk.iter().map(|index| of(index).1).collect();
+        let example = |index: &usize| examples[unique[*index].0];
+        let paths: Vec<&Path> = chunk.iter().map(|index| example(index).1).collect();
         if !has_room {
             let found: Errors = paths.par_iter().map(|path| check_file(path).err()).collect();
             found.into_iter().zip(chunk).for_each(|(error, index)| errors[unique[*index].0] = error);
             chunk.iter().for_each(|_| told());
             continue;
         }
-        let chunk_examples: Vec<&Example> = chunk.iter().map(|index| of(index).0).collect();
+        let chunk_examples: Vec<&Example> = chunk.iter().map(|index| example(index).0).collect();
         let (_, pass) = store.pass(&targets, |_, _| false);
         let mut rows = vec![0.0; chunk.len() * width];
         let loaded = pass.run_images(source, &chunk_examples, None, &store.pixels, &mut rows, told);

@@ -205,8 +205,9 @@ fn walk(
     for (index, call) in graph.calls.iter().enumerate() {
         let layer = &graph.layers[call.layer];
         let path = join(group, &layer.name);
-        let of = |id: &TensorId| reached[id.call].get(id.output).cloned().unwrap_or(Reached::Kernel);
-        let inputs: Vec<Reached> = call.inputs.iter().map(of).collect();
+        let reached_from =
+            |id: &TensorId| reached[id.call].get(id.output).cloned().unwrap_or(Reached::Kernel);
+        let inputs: Vec<Reached> = call.inputs.iter().map(reached_from).collect();
         let is_before = !inputs.is_empty() && inputs.iter().all(|input| *input != Reached::Kernel);
         let found = match &layer.body {
             Body::Kind(_) if call.inputs.is_empty() => {
@@ -231,8 +232,8 @@ fn walk(
         };
         reached.push(found);
     }
-    let of = |id: &TensorId| reached[id.call].get(id.output).cloned().unwrap_or(Reached::Kernel);
-    graph.outputs.iter().map(of).collect()
+    let reached_from = |id: &TensorId| reached[id.call].get(id.output).cloned().unwrap_or(Reached::Kernel);
+    graph.outputs.iter().map(reached_from).collect()
 }
 
 #[cfg(test)]

@@ -29,17 +29,18 @@ impl Stages<'_> {
 
     /// All stages that may come, and how likely each is: unfreezing block by block goes on about every second time.
     pub(in crate::fit) fn ahead(&self) -> Result<Vec<Ahead>> {
-        let of = |stage: Stage, chance: f64| Ahead {
+        let stage_ahead = |stage: Stage, chance: f64| Ahead {
             name: stage.config.name,
             freeze: stage.freeze,
             epochs: stage.config.epochs,
             chance,
         };
-        let mut all: Vec<Ahead> = self.of_recipe()?.into_iter().map(|stage| of(stage, 1.0)).collect();
+        let mut all: Vec<Ahead> =
+            self.of_recipe()?.into_iter().map(|stage| stage_ahead(stage, 1.0)).collect();
         if let Some(gradual) = &self.config.gradual {
             let mut chance = 1.0;
             for block in self.blocks() {
-                all.push(of(self.block(gradual, block)?, chance));
+                all.push(stage_ahead(self.block(gradual, block)?, chance));
                 chance *= GOES_ON;
             }
         }

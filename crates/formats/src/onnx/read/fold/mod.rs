@@ -221,14 +221,16 @@ mod tests {
     #[test]
     fn shapes_are_taken_apart_and_put_together() {
         let shape = Constant::whole(vec![Extent::Batch, Extent::Known(8), Extent::Open, Extent::Known(7)]);
-        let at = |index: i64| {
+        let gathered = |index: i64| {
             evaluate(&node("Gather", &[]), &[Some(&shape), Some(&list(&[index]))]).expect("known")
         };
-        assert_eq!(at(0).data, Data::Whole(vec![Extent::Batch]));
-        let joined =
-            evaluate(&node("Concat", &[("axis", Attribute::Int(0))]), &[Some(&at(0)), Some(&at(-1))]);
+        assert_eq!(gathered(0).data, Data::Whole(vec![Extent::Batch]));
+        let joined = evaluate(
+            &node("Concat", &[("axis", Attribute::Int(0))]),
+            &[Some(&gathered(0)), Some(&gathered(-1))],
+        );
         assert_eq!(joined.expect("known").data, Data::Whole(vec![Extent::Batch, Extent::Known(7)]));
-        let open = binary("Mul", &at(2), &at(1)).expect("known");
+        let open = binary("Mul", &gathered(2), &gathered(1)).expect("known");
         assert_eq!(open.data, Data::Whole(vec![Extent::Open]));
     }
 

@@ -62,8 +62,10 @@ impl Places<'_> {
             let input = self.source.inputs.iter().find(|input| Some(input.name.as_str()) == node.input(0))?;
             let all: Vec<Extent> =
                 std::iter::once(Extent::Known(IMAGES)).chain(input.extents.iter().copied()).collect();
-            let at = |name: &str, otherwise: i64| usize::try_from(node.int(name).unwrap_or(otherwise)).ok();
-            let (start, end) = (at("start", 0)?, at("end", all.len() as i64)?.min(all.len()));
+            let whole_attribute =
+                |name: &str, otherwise: i64| usize::try_from(node.int(name).unwrap_or(otherwise)).ok();
+            let (start, end) =
+                (whole_attribute("start", 0)?, whole_attribute("end", all.len() as i64)?.min(all.len()));
             return Some(Constant {
                 dims: vec![end.checked_sub(start)?],
                 data: Data::Whole(all.get(start..end)?.to_vec()),

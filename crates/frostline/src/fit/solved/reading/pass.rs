@@ -242,7 +242,7 @@ pub(in crate::fit::solved) fn takes_any_size(model: &Model, pipeline: &Pipeline)
     }
     let mut model = model.clone();
     model.open_input();
-    let of = |size: [usize; 2]| {
+    let output_at = |size: [usize; 2]| {
         let input = [vec![size[0], size[1], channels]];
         let shapes = model.graph.infer_shapes(&input).ok()?;
         let output = model.graph.outputs.first()?;
@@ -255,8 +255,8 @@ pub(in crate::fit::solved) fn takes_any_size(model: &Model, pipeline: &Pipeline)
             .collect();
         Some((shapes[output.call][output.output].clone(), weights))
     };
-    let own = of([height, width]);
+    let own = output_at([height, width]);
     own.as_ref().is_some_and(|(output, _)| output.len() == 1)
-        && of([height + 32, width - 32]) == own
-        && of([height + 64, width + 96]) == own
+        && output_at([height + 32, width - 32]) == own
+        && output_at([height + 64, width + 96]) == own
 }

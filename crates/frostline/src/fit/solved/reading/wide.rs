@@ -27,12 +27,12 @@ impl Wide {
         views: Vec<View>,
         input: &Shape,
     ) -> Result<Self> {
-        let of = |pooling: &Pooling| {
+        let joined_by = |pooling: &Pooling| {
             let pooling = *pooling;
             cuts.iter().map(move |cut| (cut.path.as_str(), pooling))
         };
         let mut model = backbone.clone();
-        model.join(&poolings.iter().flat_map(of).collect::<Vec<_>>(), input)?;
+        model.join(&poolings.iter().flat_map(joined_by).collect::<Vec<_>>(), input)?;
         if views.iter().any(|view| !view.is_own()) {
             model.open_input();
         }
