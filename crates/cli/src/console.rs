@@ -29,7 +29,7 @@ impl Console {
     /// A line of the result. A reader that has gone away is no error of ours.
     pub(crate) fn print(&self, line: impl Display) -> Result<(), Failure> {
         self.clear();
-        match writeln!(io::stdout(), "{line}") {
+        match writeln!(io::stdout(), "{}", as_flags(&line.to_string())) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
             done => Ok(done?),
         }

@@ -3,7 +3,7 @@
 /// How the library writes a setting: "the setting `keep`", or "the setting `keep = -1`".
 const BEGINS: &str = "the setting `";
 
-/// The text with its settings as flags: `--keep`, `--keep -1`.
+/// The text with its settings as flags: `--keep`, `--keep -1`. JSON stays JSON: nothing that is put in wants escaping.
 pub(crate) fn as_flags(text: &str) -> String {
     let mut parts = text.split(BEGINS);
     let mut told = parts.next().unwrap_or_default().to_owned();
@@ -29,7 +29,7 @@ fn is_setting(text: &str) -> bool {
 
 fn flag(setting: &str) -> String {
     match setting.split_once(" = ") {
-        Some((name, value)) if value.contains(' ') => format!("--{name} \"{value}\""),
+        Some((name, value)) if value.contains(' ') => format!("--{name} '{value}'"),
         Some((name, value)) => format!("--{name} {value}"),
         None => format!("--{setting}"),
     }
@@ -44,7 +44,7 @@ mod tests {
         let told =
             as_flags("help: keep less with the setting `keep = top/conv`, or leave the setting `head` out");
         assert_eq!(told, "help: keep less with --keep top/conv, or leave --head out");
-        assert_eq!(as_flags("e.g. the setting `head = gap dense(3)`"), "e.g. --head \"gap dense(3)\"");
+        assert_eq!(as_flags("e.g. the setting `head = gap dense(3)`"), "e.g. --head 'gap dense(3)'");
         assert_eq!(as_flags("the setting `A b` is none"), "the setting `A b` is none");
     }
 }
