@@ -71,7 +71,7 @@ fn read(path: &Path) -> Result<Vec<u8>, DataError> {
 
 /// Decodes a JPEG or PNG, upright, as 1 channel where the file is grey and 3 (RGB) else. `name` is for messages.
 ///
-/// Errors: an empty file, another format, a damaged or cut-off file, more than [`MAX_PIXELS`].
+/// Errors: an empty file, another format, a damaged or cut-off file, more than [`MAX_PIXELS`](crate::MAX_PIXELS).
 pub fn decode(bytes: &[u8], name: &str) -> Result<Image, DataError> {
     picture(bytes, name, &Wanted::Pixels(&|_| None)).map(to_u8)
 }

@@ -68,7 +68,7 @@ macro_rules! schedules {
             /// How each is written, with its usual settings.
             pub const EXAMPLES: &[&'static str] = &[$($kind::EXAMPLE),*];
 
-            /// The factor on the stage's rate. A plateau's factor is kept by [`Watch`].
+            /// The factor on the stage's rate. A plateau's factor is kept by what watches the score.
             pub fn factor(self, at: Progress) -> f32 {
                 match self {
                     $(Self::$kind(curve) => curve.factor(at),)*
