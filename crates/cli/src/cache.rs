@@ -18,7 +18,7 @@ pub(crate) fn run(command: &Cache, console: &Console) -> Result<(), Failure> {
             match json {
                 true => console.print(serde_json::to_string(&health)?),
                 false => console.print(format_args!(
-                    "{} rows are sound, {} damaged, {} files unreadable; {} files removed",
+                    "{} feature vectors are sound, {} damaged, {} files unreadable; {} files removed",
                     health.sound, health.damaged, health.unreadable, health.removed
                 )),
             }
@@ -44,13 +44,13 @@ pub(crate) fn open(folder: Option<&Path>, limit: u64) -> Result<FeatureCache, Fa
 fn list(cache: &FeatureCache, console: &Console) -> Result<(), Failure> {
     let entries = cache.list()?;
     let mut rows =
-        vec![["prefix", "model", "boundary", "rows", "size", "last used"].map(str::to_owned).to_vec()];
+        vec![["prefix", "model", "boundary", "vectors", "size", "last used"].map(str::to_owned).to_vec()];
     rows.extend(entries.iter().map(|entry| {
         vec![
             entry.name.chars().take(12).collect(),
             entry.model.clone(),
             entry.boundary.join(", "),
-            entry.rows.to_string(),
+            entry.vectors.to_string(),
             bytes(entry.bytes),
             entry.used.elapsed().map_or_else(|_| "now".to_owned(), ago),
         ]

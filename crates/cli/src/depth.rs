@@ -94,8 +94,9 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
         log.append(outcome)
     };
     let paths = model.graph.counted_paths();
-    let arms = if command.exhaustive { grid(&scores, &paths) } else { candidates(&scores, &paths) };
-    let mut found = search(&experiment, arms, &known, &limits, &tell)?;
+    let (arms, baselines) =
+        if command.exhaustive { grid(&scores, &paths) } else { candidates(&scores, &paths) };
+    let mut found = search(&experiment, arms, baselines, &known, &limits, &tell)?;
     let (learning, is_whole) = learning_curves(&experiment, &found, &known, &limits, &tell)?;
     found.is_cut_short |= !is_whole;
     console.clear();

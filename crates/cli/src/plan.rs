@@ -64,7 +64,7 @@ fn solving(plan: &SolvePlan) -> Vec<Vec<String>> {
 }
 
 fn boundaries(plans: &[BoundaryPlan]) -> Vec<Vec<String>> {
-    let titles = ["  boundary", "stages", "rows", "size", "made from", "by itself", "stored"];
+    let titles = ["  boundary", "stages", "vectors", "size", "made from", "by itself", "stored"];
     let row = |plan: &BoundaryPlan| {
         let stored = match (plan.stored, &plan.made_in) {
             (true, None) => "yes, already".to_owned(),
@@ -74,7 +74,7 @@ fn boundaries(plans: &[BoundaryPlan]) -> Vec<Vec<String>> {
         vec![
             format!("  {}", plan.boundary.join(", ")),
             plan.stages.join(", "),
-            plan.rows.to_string(),
+            plan.vectors.to_string(),
             bytes(plan.bytes),
             plan.from.as_ref().map_or("images".to_owned(), |from| from.join(", ")),
             format!("{:.1} s", plan.seconds),
@@ -99,10 +99,10 @@ fn facts(stage: &StagePlan) -> Vec<Vec<String>> {
         (
             "features",
             format!(
-                "{} in {} rows, {} of them cached",
+                "{} in {} feature vectors, {} of them cached",
                 bytes(stage.feature_bytes),
-                stage.rows,
-                stage.cached_rows
+                stage.vectors,
+                stage.cached_vectors
             ),
         ),
         ("step buffers", bytes(stage.buffer_bytes)),

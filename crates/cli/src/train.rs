@@ -111,7 +111,7 @@ fn recipe(training: &Training) -> Result<TrainConfig, Failure> {
             "--reject goes with a head that is solved, on layers that stay frozen\nhelp: leave out what says how to train".into()
         );
     }
-    let mut recipe = match &reuse.recipe {
+    let mut recipe = match &training.recipe {
         Some(path) => TrainConfig::read(path)?,
         None => reuse.config(),
     };

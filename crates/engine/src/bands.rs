@@ -173,7 +173,8 @@ mod tests {
     use crate::section::{Bound, Section};
     use frostline_graph::Tensor;
     use frostline_graph::ops::{
-        Bytes, Conv2d, Depthwise, Floats, Halves, LayerInfo, Lowering, Padding, Role, Storage, ValueId,
+        Bytes, Conv2d, Depthwise, Floats, Halves, LayerInfo, Lowering, Padding, Role, Sliding, Storage,
+        ValueId,
     };
     use frostline_kernels::Activation;
     use proptest::prelude::*;
@@ -201,9 +202,7 @@ mod tests {
             let from = self.program.shape(x)[2];
             let params = [self.weight(&[1, 1, from, channels]), self.weight(&[channels])];
             let op = Conv2d {
-                strides: [1, 1],
-                padding: Padding::Valid,
-                dilation: [1, 1],
+                sliding: Sliding::default(),
                 groups: 1,
                 bias: true,
                 activation: if residual.is_none() { Activation::relu6() } else { Activation::Linear },
@@ -224,9 +223,7 @@ mod tests {
             let channels = self.program.shape(x)[2];
             let params = [self.weight(&[kernel, kernel, channels, 1]), self.weight(&[channels])];
             let op = Depthwise {
-                strides: [stride, stride],
-                padding,
-                dilation: [1, 1],
+                sliding: Sliding { strides: [stride, stride], padding, ..Sliding::default() },
                 bias: true,
                 activation: Activation::relu6(),
             };

@@ -3,7 +3,8 @@
 use super::{LossInput, Statistics, Suffix};
 use frostline_graph::Extents;
 use frostline_graph::ops::{
-    BatchNorm, Binary, BinaryKind, Conv2d, Depthwise, LayerInfo, Lowering, Padding, Program, Role, ValueId,
+    BatchNorm, Binary, BinaryKind, Conv2d, Depthwise, LayerInfo, Lowering, Padding, Program, Role, Sliding,
+    ValueId,
 };
 use frostline_kernels::Activation;
 
@@ -27,9 +28,7 @@ fn batch_norm(net: &mut Lowering<'_>, x: ValueId, activation: Activation) -> Val
 fn pointwise(net: &mut Lowering<'_>, x: ValueId, channels: usize) -> ValueId {
     let kernel = net.weight(&format!("kernel/{}", x.0), &[1, 1, net.shape(x)[2], channels], Role::Trainable);
     let op = Conv2d {
-        strides: [1, 1],
-        padding: Padding::Valid,
-        dilation: [1, 1],
+        sliding: Sliding::default(),
         groups: 1,
         bias: false,
         activation: Activation::Linear,
@@ -49,9 +48,7 @@ fn block() -> Program {
     let expanded = batch_norm(net, expanded, Activation::relu6());
     let kernel = net.weight("filter", &[3, 3, 12, 1], Role::Trainable);
     let op = Depthwise {
-        strides: [1, 1],
-        padding: Padding::Same,
-        dilation: [1, 1],
+        sliding: Sliding { padding: Padding::Same, ..Sliding::default() },
         bias: false,
         activation: Activation::Linear,
     };

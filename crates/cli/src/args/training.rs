@@ -13,40 +13,43 @@ use frostline::graph::Unfreeze;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+/// The heading of what is said of frozen layers' features.
+const FEATURES: &str = "Features of frozen layers";
+
 /// What is trained, on what, and where features are kept.
 #[derive(Args)]
 pub(crate) struct Training {
-    #[command(flatten)]
+    /// Stages and settings in TOML, or the run.json of a run, instead of the flags under Layers and Training.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recipe: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Layers")]
     pub(crate) reuse: Reuse,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Images")]
     pub(crate) images: Images,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = FEATURES)]
     pub(crate) storage: Storage,
     /// Validation: a share of the training images, stratified; 0 for none; or a folder [default: val/, else 0.2 where a stage
     /// is trained by steps].
-    #[arg(long, value_name = "V", value_parser = validation)]
+    #[arg(long, value_name = "V", value_parser = validation, help_heading = "Images")]
     pub(crate) val: Option<String>,
     /// Round the features of frozen layers to f32 or bf16, which halves their bytes; the same with the cache and without
     /// [default: f32; bf16 where --precision bf16 has made them so already].
-    #[arg(long, value_name = "F", value_parser = DType::of_features)]
+    #[arg(long, value_name = "F", value_parser = DType::of_features, help_heading = FEATURES)]
     pub(crate) features: Option<DType>,
     /// Compute the frozen layers again in every epoch; the result is the same bit for bit.
-    #[arg(long)]
+    #[arg(long, help_heading = FEATURES)]
     pub(crate) no_cache: bool,
     /// Where the features of frozen layers are kept, for this run and later ones [default: in the user's cache folder].
-    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
+    #[arg(long, value_name = "DIR", conflicts_with = "no_cache", help_heading = FEATURES)]
     pub(crate) cache: Option<PathBuf>,
     /// How large the cache may grow; what was not used for the longest time goes first.
-    #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
+    #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size, help_heading = FEATURES)]
     pub(crate) cache_limit: u64,
 }
 
 /// What a recipe says, flag by flag.
 #[derive(Args)]
 pub(crate) struct Reuse {
-    /// Stages and settings in TOML, or the run.json of a run, instead of the flags of this group.
-    #[arg(long, value_name = "FILE", exclusive = false)]
-    pub(crate) recipe: Option<PathBuf>,
     /// Layers to keep: a layer path (./2 for a layer named 2), N lowest, -N for all but the N highest, or `auto`, as many as
     /// `depth` finds [default: all layers below the classifier; all layers if there is none].
     #[arg(long, value_name = "K", allow_hyphen_values = true, conflicts_with = "recipe")]
@@ -61,6 +64,9 @@ pub(crate) struct Reuse {
         hide_default_value = true
     )]
     pub(crate) head: Head,
+    /// `copy`: pretrained weights; `reinit`: the architecture alone, trained from scratch.
+    #[arg(long, value_name = "W", default_value = "copy", value_parser = ["copy", "reinit"], conflicts_with = "recipe")]
+    pub(crate) weights: String,
     /// Flag images that belong to none of the classes. R is the share of images of the classes that may be rejected by
     /// mistake, e.g. 0.05. Saved with the run [default: off].
     #[arg(long, value_name = "R", value_parser = share, conflicts_with = "recipe")]
@@ -79,8 +85,15 @@ pub(crate) struct Reuse {
     /// Unfreeze block by block from the top while the validation score improves by more than its standard error.
     #[arg(long, conflicts_with_all = ["recipe", "freeze", "unfreeze"])]
     pub(crate) gradual: bool,
-    /// Train the head by steps, for so many epochs with the backbone frozen, instead of solving it. So does any flag below
-    /// that says how steps are taken, where nothing is unfrozen [default: solved; 10 where it is trained].
+    #[command(flatten, next_help_heading = "Training")]
+    pub(crate) steps: Steps,
+}
+
+/// How layers are trained by steps.
+#[derive(Args)]
+pub(crate) struct Steps {
+    /// Train the head by steps, for so many epochs with the backbone frozen, instead of solving it. So does any other flag
+    /// of this group that says how steps are taken, where nothing is unfrozen [default: solved; 10 where it is trained].
     #[arg(long, value_name = "E", value_parser = count, conflicts_with = "recipe")]
     pub(crate) epochs: Option<usize>,
     /// Epochs with the layers of --unfreeze or --gradual trained.
@@ -139,9 +152,24 @@ pub(crate) struct Reuse {
     /// Views of an image; epochs take them in turn.
     #[arg(long, value_name = "K", default_value_t = 4, value_parser = count, conflicts_with = "recipe")]
     pub(crate) views: usize,
-    /// `copy`: pretrained weights; `reinit`: the architecture alone, trained from scratch.
-    #[arg(long, value_name = "W", default_value = "copy", value_parser = ["copy", "reinit"], conflicts_with = "recipe")]
-    pub(crate) weights: String,
+}
+
+impl Steps {
+    /// Whether anything says how steps are taken.
+    fn are_described(&self) -> bool {
+        self.lr.is_some()
+            || self.optimizer.is_some()
+            || self.schedule.is_some()
+            || self.batch.is_some()
+            || self.weight_decay != 0.0
+            || self.clip_norm.is_some()
+            || self.no_shuffle
+            || self.patience.is_some()
+    }
+
+    fn learning_rate(&self) -> f32 {
+        self.lr.unwrap_or(StageDefaults::HEAD.learning_rate)
+    }
 }
 
 impl Reuse {
@@ -152,7 +180,7 @@ impl Reuse {
             _ => PretrainedWeights::Copy,
         };
         let stage = |name: &str, unfreeze: Unfreeze| self.stage(name, unfreeze);
-        let all_alike = self.backbone_lr_factor.unwrap_or(StageDefaults::ALIKE.backbone_lr_factor);
+        let all_alike = self.steps.backbone_lr_factor.unwrap_or(StageDefaults::ALIKE.backbone_lr_factor);
         let (mut stages, mut gradual) = (Vec::new(), None);
         let solves = self.solves();
         let unfreeze = match &self.unfreeze {
@@ -180,9 +208,10 @@ impl Reuse {
                 stages.extend((!solves).then(|| stage("head", Unfreeze::Nothing)));
                 if self.gradual {
                     gradual = Some(GradualConfig {
-                        epochs: self.fine_tune_epochs,
-                        learning_rate: self.learning_rate() * FINE_TUNE_SHARE,
+                        epochs: self.steps.fine_tune_epochs,
+                        learning_rate: self.steps.learning_rate() * FINE_TUNE_SHARE,
                         backbone_lr_factor: self
+                            .steps
                             .backbone_lr_factor
                             .unwrap_or(StageDefaults::FINE_TUNE.backbone_lr_factor),
                     });
@@ -198,16 +227,16 @@ impl Reuse {
             },
             head: self.head.clone(),
             weights,
-            loss: self.loss,
-            metric: self.metric,
-            optimizer: self.optimizer.unwrap_or_default(),
-            schedule: self.schedule.unwrap_or_default(),
-            weight_decay: self.weight_decay,
-            label_smoothing: self.label_smoothing,
-            class_weights: self.class_weights.clone(),
-            clip_norm: self.clip_norm,
-            batch: self.batch.unwrap_or(TrainConfig::default().batch),
-            batch_norm: self.batch_norm.as_deref().map(|name| match name {
+            loss: self.steps.loss,
+            metric: self.steps.metric,
+            optimizer: self.steps.optimizer.unwrap_or_default(),
+            schedule: self.steps.schedule.unwrap_or_default(),
+            weight_decay: self.steps.weight_decay,
+            label_smoothing: self.steps.label_smoothing,
+            class_weights: self.steps.class_weights.clone(),
+            clip_norm: self.steps.clip_norm,
+            batch: self.steps.batch.unwrap_or(TrainConfig::default().batch),
+            batch_norm: self.steps.batch_norm.as_deref().map(|name| match name {
                 "train" => ReusedStatistics::Train,
                 _ => ReusedStatistics::Frozen,
             }),
@@ -216,10 +245,10 @@ impl Reuse {
                 unfreeze: !self.tunes() && !self.head_only && self.reject.is_none(),
                 ..SolveConfig::default()
             }),
-            shuffle: !self.no_shuffle,
-            patience: self.patience,
-            augment: self.augment,
-            views: self.views,
+            shuffle: !self.steps.no_shuffle,
+            patience: self.steps.patience,
+            augment: self.steps.augment,
+            views: self.steps.views,
             stage: stages,
             gradual,
             ..TrainConfig::default()
@@ -233,27 +262,15 @@ impl Reuse {
 
     /// Whether the head is solved: nothing says how it is to be trained.
     pub(crate) fn solves(&self) -> bool {
-        // where layers are unfrozen, these say how those are trained
-        let says_how = self.lr.is_some()
-            || self.optimizer.is_some()
-            || self.schedule.is_some()
-            || self.batch.is_some()
-            || self.weight_decay != 0.0
-            || self.clip_norm.is_some()
-            || self.no_shuffle
-            || self.patience.is_some();
-        let trains = self.epochs.is_some()
+        let trains = self.steps.epochs.is_some()
             || self.freeze.is_some()
             || self.head != Head::Output
-            || self.loss.is_some()
-            || self.label_smoothing != 0.0
-            || !self.augment.is_identity()
+            || self.steps.loss.is_some()
+            || self.steps.label_smoothing != 0.0
+            || !self.steps.augment.is_identity()
             || self.weights == "reinit";
-        !trains && (self.tunes() || !says_how)
-    }
-
-    pub(crate) fn learning_rate(&self) -> f32 {
-        self.lr.unwrap_or(StageDefaults::HEAD.learning_rate)
+        // where layers are unfrozen, the steps are theirs
+        !trains && (self.tunes() || !self.steps.are_described())
     }
 
     fn stage(&self, name: &str, unfreeze: Unfreeze) -> StageConfig {
@@ -261,9 +278,12 @@ impl Reuse {
             name: name.to_owned(),
             unfreeze,
             freeze: None,
-            epochs: self.epochs.unwrap_or(StageDefaults::HEAD.epochs),
-            learning_rate: self.learning_rate(),
-            backbone_lr_factor: self.backbone_lr_factor.unwrap_or(StageDefaults::HEAD.backbone_lr_factor),
+            epochs: self.steps.epochs.unwrap_or(StageDefaults::HEAD.epochs),
+            learning_rate: self.steps.learning_rate(),
+            backbone_lr_factor: self
+                .steps
+                .backbone_lr_factor
+                .unwrap_or(StageDefaults::HEAD.backbone_lr_factor),
             warm_up: StageDefaults::HEAD.warm_up,
         }
     }
@@ -271,8 +291,8 @@ impl Reuse {
     /// The stage after the head's, if any layer is unfrozen.
     pub(crate) fn fine_tuning(&self, unfreeze: Unfreeze) -> Option<StageConfig> {
         (unfreeze != Unfreeze::Nothing).then(|| StageConfig {
-            epochs: self.fine_tune_epochs,
-            learning_rate: self.learning_rate() * FINE_TUNE_SHARE,
+            epochs: self.steps.fine_tune_epochs,
+            learning_rate: self.steps.learning_rate() * FINE_TUNE_SHARE,
             warm_up: StageDefaults::FINE_TUNE.warm_up,
             ..self.stage("fine-tune", unfreeze)
         })

@@ -30,6 +30,8 @@ pub struct Frozen {
     hashes: Vec<Hash>,
     /// Of each weight: its numbers.
     weights: Vec<Hash>,
+    /// What it was compiled from; none where it was put together from others.
+    origin: Option<Hash>,
 }
 
 impl Frozen {
@@ -38,6 +40,7 @@ impl Frozen {
         program: Program,
         constants: Constants,
         boundary: Vec<String>,
+        origin: Hash,
     ) -> Self {
         let dtype = numbers.dtype();
         let is_vector = match dtype {
@@ -79,7 +82,12 @@ impl Frozen {
             hashes[node.output.0] = hasher.finalize();
         }
         let constants = Arc::new(constants);
-        Self { dtype, program, constants, boundary, is_vector, quantizations, hashes, weights }
+        let origin = Some(origin);
+        Self { dtype, program, constants, boundary, is_vector, quantizations, hashes, weights, origin }
+    }
+
+    pub(super) fn is_from(&self, origin: Hash) -> bool {
+        self.origin == Some(origin)
     }
 
     /// Ready to run.
@@ -150,7 +158,7 @@ impl Frozen {
     /// One program below this boundary and others, which come one after the other. What they have in common is computed once.
     /// All are of one model in one dtype, from the same inputs.
     pub fn with(&self, others: &[&Frozen]) -> Frozen {
-        let mut joint = self.clone();
+        let mut joint = Self { origin: None, ..self.clone() };
         if !others.is_empty() {
             let mut constants = self.constants.to_vec();
             others.iter().for_each(|part| joint.add(part, &mut constants));
@@ -220,6 +228,7 @@ impl Frozen {
             quantizations: Vec::new(),
             hashes: Vec::new(),
             weights: self.weights.clone(),
+            origin: None,
         };
         rest.program.params.clone_from(&self.program.params);
         let mut known: HashMap<Hash, ValueId> = HashMap::new();

@@ -109,8 +109,8 @@ fn fuse_padding(program: &mut Program, index: usize) -> Option<usize> {
     }
     let reader = program.nodes.iter_mut().find(|node| node.inputs[0] == output)?;
     let padding = match &mut reader.op {
-        Op::Conv2d(op) => &mut op.padding,
-        Op::Depthwise(op) => &mut op.padding,
+        Op::Conv2d(op) => &mut op.sliding.padding,
+        Op::Depthwise(op) => &mut op.sliding.padding,
         _ => return None,
     };
     if *padding != Padding::Valid {

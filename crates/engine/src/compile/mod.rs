@@ -5,14 +5,15 @@ mod frozen;
 mod fuse;
 mod lower;
 mod partition;
+mod prefixes;
 
 pub use crate::Statistics;
 pub use frozen::Frozen;
-use partition::Partition;
+pub use prefixes::Prefixes;
 
-use crate::{Constants, Plan, Suffix};
-use frostline_graph::ops::Program;
+use crate::Plan;
 use frostline_graph::{Error, Freeze, Model, PrefixDType, Result, Shape, Tensor};
+use std::sync::Arc;
 
 /// A plan, and what its prefix was bound from.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub struct Compiled {
     /// Ready to run.
     pub plan: Plan,
     /// What lies below the boundary.
-    pub frozen: Frozen,
+    pub frozen: Arc<Frozen>,
 }
 
 /// Compiles a model for inputs of these shapes and batches of up to `batch` images, with the frozen prefix in `dtype`. The plan
@@ -37,50 +38,21 @@ pub fn compile(
     batch: usize,
     statistics: Statistics,
 ) -> Result<Compiled> {
-    let (frozen, mut suffix) = halves(dtype, model, &freeze, inputs)?;
-    fuse::fuse_trainable(&mut suffix);
-    let weights = suffix
-        .params
-        .iter()
-        .map(|param| Ok(checked(model, &param.path, &param.shape)?.data))
-        .collect::<Result<Vec<_>>>()?;
-    let plan = Plan {
-        multiply_adds: [frozen.program().multiply_adds(), suffix.multiply_adds()],
-        prefix: frozen.bind(),
-        suffix: Suffix::new(suffix, weights, batch, statistics),
-        freeze,
-        boundary: frozen.boundary().to_vec(),
-    };
-    Ok(Compiled { plan, frozen })
+    Prefixes::default().compile(dtype, model, freeze, inputs, batch, statistics)
 }
 
 /// What lies below the boundary alone: what another stage's passes over the images will want.
+///
+/// # Errors
+///
+/// See [`compile`].
 pub fn compile_frozen(
-    numbers: &PrefixDType,
+    dtype: &PrefixDType,
     model: &Model,
     freeze: &Freeze,
     inputs: &[Shape],
-) -> Result<Frozen> {
-    Ok(halves(numbers, model, freeze, inputs)?.0)
-}
-
-/// What lies below the boundary, folded and fused, and what lies above it.
-fn halves(
-    numbers: &PrefixDType,
-    model: &Model,
-    freeze: &Freeze,
-    inputs: &[Shape],
-) -> Result<(Frozen, Program)> {
-    let program = lower::lower(&model.graph, freeze, inputs)?;
-    let Partition { mut prefix, suffix, boundary } = partition::partition(&program);
-    let mut constants = prefix
-        .params
-        .iter()
-        .map(|param| checked(model, &param.path, &param.shape))
-        .collect::<Result<Constants>>()?;
-    fold::fold(&mut prefix, &mut constants);
-    fuse::fuse(&mut prefix);
-    Ok((Frozen::new(numbers, prefix, constants, boundary), suffix))
+) -> Result<Arc<Frozen>> {
+    Prefixes::default().compile_frozen(dtype, model, freeze, inputs)
 }
 
 /// Compiles a model for prediction, in `dtype`: everything is frozen.

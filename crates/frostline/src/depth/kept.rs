@@ -8,6 +8,7 @@ use frostline_data::{Dataset, Example, Pipeline, Target};
 use frostline_engine::compile::{Frozen, compile_frozen};
 use frostline_graph::{Error, Freeze, Model, PrefixDType, Result};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// At most so many cuts are scored.
 const CUTS: usize = 20;
@@ -52,7 +53,7 @@ pub fn score_cuts(
     let source = Source { dataset, pipeline: &pipeline };
     let found = cuts_of(model, &pipeline, named)?;
     let examples: Vec<&Example> = dataset.train.iter().collect();
-    let mut frozen: Vec<Frozen> =
+    let mut frozen: Vec<Arc<Frozen>> =
         found.iter().map(|cut| pooled(model, cut, &pipeline)).collect::<Result<_>>()?;
     let input = &[pipeline.input().to_vec()];
     let whole = compile_frozen(&PrefixDType::F32, model, &Freeze::everything(&model.graph), input);

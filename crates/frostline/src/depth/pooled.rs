@@ -8,6 +8,7 @@ use frostline_engine::Pool;
 use frostline_engine::compile::{Frozen, compile_frozen};
 use frostline_graph::layers::parse_head;
 use frostline_graph::{Freeze, Keep, Model, PrefixDType, Result, Shape, Transfer};
+use std::sync::Arc;
 
 /// The features of images at each of several places.
 pub(super) struct Pooled {
@@ -22,17 +23,17 @@ impl Pooled {
     ///
     /// Errors: a file cannot be read though it is there, which says nothing about the image.
     pub(super) fn new(
-        frozen: &[Frozen],
+        frozen: &[Arc<Frozen>],
         source: Source<'_>,
         examples: &[&Example],
         observe: Observer<'_>,
     ) -> Result<Self> {
-        let widths: Vec<usize> = frozen.iter().map(Frozen::feature_len).collect();
+        let widths: Vec<usize> = frozen.iter().map(|frozen| frozen.feature_len()).collect();
         let total: usize = widths.iter().sum();
-        let pass = Pass::new(&frozen.iter().collect::<Vec<_>>(), None, None);
+        let pass = Pass::new(&frozen.iter().map(Arc::as_ref).collect::<Vec<_>>(), None, None);
         let told = counter("train", examples.len(), observe);
-        let mut rows = vec![0.0; examples.len() * total];
-        let found = pass.run_images(source, examples, None, &Pool::default(), &mut rows, &told);
+        let mut features = vec![0.0; examples.len() * total];
+        let found = pass.run_images(source, examples, None, &Pool::default(), &mut features, &told);
         let mut loaded = Vec::new();
         for (index, found) in found.into_iter().enumerate() {
             match found {
@@ -44,7 +45,7 @@ impl Pooled {
         let mut values = Vec::new();
         let mut start = 0;
         for width in widths {
-            let of_image = |index: &usize| &rows[index * total + start..][..width];
+            let of_image = |index: &usize| &features[index * total + start..][..width];
             values.push((loaded.iter().flat_map(of_image).copied().collect(), width));
             start += width;
         }
@@ -59,7 +60,7 @@ impl Pooled {
 }
 
 /// The layers up to a cut; a spatial output is averaged over its pixels.
-pub(super) fn pooled(model: &Model, cut: &Cut, pipeline: &Pipeline) -> Result<Frozen> {
+pub(super) fn pooled(model: &Model, cut: &Cut, pipeline: &Pipeline) -> Result<Arc<Frozen>> {
     let input = pipeline.input().to_vec();
     let kept = pooled_model(model, cut, &input)?;
     compile_frozen(&PrefixDType::F32, &kept, &Freeze::everything(&kept.graph), &[input])

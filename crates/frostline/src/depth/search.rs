@@ -69,7 +69,8 @@ pub struct Found {
 /// taken that would be trained otherwise. `tell` gets each new outcome, from any thread, and how many of the round's are done.
 pub fn search(
     experiment: &Experiment<'_>,
-    (arms, baselines): (Vec<Arm>, Baselines),
+    arms: Vec<Arm>,
+    baselines: Baselines,
     known: &[Outcome],
     limits: &Limits<'_>,
     tell: &(dyn Fn(&Outcome, usize, usize) -> Result<()> + Sync),

@@ -6,6 +6,7 @@ mod disk;
 mod first_pass;
 mod frozen;
 mod labels;
+mod prefixes;
 mod settings;
 mod stages;
 mod task;

@@ -82,9 +82,7 @@ impl LayerKind for Conv2D {
         let params: Vec<_> =
             [kernel].into_iter().chain(self.convolution.bias_param(lowering, self.filters)).collect();
         let op = ops::Conv2d {
-            strides: self.convolution.strides,
-            padding: self.convolution.padding,
-            dilation: self.convolution.dilation_rate,
+            sliding: self.convolution.sliding,
             groups: self.groups,
             bias: self.convolution.use_bias,
             activation: Activation::Linear,

@@ -3,7 +3,7 @@
 
 use super::convolution::Convolution;
 use super::{Config, Initializer, LayerKind, WeightSpec};
-use crate::ops::{ConvTranspose2d, Lowering, Padding, Role, ValueId};
+use crate::ops::{ConvTranspose2d, Lowering, Padding, Role, Sliding, ValueId};
 use crate::{Error, Result, Shape};
 use serde_json::{Map, Value, json};
 
@@ -30,7 +30,7 @@ impl Conv2DTranspose {
         let convolution = Convolution::from_config(config)?;
         let output_padding = config.pair("output_padding")?;
         let is_too_large =
-            |pair: [usize; 2]| [0, 1].iter().any(|axis| pair[*axis] >= convolution.strides[*axis]);
+            |pair: [usize; 2]| [0, 1].iter().any(|axis| pair[*axis] >= convolution.sliding.strides[*axis]);
         if output_padding.is_some_and(is_too_large) {
             return Err(config.error("`output_padding` is not below `strides`"));
         }
@@ -41,10 +41,11 @@ impl Conv2DTranspose {
 
     /// Height and width of the output.
     fn size(&self, input: &[usize]) -> [usize; 2] {
-        let Convolution { kernel_size, strides, dilation_rate, padding, .. } = self.convolution;
+        let Convolution { kernel_size, sliding: Sliding { strides, dilation, padding }, .. } =
+            self.convolution;
         [0, 1].map(|axis| {
             let (extent, stride) = (input[axis], strides[axis]);
-            let kernel = (kernel_size[axis] - 1) * dilation_rate[axis] + 1;
+            let kernel = (kernel_size[axis] - 1) * dilation[axis] + 1;
             match (padding, self.output_padding.map(|pair| pair[axis])) {
                 (Padding::Same, None) => extent * stride,
                 (Padding::Same, Some(more)) => (extent - 1) * stride + kernel % 2 + more,
@@ -61,10 +62,9 @@ impl Conv2DTranspose {
         if height == 0 || width == 0 {
             return Err("the image is empty".to_owned());
         }
-        let Convolution { kernel_size: [rows, columns], strides, dilation_rate, padding, use_bias, .. } =
-            self.convolution;
+        let Convolution { kernel_size: [rows, columns], sliding, use_bias, .. } = self.convolution;
         let size = self.size(&[height, width]);
-        let op = ConvTranspose2d { size, strides, padding, dilation: dilation_rate, bias: use_bias };
+        let op = ConvTranspose2d { size, sliding, bias: use_bias };
         Ok((op, [rows, columns, self.filters, channels]))
     }
 }

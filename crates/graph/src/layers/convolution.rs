@@ -2,7 +2,7 @@
 
 use super::{Config, Initializer, NamedActivation, WeightSpec};
 use crate::Result;
-use crate::ops::{Lowering, Padding, ParamId, Role};
+use crate::ops::{Lowering, Padding, ParamId, Role, Sliding};
 use serde_json::{Map, Value, json};
 
 /// Attributes of every convolution, as Keras names them.
@@ -10,12 +10,8 @@ use serde_json::{Map, Value, json};
 pub struct Convolution {
     /// Height and width.
     pub kernel_size: [usize; 2],
-    /// Down and across.
-    pub strides: [usize; 2],
-    /// `valid` or `same`.
-    pub padding: Padding,
-    /// Distance of the kernel's taps.
-    pub dilation_rate: [usize; 2],
+    /// `strides`, `dilation_rate` and `padding`, which is `valid` or `same`.
+    pub sliding: Sliding,
     /// Applied to the result.
     pub activation: NamedActivation,
     /// Whether there is a bias.
@@ -52,9 +48,11 @@ impl Convolution {
         config.channels_last()?;
         Ok(Self {
             kernel_size: positive(config, "kernel_size", config.required_pair("kernel_size")?)?,
-            strides: positive(config, "strides", config.pair_or("strides", [1, 1])?)?,
-            padding: padding(config)?,
-            dilation_rate: positive(config, "dilation_rate", config.pair_or("dilation_rate", [1, 1])?)?,
+            sliding: Sliding {
+                strides: positive(config, "strides", config.pair_or("strides", [1, 1])?)?,
+                dilation: positive(config, "dilation_rate", config.pair_or("dilation_rate", [1, 1])?)?,
+                padding: padding(config)?,
+            },
             activation: NamedActivation::from_config(config, "activation")?,
             use_bias: config.bool_or("use_bias", true)?,
             bias_initializer: Initializer::read(config, "bias_initializer", Initializer::Constant(0.0))?,
@@ -65,10 +63,10 @@ impl Convolution {
     pub fn config(&self) -> Map<String, Value> {
         Map::from_iter([
             ("kernel_size".to_owned(), json!(self.kernel_size)),
-            ("strides".to_owned(), json!(self.strides)),
-            ("padding".to_owned(), json!(padding_name(self.padding))),
+            ("strides".to_owned(), json!(self.sliding.strides)),
+            ("padding".to_owned(), json!(padding_name(self.sliding.padding))),
             ("data_format".to_owned(), json!("channels_last")),
-            ("dilation_rate".to_owned(), json!(self.dilation_rate)),
+            ("dilation_rate".to_owned(), json!(self.sliding.dilation)),
             ("activation".to_owned(), json!(self.activation.name())),
             ("use_bias".to_owned(), json!(self.use_bias)),
             ("bias_initializer".to_owned(), self.bias_initializer.to_config()),
@@ -87,7 +85,7 @@ impl Convolution {
 
     /// The output's height and width.
     pub(super) fn extents(&self, input: &[usize]) -> Result<[usize; 2], String> {
-        output_extents(input, self.kernel_size, self.strides, self.dilation_rate, self.padding)
+        output_extents(input, self.kernel_size, self.sliding)
     }
 }
 
@@ -95,10 +93,8 @@ impl Convolution {
 pub(super) fn output_extents(
     input: &[usize],
     size: [usize; 2],
-    strides: [usize; 2],
-    dilation: [usize; 2],
-    padding: Padding,
+    sliding: Sliding,
 ) -> Result<[usize; 2], String> {
-    let window = crate::ops::window(input, size, strides, dilation, padding)?;
+    let window = sliding.window(input, size)?;
     Ok([window.out_height(), window.out_width()])
 }

@@ -76,9 +76,7 @@ impl LayerKind for DepthwiseConv2D {
         let bias = self.convolution.bias_param(lowering, shape[2] * shape[3]);
         let params: Vec<_> = [kernel].into_iter().chain(bias).collect();
         let op = Depthwise {
-            strides: self.convolution.strides,
-            padding: self.convolution.padding,
-            dilation: self.convolution.dilation_rate,
+            sliding: self.convolution.sliding,
             bias: self.convolution.use_bias,
             activation: Activation::Linear,
         };

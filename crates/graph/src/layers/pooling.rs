@@ -2,7 +2,7 @@
 
 use super::convolution::{output_extents, padding, padding_name, positive};
 use super::{Config, LayerKind};
-use crate::ops::{Lowering, Padding, Pool, PoolKind, ValueId};
+use crate::ops::{Lowering, Pool, PoolKind, Sliding, ValueId};
 use crate::{Result, Shape};
 use serde_json::{Map, Value, json};
 
@@ -13,10 +13,8 @@ pub struct Pooling2D {
     pub kind: PoolKind,
     /// Height and width of the window.
     pub pool_size: [usize; 2],
-    /// Down and across; the window's size where the config says nothing.
-    pub strides: [usize; 2],
-    /// `valid` or `same`.
-    pub padding: Padding,
+    /// `strides`, which are the window's size where the config says nothing, and `padding`, which is `valid` or `same`.
+    pub sliding: Sliding,
 }
 
 impl Pooling2D {
@@ -25,7 +23,8 @@ impl Pooling2D {
         config.channels_last()?;
         let pool_size = positive(config, "pool_size", config.pair_or("pool_size", [2, 2])?)?;
         let strides = positive(config, "strides", config.pair_or("strides", pool_size)?)?;
-        Ok(Self { kind, pool_size, strides, padding: padding(config)? })
+        let sliding = Sliding { strides, padding: padding(config)?, ..Sliding::default() };
+        Ok(Self { kind, pool_size, sliding })
     }
 }
 
@@ -40,21 +39,21 @@ impl LayerKind for Pooling2D {
     fn config(&self) -> Map<String, Value> {
         Map::from_iter([
             ("pool_size".to_owned(), json!(self.pool_size)),
-            ("strides".to_owned(), json!(self.strides)),
-            ("padding".to_owned(), json!(padding_name(self.padding))),
+            ("strides".to_owned(), json!(self.sliding.strides)),
+            ("padding".to_owned(), json!(padding_name(self.sliding.padding))),
             ("data_format".to_owned(), json!("channels_last")),
         ])
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let input = super::one_of(inputs)?;
-        let [height, width] = output_extents(input, self.pool_size, self.strides, [1, 1], self.padding)?;
+        let [height, width] = output_extents(input, self.pool_size, self.sliding)?;
         Ok(vec![height, width, input[2]])
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
-        let (kind, size, strides, padding) = (self.kind, self.pool_size, self.strides, self.padding);
-        lowering.push(Pool { kind, size, strides, padding }, inputs, &[])
+        let op = Pool { kind: self.kind, size: self.pool_size, sliding: self.sliding };
+        lowering.push(op, inputs, &[])
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::convolution::Convolution;
 use super::{Config, Initializer, LayerKind, WeightSpec};
-use crate::ops::{Conv2d, Depthwise, Lowering, Padding, Role, ValueId};
+use crate::ops::{Conv2d, Depthwise, Lowering, Role, Sliding, ValueId};
 use crate::{Result, Shape};
 use frostline_kernels::Activation;
 use serde_json::{Map, Value, json};
@@ -95,14 +95,11 @@ impl LayerKind for SeparableConv2D {
         let depthwise = lowering.weight("depthwise_kernel", &depthwise, Role::Trainable);
         let pointwise = lowering.weight("pointwise_kernel", &pointwise, Role::Trainable);
         let bias = self.convolution.bias_param(lowering, self.filters);
-        let (strides, dilation) = (self.convolution.strides, self.convolution.dilation_rate);
-        let (padding, activation) = (self.convolution.padding, Activation::Linear);
-        let op = Depthwise { strides, padding, dilation, bias: false, activation };
+        let (sliding, activation) = (self.convolution.sliding, Activation::Linear);
+        let op = Depthwise { sliding, bias: false, activation };
         let middle = lowering.push(op, &inputs[..1], &[depthwise])?;
         let op = Conv2d {
-            strides: [1, 1],
-            padding: Padding::Valid,
-            dilation: [1, 1],
+            sliding: Sliding::default(),
             groups: 1,
             bias: self.convolution.use_bias,
             activation,

@@ -2,7 +2,7 @@
 
 use super::{Body, Call, Form, Graph, Layer, Model, TensorId};
 use crate::layers::{Concatenate, Kind, LayerKind, Pooling2D, parse_head};
-use crate::ops::{Padding, PoolKind};
+use crate::ops::{Padding, PoolKind, Sliding};
 use crate::{Error, Result, Shape};
 use std::fmt;
 use std::str::FromStr;
@@ -83,8 +83,10 @@ impl Model {
                 ([height, width, _], Pooling::Cells(count)) => {
                     let pool_size = [cell(*height, *count), cell(*width, *count)];
                     if pool_size != [1, 1] {
-                        let (kind, padding) = (PoolKind::Average, Padding::Same);
-                        let cells = Pooling2D { kind, pool_size, strides: pool_size, padding };
+                        let kind = PoolKind::Average;
+                        let sliding =
+                            Sliding { strides: pool_size, padding: Padding::Same, ..Sliding::default() };
+                        let cells = Pooling2D { kind, pool_size, sliding };
                         tensor = graph.put_on(cells.into(), vec![tensor]);
                     }
                     ("flatten", 3)

@@ -2,31 +2,53 @@
 
 use crate::{Error, Result, Tensor};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// One weight. `clone` shares it; [`Handle::copy`] does not.
 #[derive(Clone, Debug)]
-pub struct Handle(Arc<RwLock<Tensor>>);
+pub struct Handle(Arc<RwLock<Value>>);
+
+/// What a weight is now.
+#[derive(Debug)]
+struct Value {
+    tensor: Tensor,
+    version: u64,
+}
+
+/// The number of values that all weights have had so far.
+static VERSIONS: AtomicU64 = AtomicU64::new(0);
+
+fn new_version() -> u64 {
+    VERSIONS.fetch_add(1, Ordering::Relaxed)
+}
 
 impl Handle {
     /// A weight that nobody else holds yet.
     pub fn new(tensor: Tensor) -> Self {
-        Self(Arc::new(RwLock::new(tensor)))
+        Self(Arc::new(RwLock::new(Value { tensor, version: new_version() })))
     }
 
     /// The present value.
     pub fn get(&self) -> Tensor {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.with(Tensor::clone)
     }
 
     /// Calls `f` with the present value, without copying it.
     pub fn with<R>(&self, f: impl FnOnce(&Tensor) -> R) -> R {
-        f(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        f(&self.0.read().unwrap_or_else(PoisonError::into_inner).tensor)
+    }
+
+    /// A number that no other value of any weight has had in this process: while it stays, so does the value.
+    pub fn version(&self) -> u64 {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).version
     }
 
     /// Replaces the elements, for everyone who holds this handle. The length must be the present one.
     pub fn set(&self, data: &[f32]) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).data.copy_from_slice(data);
+        let mut value = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        value.version = new_version();
+        value.tensor.data.copy_from_slice(data);
     }
 
     /// A new weight with the same value.

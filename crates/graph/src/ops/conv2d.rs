@@ -1,9 +1,8 @@
 //! `conv2d`: a 2-D convolution with strides, dilation and groups. Kernels are HWIO.
 
 use super::images::{each_image, image, image_mut};
-use super::window::window;
 use super::{
-    Backward, Cost, Forward, Infer, Instance, MICRO_BATCHES, Needs, OpKind, Padding, Quantizations, Reads,
+    Backward, Cost, Forward, Infer, Instance, MICRO_BATCHES, Needs, OpKind, Quantizations, Reads, Sliding,
     one_of,
 };
 use crate::{Extents, Shape};
@@ -16,12 +15,8 @@ use frostline_kernels::{
 /// `[kernel_h, kernel_w, channels / groups, out_channels]`, and with `bias` `[out_channels]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conv2d {
-    /// Down and across.
-    pub strides: [usize; 2],
-    /// Around the image.
-    pub padding: Padding,
-    /// Distance of the kernel's taps.
-    pub dilation: [usize; 2],
+    /// How the kernel slides over the image.
+    pub sliding: Sliding,
     /// Channels are convolved in this many groups, each by itself.
     pub groups: usize,
     /// Whether there is a bias.
@@ -37,7 +32,7 @@ impl Conv2d {
         let Some(&[kernel_h, kernel_w, in_channels, out_channels]) = params.first().map(Vec::as_slice) else {
             return Err(format!("expected a kernel of four dimensions, received {params:?}"));
         };
-        let window = window(input, [kernel_h, kernel_w], self.strides, self.dilation, self.padding)?;
+        let window = self.sliding.window(input, [kernel_h, kernel_w])?;
         let groups = self.groups.max(1);
         if in_channels * groups != window.channels || !out_channels.is_multiple_of(groups) {
             let shape = &params[0];
@@ -255,7 +250,7 @@ impl Instance for Bound {
 mod tests {
     use super::*;
     use crate::ops::check::{Check, padding};
-    use crate::ops::{Gradient, Mode, Scratch};
+    use crate::ops::{Gradient, Mode, Padding, Scratch};
     use frostline_kernels::Accumulate;
     use proptest::prelude::*;
 
@@ -276,7 +271,7 @@ mod tests {
             // a kernel with dilation spans at most 5 of the 4 rows: then it is not dilated
             let dilation = [0, 1].map(|axis| if kernel[axis] == 3 { 1 } else { dilation[axis] });
             let op = Conv2d {
-                strides, padding: padding(choice), dilation, groups, bias, activation: Activation::Linear, residual: false,
+                sliding: Sliding { strides, padding: padding(choice), dilation }, groups, bias, activation: Activation::Linear, residual: false,
             };
             let [into, out] = channels;
             let kernel = [kernel[0], kernel[1], into, out * groups];
@@ -288,7 +283,7 @@ mod tests {
         #[test]
         fn backward_of_wide_layers_agrees_with_differences(out in 30usize..40, side in 1usize..3, seed: u64) {
             let op = Conv2d {
-                strides: [1, 1], padding: Padding::Same, dilation: [1, 1], groups: 1, bias: true,
+                sliding: Sliding { padding: Padding::Same, ..Sliding::default() }, groups: 1, bias: true,
                 activation: Activation::Linear, residual: false,
             };
             Check::of(op, &[&[4, 5, 3]]).weights(&[&[side, side, 3, out], &[out]]).linear().run(seed);
@@ -333,9 +328,7 @@ mod tests {
     fn images_side_by_side_agree_with_images_one_by_one() {
         for (size, channels) in [(14, 32), (7, 32), (9, 8)] {
             let op = Conv2d {
-                strides: [1, 1],
-                padding: Padding::Same,
-                dilation: [1, 1],
+                sliding: Sliding { padding: Padding::Same, ..Sliding::default() },
                 groups: 1,
                 bias: true,
                 activation: Activation::Linear,

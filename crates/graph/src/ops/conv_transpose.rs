@@ -2,8 +2,7 @@
 //! a window of the output. Source: Zeiler et al. 2010; `tf.nn.conv2d_transpose`.
 
 use super::images::{each_image, image, image_mut};
-use super::window::window;
-use super::{Backward, Cost, Forward, Instance, Needs, OpKind, Padding, Reads, one_of};
+use super::{Backward, Cost, Forward, Instance, Needs, OpKind, Reads, Sliding, one_of};
 use crate::{Extents, Shape};
 use frostline_kernels::{
     Accumulate, ConvShape, Convolution, PackedConvGradient, conv_backward_weights,
@@ -16,12 +15,8 @@ use frostline_kernels::{
 pub struct ConvTranspose2d {
     /// Height and width of the output.
     pub size: [usize; 2],
-    /// Down and across.
-    pub strides: [usize; 2],
-    /// Around the output.
-    pub padding: Padding,
-    /// Distance of the kernel's taps.
-    pub dilation: [usize; 2],
+    /// How the kernel slides over the output.
+    pub sliding: Sliding,
     /// Whether there is a bias.
     pub bias: bool,
 }
@@ -37,7 +32,7 @@ impl ConvTranspose2d {
             ));
         };
         let output = [self.size[0], self.size[1], out_channels];
-        let window = window(&output, [kernel_h, kernel_w], self.strides, self.dilation, self.padding)?;
+        let window = self.sliding.window(&output, [kernel_h, kernel_w])?;
         if given != channels || [window.out_height(), window.out_width()] != [height, width] {
             return Err(format!(
                 "a kernel of {:?} does not spread {input:?} over {:?}",
@@ -162,8 +157,9 @@ mod tests {
             seed: u64,
         ) {
             let [out, into] = channels;
-            let op = ConvTranspose2d { size, strides, padding: padding(choice), dilation: [1, 1], bias };
-            let of = window(&[size[0], size[1], out], kernel, strides, [1, 1], op.padding).expect("fits");
+            let sliding = Sliding { strides, padding: padding(choice), ..Sliding::default() };
+            let op = ConvTranspose2d { size, sliding, bias };
+            let of = sliding.window(&[size[0], size[1], out], kernel).expect("fits");
             let kernel = [kernel[0], kernel[1], out, into];
             let weights: Vec<&[usize]> = if bias { vec![&kernel, &kernel[2..3]] } else { vec![&kernel] };
             Check::of(op, &[&[of.out_height(), of.out_width(), into]]).weights(&weights).linear().run(seed);

@@ -1,8 +1,7 @@
 //! `depthwise`: each channel convolved by itself. Kernels are `[kernel_h, kernel_w, channels, multiplier]`.
 
 use super::images::{each_image, image, image_mut};
-use super::window::window;
-use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Quantizations, Reads, one_of};
+use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Quantizations, Reads, Sliding, one_of};
 use crate::{Extents, Shape};
 use frostline_kernels::{
     Activation, Bf16, DepthwiseShape, Epilogue, PackedDepthwise, QuantizedDepthwise, Window,
@@ -12,12 +11,8 @@ use frostline_kernels::{
 /// `[channels · multiplier]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Depthwise {
-    /// Down and across.
-    pub strides: [usize; 2],
-    /// Around the image.
-    pub padding: Padding,
-    /// Distance of the kernel's taps.
-    pub dilation: [usize; 2],
+    /// How the kernel slides over the image.
+    pub sliding: Sliding,
     /// Whether there is a bias.
     pub bias: bool,
     /// Applied to the result. Fusion sets it, in frozen prefixes.
@@ -29,7 +24,7 @@ impl Depthwise {
         let Some(&[kernel_h, kernel_w, channels, multiplier]) = params.first().map(Vec::as_slice) else {
             return Err(format!("expected a kernel of four dimensions, received {params:?}"));
         };
-        let window = window(input, [kernel_h, kernel_w], self.strides, self.dilation, self.padding)?;
+        let window = self.sliding.window(input, [kernel_h, kernel_w])?;
         if channels != window.channels {
             return Err(format!("a kernel of {:?} does not fit an image of {input:?}", params[0]));
         }
@@ -235,7 +230,7 @@ mod tests {
             seed: u64,
         ) {
             let dilation = [0, 1].map(|axis| if kernel[axis] == 3 { 1 } else { dilation[axis] });
-            let op = Depthwise { strides, padding: padding(choice), dilation, bias, activation: Activation::Linear };
+            let op = Depthwise { sliding: Sliding { strides, padding: padding(choice), dilation }, bias, activation: Activation::Linear };
             let kernel = [kernel[0], kernel[1], channels, multiplier];
             let out = [channels * multiplier];
             let weights: Vec<&[usize]> = if bias { vec![&kernel, &out] } else { vec![&kernel] };

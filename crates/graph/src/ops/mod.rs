@@ -56,8 +56,7 @@ pub use resize::{Resize, ResizeMethod};
 pub use softmax::Softmax;
 pub use unary::Unary;
 pub use unit_norm::UnitNorm;
-pub use window::Padding;
-pub(crate) use window::window;
+pub use window::{Padding, Sliding};
 
 pub use program::{LayerInfo, Lowering, Node, Param, ParamId, Program, Role, ValueId};
 

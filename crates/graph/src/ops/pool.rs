@@ -1,8 +1,7 @@
 //! `pool` and `global_pool`: the maximum or the mean under a window, or of the whole image.
 
 use super::images::{each_image, image};
-use super::window::window;
-use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Padding, Quantizations, Reads, one_of};
+use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Quantizations, Reads, Sliding, one_of};
 use crate::{Extents, Shape};
 use frostline_kernels::{Bf16, Element, Quantization, Window};
 
@@ -22,10 +21,8 @@ pub struct Pool {
     pub kind: PoolKind,
     /// Height and width of the window.
     pub size: [usize; 2],
-    /// Down and across.
-    pub strides: [usize; 2],
-    /// Around the image.
-    pub padding: Padding,
+    /// How the window slides over the image.
+    pub sliding: Sliding,
 }
 
 /// The whole image as one window.
@@ -43,7 +40,7 @@ impl OpKind for Pool {
     }
 
     fn output_shape(&self, inputs: &[Shape], _: &[Shape]) -> Result<Shape, String> {
-        let window = window(one_of(inputs)?, self.size, self.strides, [1, 1], self.padding)?;
+        let window = self.sliding.window(one_of(inputs)?, self.size)?;
         Ok(vec![window.out_height(), window.out_width(), window.channels])
     }
 
@@ -54,14 +51,14 @@ impl OpKind for Pool {
     }
 
     fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
-        let window = window(&inputs[0], self.size, self.strides, [1, 1], self.padding);
+        let window = self.sliding.window(&inputs[0], self.size);
         let window = window.expect("the shape was checked when the op was pushed");
         let outputs = window.out_height() * window.out_width() * window.channels;
         bind(self.kind, Area::Window(window), outputs)
     }
 
     fn bind_bf16(&self, inputs: &[Shape], _: &[Shape], _: &[&[f32]]) -> Option<Box<dyn Infer<Bf16>>> {
-        let window = window(&inputs[0], self.size, self.strides, [1, 1], self.padding).ok()?;
+        let window = self.sliding.window(&inputs[0], self.size).ok()?;
         (self.kind == PoolKind::Max).then(|| Box::new(Largest(window)) as _)
     }
 
@@ -72,7 +69,7 @@ impl OpKind for Pool {
         _: &[&[f32]],
         _: &Quantizations<'_>,
     ) -> Option<Box<dyn Infer<u8>>> {
-        let window = window(&inputs[0], self.size, self.strides, [1, 1], self.padding).ok()?;
+        let window = self.sliding.window(&inputs[0], self.size).ok()?;
         (self.kind == PoolKind::Max).then(|| Box::new(Largest(window)) as _)
     }
 
@@ -209,6 +206,7 @@ impl Instance for Bound {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::Padding;
     use crate::ops::check::Check;
     use proptest::prelude::*;
 
@@ -223,8 +221,9 @@ mod tests {
             seed: u64,
         ) {
             let padding = if same { Padding::Same } else { Padding::Valid };
+            let sliding = Sliding { strides, padding, ..Sliding::default() };
             for kind in [PoolKind::Max, PoolKind::Average] {
-                Check::of(Pool { kind, size, strides, padding }, &[&image]).run(seed);
+                Check::of(Pool { kind, size, sliding }, &[&image]).run(seed);
             }
         }
 

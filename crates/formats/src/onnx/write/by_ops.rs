@@ -69,8 +69,8 @@ impl Writer<'_> {
                 let input = self.emit.last(&mut x, path);
                 Output::Last(self.emit.transpose(path, &input, &order))
             }
-            Op::Pool(Pool { kind, size, strides, padding }) => {
-                let attributes = window(&x, *size, *strides, [1, 1], *padding);
+            Op::Pool(Pool { kind, size, sliding }) => {
+                let attributes = window(&x, *size, *sliding);
                 let operator = if *kind == PoolKind::Max { "MaxPool" } else { "AveragePool" };
                 let input = self.emit.first(&mut x, path);
                 Output::First(self.emit.node(path, operator, &[&input], &attributes))

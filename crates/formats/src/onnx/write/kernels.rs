@@ -6,7 +6,7 @@ use super::window::window;
 use frostline_graph::layers::{
     Conv2D, Conv2DTranspose, Convolution, Dense, DepthwiseConv2D, LayerKind, SeparableConv2D,
 };
-use frostline_graph::ops::Padding;
+use frostline_graph::ops::{Padding, Sliding};
 use frostline_graph::{Result, Tensor};
 
 impl Writer<'_> {
@@ -32,21 +32,21 @@ impl Writer<'_> {
         layer: &Conv2DTranspose,
         x: &mut Value,
     ) -> Result<Output, String> {
-        let Convolution { kernel_size, strides, dilation_rate, use_bias, .. } = layer.convolution;
+        let Convolution { kernel_size, sliding, use_bias, .. } = layer.convolution;
         let output = layer.output_shape(&x.shapes[..1])?;
         let (mut margins, mut more) = ([[0i64; 2]; 2], [0i64; 2]);
         for axis in 0..2 {
             // what the last pixel adds, whatever the size of the image
-            let before = x.shapes[0][axis].saturating_sub(1) * strides[axis];
+            let before = x.shapes[0][axis].saturating_sub(1) * sliding.strides[axis];
             let added = output[axis] as i64 - before as i64;
-            let all = ((kernel_size[axis] - 1) * dilation_rate[axis] + 1) as i64 - added;
+            let all = ((kernel_size[axis] - 1) * sliding.dilation[axis] + 1) as i64 - added;
             match all >= 0 {
                 true => margins[axis] = [all / 2, all - all / 2],
                 false => more[axis] = -all,
             }
         }
         let [[top, bottom], [left, right]] = margins;
-        let mut attributes = window(x, kernel_size, strides, dilation_rate, Padding::Valid);
+        let mut attributes = window(x, kernel_size, Sliding { padding: Padding::Valid, ..sliding });
         attributes.push(("pads", Attribute::Ints(vec![top, left, bottom, right])));
         attributes.push(("output_padding", Attribute::Ints(more.to_vec())));
         let kernel = self.weight(path, "kernel")?;
@@ -132,7 +132,7 @@ impl Writer<'_> {
         groups: usize,
         use_bias: bool,
     ) -> Result<String, String> {
-        let mut attributes = window(x, layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding);
+        let mut attributes = window(x, layer.kernel_size, layer.sliding);
         attributes.push(("group", Attribute::Int(groups as i64)));
         let bias = use_bias.then(|| self.vector(path, "bias")).transpose()?;
         let inputs: Vec<&str> = [input, kernel].into_iter().chain(bias.as_deref()).collect();

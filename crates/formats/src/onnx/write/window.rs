@@ -1,15 +1,13 @@
 //! The geometry of a sliding window as attributes of ONNX.
 
 use super::emit::{Attribute, Value};
-use frostline_graph::ops::Padding;
+use frostline_graph::ops::{Padding, Sliding};
 
 /// Attributes of a convolution, or of a pooling, which has no dilation.
 pub(super) fn window(
     x: &Value,
     size: [usize; 2],
-    strides: [usize; 2],
-    dilation: [usize; 2],
-    padding: Padding,
+    Sliding { strides, dilation, padding }: Sliding,
 ) -> Vec<(&'static str, Attribute<'static>)> {
     let pair = |pair: [usize; 2]| Attribute::Ints(pair.iter().map(|extent| *extent as i64).collect());
     let mut attributes = vec![("kernel_shape", pair(size)), ("strides", pair(strides))];

@@ -25,15 +25,19 @@ pub(in crate::fit) fn first_stage(frozen: &Frozen, ahead: &[Ahead], index: usize
 }
 
 /// Boundaries with so many feature vectors each, none of them stored, as the choice sees them.
-pub(in crate::fit) fn candidates(frozen: &[&Frozen], rows: usize, features: Option<DType>) -> Vec<Candidate> {
+pub(in crate::fit) fn candidates(
+    frozen: &[&Frozen],
+    vectors: usize,
+    features: Option<DType>,
+) -> Vec<Candidate> {
     let above = |one: &Frozen, other: &Frozen| {
         let above = one.multiply_adds_above(other).filter(|_| is_exact(other, features));
         above.map(|above| above as f64)
     };
     let candidate = |one: &&Frozen| Candidate {
-        row: (feature_dtype(one, features).bytes() * one.feature_len()) as f64,
-        rows: rows as f64,
-        missing: rows as f64,
+        vector_bytes: (feature_dtype(one, features).bytes() * one.feature_len()) as f64,
+        vectors: vectors as f64,
+        missing: vectors as f64,
         from: 0,
         multiply_adds: one.program().multiply_adds() as f64,
         above: frozen.iter().map(|other| above(one, other)).collect(),

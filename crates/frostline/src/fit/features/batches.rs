@@ -26,17 +26,18 @@ pub(in crate::fit) struct Batches {
 
 /// Feature vectors, `[batch, feature_len]`, of which some may not be stored.
 struct Batch {
-    rows: Vec<f32>,
+    vectors: Vec<f32>,
     missing: Vec<usize>,
 }
 
 impl Batch {
-    fn read(&mut self, rows: &Located, indices: &[usize], feature_len: usize) {
+    fn read(&mut self, vectors: &Located, indices: &[usize], feature_len: usize) {
         self.missing.clear();
-        indices.iter().for_each(|index| rows.prefetch(*index));
-        for (position, row) in self.rows.chunks_exact_mut(feature_len.max(1)).take(indices.len()).enumerate()
+        indices.iter().for_each(|index| vectors.prefetch(*index));
+        for (position, vector) in
+            self.vectors.chunks_exact_mut(feature_len.max(1)).take(indices.len()).enumerate()
         {
-            if !rows.read(indices[position], row) {
+            if !vectors.read(indices[position], vector) {
                 self.missing.push(position);
             }
         }
@@ -58,7 +59,7 @@ impl Batches {
         let (free, to_fill) = sync_channel::<Batch>(BUFFERS);
         let (filled, read) = sync_channel(BUFFERS);
         for _ in 0..BUFFERS.min(order.len().div_ceil(size)) {
-            let batch = Batch { rows: vec![0.0; size * feature_len], missing: Vec::with_capacity(size) };
+            let batch = Batch { vectors: vec![0.0; size * feature_len], missing: Vec::with_capacity(size) };
             free.send(batch).expect("its receiver is here");
         }
         let all = order.clone();
@@ -93,9 +94,9 @@ impl Batches {
         }
         self.given += indices.len();
         let batch = self.current.insert(self.read.recv().expect("the reader sends every batch"));
-        let rows = &mut batch.rows[..indices.len() * self.feature_len];
-        features.complete(store, indices, self.epoch, &batch.missing, rows)?;
-        Ok(Some((indices, rows)))
+        let vectors = &mut batch.vectors[..indices.len() * self.feature_len];
+        features.complete(store, indices, self.epoch, &batch.missing, vectors)?;
+        Ok(Some((indices, vectors)))
     }
 }
 

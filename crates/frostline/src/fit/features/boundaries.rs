@@ -10,9 +10,10 @@ use crate::fit::features::pass::feature_dtype;
 use crate::fit::features::passes::{Features, Views};
 use crate::fit::forecast::probe;
 use crate::fit::prepare::first_pass::may_store;
-use frostline_engine::compile::{Frozen, compile_frozen};
+use frostline_engine::compile::{Frozen, Prefixes};
 use frostline_graph::Result;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// A pass over images, or over feature vectors that are stored.
 pub(in crate::fit) struct StagePass<'a> {
@@ -35,9 +36,11 @@ pub struct BoundaryPlan {
     /// The stages that train above it.
     pub stages: Vec<String>,
     /// Feature vectors of all images and views.
-    pub rows: usize,
+    #[serde(rename = "rows")]
+    pub vectors: usize,
     /// Feature vectors of these that are stored already.
-    pub cached_rows: usize,
+    #[serde(rename = "cached_rows")]
+    pub cached_vectors: usize,
     /// Bytes of all feature vectors.
     pub bytes: u64,
     /// Whether its feature vectors are stored, on disk or in memory; else they are computed in every epoch.
@@ -56,7 +59,7 @@ pub(in crate::fit) struct Boundaries {
     ahead: Vec<Ahead>,
     needs: Vec<Need>,
     /// None where it is released.
-    frozen: Vec<Option<Frozen>>,
+    frozen: Vec<Option<Arc<Frozen>>>,
     /// Of each boundary: the layers whose outputs leave it.
     layers: Vec<Vec<String>>,
     candidates: Vec<Candidate>,
@@ -74,10 +77,11 @@ impl Boundaries {
         let source = prepared.source();
         let ahead = prepared.planned().ahead()?;
         let shape = source.pipeline.input().to_vec();
-        let mut boundaries: Vec<(PrefixKey, usize, Frozen)> = Vec::new();
+        let mut boundaries: Vec<(PrefixKey, usize, Arc<Frozen>)> = Vec::new();
         let mut needs = Vec::new();
         for (index, stage) in ahead.iter().enumerate().take_while(|(_, stage)| stage.chance >= UNLIKELY) {
-            let frozen = compile_frozen(&setting.dtype, model, &stage.freeze, std::slice::from_ref(&shape))?;
+            let inputs = std::slice::from_ref(&shape);
+            let frozen = prepared.known.compile_frozen(&setting.dtype, model, &stage.freeze, inputs)?;
             let (key, from) = (
                 PrefixKey::new(&frozen, feature_dtype(&frozen, setting.config.features), source.pipeline),
                 first_stage(&frozen, &ahead, index),
@@ -93,9 +97,9 @@ impl Boundaries {
         let mut store = FeatureStore::new(&setting.caching, setting.config.features);
         let parts = prepared.parts(&mut store)?;
         let begin = Begin { model, numbers: &setting.dtype, source, parts: &parts, ahead: &[] };
-        let rows = parts.iter().map(Part::rows).sum();
-        let of: Vec<&Frozen> = boundaries.iter().map(|(.., frozen)| frozen).collect();
-        let mut candidates = candidates(&of, rows, setting.config.features);
+        let vectors = parts.iter().map(Part::vectors).sum();
+        let of: Vec<&Frozen> = boundaries.iter().map(|(.., frozen)| &**frozen).collect();
+        let mut candidates = candidates(&of, vectors, setting.config.features);
         let (mut in_memory, mut test_missing) = (Vec::new(), Vec::new());
         let test = dataset.test.as_deref().unwrap_or_default();
         let test = [Features::new(source, test, "test", None, store.is_on_disk()).part(&mut store)?];
@@ -109,7 +113,7 @@ impl Boundaries {
             in_memory.push(is_in_memory);
             test_missing.push(store.survey(frozen.clone(), &begin_test)?.0);
         }
-        let frozen: Vec<Frozen> = boundaries.into_iter().map(|(.., frozen)| frozen).collect();
+        let frozen: Vec<Arc<Frozen>> = boundaries.into_iter().map(|(.., frozen)| frozen).collect();
         let is_there = |candidate: &Candidate| candidate.missing == 0.0;
         let choice = match frozen.as_slice() {
             [] => Choice::default(),
@@ -163,8 +167,8 @@ impl Boundaries {
         let targets: Vec<usize> = (0..self.frozen.len()).filter(is_made).collect();
         let start = self.choice.start[*targets.first()?];
         Some(StagePass {
-            targets: targets.iter().filter_map(|index| self.frozen[*index].as_ref()).collect(),
-            start: start.and_then(|start| self.frozen[start].as_ref()),
+            targets: targets.iter().filter_map(|index| self.frozen[*index].as_deref()).collect(),
+            start: start.and_then(|start| self.frozen[start].as_deref()),
             images: targets.iter().map(missing).max()?,
         })
     }
@@ -173,12 +177,12 @@ impl Boundaries {
     pub(in crate::fit) fn test_pass(&self, stage: usize, prepared: &Prepared) -> Option<StagePass<'_>> {
         let boundary = self.needs.get(stage)?.boundary;
         let is_due = !may_store(prepared.source(), &prepared.setting) && self.test_missing[boundary] > 0;
-        let frozen = self.frozen[boundary].as_ref().filter(|frozen| is_due && !frozen.is_identity());
+        let frozen = self.frozen[boundary].as_deref().filter(|frozen| is_due && !frozen.is_identity());
         frozen.map(|one| StagePass { targets: vec![one], start: None, images: self.test_missing[boundary] })
     }
 
     fn bytes(&self, boundary: usize) -> u64 {
-        (self.candidates[boundary].rows * self.candidates[boundary].row) as u64
+        (self.candidates[boundary].vectors * self.candidates[boundary].vector_bytes) as u64
     }
 
     /// Bytes of feature vectors that lie in memory during a stage.
@@ -200,8 +204,13 @@ impl Boundaries {
             // an epoch reads one view of each image
             let read = (need.epochs / self.views as f64).min(1.0);
             let own = (self.bytes(need.boundary) as f64 * read) as u64;
-            own + test_images as u64 * self.candidates[need.boundary].row as u64
+            own + test_images as u64 * self.candidates[need.boundary].vector_bytes as u64
         })
+    }
+
+    /// The frozen layers that are there.
+    pub(in crate::fit) fn prefixes(&self) -> Prefixes {
+        self.frozen.iter().flatten().cloned().collect()
     }
 
     /// Gives up the frozen layers that a training does not hold while the epochs of a stage run: all but those below what
@@ -223,8 +232,8 @@ impl Boundaries {
             BoundaryPlan {
                 boundary: self.layers[index].clone(),
                 stages: above.map(|(_, stage)| stage.name.clone()).collect(),
-                rows: candidate.rows as usize,
-                cached_rows: (candidate.rows - candidate.missing) as usize,
+                vectors: candidate.vectors as usize,
+                cached_vectors: (candidate.vectors - candidate.missing) as usize,
                 bytes: self.bytes(index),
                 stored: self.is_kept(index),
                 from: self.choice.start[index].map(|start| self.layers[start].clone()),

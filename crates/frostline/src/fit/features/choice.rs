@@ -60,9 +60,9 @@ pub(in crate::fit) struct Need {
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::fit) struct Candidate {
     /// Bytes of a feature vector.
-    pub(in crate::fit) row: f64,
+    pub(in crate::fit) vector_bytes: f64,
     /// Feature vectors of all parts and views.
-    pub(in crate::fit) rows: f64,
+    pub(in crate::fit) vectors: f64,
     /// Feature vectors that are not stored yet.
     pub(in crate::fit) missing: f64,
     /// The first stage in which its feature vectors can be made: from then on nothing below it trains until it is needed.
@@ -107,7 +107,8 @@ pub(in crate::fit) fn choose(
         let used: f64 = bytes(candidates, &stored);
         let better = (0..candidates.len())
             .filter(|index| {
-                !stored[*index] && used + candidates[*index].rows * candidates[*index].row <= limit
+                !stored[*index]
+                    && used + candidates[*index].vectors * candidates[*index].vector_bytes <= limit
             })
             .map(|index| {
                 let mut with = stored.clone();
@@ -125,7 +126,7 @@ pub(in crate::fit) fn choose(
 
 fn bytes(candidates: &[Candidate], stored: &[bool]) -> f64 {
     let each = candidates.iter().zip(stored).filter(|(_, stored)| **stored);
-    each.map(|(candidate, _)| candidate.rows * candidate.row).sum()
+    each.map(|(candidate, _)| candidate.vectors * candidate.vector_bytes).sum()
 }
 
 /// What a job costs that stores these boundaries.
@@ -145,14 +146,14 @@ fn simulate(needs: &[Need], candidates: &[Candidate], prices: Prices, stored: &[
         let due = |index: &usize| stored[*index] && !have[*index] && candidates[*index].from <= stage;
         let targets: Vec<usize> = (0..count).filter(due).collect();
         if !targets.is_empty() {
-            let rows = targets.iter().map(|index| candidates[*index].missing).fold(0.0, f64::max);
+            let vectors = targets.iter().map(|index| candidates[*index].missing).fold(0.0, f64::max);
             let pass = cheapest(candidates, &targets, decide, &have);
             let start = pass.start;
-            choice.seconds[stage] += rows * pass.seconds(tell);
-            choice.total += need.chance * rows * pass.seconds(decide);
+            choice.seconds[stage] += vectors * pass.seconds(tell);
+            choice.total += need.chance * vectors * pass.seconds(decide);
             for index in targets {
                 let candidate = &candidates[index];
-                choice.total += need.chance * candidate.missing * candidate.row / decide.write;
+                choice.total += need.chance * candidate.missing * candidate.vector_bytes / decide.write;
                 let alone = match start {
                     Some(_) => pass.seconds(tell),
                     None => tell.decode + candidate.multiply_adds / tell.multiply_adds,
@@ -163,13 +164,14 @@ fn simulate(needs: &[Need], candidates: &[Candidate], prices: Prices, stored: &[
         }
         let own = &candidates[need.boundary];
         if have[need.boundary] {
-            choice.total += need.chance * (need.epochs + LATER) * own.rows * own.row / decide.read;
+            choice.total +=
+                need.chance * (need.epochs + LATER) * own.vectors * own.vector_bytes / decide.read;
         } else {
             let pass = cheapest(candidates, &[need.boundary], decide, &have);
             choice.start[need.boundary] = pass.start;
-            choice.alone[need.boundary] = own.rows * pass.seconds(tell);
-            choice.seconds[stage] += need.epochs * own.rows * pass.seconds(tell);
-            choice.total += need.chance * (need.epochs + LATER) * own.rows * pass.seconds(decide);
+            choice.alone[need.boundary] = own.vectors * pass.seconds(tell);
+            choice.seconds[stage] += need.epochs * own.vectors * pass.seconds(tell);
+            choice.total += need.chance * (need.epochs + LATER) * own.vectors * pass.seconds(decide);
         }
     }
     choice
@@ -181,13 +183,13 @@ struct Pass {
     /// The boundary that it starts at; none for the images.
     start: Option<usize>,
     /// Bytes of a feature vector that it starts from.
-    row: f64,
+    vector_bytes: f64,
     multiply_adds: f64,
 }
 
 impl Pass {
     fn seconds(&self, costs: Costs) -> f64 {
-        let begin = if self.start.is_some() { self.row / costs.read } else { costs.decode };
+        let begin = if self.start.is_some() { self.vector_bytes / costs.read } else { costs.decode };
         begin + self.multiply_adds / costs.multiply_adds
     }
 }
@@ -198,10 +200,11 @@ fn cheapest(candidates: &[Candidate], targets: &[usize], costs: Costs, have: &[b
         targets.iter().map(|index| of(*index)).try_fold(0.0, |most: f64, one| Some(most.max(one?)))
     };
     let images = dearest(&|index| Some(candidates[index].multiply_adds)).unwrap_or(0.0);
-    let mut best = Pass { start: None, row: 0.0, multiply_adds: images };
+    let mut best = Pass { start: None, vector_bytes: 0.0, multiply_adds: images };
     for start in (0..candidates.len()).filter(|start| have[*start]) {
         if let Some(multiply_adds) = dearest(&|index| candidates[index].above[start]) {
-            let pass = Pass { start: Some(start), row: candidates[start].row, multiply_adds };
+            let pass =
+                Pass { start: Some(start), vector_bytes: candidates[start].vector_bytes, multiply_adds };
             if pass.seconds(costs) < best.seconds(costs) {
                 best = pass;
             }
@@ -217,20 +220,20 @@ mod tests {
     const COSTS: Costs = Costs { decode: 1e-3, multiply_adds: 1e11, write: 1e9, read: 1e10 };
 
     /// A tower of boundaries, from the lowest to the highest, each above all before it.
-    fn tower(rows: &[(f64, f64)]) -> Vec<Candidate> {
-        let candidate = |(index, (row, multiply_adds)): (usize, &(f64, f64))| Candidate {
-            row: *row,
-            rows: 1000.0,
+    fn tower(vectors: &[(f64, f64)]) -> Vec<Candidate> {
+        let candidate = |(index, (vector, multiply_adds)): (usize, &(f64, f64))| Candidate {
+            vector_bytes: *vector,
+            vectors: 1000.0,
             missing: 1000.0,
             from: 0,
             multiply_adds: *multiply_adds,
-            above: rows
+            above: vectors
                 .iter()
                 .enumerate()
                 .map(|(lower, (_, below))| (lower <= index).then_some(multiply_adds - below))
                 .collect(),
         };
-        rows.iter().enumerate().map(candidate).collect()
+        vectors.iter().enumerate().map(candidate).collect()
     }
 
     fn need(boundary: usize, chance: f64) -> Need {

@@ -9,7 +9,7 @@ use crate::fit::features::choice::{Choice, Costs, Need, choose};
 use crate::fit::features::feature_table::{At, FeatureTable, Located, Part, Vectors};
 use crate::fit::features::pass::{Pass, feature_dtype, is_exact};
 use frostline_engine::Pool;
-use frostline_engine::compile::{Frozen, compile_frozen};
+use frostline_engine::compile::{Frozen, Prefixes};
 use frostline_graph::{DType, Model, PrefixDType, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -74,6 +74,11 @@ impl FeatureStore {
         Self { is_blank: true, ..Self::new(&Caching::default(), features) }
     }
 
+    /// The frozen layers below the boundaries that it keeps.
+    pub(in crate::fit) fn prefixes(&self) -> Prefixes {
+        self.tables.iter().map(|table| table.frozen.clone()).collect()
+    }
+
     /// Whether feature vectors may be on disk, where they are found by the images' content.
     pub(in crate::fit) fn is_on_disk(&self) -> bool {
         matches!(self.caching, Caching::Disk(_))
@@ -81,10 +86,11 @@ impl FeatureStore {
 
     /// A stage begins whose frozen layers are `own`: what earlier stages needed alone is given up, and which feature vectors the
     /// next pass makes is decided.
-    pub(in crate::fit) fn begin(&mut self, own: Frozen, begin: &Begin<'_>) -> Result<()> {
+    pub(in crate::fit) fn begin(&mut self, own: Arc<Frozen>, begin: &Begin<'_>) -> Result<()> {
+        let known = self.prefixes();
         self.passes.clear();
         let mut old = std::mem::take(&mut self.tables);
-        self.add(Arc::new(own), begin, &mut old)?;
+        self.add(own, begin, &mut old)?;
         let mut needs = vec![Need { boundary: 0, epochs: self.epochs(begin), chance: 1.0 }];
         if self.caching != Caching::Nothing {
             let now = begin.ahead.first().map_or(1.0, |stage| stage.chance);
@@ -94,11 +100,11 @@ impl FeatureStore {
                     break;
                 }
                 let shape = begin.source.pipeline.input().to_vec();
-                let frozen = compile_frozen(begin.numbers, begin.model, &stage.freeze, &[shape])?;
+                let frozen = known.compile_frozen(begin.numbers, begin.model, &stage.freeze, &[shape])?;
                 if first_stage(&frozen, begin.ahead, index) > 0 {
                     continue; // something below it trains before it is needed
                 }
-                let boundary = self.add(Arc::new(frozen), begin, &mut old)?;
+                let boundary = self.add(frozen, begin, &mut old)?;
                 needs.push(Need { boundary: boundary.0, epochs: stage.epochs as f64, chance });
             }
         }
@@ -185,8 +191,8 @@ impl FeatureStore {
     fn choose(&mut self, needs: &[Need], begin: &Begin<'_>) -> Result<Choice> {
         let costs = Costs::typical(begin.source.dataset, &self.caching);
         let frozen: Vec<&Frozen> = self.tables.iter().map(|table| &*table.frozen).collect();
-        let rows: usize = begin.parts.iter().map(Part::rows).sum();
-        let mut candidates = candidates(&frozen, rows, self.features);
+        let vectors: usize = begin.parts.iter().map(Part::vectors).sum();
+        let mut candidates = candidates(&frozen, vectors, self.features);
         for (index, candidate) in candidates.iter_mut().enumerate() {
             let missing = begin.parts.iter().map(|part| self.missing(BoundaryId(index), part) * part.views);
             candidate.missing = missing.sum::<usize>() as f64;
@@ -204,8 +210,8 @@ impl FeatureStore {
     }
 
     /// How many feature vectors of a boundary are missing, and whether they would be kept in memory.
-    pub(in crate::fit) fn survey(&mut self, frozen: Frozen, begin: &Begin<'_>) -> Result<(usize, bool)> {
-        let boundary = self.add(Arc::new(frozen), begin, &mut Vec::new())?;
+    pub(in crate::fit) fn survey(&mut self, frozen: Arc<Frozen>, begin: &Begin<'_>) -> Result<(usize, bool)> {
+        let boundary = self.add(frozen, begin, &mut Vec::new())?;
         let missing = begin.parts.iter().map(|part| self.missing(boundary, part) * part.views).sum();
         Ok((missing, self.is_memory(boundary)))
     }
@@ -216,7 +222,7 @@ impl FeatureStore {
         for table in self.tables.iter_mut().filter(|table| table.wanted) {
             let Vectors::Memory(kept) = &mut table.vectors else { continue };
             for part in parts {
-                let bytes = (table.form.bytes() * part.rows()) as u64;
+                let bytes = (table.form.bytes() * part.vectors()) as u64;
                 if !kept.contains_key(part.name) && bytes <= self.left {
                     self.left -= bytes;
                     table.reserved += bytes;
@@ -258,9 +264,9 @@ impl FeatureStore {
         boundary: BoundaryId,
         at: &At<'_>,
         index: usize,
-        row: &mut [f32],
+        vector: &mut [f32],
     ) -> bool {
-        self.tables[boundary.0].read(at, index, row)
+        self.tables[boundary.0].read(at, index, vector)
     }
 
     /// See [`FeatureTable::located`].
@@ -283,9 +289,9 @@ impl FeatureStore {
         &mut self,
         boundary: BoundaryId,
         keys: &[FeatureKey],
-        rows: impl Iterator<Item = &'a [f32]> + Clone,
+        vectors: impl Iterator<Item = &'a [f32]> + Clone,
     ) -> Result<bool> {
-        self.tables[boundary.0].append(keys, rows)
+        self.tables[boundary.0].append(keys, vectors)
     }
 
     /// Gives up the passes' memory, if no step will want them: where all of a part is stored.

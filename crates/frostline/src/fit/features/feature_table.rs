@@ -17,7 +17,7 @@ pub(in crate::fit) struct Part<'a> {
 }
 
 impl Part<'_> {
-    pub(in crate::fit) fn rows(&self) -> usize {
+    pub(in crate::fit) fn vectors(&self) -> usize {
         self.images * self.views
     }
 }
@@ -78,18 +78,18 @@ impl FeatureTable {
     }
 
     /// Reads a feature vector. False if it is missing or damaged.
-    pub(in crate::fit) fn read(&self, at: &At<'_>, index: usize, row: &mut [f32]) -> bool {
+    pub(in crate::fit) fn read(&self, at: &At<'_>, index: usize, vector: &mut [f32]) -> bool {
         match &self.vectors {
             Vectors::Memory(parts) => {
                 let found = parts.get(at.part).and_then(|views| views.get(&at.view));
-                found.is_some_and(|rows| {
-                    rows.read(index * row.len(), row);
+                found.is_some_and(|vectors| {
+                    vectors.read(index * vector.len(), vector);
                     true
                 })
             }
-            Vectors::Disk(store) => at.keys.get(index).is_some_and(|key| store.read(key, row)),
+            Vectors::Disk(store) => at.keys.get(index).is_some_and(|key| store.read(key, vector)),
             Vectors::Blank => {
-                row.fill(0.0);
+                vector.fill(0.0);
                 true
             }
         }
@@ -119,10 +119,10 @@ impl FeatureTable {
     pub(in crate::fit) fn append<'a>(
         &mut self,
         keys: &[FeatureKey],
-        rows: impl Iterator<Item = &'a [f32]> + Clone,
+        vectors: impl Iterator<Item = &'a [f32]> + Clone,
     ) -> Result<bool> {
         match &mut self.vectors {
-            Vectors::Disk(store) => store.append(keys, rows),
+            Vectors::Disk(store) => store.append(keys, vectors),
             Vectors::Memory(_) | Vectors::Blank => Ok(true),
         }
     }
@@ -140,22 +140,22 @@ pub(in crate::fit) enum Located {
 impl Located {
     /// Prefetches a feature vector.
     pub(in crate::fit) fn prefetch(&self, index: usize) {
-        if let Self::Disk(rows) = self {
-            rows.prefetch(index);
+        if let Self::Disk(vectors) = self {
+            vectors.prefetch(index);
         }
     }
 
     /// Reads a feature vector. False if it is missing or damaged.
-    pub(in crate::fit) fn read(&self, index: usize, row: &mut [f32]) -> bool {
+    pub(in crate::fit) fn read(&self, index: usize, vector: &mut [f32]) -> bool {
         match self {
             Self::Memory(None) => false,
-            Self::Memory(Some(rows)) => {
-                rows.read(index * row.len(), row);
+            Self::Memory(Some(vectors)) => {
+                vectors.read(index * vector.len(), vector);
                 true
             }
-            Self::Disk(rows) => rows.read(index, row),
+            Self::Disk(vectors) => vectors.read(index, vector),
             Self::Blank => {
-                row.fill(0.0);
+                vector.fill(0.0);
                 true
             }
         }
@@ -170,19 +170,19 @@ pub(in crate::fit) enum Block {
 }
 
 impl Block {
-    fn new(rows: Vec<f32>, element: DType) -> Self {
+    fn new(vectors: Vec<f32>, element: DType) -> Self {
         match element {
-            DType::F32 | DType::Int8 => Self::F32(rows),
-            DType::Bf16 => Self::Bf16(rows.iter().map(|value| (value.to_bits() >> 16) as u16).collect()),
+            DType::F32 | DType::Int8 => Self::F32(vectors),
+            DType::Bf16 => Self::Bf16(vectors.iter().map(|value| (value.to_bits() >> 16) as u16).collect()),
         }
     }
 
-    fn read(&self, start: usize, row: &mut [f32]) {
+    fn read(&self, start: usize, vector: &mut [f32]) {
         match self {
-            Self::F32(rows) => row.copy_from_slice(&rows[start..][..row.len()]),
-            Self::Bf16(rows) => {
-                let upper = rows[start..].iter().map(|half| f32::from_bits(u32::from(*half) << 16));
-                row.iter_mut().zip(upper).for_each(|(value, stored)| *value = stored);
+            Self::F32(vectors) => vector.copy_from_slice(&vectors[start..][..vector.len()]),
+            Self::Bf16(vectors) => {
+                let upper = vectors[start..].iter().map(|half| f32::from_bits(u32::from(*half) << 16));
+                vector.iter_mut().zip(upper).for_each(|(value, stored)| *value = stored);
             }
         }
     }

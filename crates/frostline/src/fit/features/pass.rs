@@ -42,38 +42,38 @@ impl Pass {
         let rest = start.and_then(|start| joint.above(start));
         let (mut rounded, mut width) = (Vec::new(), 0);
         for target in targets {
-            let row = width..width + target.feature_len();
-            width = row.end;
+            let vector = width..width + target.feature_len();
+            width = vector.end;
             if feature_dtype(target, features) == DType::Bf16 && !target.is_bf16() {
-                rounded.push(row);
+                rounded.push(vector);
             }
         }
         Self { prefix: rest.as_ref().unwrap_or(&joint).bind(), width, rounded }
     }
 
     /// What is stored of a feature vector: the same numbers, whether it is stored or not.
-    fn round(&self, row: &mut [f32]) {
+    fn round(&self, vector: &mut [f32]) {
         for part in &self.rounded {
-            row[part.clone()].iter_mut().for_each(|value| *value = Bf16::of(*value).value());
+            vector[part.clone()].iter_mut().for_each(|value| *value = Bf16::of(*value).value());
         }
     }
 
     /// From feature vectors of `len` values, which every thread reads one by one into one of `buffers`. False if one cannot be read.
-    pub(in crate::fit) fn run_rows(
+    pub(in crate::fit) fn run_vectors(
         &self,
         len: usize,
         read: impl Fn(usize, &mut [f32]) -> bool + Sync,
         buffers: &Pool<Vec<f32>>,
-        rows: &mut [f32],
+        vectors: &mut [f32],
     ) -> bool {
-        rows.par_chunks_exact_mut(self.width.max(1)).enumerate().all(|(image, row)| {
+        vectors.par_chunks_exact_mut(self.width.max(1)).enumerate().all(|(image, vector)| {
             let mut is_read = false;
             let work = |given: &mut Vec<f32>| {
                 given.resize(len, 0.0);
                 is_read = read(image, given);
                 if is_read {
-                    self.prefix.run_one(given, row);
-                    self.round(row);
+                    self.prefix.run_one(given, vector);
+                    self.round(vector);
                 }
             };
             buffers.with(Vec::new, work);
@@ -90,19 +90,19 @@ impl Pass {
         examples: &[&Example],
         view: Option<ViewSeed>,
         pixels: &Pool<Vec<f32>>,
-        rows: &mut [f32],
+        vectors: &mut [f32],
         told: &(dyn Fn() + Sync),
     ) -> Vec<Result<(), DataError>> {
         let Source { dataset, pipeline } = source;
-        let each = examples.par_iter().zip(rows.par_chunks_exact_mut(self.width.max(1)));
-        each.map(|(example, row)| {
+        let each = examples.par_iter().zip(vectors.par_chunks_exact_mut(self.width.max(1)));
+        each.map(|(example, vector)| {
             let mut loaded = Ok(());
             let work = |pixels: &mut Vec<f32>| {
                 pixels.resize(pipeline.input_len(), 0.0);
                 loaded = pipeline.load(dataset, example, view, pixels);
                 if loaded.is_ok() {
-                    self.prefix.run_one(pixels, row);
-                    self.round(row);
+                    self.prefix.run_one(pixels, vector);
+                    self.round(vector);
                 }
             };
             pixels.with(Vec::new, work);

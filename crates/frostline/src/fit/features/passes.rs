@@ -90,15 +90,15 @@ impl<'a> Features<'a> {
 
     /// The bytes of the stage's feature vectors that are kept.
     pub(in crate::fit) fn bytes(&self, store: &FeatureStore) -> u64 {
-        let rows = |view: usize| {
+        let vectors = |view: usize| {
             (0..self.examples.len()).filter(move |index| store.has(BoundaryId::OWN, &self.at(view), *index))
         };
-        let rows: usize = (0..self.keys.len()).map(|view| rows(view).count()).sum();
-        (rows * store.feature_bytes_each(BoundaryId::OWN)) as u64
+        let vectors: usize = (0..self.keys.len()).map(|view| vectors(view).count()).sum();
+        (vectors * store.feature_bytes_each(BoundaryId::OWN)) as u64
     }
 
     /// How many feature vectors there are in all views, and how many of them have to be computed.
-    pub(in crate::fit) fn rows(&mut self, store: &mut FeatureStore) -> Result<(usize, usize)> {
+    pub(in crate::fit) fn vectors(&mut self, store: &mut FeatureStore) -> Result<(usize, usize)> {
         let mut missing = 0;
         for view in 0..self.keys.len() {
             self.find_keys(store, view)?;
@@ -145,15 +145,15 @@ impl<'a> Features<'a> {
             in_memory.map(|table| (*table, vec![0.0; len(*table)])).collect();
         for (targets, indices) in &groups {
             if let ([only], true) = (targets.as_slice(), indices.len() == self.examples.len())
-                && let Some(rows) = all.get_mut(only)
+                && let Some(vectors) = all.get_mut(only)
             {
                 let told = counter(self.part, indices.len(), observe);
-                self.compute(store, targets, indices, view, rows, &told)?;
+                self.compute(store, targets, indices, view, vectors, &told)?;
                 continue;
             }
             self.make(store, Work { targets, indices, view }, &mut all, observe)?;
         }
-        all.into_iter().for_each(|(table, rows)| store.put(table, &at, rows));
+        all.into_iter().for_each(|(table, vectors)| store.put(table, &at, vectors));
         store.rest(self.part);
         Ok(())
     }
@@ -171,14 +171,14 @@ impl<'a> Features<'a> {
         let width: usize = targets.iter().map(|target| store.feature_len(*target)).sum();
         let told = counter(self.part, indices.len(), observe);
         for chunk in indices.chunks(images_at_once(width)) {
-            let mut rows = vec![0.0; chunk.len() * width];
-            let lens = self.compute(store, targets, chunk, view, &mut rows, &told)?;
+            let mut vectors = vec![0.0; chunk.len() * width];
+            let lens = self.compute(store, targets, chunk, view, &mut vectors, &told)?;
             let mut has_room = true;
             for (position, target) in targets.iter().enumerate() {
-                let own = column(&rows, &lens, position);
+                let own = column(&vectors, &lens, position);
                 if let Some(all) = all.get_mut(target) {
-                    for (index, row) in chunk.iter().zip(own) {
-                        all[index * row.len()..][..row.len()].copy_from_slice(row);
+                    for (index, vector) in chunk.iter().zip(own) {
+                        all[index * vector.len()..][..vector.len()].copy_from_slice(vector);
                     }
                     continue;
                 }
@@ -208,7 +208,7 @@ impl<'a> Features<'a> {
         indices: &[usize],
         epoch: usize,
         missing: &[usize],
-        rows: &mut [f32],
+        vectors: &mut [f32],
     ) -> Result<()> {
         if missing.is_empty() {
             return Ok(());
@@ -216,23 +216,23 @@ impl<'a> Features<'a> {
         let (view, feature_len) = (self.view(epoch), store.feature_len(BoundaryId::OWN));
         let wanted: Vec<usize> = missing.iter().map(|position| indices[*position]).collect();
         if wanted.len() == indices.len() {
-            self.compute(store, &[BoundaryId::OWN], &wanted, view, rows, &|| {})?;
-            return self.mend(store, &wanted, view, rows);
+            self.compute(store, &[BoundaryId::OWN], &wanted, view, vectors, &|| {})?;
+            return self.mend(store, &wanted, view, vectors);
         }
         let mut computed = vec![0.0; wanted.len() * feature_len];
         self.compute(store, &[BoundaryId::OWN], &wanted, view, &mut computed, &|| {})?;
-        for (position, row) in missing.iter().zip(computed.chunks_exact(feature_len.max(1))) {
-            rows[position * feature_len..][..feature_len].copy_from_slice(row);
+        for (position, vector) in missing.iter().zip(computed.chunks_exact(feature_len.max(1))) {
+            vectors[position * feature_len..][..feature_len].copy_from_slice(vector);
         }
         self.mend(store, &wanted, view, &computed)
     }
 
     /// Stores feature vectors of the stage in the place of those that were damaged.
-    fn mend(&self, store: &mut FeatureStore, indices: &[usize], view: usize, rows: &[f32]) -> Result<()> {
+    fn mend(&self, store: &mut FeatureStore, indices: &[usize], view: usize, vectors: &[f32]) -> Result<()> {
         let feature_len = store.feature_len(BoundaryId::OWN);
         if store.stored(self.part).first() == Some(&BoundaryId::OWN) && !store.is_memory(BoundaryId::OWN) {
             let keys: Vec<FeatureKey> = indices.iter().map(|index| self.keys[view][*index]).collect();
-            store.append(BoundaryId::OWN, &keys, rows.chunks_exact(feature_len.max(1)))?;
+            store.append(BoundaryId::OWN, &keys, vectors.chunks_exact(feature_len.max(1)))?;
         }
         Ok(())
     }
@@ -271,7 +271,7 @@ impl<'a> Features<'a> {
         Ok(())
     }
 
-    /// Computes the feature vectors of these examples at the boundaries `targets`, one after the other: `rows` is
+    /// Computes the feature vectors of these examples at the boundaries `targets`, one after the other: `vectors` is
     /// `[indices, sum of their lengths]`. Returns their lengths.
     fn compute(
         &self,
@@ -279,7 +279,7 @@ impl<'a> Features<'a> {
         targets: &[BoundaryId],
         indices: &[usize],
         view: usize,
-        rows: &mut [f32],
+        vectors: &mut [f32],
         told: &(dyn Fn() + Sync),
     ) -> Result<Vec<usize>> {
         let at = self.at(view);
@@ -289,8 +289,9 @@ impl<'a> Features<'a> {
         };
         let (start, pass) = store.pass(targets, is_there);
         if let Some(start) = start {
-            let read = |position: usize, row: &mut [f32]| store.read(start, &at, indices[position], row);
-            if pass.run_rows(store.feature_len(start), read, &store.pixels, rows) {
+            let read =
+                |position: usize, vector: &mut [f32]| store.read(start, &at, indices[position], vector);
+            if pass.run_vectors(store.feature_len(start), read, &store.pixels, vectors) {
                 indices.iter().for_each(|_| told());
                 return Ok(lens);
             }
@@ -299,7 +300,7 @@ impl<'a> Features<'a> {
         let (_, pass) = store.pass(targets, |_, _| false);
         let seed = self.views.map(|views| ViewSeed { seed: views.seed, view: view as u64 });
         let examples: Vec<&Example> = indices.iter().map(|index| &self.examples[*index]).collect();
-        let loaded = pass.run_images(self.source, &examples, seed, &store.pixels, rows, told);
+        let loaded = pass.run_images(self.source, &examples, seed, &store.pixels, vectors, told);
         loaded.into_iter().collect::<std::result::Result<(), DataError>>()?;
         Ok(lens)
     }
@@ -307,11 +308,11 @@ impl<'a> Features<'a> {
 
 /// The feature vectors of one boundary, out of those of several that come one after the other.
 pub(in crate::fit) fn column<'a>(
-    rows: &'a [f32],
+    vectors: &'a [f32],
     lens: &[usize],
     position: usize,
 ) -> impl Iterator<Item = &'a [f32]> + Clone {
     let (width, start) = (lens.iter().sum::<usize>().max(1), lens[..position].iter().sum::<usize>());
     let own = start..start + lens[position];
-    rows.chunks_exact(width).map(move |row| &row[own.clone()])
+    vectors.chunks_exact(width).map(move |vector| &vector[own.clone()])
 }

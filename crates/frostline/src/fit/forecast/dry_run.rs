@@ -31,13 +31,13 @@ impl Prepared {
         let pixels = Pool::default();
         // memory counts when it is written to
         let mut block = vec![1.0; images_at_once(width).min(*images).max(few.len()) * width];
-        let rows = &mut block[..few.len() * width];
+        let vectors = &mut block[..few.len() * width];
         match start {
             None => {
-                let loaded = bound.run_images(self.source(), &few, None, &pixels, rows, &|| {});
+                let loaded = bound.run_images(self.source(), &few, None, &pixels, vectors, &|| {});
                 loaded.into_iter().collect::<std::result::Result<(), DataError>>()?;
             }
-            Some(start) => drop(bound.run_rows(start.feature_len(), |_, _| true, &pixels, rows)),
+            Some(start) => drop(bound.run_vectors(start.feature_len(), |_, _| true, &pixels, vectors)),
         }
         std::hint::black_box(&block);
         Ok(())

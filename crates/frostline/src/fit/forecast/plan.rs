@@ -6,11 +6,12 @@ use crate::fit::features::feature_store::{BoundaryId, FeatureStore};
 use crate::fit::train::stage::snapshot;
 use crate::fit::train::stage_run::StageRun;
 use crate::fit::{Caching, Prepared, Setting, SolvePlan, Stage, StageRunner, silent};
-use frostline_engine::compile::{Compiled, Frozen, Statistics, compile};
+use frostline_engine::compile::{Frozen, Prefixes, Statistics};
 use frostline_formats as formats;
 use frostline_graph::Result;
 use serde::Serialize;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What a training will do.
@@ -53,9 +54,11 @@ pub struct StagePlan {
     /// Multiply-adds of an image's forward pass, below the boundary and above it.
     pub multiply_adds: [u64; 2],
     /// Feature vectors of boundary values that are needed: images times views.
-    pub rows: usize,
+    #[serde(rename = "rows")]
+    pub vectors: usize,
     /// Feature vectors of these that the feature cache holds already.
-    pub cached_rows: usize,
+    #[serde(rename = "cached_rows")]
+    pub cached_vectors: usize,
     /// Bytes of all feature vectors.
     pub feature_bytes: u64,
     /// Bytes of the buffers of a step.
@@ -73,6 +76,15 @@ impl StagePlan {
     }
 }
 
+/// What a dry run of a stage found.
+struct DryRun {
+    plan: StagePlan,
+    /// Bytes that the process holds while the stage trains.
+    held: u64,
+    /// The stage's frozen layers.
+    frozen: Arc<Frozen>,
+}
+
 impl Prepared {
     /// Says what [`Prepared::train`] will do. A dry run trains each stage on two batches of images; the model stays as it
     /// is.
@@ -83,12 +95,13 @@ impl Prepared {
         self.rehearse_passes(recipe_stages.len(), &boundaries)?;
         boundaries.release(0);
         // a stage is compiled while the frozen layers of the one before it are there
-        let mut earlier: Option<Frozen> = None;
+        let mut earlier: Option<Arc<Frozen>> = None;
         let mut stages = Vec::new();
         // what lies in memory for longer than a pass or a step is counted and not run dry
         let mut with_resident = 0;
         for (index, stage) in recipe_stages.iter().enumerate() {
-            let (mut plan, held, frozen) = self.dry_run((index, stage), &mut boundaries, earlier.take())?;
+            let DryRun { mut plan, held, frozen } =
+                self.dry_run(index, stage, &mut boundaries, earlier.take())?;
             earlier = Some(frozen);
             with_resident =
                 with_resident.max(held + boundaries.resident(index) + boundaries.mapped(index, 0));
@@ -120,13 +133,14 @@ impl Prepared {
         })
     }
 
-    /// Trains a stage on a few feature vectors of zeros. Returns the bytes that the process holds then, too, and the frozen layers.
+    /// Trains a stage on a few feature vectors of zeros.
     fn dry_run(
         &self,
-        (index, stage): (usize, &Stage),
+        index: usize,
+        stage: &Stage,
         boundaries: &mut Boundaries,
-        earlier: Option<Frozen>,
-    ) -> Result<(StagePlan, u64, Frozen)> {
+        earlier: Option<Arc<Frozen>>,
+    ) -> Result<DryRun> {
         let setting = Setting { caching: Caching::default(), ..self.setting.clone() };
         let mut trainer = StageRunner::new(&self.model, &self.reused, self.source(), &setting, &silent);
         let (train, val) = (trainer.train, trainer.val);
@@ -135,22 +149,21 @@ impl Prepared {
         (trainer.train, trainer.val) = (&train[..few(train.len())], &val[..few(val.len())]);
         let shape = self.pipeline.input().to_vec();
         let (numbers, freeze) = (&setting.dtype, stage.freeze.clone());
-        let Compiled { mut plan, frozen } =
-            compile(numbers, &self.model, freeze, &[shape], batch, Statistics::Batch)?;
-        drop(earlier);
+        let known = Prefixes::from_iter(earlier).and(boundaries.prefixes()).and(self.known.clone());
+        let mut compiled = known.compile(numbers, &self.model, freeze, &[shape], batch, Statistics::Batch)?;
+        drop(known);
         boundaries.release(index);
-        let best = (!val.is_empty()).then(|| snapshot(&mut plan));
+        let best = (!val.is_empty()).then(|| snapshot(&mut compiled.plan));
 
         let mut store = FeatureStore::blank(setting.config.features);
-        let mut run =
-            StageRun::new(&trainer, stage, (&mut plan, frozen.clone()), &mut store, batch, setting.seed)?;
-        run.epoch(&mut plan, &mut store, 1, 1.0)?; // caches and pages warm up
+        let mut run = StageRun::new(&trainer, stage, &mut compiled, &mut store, batch, setting.seed)?;
+        run.epoch(&mut compiled.plan, &mut store, 1, 1.0)?; // caches and pages warm up
         let clock = Instant::now();
-        run.epoch(&mut plan, &mut store, 1, 1.0)?;
+        run.epoch(&mut compiled.plan, &mut store, 1, 1.0)?;
         let step_seconds = clock.elapsed().as_secs_f64() / trainer.train.len() as f64;
         let clock = Instant::now();
         if !trainer.val.is_empty() {
-            run.validate(&mut plan, &mut store)?;
+            run.validate(&mut compiled.plan, &mut store)?;
         }
         let val_seconds = clock.elapsed().as_secs_f64() / trainer.val.len().max(1) as f64;
         drop((run, store));
@@ -158,39 +171,38 @@ impl Prepared {
             // beside the buffers of a step are those of the frozen layers
             trainer.train = &train[..train.len().min(batch)];
             let mut store = FeatureStore::new(&Caching::Nothing, setting.config.features);
-            let mut run =
-                StageRun::new(&trainer, stage, (&mut plan, frozen.clone()), &mut store, batch, setting.seed)?;
-            run.epoch(&mut plan, &mut store, 1, 1.0)?;
+            let mut run = StageRun::new(&trainer, stage, &mut compiled, &mut store, batch, setting.seed)?;
+            run.epoch(&mut compiled.plan, &mut store, 1, 1.0)?;
         }
 
         let whole = StageRunner::new(&self.model, &self.reused, self.source(), &self.setting, &silent);
         let mut store = FeatureStore::new(&self.setting.caching, self.setting.config.features);
-        let mut run =
-            StageRun::new(&whole, stage, (&mut plan, frozen.clone()), &mut store, batch, setting.seed)?;
-        let (rows, missing) = run.rows(&mut store)?;
+        let mut run = StageRun::new(&whole, stage, &mut compiled, &mut store, batch, setting.seed)?;
+        let (vectors, missing) = run.vectors(&mut store)?;
         let held = resident_memory().unwrap_or(0);
         drop(best);
-        let params = plan.suffix().trained().map(|(_, weight, _)| weight.len()).sum();
+        let params = compiled.plan.suffix().trained().map(|(_, weight, _)| weight.len()).sum();
         let layer = |path: &str| path.rsplit_once('/').map_or("", |(layer, _)| layer).to_owned();
-        let mut trained: Vec<String> = plan.suffix().trained().map(|(path, ..)| layer(path)).collect();
+        let mut trained: Vec<String> =
+            compiled.plan.suffix().trained().map(|(path, ..)| layer(path)).collect();
         trained.dedup();
         let plan = StagePlan {
             name: stage.config.name.clone(),
-            boundary: plan.boundary().to_vec(),
+            boundary: compiled.plan.boundary().to_vec(),
             trained,
             trained_parameters: params,
             frozen_layers: stage.freeze.paths().count(),
             epochs: stage.config.epochs,
             steps: train.len().div_ceil(batch),
-            multiply_adds: plan.multiply_adds(),
-            rows,
-            cached_rows: rows - missing,
-            feature_bytes: (rows * store.feature_bytes_each(BoundaryId::OWN)) as u64,
-            buffer_bytes: plan.suffix().buffer_bytes() as u64,
+            multiply_adds: compiled.plan.multiply_adds(),
+            vectors,
+            cached_vectors: vectors - missing,
+            feature_bytes: (vectors * store.feature_bytes_each(BoundaryId::OWN)) as u64,
+            buffer_bytes: compiled.plan.suffix().buffer_bytes() as u64,
             feature_seconds: 0.0,
             epoch_seconds: train.len() as f64 * step_seconds + val.len() as f64 * val_seconds,
         };
-        Ok((plan, held, frozen))
+        Ok(DryRun { plan, held, frozen: compiled.frozen })
     }
 }
 

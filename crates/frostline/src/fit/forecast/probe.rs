@@ -38,10 +38,10 @@ fn on_images(frozen: &Frozen, source: Source<'_>, examples: &[&Example]) -> Resu
     let Source { dataset, pipeline } = source;
     let mut pixels = vec![0.0; examples.len() * pipeline.input_len()];
     let decode = seconds(|| pipeline.load_rows(dataset, examples, None, &mut pixels))?;
-    let (prefix, mut rows) = (frozen.bind(), vec![0.0; examples.len() * frozen.feature_len()]);
-    prefix.run(&pixels, &mut rows); // buffers are allocated
+    let (prefix, mut vectors) = (frozen.bind(), vec![0.0; examples.len() * frozen.feature_len()]);
+    prefix.run(&pixels, &mut vectors); // buffers are allocated
     let compute = seconds(|| {
-        prefix.run(&pixels, &mut rows);
+        prefix.run(&pixels, &mut vectors);
         Ok(())
     })?;
     Ok([decode, compute])

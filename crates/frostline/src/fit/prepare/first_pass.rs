@@ -2,27 +2,30 @@
 
 use crate::fit::features::ahead::Ahead;
 use crate::fit::features::cache::FeatureKey;
-use crate::fit::features::feature_store::{Begin, FeatureStore};
+use crate::fit::features::feature_store::{Begin, BoundaryId, FeatureStore};
 use crate::fit::features::feature_table::{At, Part};
 use crate::fit::features::passes::{Views, column, images_at_once};
 use crate::fit::{Caching, Event, Observer, Setting, Solving, Source};
 use frostline_data::{
     DataError, Dataset, Example, Input, Pipeline, SkipReport, check_all, check_file, files,
 };
-use frostline_engine::compile::compile_frozen;
+use frostline_engine::compile::{Prefixes, compile_frozen};
 use frostline_graph::{Model, Result};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// All images: which of them are in which part is not known yet.
+const PART: &str = "all";
+
 /// How image files are checked before a training is prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
     /// Each is decoded, and nothing else.
     Decode,
-    /// What is decoded goes through the frozen layers of the first stage at once, and the rows are stored, so that no
-    /// image is decoded twice; one whose rows are stored already was decoded before, and is not decoded at all. Where
+    /// What is decoded goes through the frozen layers of the first stage at once, and the feature vectors are stored, so that no
+    /// image is decoded twice; one whose feature vectors are stored already was decoded before, and is not decoded at all. Where
     /// features are not on disk, or images are augmented (what is validated on is not known yet), as
     /// [`Check::Decode`].
     FirstPass,
@@ -41,14 +44,23 @@ pub(in crate::fit) struct FirstPass<'a> {
     pub(in crate::fit) ahead: &'a [Ahead],
 }
 
+/// What a first pass found.
+#[derive(Default)]
+pub(in crate::fit) struct Checked {
+    /// The damaged files.
+    pub(in crate::fit) skips: SkipReport,
+    /// The frozen layers that it compiled.
+    pub(in crate::fit) known: Prefixes,
+}
+
 /// Finds the damaged files of a dataset that is not split yet.
 pub(in crate::fit) fn check(
     check: Check,
     pass: &mut FirstPass<'_>,
     observe: Observer<'_>,
-) -> Result<SkipReport> {
+) -> Result<Checked> {
     if check == Check::Nothing {
-        return Ok(SkipReport::default());
+        return Ok(Checked::default());
     }
     let (done, count) = (AtomicUsize::new(0), files(pass.dataset).len());
     let told = || {
@@ -56,30 +68,25 @@ pub(in crate::fit) fn check(
         observe(&Event::Checking { done, images: count });
     };
     if check == Check::FirstPass && pass.solving.is_some() {
-        return for_solving(pass, &told);
+        return Ok(Checked { skips: for_solving(pass, &told)?, ..Checked::default() });
     }
     let files = files(pass.dataset);
-    let errors = match check == Check::FirstPass && may_store(source(pass), pass.setting) && !files.is_empty()
-    {
-        true => {
-            let examples: Vec<(&Example, &Path)> = files.iter().map(|(_, one, path)| (*one, *path)).collect();
-            first_pass(pass, &examples, &told)?
-        }
-        false => None,
+    let examples: Vec<(&Example, &Path)> = files.iter().map(|(_, one, path)| (*one, *path)).collect();
+    let stores = check == Check::FirstPass && may_store(source(pass), pass.setting) && !files.is_empty();
+    let targets = if stores { Targets::of(pass, &examples, &told)? } else { None };
+    let Some(mut targets) = targets else {
+        return Ok(Checked { skips: check_all(pass.dataset, &|_| told())?, ..Checked::default() });
     };
-    match errors {
-        Some((errors, hashes)) => {
-            let read: Vec<_> = files
-                .iter()
-                .zip(hashes)
-                .filter_map(|((_, one, _), hash)| Some((one.input.clone(), hash?)))
-                .collect();
-            let report = SkipReport::new(pass.dataset, &files, errors)?;
-            pass.dataset.note_contents(read);
-            Ok(report)
-        }
-        None => Ok(check_all(pass.dataset, &|_| told())?),
-    }
+    targets.run(source(pass), &examples, &told)?;
+    let Targets { contents, errors, store, .. } = targets;
+    let read: Vec<_> = examples
+        .iter()
+        .zip(contents)
+        .filter_map(|((one, _), hash)| Some((one.input.clone(), hash?)))
+        .collect();
+    let skips = SkipReport::new(pass.dataset, &files, errors)?;
+    pass.dataset.note_contents(read);
+    Ok(Checked { skips, known: store.prefixes() })
 }
 
 /// The features that a head is solved on, of all parts.
@@ -100,7 +107,7 @@ fn for_solving(pass: &mut FirstPass<'_>, told: &(dyn Fn() + Sync)) -> Result<Ski
     Ok(SkipReport::new(dataset, &files(dataset), of_files)?)
 }
 
-/// Whether a first pass may make the rows of all images, whatever part they will be in.
+/// Whether a first pass may make the feature vectors of all images, whatever part they will be in.
 pub(in crate::fit) fn may_store(source: Source<'_>, setting: &Setting) -> bool {
     matches!(setting.caching, Caching::Disk(_)) && Views::of(source, setting).is_none()
 }
@@ -109,91 +116,127 @@ fn source<'a>(pass: &'a FirstPass<'_>) -> Source<'a> {
     Source { dataset: pass.dataset, pipeline: pass.pipeline }
 }
 
-type Errors = Vec<Option<DataError>>;
-type Contents = Vec<Option<blake3::Hash>>;
+/// What is to be stored of the images.
+struct Targets {
+    store: FeatureStore,
+    boundaries: Vec<BoundaryId>,
+    /// Of each image that is unlike the others before it: the first file that holds it, and its key.
+    unique: Vec<(usize, FeatureKey)>,
+    /// Of each file: the first one that holds the same.
+    same_as: Vec<usize>,
+    /// Of each file that can be read: its hash.
+    contents: Vec<Option<blake3::Hash>>,
+    /// Of each file: what is wrong with it.
+    errors: Vec<Option<DataError>>,
+}
 
-/// The error of each file, if any, found while rows are made, and the hash of what could be read; none where no rows would be
-/// stored.
-fn first_pass(
-    pass: &FirstPass<'_>,
-    examples: &[(&Example, &Path)],
-    told: &(dyn Fn() + Sync),
-) -> Result<Option<(Errors, Contents)>> {
-    let FirstPass { model, setting, ahead, .. } = *pass;
-    let (dataset, source): (&Dataset, _) = (pass.dataset, source(pass));
-    let Some(first) = ahead.first() else { return Ok(None) };
-    let own = compile_frozen(&setting.dtype, model, &first.freeze, &[source.pipeline.input().to_vec()])?;
-    if own.is_identity() {
-        return Ok(None);
-    }
-    let hashes: Vec<_> = examples.par_iter().map(|(example, _)| dataset.content_hash(example)).collect();
-    let contents: Contents = hashes.iter().map(|hash| hash.as_ref().ok().copied()).collect();
-    let mut errors: Errors = Vec::new();
-    let mut by_content: HashMap<FeatureKey, Vec<usize>> = HashMap::new();
-    for (index, hash) in hashes.into_iter().enumerate() {
-        match &hash {
-            Ok(hash) => by_content.entry(FeatureKey::new(hash, None)).or_default().push(index),
-            Err(_) => told(),
+impl Targets {
+    /// None where no feature vectors would be stored.
+    fn of(
+        pass: &FirstPass<'_>,
+        examples: &[(&Example, &Path)],
+        told: &(dyn Fn() + Sync),
+    ) -> Result<Option<Self>> {
+        let FirstPass { model, setting, ahead, .. } = *pass;
+        let source = source(pass);
+        let Some(first) = ahead.first() else { return Ok(None) };
+        let own = compile_frozen(&setting.dtype, model, &first.freeze, &[source.pipeline.input().to_vec()])?;
+        if own.is_identity() {
+            return Ok(None);
         }
-        errors.push(hash.err());
-    }
-    // in the order of the files, so that the cache's files are the same in every run
-    let mut unique: Vec<(usize, FeatureKey)> =
-        by_content.iter().map(|(key, indices)| (indices[0], *key)).collect();
-    unique.sort();
-    let keys: Vec<FeatureKey> = unique.iter().map(|(_, key)| *key).collect();
-    let mut store = FeatureStore::new(&setting.caching, setting.config.features);
-    let parts = [Part { name: "all", images: keys.len(), views: 1, keys: keys.clone() }];
-    let begin = Begin { model, numbers: &setting.dtype, source, parts: &parts, ahead };
-    store.begin(own, &begin)?;
-    let mut targets = store.stored("all");
-    targets.retain(|target| !store.is_memory(*target));
-    if targets.is_empty() {
-        return Ok(None);
-    }
-    let at = At { part: "all", view: 0, keys: &keys };
-    let is_known = |index: usize| targets.iter().any(|target| store.has(*target, &at, index));
-    let (known, new): (Vec<usize>, Vec<usize>) = (0..keys.len()).partition(|index| is_known(*index));
-    known.iter().for_each(|_| told());
-    let lens: Vec<usize> = targets.iter().map(|target| store.feature_len(*target)).collect();
-    let width: usize = lens.iter().sum();
-    let mut has_room = true;
-    for chunk in new.chunks(images_at_once(width)) {
-        let example = |index: &usize| examples[unique[*index].0];
-        let paths: Vec<&Path> = chunk.iter().map(|index| example(index).1).collect();
-        if !has_room {
-            let found: Errors = paths.par_iter().map(|path| check_file(path).err()).collect();
-            found.into_iter().zip(chunk).for_each(|(error, index)| errors[unique[*index].0] = error);
-            chunk.iter().for_each(|_| told());
-            continue;
-        }
-        let chunk_examples: Vec<&Example> = chunk.iter().map(|index| example(index).0).collect();
-        let (_, pass) = store.pass(&targets, |_, _| false);
-        let mut rows = vec![0.0; chunk.len() * width];
-        let loaded = pass.run_images(source, &chunk_examples, None, &store.pixels, &mut rows, told);
-        let mut sound = vec![true; chunk.len()];
-        for ((position, error), path) in loaded.into_iter().enumerate().zip(&paths) {
-            let Err(error) = error else { continue };
-            // a file that is not damaged is at odds with the model: that is no reason to leave it out
-            let Err(damage) = check_file(path) else { return Err(error.into()) };
-            errors[unique[chunk[position]].0] = Some(damage);
-            sound[position] = false;
-        }
-        let is_sound = |position: &usize| sound[*position];
-        let sound_keys: Vec<FeatureKey> =
-            (0..chunk.len()).filter(is_sound).map(|position| keys[chunk[position]]).collect();
-        for (position, target) in targets.iter().enumerate() {
-            let own = column(&rows, &lens, position).zip(&sound).filter(|(_, sound)| **sound);
-            has_room &= store.append(*target, &sound_keys, own.map(|(row, _)| row))?;
-        }
-    }
-    for indices in by_content.values().filter(|indices| indices.len() > 1) {
-        for other in &indices[1..] {
-            told();
-            if errors[indices[0]].is_some() {
-                errors[*other] = check_file(examples[*other].1).err();
+        let hashes: Vec<_> =
+            examples.par_iter().map(|(example, _)| source.dataset.content_hash(example)).collect();
+        let contents: Vec<_> = hashes.iter().map(|hash| hash.as_ref().ok().copied()).collect();
+        let errors: Vec<_> = hashes.into_iter().map(std::result::Result::err).collect();
+        let mut same_as: Vec<usize> = (0..examples.len()).collect();
+        // in the order of the files, so that the cache's files are the same in every run
+        let mut unique: Vec<(usize, FeatureKey)> = Vec::new();
+        let mut seen: HashMap<FeatureKey, usize> = HashMap::new();
+        for (index, hash) in contents.iter().enumerate() {
+            let Some(hash) = hash else { continue };
+            let key = FeatureKey::new(hash, None);
+            same_as[index] = *seen.entry(key).or_insert(index);
+            if same_as[index] == index {
+                unique.push((index, key));
             }
         }
+        let keys: Vec<FeatureKey> = unique.iter().map(|(_, key)| *key).collect();
+        let mut store = FeatureStore::new(&setting.caching, setting.config.features);
+        let parts = [Part { name: PART, images: keys.len(), views: 1, keys }];
+        store.begin(own, &Begin { model, numbers: &setting.dtype, source, parts: &parts, ahead })?;
+        let mut boundaries = store.stored(PART);
+        boundaries.retain(|boundary| !store.is_memory(*boundary));
+        if boundaries.is_empty() {
+            return Ok(None);
+        }
+        errors.iter().flatten().for_each(|_| told());
+        Ok(Some(Self { store, boundaries, unique, same_as, contents, errors }))
     }
-    Ok(Some((errors, contents)))
+
+    /// Makes the feature vectors that are missing, and finds the damaged files.
+    fn run(
+        &mut self,
+        source: Source<'_>,
+        examples: &[(&Example, &Path)],
+        told: &(dyn Fn() + Sync),
+    ) -> Result<()> {
+        let keys: Vec<FeatureKey> = self.unique.iter().map(|(_, key)| *key).collect();
+        let at = At { part: PART, view: 0, keys: &keys };
+        let is_known =
+            |index: usize| self.boundaries.iter().any(|boundary| self.store.has(*boundary, &at, index));
+        let (known, new): (Vec<usize>, Vec<usize>) = (0..keys.len()).partition(|index| is_known(*index));
+        known.iter().for_each(|_| told());
+        let lens: Vec<usize> =
+            self.boundaries.iter().map(|boundary| self.store.feature_len(*boundary)).collect();
+        let mut has_room = true;
+        for chunk in new.chunks(images_at_once(lens.iter().sum())) {
+            let chunk: Vec<(usize, FeatureKey)> = chunk.iter().map(|index| self.unique[*index]).collect();
+            if has_room {
+                has_room = self.store_chunk(&chunk, &lens, source, examples, told)?;
+            } else {
+                let check = |(file, _): &(usize, FeatureKey)| check_file(examples[*file].1).err();
+                let found: Vec<_> = chunk.par_iter().map(check).collect();
+                found.into_iter().zip(&chunk).for_each(|(error, (file, _))| self.errors[*file] = error);
+                chunk.iter().for_each(|_| told());
+            }
+        }
+        for (file, first) in self.same_as.iter().enumerate().filter(|(file, first)| file != *first) {
+            told();
+            if self.errors[*first].is_some() {
+                self.errors[file] = check_file(examples[file].1).err();
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the feature vectors of some images, and stores those of the sound ones. False where the cache is full.
+    fn store_chunk(
+        &mut self,
+        chunk: &[(usize, FeatureKey)],
+        lens: &[usize],
+        source: Source<'_>,
+        examples: &[(&Example, &Path)],
+        told: &(dyn Fn() + Sync),
+    ) -> Result<bool> {
+        let images: Vec<&Example> = chunk.iter().map(|(file, _)| examples[*file].0).collect();
+        let (_, pass) = self.store.pass(&self.boundaries, |_, _| false);
+        let mut features = vec![0.0; chunk.len() * lens.iter().sum::<usize>()];
+        let loaded = pass.run_images(source, &images, None, &self.store.pixels, &mut features, told);
+        let mut sound = vec![true; chunk.len()];
+        for ((sound, (file, _)), error) in sound.iter_mut().zip(chunk).zip(loaded) {
+            let Err(error) = error else { continue };
+            // a file that is not damaged is at odds with the model: that is no reason to leave it out
+            let Err(damage) = check_file(examples[*file].1) else { return Err(error.into()) };
+            self.errors[*file] = Some(damage);
+            *sound = false;
+        }
+        let keys: Vec<FeatureKey> =
+            chunk.iter().zip(&sound).filter(|(_, sound)| **sound).map(|((_, key), _)| *key).collect();
+        let mut has_room = true;
+        for (position, boundary) in self.boundaries.iter().enumerate() {
+            let own = column(&features, lens, position).zip(&sound).filter(|(_, sound)| **sound);
+            has_room &= self.store.append(*boundary, &keys, own.map(|(vector, _)| vector))?;
+        }
+        Ok(has_room)
+    }
 }

@@ -1,7 +1,7 @@
 //! From a config to a model with its new head, its data and its loss.
 
 use crate::fit::prepare::calibration::numbers;
-use crate::fit::prepare::first_pass::{self, FirstPass};
+use crate::fit::prepare::first_pass::{self, Checked, FirstPass};
 use crate::fit::prepare::number_names::number_notes;
 use crate::fit::train::evaluate::returns;
 use crate::fit::train::stages::Stages;
@@ -10,6 +10,7 @@ use crate::fit::{
     Solving, Task, TrainConfig, input_shape, resize_of, scaled_decode_of,
 };
 use frostline_data::{Dataset, Pipeline, Resize, SkipReport, files};
+use frostline_engine::compile::Prefixes;
 use frostline_formats as formats;
 use frostline_graph::layers::{Kind, parse_head};
 use frostline_graph::ops::PoolKind;
@@ -53,6 +54,8 @@ pub struct Prepared {
     pub notes: Vec<String>,
     /// Where the head is solved: what it is solved on.
     pub(crate) solving: Option<Solving>,
+    /// What the first pass compiled.
+    pub(crate) known: Prefixes,
 }
 
 /// Cuts the model, puts the head on, checks the images and splits them. The weights are copied: what shares those of
@@ -99,15 +102,25 @@ pub fn prepare(
         solving: solving.as_mut(),
         ahead: &ahead,
     };
-    let skips = first_pass::check(check, &mut pass, observe)?;
+    let Checked { skips, known } = first_pass::check(check, &mut pass, observe)?;
     notes.extend(skips.note());
     notes.extend(split(&mut dataset, &skips, check, validation, &setting)?);
     notes.extend(few_note(&dataset));
     notes.extend(of_pipeline);
     notes.extend(idle_notes(&setting.config, &dataset));
     let validation = validation.clone();
-    let prepared =
-        Prepared { model: kept, reused, dataset, pipeline, setting, validation, skips, notes, solving };
+    let prepared = Prepared {
+        model: kept,
+        reused,
+        dataset,
+        pipeline,
+        setting,
+        validation,
+        skips,
+        notes,
+        solving,
+        known,
+    };
     prepared.stages()?; // what is wrong with a later stage is said before the first is trained
     Ok(prepared)
 }

@@ -154,8 +154,8 @@ pub(in crate::fit) fn score(
     }
     let mut batches = Batches::new(&mut features, store, (0..examples.len()).collect(), CHUNK, 0)?;
     let (mut outputs, mut done) = (Vec::new(), 0);
-    while let Some((images, rows)) = batches.next(&mut features, store)? {
-        outputs.extend(plan.predict_features(rows, images.len()).swap_remove(0));
+    while let Some((images, vectors)) = batches.next(&mut features, store)? {
+        outputs.extend(plan.predict_features(vectors, images.len()).swap_remove(0));
         done += images.len();
         if !keeps {
             observe(&Event::Features { part, done, images: examples.len() });

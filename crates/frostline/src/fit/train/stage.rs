@@ -8,7 +8,7 @@ use crate::fit::train::stage_run::StageRun;
 use crate::fit::{Certificate, Event, Observer, Scores, Setting, Source, Watch, frozen_hashes};
 use frostline_data::Example;
 use frostline_engine::Plan;
-use frostline_engine::compile::{Compiled, Statistics, compile};
+use frostline_engine::compile::{Prefixes, Statistics};
 use frostline_graph::{Error, Freeze, Model, Result};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -85,6 +85,8 @@ pub struct StageRunner<'a> {
     store: FeatureStore,
     /// All stages, from the first, where they are known.
     all: Vec<Ahead>,
+    /// What is compiled already.
+    known: Prefixes,
     /// The layers whose weights are no finite numbers as they are given.
     not_finite: Vec<String>,
 }
@@ -111,6 +113,7 @@ impl<'a> StageRunner<'a> {
             begun: 0,
             store: FeatureStore::new(&setting.caching, setting.config.features),
             all: Vec::new(),
+            known: Prefixes::default(),
             not_finite: model.layers_not_finite(),
         }
     }
@@ -119,6 +122,11 @@ impl<'a> StageRunner<'a> {
     /// that come otherwise than they were told are trained as well.
     pub(in crate::fit) fn announce(&mut self, stages: Vec<Ahead>) {
         self.all = stages;
+    }
+
+    /// Tells of frozen layers that are compiled already.
+    pub(in crate::fit) fn takes(&mut self, known: Prefixes) {
+        self.known = known;
     }
 
     /// The stages from this one on, as far as they are known.
@@ -136,8 +144,11 @@ impl<'a> StageRunner<'a> {
         let shape = self.source.pipeline.input().to_vec();
         let batch = self.setting.config.batch.min(self.train.len()).max(1);
         let numbers = &self.setting.dtype;
-        let Compiled { mut plan, frozen } =
-            compile(numbers, self.model, stage.freeze.clone(), &[shape], batch, Statistics::Batch)?;
+        let known = std::mem::take(&mut self.known).and(self.store.prefixes());
+        let mut compiled =
+            known.compile(numbers, self.model, stage.freeze.clone(), &[shape], batch, Statistics::Batch)?;
+        drop(known);
+        let plan = &mut compiled.plan;
         let trained = plan.suffix().trained().map(|(_, weight, _)| weight.len()).sum();
         if trained == 0 {
             return Err(Error::setting(format!(
@@ -157,37 +168,38 @@ impl<'a> StageRunner<'a> {
             &mut self.store,
             FeatureStore::new(&self.setting.caching, self.setting.config.features),
         );
-        let mut run = StageRun::new(self, stage, (&mut plan, frozen), &mut store, batch, seed)?;
+        let mut run = StageRun::new(self, stage, &mut compiled, &mut store, batch, seed)?;
+        let plan = &mut compiled.plan;
         let (mut watch, mut report) =
-            (Watch::new(self.setting.metric.higher_is_better()), run.report(&plan, trained));
+            (Watch::new(self.setting.metric.higher_is_better()), run.report(plan, trained));
         let mut best: Option<Vec<(String, Vec<f32>)>> = None;
         if !self.val.is_empty() && stage.reverts {
-            let val = run.validate(&mut plan, &mut store)?;
+            let val = run.validate(plan, &mut store)?;
             run.tell(0, 0.0, None, Some(&val), start);
             run.watch(&mut watch, 0, &val);
             report.val = Some(val);
-            best = Some(snapshot(&mut plan));
+            best = Some(snapshot(plan));
         }
         let mut average = Average::default();
         for epoch in 1..=stage.config.epochs {
             let began = Instant::now();
-            let (train, rate) = run.epoch(&mut plan, &mut store, epoch, watch.plateau_factor)?;
+            let (train, rate) = run.epoch(plan, &mut store, epoch, watch.plateau_factor)?;
             report.epochs = epoch;
             let val = match self.val.is_empty() {
                 true => None,
-                false => Some(run.validate(&mut plan, &mut store)?),
+                false => Some(run.validate(plan, &mut store)?),
             };
             run.tell(epoch, rate, Some(&train), val.as_ref(), began);
             // an activation may turn what is no number into one: neither the loss nor a metric need show it
             let finite = |scores: &Scores| scores.loss.is_finite();
-            let lost = !finite(&train) || !val.as_ref().is_none_or(finite) || !is_finite(&mut plan);
+            let lost = !finite(&train) || !val.as_ref().is_none_or(finite) || !is_finite(plan);
             let is_best = !lost && val.as_ref().is_none_or(|val| run.watch(&mut watch, epoch, val));
             if is_best {
                 report.best_epoch = epoch;
                 report.train = Some(train);
                 report.val.clone_from(&val);
                 drop(best.take()); // two of them are never needed
-                best = (!self.val.is_empty()).then(|| snapshot(&mut plan));
+                best = (!self.val.is_empty()).then(|| snapshot(plan));
             }
             report.last_val = val;
             if lost {
@@ -206,7 +218,7 @@ impl<'a> StageRunner<'a> {
                 break;
             }
             if self.val.is_empty() && epoch + stage.averaged_epochs > stage.config.epochs {
-                average.add(&mut plan);
+                average.add(plan);
             }
             if watch.is_exhausted(self.setting.config.patience) {
                 break;

@@ -10,7 +10,7 @@ use crate::fit::{
     StageRunner, TargetColumn, Targets, Watch, clip_global_norm,
 };
 use frostline_data::shuffled;
-use frostline_engine::compile::Frozen;
+use frostline_engine::compile::Compiled;
 use frostline_engine::{Plan, Suffix};
 use frostline_graph::Result;
 use std::time::Instant;
@@ -42,7 +42,7 @@ impl<'a> StageRun<'a> {
     pub(in crate::fit) fn new(
         trainer: &StageRunner<'a>,
         stage: &'a Stage,
-        (plan, frozen): (&mut Plan, Frozen),
+        compiled: &mut Compiled,
         store: &mut FeatureStore,
         batch: usize,
         seed: u64,
@@ -55,11 +55,14 @@ impl<'a> StageRun<'a> {
         // the validation images are few and are needed in every epoch: they come first
         let parts = [val_features.part(store)?, train_features.part(store)?];
         let ahead = trainer.ahead();
-        store.begin(frozen, &Begin { model, numbers: &setting.dtype, source, parts: &parts, ahead })?;
+        store.begin(
+            compiled.frozen.clone(),
+            &Begin { model, numbers: &setting.dtype, source, parts: &parts, ahead },
+        )?;
         let is_reused =
             |path: &str| path.rsplit_once('/').is_some_and(|(layer, _)| trainer.reused.contains(layer));
         let (mut factors, mut lens) = (Vec::new(), Vec::new());
-        for (path, weight, _) in plan.suffix().trained() {
+        for (path, weight, _) in compiled.plan.suffix().trained() {
             factors.push(if is_reused(path) { stage.config.backbone_lr_factor } else { 1.0 });
             lens.push(weight.len());
         }
@@ -119,8 +122,8 @@ impl<'a> StageRun<'a> {
     }
 
     /// How many feature vectors the stage needs, and how many of them have to be computed.
-    pub(in crate::fit) fn rows(&mut self, store: &mut FeatureStore) -> Result<(usize, usize)> {
-        let ((train, missing), (val, more)) = (self.train.rows(store)?, self.val.rows(store)?);
+    pub(in crate::fit) fn vectors(&mut self, store: &mut FeatureStore) -> Result<(usize, usize)> {
+        let ((train, missing), (val, more)) = (self.train.vectors(store)?, self.val.vectors(store)?);
         Ok((train + val, missing + more))
     }
 
@@ -144,15 +147,15 @@ impl<'a> StageRun<'a> {
         let (mut loss, mut names, mut sums, mut rate) = (0.0, Vec::new(), Vec::new(), 0.0);
         let mut batches = Batches::new(&mut self.train, store, order, self.batch, epoch - 1)?;
         for index in 0.. {
-            let Some((chunk, rows)) = batches.next(&mut self.train, store)? else { break };
+            let Some((chunk, vectors)) = batches.next(&mut self.train, store)? else { break };
             let step = (epoch as u64 - 1) * steps + index as u64;
             self.train_targets.gather(chunk, &mut self.batch_targets);
             let images = chunk.len();
             let suffix = plan.suffix();
-            suffix.forward_training(rows, images, self.seed.wrapping_add(step));
+            suffix.forward_training(vectors, images, self.seed.wrapping_add(step));
             let mean = self.backward(suffix, images);
             if !mean.is_finite() && self.lost.is_none() {
-                self.lost = Some(first_lost(rows, images).map(|position| chunk[position]));
+                self.lost = Some(first_lost(vectors, images).map(|position| chunk[position]));
             }
             loss += mean * images as f64;
             let output = suffix.output(images);
@@ -228,8 +231,8 @@ impl<'a> StageRun<'a> {
         };
         let mut batches = Batches::new(&mut self.val, store, (0..images).collect(), self.batch, 0)?;
         let mut outputs = Vec::new();
-        while let Some((chunk, rows)) = batches.next(&mut self.val, store)? {
-            outputs.extend_from_slice(plan.suffix().predict(rows, chunk.len()));
+        while let Some((chunk, vectors)) = batches.next(&mut self.val, store)? {
+            outputs.extend_from_slice(plan.suffix().predict(vectors, chunk.len()));
         }
         let width = outputs.len() / images.max(1);
         let (loss, metrics) = (&self.setting.loss, self.setting.metrics());

@@ -100,9 +100,11 @@ impl Prepared {
                 kept.push(freeze);
             }
         }
+        let known = std::mem::take(&mut self.known);
         {
             let mut trainer =
                 StageRunner::new(&self.model, &self.reused, self.source(), &self.setting, observe);
+            trainer.takes(known);
             trainer.announce(self.planned().ahead()?);
             for stage in self.stages()? {
                 let report = trainer.stage(&stage)?;

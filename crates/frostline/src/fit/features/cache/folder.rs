@@ -45,7 +45,8 @@ pub struct PrefixEntry {
     /// The layers whose outputs are stored.
     pub boundary: Vec<String>,
     /// Feature vectors, by image and view.
-    pub rows: usize,
+    #[serde(rename = "rows")]
+    pub vectors: usize,
     /// On disk.
     pub bytes: u64,
     /// When it was last used.
@@ -181,14 +182,14 @@ impl FeatureCache {
         let entry = |folder: PathBuf| {
             let about = about(&folder)?;
             let shards = || files(&folder).filter(|file| is_shard(file));
-            let rows = shards().filter_map(|file| Some(Shard::open(&file, about.form)?.keys.len())).sum();
+            let vectors = shards().filter_map(|file| Some(Shard::open(&file, about.form)?.keys.len())).sum();
             Ok(PrefixEntry {
                 name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
                 bytes: shards().map(|file| size(&file)).sum(),
                 used: used(&folder),
                 model: about.model,
                 boundary: about.boundary,
-                rows,
+                vectors,
             })
         };
         let mut entries = self.prefixes().map(entry).collect::<Result<Vec<PrefixEntry>>>()?;
@@ -209,11 +210,11 @@ impl FeatureCache {
                         true
                     }
                     Some(shard) => {
-                        let rows = shard.keys.len();
-                        let sound = (0..rows).filter(|index| shard.is_sound(*index)).count();
+                        let vectors = shard.keys.len();
+                        let sound = (0..vectors).filter(|index| shard.is_sound(*index)).count();
                         health.sound += sound;
-                        health.damaged += rows - sound;
-                        sound < rows
+                        health.damaged += vectors - sound;
+                        sound < vectors
                     }
                 };
                 if damaged {

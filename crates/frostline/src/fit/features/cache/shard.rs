@@ -51,27 +51,27 @@ impl Form {
     }
 
     /// The bytes that are stored of a feature vector whose numbers the form can hold; `halves` is memory for them.
-    fn stored<'a>(&self, row: &'a [f32], halves: &'a mut Vec<u8>) -> &'a [u8] {
+    fn stored<'a>(&self, vector: &'a [f32], halves: &'a mut Vec<u8>) -> &'a [u8] {
         match self.dtype {
-            DType::F32 | DType::Int8 => bytemuck::cast_slice(row),
+            DType::F32 | DType::Int8 => bytemuck::cast_slice(vector),
             DType::Bf16 => {
                 halves.clear();
-                halves.extend(row.iter().flat_map(|value| ((value.to_bits() >> 16) as u16).to_le_bytes()));
+                halves.extend(vector.iter().flat_map(|value| ((value.to_bits() >> 16) as u16).to_le_bytes()));
                 halves
             }
         }
     }
 
     /// What comes before the tensors of so many feature vectors: the header's length, and the header.
-    fn header(&self, rows: usize) -> io::Result<Vec<u8>> {
+    fn header(&self, vectors: usize) -> io::Result<Vec<u8>> {
         let (mut start, mut tensors) = (0, Vec::new());
         for (name, dtype, width, bytes) in [
             ("rows", self.safetensors_dtype(), self.feature_len, self.bytes()),
             ("keys", Dtype::U8, FeatureKey::LEN, FeatureKey::LEN),
             ("sums", Dtype::U8, SUM, SUM),
         ] {
-            let end = start + rows * bytes;
-            let info = TensorInfo { dtype, shape: vec![rows, width], data_offsets: (start, end) };
+            let end = start + vectors * bytes;
+            let info = TensorInfo { dtype, shape: vec![vectors, width], data_offsets: (start, end) };
             tensors.push((name.to_owned(), info));
             start = end;
         }
@@ -86,7 +86,7 @@ impl Form {
 #[derive(Debug)]
 pub(super) struct Shard {
     file: MappedFile,
-    rows_at: usize,
+    vectors_at: usize,
     form: Form,
     pub(super) keys: Vec<FeatureKey>,
     sums: Vec<u8>,
@@ -104,19 +104,19 @@ const DAMAGED: u8 = 2;
 pub(super) fn write<'a>(
     folder: &Path,
     keys: &[FeatureKey],
-    rows: impl Iterator<Item = &'a [f32]> + Clone,
+    vectors: impl Iterator<Item = &'a [f32]> + Clone,
     form: Form,
 ) -> Result<PathBuf> {
     let mut halves = Vec::new();
-    let each = keys.iter().zip(rows.clone());
-    let sums: Vec<u8> = each.flat_map(|(key, row)| sum(key, form.stored(row, &mut halves))).collect();
+    let each = keys.iter().zip(vectors.clone());
+    let sums: Vec<u8> = each.flat_map(|(key, vector)| sum(key, form.stored(vector, &mut halves))).collect();
     let key_bytes: Vec<u8> = keys.iter().flat_map(|key| key.0).collect();
     let name = blake3::Hasher::new().update(&key_bytes).update(&sums).finalize();
     let path = folder.join(format!("{}.{ENDING}", &name.to_hex()[..32]));
     stream_atomically(&path, |file| {
         file.write_all(&form.header(keys.len())?)?;
-        for row in rows {
-            file.write_all(form.stored(row, &mut halves))?;
+        for vector in vectors {
+            file.write_all(form.stored(vector, &mut halves))?;
         }
         file.write_all(&key_bytes)?;
         file.write_all(&sums)
@@ -125,9 +125,9 @@ pub(super) fn write<'a>(
 }
 
 /// Finds damage, not malice: whoever can write to the cache needs no collision. An order faster than blake3.
-fn sum(key: &FeatureKey, row: &[u8]) -> [u8; SUM] {
+fn sum(key: &FeatureKey, vector: &[u8]) -> [u8; SUM] {
     let seed = u64::from_le_bytes(*key.0.first_chunk().unwrap_or(&[0; 8]));
-    XxHash3_128::oneshot_with_seed(seed, row).to_le_bytes()
+    XxHash3_128::oneshot_with_seed(seed, vector).to_le_bytes()
 }
 
 impl Shard {
@@ -138,23 +138,24 @@ impl Shard {
         let data_at = size_of::<u64>() + length;
         let tensor = |name: &str, dtype: Dtype, width: usize| {
             let info = header.info(name)?;
-            let [rows, found] = info.shape[..] else { return None };
-            (info.dtype == dtype && found == width).then_some((rows, info.data_offsets))
+            let [vectors, found] = info.shape[..] else { return None };
+            (info.dtype == dtype && found == width).then_some((vectors, info.data_offsets))
         };
-        let (count, (rows_at, _)) = tensor("rows", form.safetensors_dtype(), form.feature_len)?;
+        let (count, (vectors_at, _)) = tensor("rows", form.safetensors_dtype(), form.feature_len)?;
         let of_each = |name: &str, width: usize| {
-            let (_, (start, end)) = tensor(name, Dtype::U8, width).filter(|(rows, _)| *rows == count)?;
+            let (_, (start, end)) =
+                tensor(name, Dtype::U8, width).filter(|(vectors, _)| *vectors == count)?;
             file.get(data_at + start..data_at + end)
         };
         let keys =
             of_each("keys", FeatureKey::LEN)?.as_chunks().0.iter().map(|key| FeatureKey(*key)).collect();
         let sums = of_each("sums", SUM)?.to_vec();
         let states = (0..count).map(|_| AtomicU8::new(UNREAD)).collect();
-        Some(Self { rows_at: data_at + rows_at, file, form, keys, sums, states })
+        Some(Self { vectors_at: data_at + vectors_at, file, form, keys, sums, states })
     }
 
     fn place(&self, index: usize) -> Range<usize> {
-        let at = self.rows_at + index * self.form.bytes();
+        let at = self.vectors_at + index * self.form.bytes();
         at..at + self.form.bytes()
     }
 
@@ -173,15 +174,15 @@ impl Shard {
     }
 
     /// Reads a feature vector. False if it is damaged.
-    pub(super) fn read(&self, index: usize, row: &mut [f32]) -> bool {
+    pub(super) fn read(&self, index: usize, vector: &mut [f32]) -> bool {
         if !self.is_sound(index) {
             return false;
         }
         let bytes = &self.file[self.place(index)];
         match self.form.dtype {
-            DType::F32 | DType::Int8 => bytemuck::cast_slice_mut(row).copy_from_slice(bytes),
+            DType::F32 | DType::Int8 => bytemuck::cast_slice_mut(vector).copy_from_slice(bytes),
             DType::Bf16 => {
-                for (value, bytes) in row.iter_mut().zip(bytes.as_chunks().0) {
+                for (value, bytes) in vector.iter_mut().zip(bytes.as_chunks().0) {
                     *value = f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16);
                 }
             }

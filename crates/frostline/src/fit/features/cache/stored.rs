@@ -16,7 +16,7 @@ pub struct StoredFeatures {
     about: Vec<u8>,
     form: Form,
     shards: Vec<Arc<Shard>>,
-    rows: HashMap<FeatureKey, Places>,
+    vectors: HashMap<FeatureKey, Places>,
     is_full: bool,
     /// The folders that are not removed to make room: those of the job's other boundaries.
     kept: Vec<PathBuf>,
@@ -28,8 +28,9 @@ type Places = SmallVec<[(u32, u32); 1]>;
 impl StoredFeatures {
     /// Opens what there is of a prefix.
     pub(super) fn open(cache: &FeatureCache, folder: PathBuf, about: Vec<u8>, form: Form) -> Self {
-        let (cache, shards, rows) = (cache.clone(), Vec::new(), HashMap::new());
-        let mut store = Self { cache, folder, about, form, shards, rows, is_full: false, kept: Vec::new() };
+        let (cache, shards, vectors) = (cache.clone(), Vec::new(), HashMap::new());
+        let mut store =
+            Self { cache, folder, about, form, shards, vectors, is_full: false, kept: Vec::new() };
         for path in super::folder::files(&store.folder) {
             if path.extension().is_some_and(|ending| ending == ENDING)
                 && let Some(shard) = Shard::open(&path, form)
@@ -43,7 +44,7 @@ impl StoredFeatures {
     fn add(&mut self, shard: Shard) {
         let number = self.shards.len() as u32;
         for (index, key) in shard.keys.iter().enumerate() {
-            self.rows.entry(*key).or_default().push((number, index as u32));
+            self.vectors.entry(*key).or_default().push((number, index as u32));
         }
         self.shards.push(Arc::new(shard));
     }
@@ -71,26 +72,26 @@ impl StoredFeatures {
 
     /// How many feature vectors there are.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.vectors.len()
     }
 
     /// True for a prefix of which nothing is stored.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.vectors.is_empty()
     }
 
     /// Whether there is such a feature vector. It may still turn out to be damaged.
     pub fn contains(&self, key: &FeatureKey) -> bool {
-        self.rows.contains_key(key)
+        self.vectors.contains_key(key)
     }
 
     /// Reads a feature vector of `feature_len` values. False if it is missing or damaged: it has to be computed.
-    pub fn read(&self, key: &FeatureKey, row: &mut [f32]) -> bool {
-        self.places(key).any(|(shard, index)| shard.read(index, row))
+    pub fn read(&self, key: &FeatureKey, vector: &mut [f32]) -> bool {
+        self.places(key).any(|(shard, index)| shard.read(index, vector))
     }
 
     fn places(&self, key: &FeatureKey) -> impl Iterator<Item = (&Arc<Shard>, usize)> {
-        let places = self.rows.get(key).into_iter().flatten();
+        let places = self.vectors.get(key).into_iter().flatten();
         places.map(|(shard, index)| (&self.shards[*shard as usize], *index as usize))
     }
 
@@ -105,7 +106,7 @@ impl StoredFeatures {
     pub fn append<'a>(
         &mut self,
         keys: &[FeatureKey],
-        rows: impl Iterator<Item = &'a [f32]> + Clone,
+        vectors: impl Iterator<Item = &'a [f32]> + Clone,
     ) -> Result<bool> {
         if keys.is_empty() {
             return Ok(true);
@@ -116,7 +117,7 @@ impl StoredFeatures {
             return Ok(false);
         }
         super::folder::describe(&self.folder, &self.about)?;
-        let path = shard::write(&self.folder, keys, rows, self.form)?;
+        let path = shard::write(&self.folder, keys, vectors, self.form)?;
         if let Some(shard) = Shard::open(&path, self.form) {
             self.add(shard);
         }
@@ -136,7 +137,7 @@ impl Located {
     }
 
     /// Reads a feature vector. False if it is missing or damaged.
-    pub(crate) fn read(&self, position: usize, row: &mut [f32]) -> bool {
-        self.0[position].as_ref().is_some_and(|(shard, index)| shard.read(*index, row))
+    pub(crate) fn read(&self, position: usize, vector: &mut [f32]) -> bool {
+        self.0[position].as_ref().is_some_and(|(shard, index)| shard.read(*index, vector))
     }
 }
