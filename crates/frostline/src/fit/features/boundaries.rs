@@ -208,6 +208,11 @@ impl Boundaries {
         })
     }
 
+    /// The frozen layers of the first stage.
+    pub(in crate::fit) fn first(&self) -> Option<Arc<Frozen>> {
+        self.frozen[self.needs.first()?.boundary].clone()
+    }
+
     /// The frozen layers that are there.
     pub(in crate::fit) fn prefixes(&self) -> Prefixes {
         self.frozen.iter().flatten().cloned().collect()

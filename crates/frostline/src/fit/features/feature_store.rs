@@ -32,6 +32,8 @@ pub(in crate::fit) struct FeatureStore {
     features: Option<DType>,
     /// The first is that of the stage that trains now.
     tables: Vec<FeatureTable>,
+    /// Frozen layers that were compiled before the first stage begins.
+    known: Prefixes,
     /// Bytes of memory that may still be used.
     left: u64,
     passes: BTreeMap<(Vec<BoundaryId>, Option<BoundaryId>), Arc<Pass>>,
@@ -62,6 +64,7 @@ impl FeatureStore {
             is_blank: false,
             features,
             tables: Vec::new(),
+            known: Prefixes::default(),
             left,
             passes: BTreeMap::new(),
             contents: BTreeMap::new(),
@@ -74,9 +77,16 @@ impl FeatureStore {
         Self { is_blank: true, ..Self::new(&Caching::default(), features) }
     }
 
-    /// The frozen layers below the boundaries that it keeps.
+    /// The same, where frozen layers are compiled already.
+    pub(in crate::fit) fn knowing(self, known: Prefixes) -> Self {
+        Self { known, ..self }
+    }
+
+    /// Frozen layers that are compiled: before the first stage begins those that were given, then those below the boundaries
+    /// that it keeps.
     pub(in crate::fit) fn prefixes(&self) -> Prefixes {
-        self.tables.iter().map(|table| table.frozen.clone()).collect()
+        let own: Prefixes = self.tables.iter().map(|table| table.frozen.clone()).collect();
+        own.and(self.known.clone())
     }
 
     /// Whether feature vectors may be on disk, where they are found by the images' content.
@@ -87,7 +97,7 @@ impl FeatureStore {
     /// A stage begins whose frozen layers are `own`: what earlier stages needed alone is given up, and which feature vectors the
     /// next pass makes is decided.
     pub(in crate::fit) fn begin(&mut self, own: Arc<Frozen>, begin: &Begin<'_>) -> Result<()> {
-        let known = self.prefixes();
+        let known = std::mem::take(&mut self.known).and(self.prefixes());
         self.passes.clear();
         let mut old = std::mem::take(&mut self.tables);
         self.add(own, begin, &mut old)?;

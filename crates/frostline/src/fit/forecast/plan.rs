@@ -93,9 +93,9 @@ impl Prepared {
         let mut boundaries = Boundaries::of(self)?;
         let recipe_stages = self.stages()?;
         self.rehearse_passes(recipe_stages.len(), &boundaries)?;
+        // a stage is compiled while the frozen layers of the one before it are there, the first while those of the first pass are
+        let mut earlier = boundaries.first();
         boundaries.release(0);
-        // a stage is compiled while the frozen layers of the one before it are there
-        let mut earlier: Option<Arc<Frozen>> = None;
         let mut stages = Vec::new();
         // what lies in memory for longer than a pass or a step is counted and not run dry
         let mut with_resident = 0;

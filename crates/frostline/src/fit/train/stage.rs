@@ -85,8 +85,6 @@ pub struct StageRunner<'a> {
     store: FeatureStore,
     /// All stages, from the first, where they are known.
     all: Vec<Ahead>,
-    /// What is compiled already.
-    known: Prefixes,
     /// The layers whose weights are no finite numbers as they are given.
     not_finite: Vec<String>,
 }
@@ -113,7 +111,6 @@ impl<'a> StageRunner<'a> {
             begun: 0,
             store: FeatureStore::new(&setting.caching, setting.config.features),
             all: Vec::new(),
-            known: Prefixes::default(),
             not_finite: model.layers_not_finite(),
         }
     }
@@ -126,7 +123,7 @@ impl<'a> StageRunner<'a> {
 
     /// Tells of frozen layers that are compiled already.
     pub(in crate::fit) fn takes(&mut self, known: Prefixes) {
-        self.known = known;
+        self.store = FeatureStore::new(&self.setting.caching, self.setting.config.features).knowing(known);
     }
 
     /// The stages from this one on, as far as they are known.
@@ -144,10 +141,14 @@ impl<'a> StageRunner<'a> {
         let shape = self.source.pipeline.input().to_vec();
         let batch = self.setting.config.batch.min(self.train.len()).max(1);
         let numbers = &self.setting.dtype;
-        let known = std::mem::take(&mut self.known).and(self.store.prefixes());
-        let mut compiled =
-            known.compile(numbers, self.model, stage.freeze.clone(), &[shape], batch, Statistics::Batch)?;
-        drop(known);
+        let mut compiled = self.store.prefixes().compile(
+            numbers,
+            self.model,
+            stage.freeze.clone(),
+            &[shape],
+            batch,
+            Statistics::Batch,
+        )?;
         let plan = &mut compiled.plan;
         let trained = plan.suffix().trained().map(|(_, weight, _)| weight.len()).sum();
         if trained == 0 {
