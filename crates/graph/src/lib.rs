@@ -6,6 +6,7 @@
 
 mod dtype;
 mod error;
+pub mod json;
 pub mod layers;
 mod mix;
 mod model;

@@ -69,7 +69,7 @@ pub(crate) fn tanh(x: f32) -> f32 {
 
 /// The error function, within 3e-7.
 #[inline(always)]
-pub(crate) fn erf(x: f32) -> f32 {
+pub fn erf(x: f32) -> f32 {
     let z = x * x;
     // erf x = x p(x²), |x| <= 1
     let p = 7.889_119e-5_f32;

@@ -46,6 +46,7 @@ pub use dispatch::{bf16_instruction_set, instruction_set, int8_instruction_set};
 pub use element::{Bf16, Element, decode, encode, scratch_floats};
 pub use elementwise::*;
 pub use epilogue::Epilogue;
+pub use exponential::erf;
 pub use group_norm::{Blocks, group_norm, group_norm_backward_gamma, group_norm_backward_input};
 pub use mapped::MappedFile;
 pub use matmul::{Accumulate, matmul, matmul_at, matmul_bt};

@@ -107,7 +107,7 @@ fn fuse_padding(program: &mut Program, index: usize) -> Option<usize> {
     if !read_once(program, output) {
         return None;
     }
-    let reader = program.nodes.iter_mut().find(|node| node.inputs[0] == output)?;
+    let reader = program.nodes.iter_mut().find(|node| node.inputs.first() == Some(&output))?;
     let padding = match &mut reader.op {
         Op::Conv2d(op) => &mut op.sliding.padding,
         Op::Depthwise(op) => &mut op.sliding.padding,

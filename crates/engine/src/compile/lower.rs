@@ -38,7 +38,7 @@ fn lower_graph(
                 let info = LayerInfo { frozen, inference, path };
                 program.layers.push(info);
                 let layer = program.layers.len() - 1;
-                vec![kind.lower(&mut Lowering::new(program, layer), &given)?]
+                kind.lower_all(&mut Lowering::new(program, layer), &given)?
             }
             Body::Model(inner) => lower_graph(inner, &path, freeze, &given, program)?,
             Body::Unsupported { .. } => return Err(Error::shape(path, "it cannot be run")), // infer_shapes has said so

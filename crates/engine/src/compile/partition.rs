@@ -24,20 +24,25 @@ fn is_constant(program: &Program, node: &Node) -> bool {
 pub(super) fn partition(program: &Program) -> Partition {
     let mut is_static = vec![false; program.values.len()];
     program.inputs.iter().for_each(|value| is_static[value.0] = true);
-    let mut static_nodes = Vec::with_capacity(program.nodes.len());
+    // what no image is looked at for is computed on the side where it is read, and is no feature
+    let mut is_of_model = vec![false; program.values.len()];
+    let (mut lower, mut upper): (Vec<&Node>, Vec<&Node>) = (Vec::new(), Vec::new());
     for node in &program.nodes {
-        let fixed = is_constant(program, node) && node.inputs.iter().all(|value| is_static[value.0]);
-        is_static[node.output.0] = fixed;
-        static_nodes.push(fixed);
+        let all =
+            |marks: &[bool]| is_constant(program, node) && node.inputs.iter().all(|value| marks[value.0]);
+        let (fixed, of_model) = (all(&is_static), all(&is_of_model));
+        (is_static[node.output.0], is_of_model[node.output.0]) = (fixed, of_model);
+        if fixed {
+            lower.push(node);
+        }
+        if !fixed || of_model {
+            upper.push(node);
+        }
     }
-    let (lower, upper): (Vec<_>, Vec<_>) =
-        program.nodes.iter().zip(&static_nodes).partition(|(_, fixed)| **fixed);
-    let lower: Vec<&Node> = lower.into_iter().map(|(node, _)| node).collect();
-    let upper: Vec<&Node> = upper.into_iter().map(|(node, _)| node).collect();
     let mut crossing: Vec<ValueId> = Vec::new();
     let read = upper.iter().flat_map(|node| &node.inputs).chain(&program.outputs);
     for value in read {
-        if is_static[value.0] && !crossing.contains(value) {
+        if is_static[value.0] && !is_of_model[value.0] && !crossing.contains(value) {
             crossing.push(*value);
         }
     }

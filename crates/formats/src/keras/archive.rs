@@ -6,7 +6,7 @@ use super::config_out::{Style, model as model_config};
 use super::legacy::{KERAS_VERSION, major, parse};
 use super::store;
 use crate::{LoadReport, Loaded, hdf5};
-use frostline_graph::{Error, Graph, Model, ModelInfo, Result};
+use frostline_graph::{Error, Graph, Model, ModelInfo, Result, json};
 use serde_json::{Value, json};
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
@@ -117,7 +117,7 @@ pub(crate) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>> {
     let config = config_of(&model.graph).map_err(|message| Error::format(path, message))?;
     let mut entries = vec![
         ("metadata.json", json!({"keras_version": KERAS_VERSION}).to_string().into_bytes()),
-        ("config.json", config.to_string().into_bytes()),
+        ("config.json", json::text(&config).into_bytes()),
         ("model.weights.h5", store::to_bytes(path, model)?),
     ];
     if model.info != ModelInfo::default() {

@@ -3,7 +3,7 @@
 use super::dialect::normalise;
 use super::inbound::{TensorName, tensors};
 use super::names::{Renamed, safe_names};
-use super::operation::with_operand;
+use super::operation::with_call;
 use super::owner::foreign;
 use super::tf_operations;
 use crate::LoadReport;
@@ -88,7 +88,7 @@ impl Reader<'_> {
             None if class == tf_operations::CLASS => tf_operations::as_layer(json).map(|read| {
                 (class, config) = read;
             }),
-            None => with_operand(&class, json, &mut config),
+            None => with_call(&class, json, &mut config),
         };
         let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
         let reader = Config::new(&path, &config);
@@ -279,7 +279,7 @@ impl Reader<'_> {
         }
         let outputs_of = |call: usize| match &graph.layers[graph.calls[call].layer].body {
             Body::Model(inner) => inner.outputs.len(),
-            Body::Unsupported { .. } => usize::MAX,
+            Body::Unsupported { .. } | Body::Kind(Kind::Operation(_)) => usize::MAX,
             Body::Kind(_) => 1,
         };
         let used = graph.calls.iter().flat_map(|call| &call.inputs).chain(&graph.outputs);

@@ -3,7 +3,7 @@
 use super::newer::for_all_versions;
 use super::order::keras_order;
 use frostline_graph::layers::{
-    Arithmetic, Dropout, HARD_SIGMOID_KERAS_2, KERAS_LAYERS, Kind, LayerKind, Rescaling,
+    Dropout, HARD_SIGMOID_KERAS_2, KERAS_LAYERS, Kind, LayerKind, Operation, Rescaling,
 };
 use frostline_graph::ops::Dropped;
 use frostline_graph::{Body, Form, Graph, Layer, TensorId};
@@ -57,11 +57,12 @@ fn functional(graph: &Graph, style: Style) -> Result<Value, String> {
                 Body::Kind(kind) => kind.takes_list(),
                 _ => tensors.len() > 1,
             };
-            let arguments = match (tensors.as_slice(), arithmetic(&graph.layers[index], style)) {
-                ([one], Some(operation)) => operation.arguments(one.clone()),
-                _ if takes_list => vec![Value::Array(tensors)],
-                _ => tensors,
-            };
+            if let Some(operation) = operation(&graph.layers[index], style) {
+                return operation
+                    .arguments
+                    .keras(&|place| tensors.get(place).cloned().unwrap_or(Value::Null));
+            }
+            let arguments = if takes_list { vec![Value::Array(tensors)] } else { tensors };
             json!({"args": arguments, "kwargs": {}})
         });
         let nodes: Vec<Value> = nodes.collect();
@@ -82,13 +83,24 @@ fn functional(graph: &Graph, style: Style) -> Result<Value, String> {
     }))
 }
 
-/// An operation with a number that is written as one. An `.h5` file does not say modules, so that Keras would take it
-/// for the layer of the same name: there it becomes a `Rescaling`.
-fn arithmetic(layer: &Layer, style: Style) -> Option<&Arithmetic> {
+/// An operation that is written as one. An `.h5` file does not say modules, so that Keras would take it for the layer of the
+/// same name.
+fn operation(layer: &Layer, style: Style) -> Option<&Operation> {
     match &layer.body {
-        Body::Kind(Kind::Arithmetic(operation)) if style == Style::Archive => Some(operation),
+        Body::Kind(Kind::Operation(operation)) if style == Style::Archive => Some(operation),
         _ => None,
     }
+}
+
+/// What an `.h5` file has in the place of an operation: a `Rescaling`, where it is one.
+fn as_rescaling(operation: &Operation, layer: &Layer) -> Result<Rescaling, String> {
+    operation.scale_and_offset().map(|(scale, offset)| Rescaling { scale, offset }).ok_or_else(|| {
+        format!(
+            "layer `{}` is Keras's operation `{}`, which `.h5` files have no form for\nhelp: save the model as `.keras`",
+            layer.name,
+            operation.class_name()
+        )
+    })
 }
 
 /// `[layer, which of its calls, which output]`
@@ -138,19 +150,17 @@ fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
     };
     let mut config = Map::new();
     config.insert("name".to_owned(), json!(layer.name));
-    if let Some(operation) = arithmetic(layer, style) {
+    if let Some(operation) = operation(layer, style) {
+        config.extend(operation.settings().clone());
         let (class_name, config) = (operation.class_name(), Value::Object(config));
-        return Ok(object(style, "keras.src.ops.numpy", class_name, config, json!(class_name)));
+        return Ok(object(style, operation.module(), class_name, config, json!(class_name)));
     }
     if takes_trainable(kind) {
         config.insert("trainable".to_owned(), json!(layer.trainable));
     }
     config.insert("dtype".to_owned(), json!("float32"));
     let rescaling = match kind {
-        Kind::Arithmetic(operation) => {
-            let (scale, offset) = operation.scale_and_offset();
-            Some(Rescaling { scale: vec![scale], offset: vec![offset] })
-        }
+        Kind::Operation(operation) => Some(as_rescaling(operation, layer)?),
         _ => None,
     };
     let (class_name, own) = match &rescaling {

@@ -1,6 +1,6 @@
 //! The tensors that a layer is called on, as the dialects write them.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A tensor of the file: layer name, which of its calls, which of the call's outputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,17 +39,19 @@ fn collect(value: &Value, depth: usize, found: &mut Vec<TensorName>) {
                 .flatten();
             match keras_history.and_then(|items| history(items)) {
                 Some(name) => found.push(name),
-                None => {
-                    let mut arguments: Vec<(&String, &Value)> = map.iter().collect();
-                    arguments.sort_by_key(|(name, _)| {
-                        ATTENTION.iter().position(|own| own == name).unwrap_or(ATTENTION.len())
-                    });
-                    arguments.into_iter().for_each(|(_, value)| collect(value, depth + 1, found));
-                }
+                None => in_order(map).into_iter().for_each(|(_, value)| collect(value, depth + 1, found)),
             }
         }
         _ => {}
     }
+}
+
+/// Keyword arguments in the order in which their tensors are counted.
+pub(super) fn in_order(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let mut arguments: Vec<(&String, &Value)> = map.iter().collect();
+    arguments
+        .sort_by_key(|(name, _)| ATTENTION.iter().position(|own| own == name).unwrap_or(ATTENTION.len()));
+    arguments
 }
 
 fn history(items: &[Value]) -> Option<TensorName> {

@@ -15,7 +15,7 @@ use crate::hdf5::{Stored, Tree, attribute_names, attribute_string, damaged, data
 use crate::{LoadReport, Loaded};
 use frostline_graph::ops::Role;
 use frostline_graph::{
-    Body, Error, Graph, Handle, Layer, Model, ModelInfo, Result, Tensor, WantedWeight, Weights, join,
+    Body, Error, Graph, Handle, Layer, Model, ModelInfo, Result, Tensor, WantedWeight, Weights, join, json,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -109,7 +109,7 @@ pub(crate) fn parse(
     report: &mut LoadReport,
 ) -> Result<(Graph, Renamed)> {
     let failed = |message: String| Error::format(path, message);
-    let json: Value = serde_json::from_str(config).map_err(|error| {
+    let json: Value = json::parse(config).map_err(|error| {
         failed(format!("the model's config is no JSON: {error}\nhelp: the file is cut off or damaged"))
     })?;
     let mut reader = Reader { major, report: &mut *report, renamed: Renamed::default() };
@@ -255,7 +255,7 @@ pub(crate) fn to_bytes(path: &Path, model: &Model) -> Result<Vec<u8>> {
     let model = &without_mixed_chains(model);
     let config = model_config(&model.graph, Style::Legacy).map_err(|message| Error::format(path, message))?;
     let mut tree = Tree::default();
-    tree.string("model_config", config.to_string());
+    tree.string("model_config", json::text(&config));
     tree.string("keras_version", KERAS_VERSION);
     tree.string("backend", "tensorflow");
     if model.info != ModelInfo::default() {

@@ -1,66 +1,110 @@
-//! Operations of Keras (`x * 2.0`, `1.0 - x`, `keras.ops.maximum(x, y)`): nodes of the graph that are no layers. What
-//! they are called on may be numbers, which stand beside the tensors.
+//! Operations of Keras (`x * 2.0`, `x[:, 0]`, `keras.ops.mean(x)`): nodes of the graph that are no layers. What they are
+//! called on, tensors and constants, is brought into the form in which the graph keeps it.
 
-use super::inbound::{ATTENTION, tensors};
+use super::inbound::{ATTENTION, in_order, tensors};
+use frostline_graph::layers::{CALL, Operation, classes};
 use serde_json::{Map, Value, json};
 
 /// Operations that are the layer of the same name where they are called on tensors alone.
-const AS_LAYERS: &[&str] = &["Add", "Concatenate", "Maximum", "Minimum", "Multiply", "Softmax", "Subtract"];
-/// Operations that are run on a tensor and a number.
-const WITH_NUMBER: &[&str] = &["Add", "Divide", "Multiply", "Subtract", "TrueDivide"];
+const AS_LAYERS: &[&str] = &["Add", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"];
+/// Of constants no call has more levels of lists.
+const MAX_DEPTH: usize = 32;
 
-/// What a call is given.
-#[derive(Clone, Debug, PartialEq)]
-enum Argument {
-    /// A tensor, or several in a list.
-    Tensors,
-    Number(f64),
-    Other(Value),
-}
-
-/// Adds to the config what the layer or operation is called on beside its tensors. Errors are reasons why it cannot be
-/// run.
-pub(super) fn with_operand(class: &str, json: &Value, config: &mut Map<String, Value>) -> Result<(), String> {
-    let module = json["module"].as_str().unwrap_or_default();
+/// Adds to the config of an operation what it is called on. Errors are reasons why it, or the layer, cannot be run.
+pub(super) fn with_call(class: &str, json: &Value, config: &mut Map<String, Value>) -> Result<(), String> {
     let nodes = json["inbound_nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
     if class == "MultiHeadAttention" {
         return nodes.iter().try_for_each(attends_to_all);
     }
-    // a merge layer is called on one list; `.h5` files do not say the module
-    let several = |node: &Value| node["args"].as_array().is_some_and(|arguments| arguments.len() > 1);
-    let is_operation = module.starts_with("keras.src.ops") || module.starts_with("keras.ops");
-    let is_operation = is_operation || (WITH_NUMBER.contains(&class) && nodes.iter().any(several));
-    let mut calls = nodes.iter().map(|node| arguments(node, is_operation));
+    let module = json["module"].as_str();
+    if !is_operation(class, module, nodes) {
+        return nodes.iter().try_for_each(called_on_tensors);
+    }
+    if !Operation::CLASSES.contains(&class) {
+        return Err("it is an operation of Keras that frostline does not have".to_owned());
+    }
+    let mut calls = nodes.iter().map(call);
     let Some(first) = calls.next() else { return Ok(()) };
-    let differ = calls.any(|call| call != first && (is_constant(&call) || is_constant(&first)));
-    if differ {
+    let first = first?;
+    if calls.any(|other| other.as_ref() != Ok(&first)) {
         return Err("its calls are given different constants".to_owned());
     }
-    match first.as_slice() {
-        [Argument::Tensors, Argument::Number(number)] if is_operation && WITH_NUMBER.contains(&class) => {
-            config.insert("operand".to_owned(), json!(number));
-        }
-        [Argument::Number(number), Argument::Tensors] if is_operation && WITH_NUMBER.contains(&class) => {
-            config.insert("operand".to_owned(), json!(number));
-            config.insert("operand_first".to_owned(), json!(true));
-        }
-        all if is_constant(all) => {
-            let shown = all.iter().find_map(|argument| match argument {
-                Argument::Tensors => None,
-                Argument::Number(number) => Some(number.to_string()),
-                Argument::Other(_) => Some("a constant".to_owned()),
-            });
-            let shown = shown.unwrap_or_default();
-            return Err(format!(
-                "it is called on {shown} beside a tensor, which only + - * / with a number may be"
-            ));
-        }
-        _ if is_operation && !AS_LAYERS.contains(&class) => {
-            return Err("it is an operation of Keras that frostline does not have".to_owned());
-        }
-        _ => {}
+    if AS_LAYERS.contains(&class) && holds_tensors_alone(&first) {
+        return Ok(());
     }
+    config.insert(CALL.to_owned(), first);
     Ok(())
+}
+
+/// Whether a node is an operation and no layer. `.h5` files do not say the module: there a merge layer is called on one list.
+fn is_operation(class: &str, module: Option<&str>, nodes: &[Value]) -> bool {
+    let several = |node: &Value| node["args"].as_array().is_some_and(|arguments| arguments.len() > 1);
+    match module {
+        Some(module) => module.starts_with("keras.src.ops") || module.starts_with("keras.ops"),
+        None if !Operation::CLASSES.contains(&class) => false,
+        None => !classes().contains(&class) || nodes.iter().any(several),
+    }
+}
+
+/// A layer is called on tensors; flags (`training`, `mask`) are no matter.
+fn called_on_tensors(node: &Value) -> Result<(), String> {
+    let is_other = |value: &&Value| match value {
+        Value::Null | Value::Bool(_) => false,
+        value => tensors(value).is_empty(),
+    };
+    match node["args"].as_array().into_iter().flatten().find(is_other) {
+        Some(Value::Number(number)) => Err(format!("it is called on {number} beside a tensor")),
+        Some(_) => Err("it is called on a constant".to_owned()),
+        None => Ok(()),
+    }
+}
+
+/// The call of a node, as the graph keeps it. Tensors are counted in the order in which they are found there.
+fn call(node: &Value) -> Result<Value, String> {
+    let mut count = 0;
+    let args = node["args"].as_array().into_iter().flatten().map(|value| argument(value, &mut count, 0));
+    let args = args.collect::<Result<Vec<_>, String>>()?;
+    let named = node["kwargs"].as_object().into_iter().flat_map(in_order);
+    let kwargs = named.map(|(name, value)| Ok((name.clone(), argument(value, &mut count, 0)?)));
+    let kwargs = kwargs.collect::<Result<Map<String, Value>, String>>()?;
+    match tensors(node).len() == count {
+        true => Ok(json!({"args": args, "kwargs": kwargs})),
+        false => Err("what it is called on cannot be told".to_owned()),
+    }
+}
+
+/// An argument in the graph's form.
+fn argument(value: &Value, count: &mut usize, depth: usize) -> Result<Value, String> {
+    if depth > MAX_DEPTH {
+        return Err("its arguments are lists in lists without an end".to_owned());
+    }
+    let class = value["class_name"].as_str();
+    match (class, value) {
+        (Some("__keras_tensor__"), _) => {
+            *count += 1;
+            Ok(json!({"tensor": *count - 1}))
+        }
+        (Some("__numpy__" | "__tensor__"), value) => {
+            Ok(json!({"array": value["config"]["value"], "dtype": value["config"]["dtype"]}))
+        }
+        (Some("__tuple__"), value) => {
+            let items = value["config"]["value"].as_array().or(value["items"].as_array());
+            items.into_iter().flatten().map(|item| argument(item, count, depth + 1)).collect()
+        }
+        (_, Value::Array(items)) => items.iter().map(|item| argument(item, count, depth + 1)).collect(),
+        (_, other) => Ok(other.clone()),
+    }
+}
+
+fn holds_tensors_alone(call: &Value) -> bool {
+    fn is_tensor(value: &Value) -> bool {
+        match value {
+            Value::Array(items) => items.iter().all(is_tensor),
+            value => value.get("tensor").is_some(),
+        }
+    }
+    let named = call["kwargs"].as_object().into_iter().flat_map(Map::values);
+    call["args"].as_array().into_iter().flatten().chain(named).all(is_tensor)
 }
 
 /// Whether a call of `MultiHeadAttention` has no mask and gives its output alone. Before Keras 3 keywords stand behind the
@@ -78,21 +122,4 @@ fn attends_to_all(node: &Value) -> Result<(), String> {
         Some(argument) => Err(format!("it is called with {argument}, which frostline does not have")),
         None => Ok(()),
     }
-}
-
-fn is_constant(call: &[Argument]) -> bool {
-    call.iter().any(|argument| *argument != Argument::Tensors)
-}
-
-/// The arguments of a call of Keras 3. Flags (`training`, `mask`) are left out, and all keywords of layers.
-fn arguments(node: &Value, is_operation: bool) -> Vec<Argument> {
-    let positional = node["args"].as_array().into_iter().flatten();
-    let keywords = node["kwargs"].as_object().into_iter().flat_map(Map::values).filter(|_| is_operation);
-    let argument = |value: &Value| match value {
-        Value::Null | Value::Bool(_) => None,
-        Value::Number(number) => number.as_f64().map(Argument::Number),
-        value if !tensors(value).is_empty() => Some(Argument::Tensors),
-        value => Some(Argument::Other(value.clone())),
-    };
-    positional.chain(keywords).filter_map(argument).collect()
 }

@@ -1,7 +1,7 @@
 //! Reading a layer's config: typed access with defaults, errors that name the layer, and a list of keys that
 //! nobody read.
 
-use crate::{Error, Result};
+use crate::{Error, Result, json};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -60,6 +60,18 @@ impl<'a> Config<'a> {
         self.map.get(key).filter(|value| !value.is_null())
     }
 
+    /// All keys but these, with what they hold.
+    pub fn all_but(&self, keys: &[&str]) -> Map<String, Value> {
+        let is_other = |(key, _): &(&String, &Value)| !keys.contains(&key.as_str());
+        let others = self.map.iter().filter(is_other);
+        others
+            .map(|(key, value)| {
+                self.read.borrow_mut().insert(key.clone());
+                (key.clone(), value.clone())
+            })
+            .collect()
+    }
+
     /// An error about this layer.
     pub fn error(&self, message: impl Into<String>) -> Error {
         Error::config(self.layer, message)
@@ -103,7 +115,7 @@ impl<'a> Config<'a> {
 
     /// A number, where it is there.
     pub fn f32(&self, key: &str) -> Result<Option<f32>> {
-        self.read(key, "a number", |value| value.as_f64().map(|number| number as f32))
+        self.read(key, "a number", |value| json::number(value).map(|number| number as f32))
     }
 
     /// True or false.
@@ -197,11 +209,6 @@ fn as_usize(value: &Value) -> Option<usize> {
 fn flatten(value: &Value, numbers: &mut Vec<f32>) -> bool {
     match value {
         Value::Array(items) => items.iter().all(|item| flatten(item, numbers)),
-        _ => value.as_f64().map(|number| numbers.push(number as f32)).is_some(),
+        _ => json::number(value).map(|number| numbers.push(number as f32)).is_some(),
     }
-}
-
-/// A number as it is written in decimal, not as its binary digits: `0.001`, not `0.0010000000474974513`.
-pub(super) fn number(value: f32) -> Value {
-    value.to_string().parse::<f64>().map_or(Value::Null, Value::from)
 }

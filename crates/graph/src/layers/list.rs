@@ -3,12 +3,15 @@
 macro_rules! layers {
     (
         of several classes: $($family:ident),*;
+        operations: $operation:ident;
         $($kind:ident: $($class:literal $(($meaning:expr))?),+;)*
     ) => {
         /// A layer kind with its attributes.
         #[derive(Clone, Debug)]
         pub enum Kind {
             $(#[doc = concat!("See [`", stringify!($family), "`].")] $family($family),)*
+            #[doc = concat!("See [`", stringify!($operation), "`].")]
+            $operation($operation),
             $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($kind),)*
         }
 
@@ -18,6 +21,7 @@ macro_rules! layers {
             fn deref(&self) -> &Self::Target {
                 match self {
                     $(Self::$family(layer) => layer,)*
+                    Self::$operation(operation) => operation,
                     $(Self::$kind(layer) => layer,)*
                 }
             }
@@ -29,13 +33,19 @@ macro_rules! layers {
             }
         })*
 
+        impl From<$operation> for Kind {
+            fn from(operation: $operation) -> Self {
+                Self::$operation(operation)
+            }
+        }
+
         $(impl From<$kind> for Kind {
             fn from(layer: $kind) -> Self {
                 Self::$kind(layer)
             }
         })*
 
-        /// Keras's names of all classes that can be run, sorted.
+        /// Keras's names of all classes of layers that can be run, sorted.
         pub fn classes() -> Vec<&'static str> {
             let mut classes = [$($family::CLASSES,)* &[$($($class,)+)*]].concat();
             classes.sort_unstable();
@@ -51,6 +61,9 @@ macro_rules! layers {
             {
                 return Some(read.map(Kind::$family));
             })*
+            if let Some(read) = $operation::from_config(class_name, config) {
+                return Some(read.map(Kind::$operation));
+            }
             match class_name {
                 $($($class => Some($kind::from_config($($meaning,)? config).map(Kind::$kind)),)+)*
                 _ => None,

@@ -5,7 +5,6 @@
 #[macro_use]
 mod list;
 mod activation;
-mod arithmetic;
 mod batch_normalization;
 mod center_crop;
 mod concatenate;
@@ -30,6 +29,7 @@ mod merge;
 mod multi_head_attention;
 mod normalization;
 mod one_dimensional;
+mod operation;
 mod permute;
 mod pooling;
 mod prelu;
@@ -42,14 +42,13 @@ mod scaled_add;
 mod separable_conv2d;
 mod unit_normalization;
 
+use crate::json::of_number as number;
 pub use activation::HARD_SIGMOID_KERAS_2;
 pub use activation::{Activation, NamedActivation};
-pub use arithmetic::Arithmetic;
 pub use batch_normalization::BatchNormalization;
 pub use center_crop::CenterCrop;
 pub use concatenate::Concatenate;
 pub use config::Config;
-use config::number;
 pub use conv2d::Conv2D;
 pub use conv2d_transpose::Conv2DTranspose;
 pub use convolution::Convolution;
@@ -70,6 +69,7 @@ pub use merge::Merge;
 pub use multi_head_attention::MultiHeadAttention;
 pub use normalization::Normalization;
 pub use one_dimensional::OneDimensional;
+pub use operation::{Argument, Arguments, Array, CALL, Operation};
 pub use permute::Permute;
 pub use pooling::Pooling2D;
 pub use prelu::PRelu;
@@ -89,7 +89,8 @@ use std::fmt::Debug;
 
 // Every layer kind.
 layers![
-    of several classes: Arithmetic, Identity, OneDimensional;
+    of several classes: Identity, OneDimensional;
+    operations: Operation;
     Activation: "Activation";
     BatchNormalization: "BatchNormalization";
     CenterCrop: "CenterCrop";
@@ -187,6 +188,16 @@ pub trait LayerKind: Debug + Send + Sync {
 
     /// Pushes the ops that compute the layer and returns their result.
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId>;
+
+    /// The shapes of all outputs, where there may be several.
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        Ok(vec![self.output_shape(inputs)?])
+    }
+
+    /// [`LayerKind::lower`], for all outputs.
+    fn lower_all(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<Vec<ValueId>> {
+        Ok(vec![self.lower(lowering, inputs)?])
+    }
 
     /// The layers that the layer is made of, where its variables lie with those in Keras's files.
     fn sublayers(&self) -> &'static [Sublayer] {

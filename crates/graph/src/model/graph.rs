@@ -135,7 +135,7 @@ pub fn is_within(leaf: &str, path: &str) -> bool {
 
 /// The shapes of what a call reads, where all are known.
 pub(super) fn inputs_of(call: &Call, shapes: &[Option<Vec<Shape>>]) -> Option<Vec<Shape>> {
-    call.inputs.iter().map(|id| Some(shapes[id.call].as_ref()?[id.output].clone())).collect()
+    call.inputs.iter().map(|id| shapes[id.call].as_ref()?.get(id.output).cloned()).collect()
 }
 
 impl Graph {
@@ -268,7 +268,7 @@ impl Graph {
                     })?])
                 }
                 (Body::Kind(kind), Some(given)) => {
-                    Some(vec![kind.output_shape(&given).map_err(|message| Error::shape(&path, message))?])
+                    Some(kind.output_shapes(&given).map_err(|message| Error::shape(&path, message))?)
                 }
                 (Body::Model(inner), Some(given)) => {
                     let all = inner.known_shapes(&path, &given)?;
@@ -280,6 +280,14 @@ impl Graph {
                 Some(shape) => return Err(Error::shape(path, format!("{shape:?} are too many numbers"))),
                 None => shapes.push(found),
             }
+        }
+        // an operation's outputs are counted only when its inputs' shapes are known
+        let used = self.calls.iter().flat_map(|call| &call.inputs).chain(&self.outputs);
+        let missing =
+            |id: &&TensorId| shapes[id.call].as_ref().is_some_and(|outputs| outputs.len() <= id.output);
+        if let Some(id) = used.into_iter().find(missing) {
+            let path = join(group, &self.layers[self.calls[id.call].layer].name);
+            return Err(Error::shape(path, format!("it has no output {}", id.output)));
         }
         Ok(shapes)
     }

@@ -1,5 +1,6 @@
 //! `binary`: two values, element by element, with numpy's broadcasting.
 
+use super::elementwise::{power, power_slope};
 use super::images::{each_image, image};
 use super::{Backward, Cost, Forward, Instance, OpKind, Reads};
 use crate::{Extents, Shape};
@@ -18,6 +19,34 @@ pub enum BinaryKind {
     Maximum,
     /// The smaller.
     Minimum,
+    /// `a / b`
+    Divide,
+    /// `a / b`, but 0 where `b` is 0.
+    DivideNoNan,
+    /// `a / b`, rounded down.
+    FloorDivide,
+    /// What `a / b`, rounded down, leaves: of the sign of `b`.
+    Modulo,
+    /// `aᵇ`
+    Power,
+    /// 1 where `a = b`, else 0; likewise the others.
+    Equal,
+    /// `a ≠ b`
+    NotEqual,
+    /// `a > b`
+    Greater,
+    /// `a ≥ b`
+    GreaterEqual,
+    /// `a < b`
+    Less,
+    /// `a ≤ b`
+    LessEqual,
+    /// 1 where neither is 0, else 0.
+    And,
+    /// 1 where one is not 0, else 0.
+    Or,
+    /// 1 where one alone is not 0, else 0.
+    Xor,
 }
 
 /// Attributes: what is done.
@@ -88,7 +117,7 @@ fn layout(left: &[usize], right: &[usize]) -> Layout {
 }
 
 /// For every element of `output`, the index of the element of `shape` that it reads.
-fn sources(shape: &[usize], output: &[usize]) -> Vec<u32> {
+pub(super) fn sources(shape: &[usize], output: &[usize]) -> Vec<u32> {
     let mut found = vec![0u32];
     for (axis, extent) in output.iter().enumerate() {
         let own = (axis + shape.len()).checked_sub(output.len()).map_or(1, |axis| shape[axis]);
@@ -114,6 +143,26 @@ impl BinaryKind {
             Self::Multiply => a * b,
             Self::Maximum => a.max(b),
             Self::Minimum => a.min(b),
+            Self::Divide => a / b,
+            Self::DivideNoNan => {
+                if b == 0.0 {
+                    0.0
+                } else {
+                    a / b
+                }
+            }
+            Self::FloorDivide => (a / b).floor(),
+            Self::Modulo => a - b * (a / b).floor(),
+            Self::Power => power(a, b),
+            Self::Equal => f32::from(a == b),
+            Self::NotEqual => f32::from(a != b),
+            Self::Greater => f32::from(a > b),
+            Self::GreaterEqual => f32::from(a >= b),
+            Self::Less => f32::from(a < b),
+            Self::LessEqual => f32::from(a <= b),
+            Self::And => f32::from(a != 0.0 && b != 0.0),
+            Self::Or => f32::from(a != 0.0 || b != 0.0),
+            Self::Xor => f32::from((a != 0.0) != (b != 0.0)),
         }
     }
 
@@ -127,6 +176,21 @@ impl BinaryKind {
             Self::Multiply => [b, a],
             Self::Maximum => first(a >= b),
             Self::Minimum => first(a <= b),
+            Self::DivideNoNan if b == 0.0 => [0.0, 0.0],
+            Self::Divide | Self::DivideNoNan => [b.recip(), -a / (b * b)],
+            Self::Modulo => [1.0, -(a / b).floor()],
+            // of a number that is not above 0 the exponent has no slope
+            Self::Power => [power_slope(a, b), if a > 0.0 { power(a, b) * a.ln() } else { 0.0 }],
+            Self::FloorDivide
+            | Self::Equal
+            | Self::NotEqual
+            | Self::Greater
+            | Self::GreaterEqual
+            | Self::Less
+            | Self::LessEqual
+            | Self::And
+            | Self::Or
+            | Self::Xor => [0.0, 0.0],
         }
     }
 }
@@ -140,6 +204,9 @@ impl Instance for Bound {
             (Layout::Equal, BinaryKind::Multiply) => frostline_kernels::multiply(a, b, output),
             (Layout::Equal, BinaryKind::Maximum) => frostline_kernels::maximum(a, b, output),
             (Layout::Equal, BinaryKind::Minimum) => frostline_kernels::minimum(a, b, output),
+            (Layout::Equal, kind) => {
+                output.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = kind.apply(*a, *b));
+            }
             (Layout::Channels(channels), BinaryKind::Add) => {
                 frostline_kernels::add_channels(*channels, a, b, output)
             }
@@ -243,10 +310,38 @@ mod tests {
         BinaryKind::Minimum,
     ];
 
+    /// Those that have a slope only where neither value is 0 or below.
+    const ABOVE_ZERO: [BinaryKind; 3] = [BinaryKind::Divide, BinaryKind::DivideNoNan, BinaryKind::Power];
+
     fn check(left: &[usize], right: &[usize], seed: u64) {
         for kind in ALL {
             Check::of(Binary { kind }, &[left, right]).run(seed);
         }
+        for kind in ABOVE_ZERO {
+            Check::of(Binary { kind }, &[left, right]).positive().run(seed);
+        }
+    }
+
+    #[test]
+    fn values_are_those_of_numpy() {
+        let at = |kind: BinaryKind, a: f32, b: f32| kind.apply(a, b);
+        assert_eq!([at(BinaryKind::FloorDivide, -7.0, 2.0), at(BinaryKind::Modulo, -7.0, 2.0)], [-4.0, 1.0]);
+        assert_eq!([at(BinaryKind::Modulo, 7.0, -2.0), at(BinaryKind::Power, -2.0, 3.0)], [-1.0, -8.0]);
+        assert_eq!(
+            [at(BinaryKind::DivideNoNan, 3.0, 0.0), at(BinaryKind::DivideNoNan, 3.0, 2.0)],
+            [0.0, 1.5]
+        );
+        let truths =
+            |kind: BinaryKind| [(0.0, 0.0), (0.0, 2.0), (2.0, 0.0), (2.0, 2.0)].map(|(a, b)| at(kind, a, b));
+        assert_eq!(truths(BinaryKind::And), [0.0, 0.0, 0.0, 1.0]);
+        assert_eq!(truths(BinaryKind::Or), [0.0, 1.0, 1.0, 1.0]);
+        assert_eq!(truths(BinaryKind::Xor), [0.0, 1.0, 1.0, 0.0]);
+        assert_eq!(truths(BinaryKind::Equal), [1.0, 0.0, 0.0, 1.0]);
+        assert_eq!(truths(BinaryKind::NotEqual), [0.0, 1.0, 1.0, 0.0]);
+        assert_eq!(truths(BinaryKind::Greater), [0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(truths(BinaryKind::GreaterEqual), [1.0, 0.0, 1.0, 1.0]);
+        assert_eq!(truths(BinaryKind::Less), [0.0, 1.0, 0.0, 0.0]);
+        assert_eq!(truths(BinaryKind::LessEqual), [1.0, 1.0, 0.0, 1.0]);
     }
 
     proptest! {

@@ -38,6 +38,7 @@ pub(super) struct Check {
     /// Grid points that inputs are drawn from.
     spread: usize,
     batch: usize,
+    is_positive: bool,
 }
 
 impl Check {
@@ -52,6 +53,7 @@ impl Check {
             step: 1.0 / 128.0,
             spread: 128,
             batch: 2,
+            is_positive: false,
         }
     }
 
@@ -81,6 +83,11 @@ impl Check {
     /// Inputs up to this many 64ths from zero.
     pub(super) fn up_to(self, spread: usize) -> Self {
         Self { spread, ..self }
+    }
+
+    /// Inputs of 1/2 and more, for functions that are steep near zero.
+    pub(super) fn positive(self) -> Self {
+        Self { is_positive: true, ..self }
     }
 
     /// So many images.
@@ -137,6 +144,9 @@ impl<'a> Bench<'a> {
         let mut grid = Grid::new(lens.iter().sum::<usize>().max(check.spread), seed);
         let mut arguments: Vec<Vec<f32>> =
             lens.iter().map(|len| (0..*len).map(|_| grid.point()).collect()).collect();
+        if check.is_positive {
+            arguments.iter_mut().flatten().for_each(|value| *value = 0.5 + value.abs());
+        }
         if check.params.len() > check.trainable {
             let variance = arguments.last_mut().expect("a variance");
             variance.iter_mut().for_each(|value| *value = 0.25 + value.abs());

@@ -124,6 +124,11 @@ impl<'a> Lowering<'a> {
         self.program.shape(value)
     }
 
+    /// An error about the layer.
+    pub fn error(&self, message: impl Into<String>) -> Error {
+        Error::shape(&self.program.layers[self.layer].path, message)
+    }
+
     /// The layer's weight `name`; the same weight for every call of the layer.
     pub fn weight(&mut self, name: &str, shape: &[usize], role: Role) -> ParamId {
         let path = format!("{}/{name}", self.program.layers[self.layer].path);
@@ -140,10 +145,8 @@ impl<'a> Lowering<'a> {
         let input_shapes: Vec<Shape> = inputs.iter().map(|value| self.shape(*value).clone()).collect();
         let param_shapes: Vec<Shape> =
             params.iter().map(|param| self.program.params[param.0].shape.clone()).collect();
-        let shape = op
-            .kind()
-            .output_shape(&input_shapes, &param_shapes)
-            .map_err(|message| Error::shape(&self.program.layers[self.layer].path, message))?;
+        let shape =
+            op.kind().output_shape(&input_shapes, &param_shapes).map_err(|message| self.error(message))?;
         let output = self.program.value(shape);
         let (inputs, params) = (inputs.to_vec(), params.to_vec());
         self.program.nodes.push(Node { op, inputs, params, output, layer: self.layer });

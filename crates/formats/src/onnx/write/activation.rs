@@ -19,10 +19,7 @@ impl Emitter {
             "sigmoid" => self.node(path, "Sigmoid", &[x], &[]),
             "tanh" => self.node(path, "Tanh", &[x], &[]),
             "softmax" => self.node(path, "Softmax", &[x], &[("axis", Attribute::Int(-1))]),
-            "silu" => {
-                let gate = self.node(path, "Sigmoid", &[x], &[]);
-                self.node(path, "Mul", &[x, &gate], &[])
-            }
+            "silu" => self.silu(path, x),
             "hard_sigmoid" => self.hard_sigmoid(path, x, 1.0 / 6.0),
             HARD_SIGMOID_KERAS_2 => self.hard_sigmoid(path, x, 0.2),
             "hard_silu" => self.node(path, "HardSwish", &[x], &[]),
@@ -37,7 +34,12 @@ impl Emitter {
         })
     }
 
-    fn hard_sigmoid(&mut self, path: &str, x: &str, alpha: f32) -> String {
+    pub(super) fn silu(&mut self, path: &str, x: &str) -> String {
+        let gate = self.node(path, "Sigmoid", &[x], &[]);
+        self.node(path, "Mul", &[x, &gate], &[])
+    }
+
+    pub(super) fn hard_sigmoid(&mut self, path: &str, x: &str, alpha: f32) -> String {
         self.node(
             path,
             "HardSigmoid",
@@ -47,10 +49,22 @@ impl Emitter {
     }
 
     /// `x · ½ · (1 + erf(x / √2))`
-    fn gelu(&mut self, path: &str, x: &str) -> String {
+    pub(super) fn gelu(&mut self, path: &str, x: &str) -> String {
         let scaled = self.affine(path, x, &[], &[std::f32::consts::FRAC_1_SQRT_2], &[0.0]);
         let erf = self.node(path, "Erf", &[&scaled], &[]);
         let gate = self.affine(path, &erf, &[], &[1.0], &[1.0]);
+        let product = self.node(path, "Mul", &[x, &gate], &[]);
+        self.affine(path, &product, &[], &[0.5], &[0.0])
+    }
+
+    /// `x · ½ · (1 + tanh(√(2/π) · (x + 0.044715 · x³)))`
+    pub(super) fn gelu_tanh(&mut self, path: &str, x: &str) -> String {
+        let square = self.node(path, "Mul", &[x, x], &[]);
+        let cubic = self.affine(path, &square, &[], &[0.044_715], &[1.0]);
+        let scaled = self.affine(path, x, &[], &[(2.0 / std::f32::consts::PI).sqrt()], &[0.0]);
+        let argument = self.node(path, "Mul", &[&scaled, &cubic], &[]);
+        let tanh = self.node(path, "Tanh", &[&argument], &[]);
+        let gate = self.affine(path, &tanh, &[], &[1.0], &[1.0]);
         let product = self.node(path, "Mul", &[x, &gate], &[]);
         self.affine(path, &product, &[], &[0.5], &[0.0])
     }
@@ -62,7 +76,19 @@ impl Emitter {
 
     /// The layer, with all its settings.
     pub(super) fn relu(&mut self, path: &str, relu: &Relu, x: &str) -> String {
-        match (relu.max_value, relu.negative_slope, relu.threshold) {
+        self.rectifier(path, relu.max_value, relu.negative_slope, relu.threshold, x)
+    }
+
+    /// `min(x, max)` above the threshold, a line below it.
+    pub(super) fn rectifier(
+        &mut self,
+        path: &str,
+        max: Option<f32>,
+        slope: f32,
+        threshold: f32,
+        x: &str,
+    ) -> String {
+        match (max, slope, threshold) {
             (None, 0.0, 0.0) => self.node(path, "Relu", &[x], &[]),
             (Some(max), 0.0, 0.0) => self.clip(path, x, max),
             (None, slope, 0.0) => self.node(path, "LeakyRelu", &[x], &[("alpha", Attribute::Float(slope))]),

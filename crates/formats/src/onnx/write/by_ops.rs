@@ -4,12 +4,13 @@ use super::emit::Attribute;
 use super::layer::{Output, Writer};
 use super::window::window;
 use frostline_graph::layers::Kind;
-use frostline_graph::ops::{BinaryKind, GlobalPool, LayerInfo, Lowering, Op, Pool, PoolKind, Program};
+use frostline_graph::ops::{GlobalPool, LayerInfo, Lowering, Node, Op, Pool, PoolKind, Program};
 use frostline_graph::{Result, Shape};
 
 impl Writer<'_> {
-    /// The ops of a layer. Errors: an op that needs weights, or ops that depend on a size that is open.
-    pub(super) fn by_ops(&mut self, path: &str, kind: &Kind, inputs: &[usize]) -> Result<Output, String> {
+    /// The ops of a layer, and the values that it gives. Errors: an op that needs weights, or ops that depend on a size that is
+    /// open.
+    pub(super) fn by_ops(&mut self, path: &str, kind: &Kind, inputs: &[usize]) -> Result<Vec<usize>, String> {
         let lowered = |size: usize| {
             let shapes = inputs.iter().filter_map(|input| self.values.get(*input));
             lower(path, kind, shapes.map(|value| value.shapes[size].clone()).collect())
@@ -21,18 +22,24 @@ impl Writer<'_> {
                 kind.class_name()
             ));
         }
+        // each op writes the value behind those before it
         let mut made = inputs.to_vec();
-        let mut output = Output::Input(inputs.first().copied().ok_or("it is called on nothing")?);
-        for (index, node) in small.nodes.iter().enumerate() {
-            if index > 0 {
-                let before = small.nodes[index - 1].output.0;
-                let shapes = [&small, &large].map(|program| program.values[before].clone());
-                made.push(self.push_output(output, shapes));
-            }
+        for node in &small.nodes {
             let given: Vec<usize> = node.inputs.iter().map(|value| made[value.0]).collect();
-            output = self.op(path, &node.op, &given)?;
+            let output = match &node.op {
+                Op::Constant(constant) => {
+                    let joined = |other: &&Node| {
+                        matches!(other.op, Op::Concat(_)) && other.inputs.contains(&node.output)
+                    };
+                    let batch = small.nodes.iter().find(joined).and(inputs.first());
+                    self.constant(path, &constant.tensor, batch.copied())?
+                }
+                op => self.op(path, op, &given)?,
+            };
+            let shapes = [&small, &large].map(|program| program.values[node.output.0].clone());
+            made.push(self.push_output(output, shapes));
         }
-        Ok(output)
+        Ok(small.outputs.iter().map(|value| made[value.0]).collect())
     }
 
     fn op(&mut self, path: &str, op: &Op, inputs: &[usize]) -> Result<Output, String> {
@@ -40,13 +47,13 @@ impl Writer<'_> {
         let mut x = self.values.get(index).cloned().ok_or("it is called on nothing")?;
         let output = match op {
             Op::Affine(op) => return self.scaled(path, inputs, &op.scale, &op.offset),
-            Op::Binary(op) => {
-                let (names, first) = self.side_by_side(path, inputs)?;
-                return Ok(self.joined(path, binary(op.kind), &names, first, &[]));
-            }
+            Op::Binary(op) => return self.binary(path, op.kind, inputs),
             Op::Concat(op) => return self.concatenate(path, op.axis as i64 + 1, inputs),
             Op::Crop(op) => self.crop(path, op.margins, &mut x),
             Op::Dropout(_) => Output::Input(index),
+            Op::Elementwise(op) => {
+                self.in_place(path, &mut x, |emit, x| emit.elementwise(path, op.function, x))
+            }
             Op::GlobalPool(GlobalPool { kind, keep_dims }) => {
                 let input = self.emit.first(&mut x, path);
                 let operator = if *kind == PoolKind::Max { "GlobalMaxPool" } else { "GlobalAveragePool" };
@@ -75,6 +82,21 @@ impl Writer<'_> {
                 let input = self.emit.first(&mut x, path);
                 Output::First(self.emit.node(path, operator, &[&input], &attributes))
             }
+            Op::Product(op) => {
+                let (names, _) = self.side_by_side(path, inputs)?;
+                let [a, b] = names.as_slice() else {
+                    return Err("a product of other than two values".to_owned());
+                };
+                let b = match op.transposed {
+                    true => self.emit.transpose(path, b, &turned(x.shapes[0].len() + 1)),
+                    false => b.clone(),
+                };
+                Output::Last(self.emit.product(path, a, &b, None))
+            }
+            Op::Reduce(op) => {
+                let input = self.emit.last(&mut x, path);
+                Output::Last(self.emit.reduce(path, op, &input))
+            }
             Op::Reshape(op) => {
                 let input = self.emit.last(&mut x, path);
                 // 0 copies the batch
@@ -86,9 +108,22 @@ impl Writer<'_> {
                 let input = self.emit.first(&mut x, path);
                 Output::First(self.emit.resize(path, &input, [op.height, op.width], op.method))
             }
+            Op::Select(_) => return self.select(path, inputs),
             Op::Softmax(_) => {
                 let input = self.emit.last(&mut x, path);
                 Output::Last(self.emit.node(path, "Softmax", &[&input], &[("axis", Attribute::Int(-1))]))
+            }
+            Op::Take(op) => {
+                let input = self.emit.last(&mut x, path);
+                Output::Last(self.emit.take(path, op, &x.shapes[0], &input)?)
+            }
+            Op::Unary(op) => {
+                let input = match x.first.clone() {
+                    Some(first) => first,
+                    None => self.emit.last(&mut x, path),
+                };
+                let made = self.emit.kernel_activation(path, op.activation, &input);
+                if x.first.is_some() { Output::First(made) } else { Output::Last(made) }
             }
             Op::UnitNorm(_) => {
                 let input = self.emit.last(&mut x, path);
@@ -101,9 +136,8 @@ impl Writer<'_> {
             | Op::Dense(_)
             | Op::Depthwise(_)
             | Op::GroupNorm(_)
-            | Op::Normalize(_)
-            | Op::Product(_)
-            | Op::Unary(_) => {
+            | Op::Constant(_)
+            | Op::Normalize(_) => {
                 return Err(format!(
                     "it computes a `{}`, which is not written as ONNX for it\nhelp: save the model as `.keras`, or keep the layers below it",
                     op.kind().name()
@@ -123,16 +157,15 @@ fn lower(path: &str, kind: &Kind, shapes: Vec<Shape>) -> Result<Program, String>
     let mut program = Program::default();
     program.layers.push(LayerInfo { path: path.to_owned(), frozen: true, inference: true });
     let inputs: Vec<_> = shapes.into_iter().map(|shape| program.value(shape)).collect();
-    kind.lower(&mut Lowering::new(&mut program, 0), &inputs).map_err(|error| error.message())?;
+    let outputs =
+        kind.lower_all(&mut Lowering::new(&mut program, 0), &inputs).map_err(|error| error.message())?;
+    program.outputs = outputs;
     Ok(program)
 }
 
-fn binary(kind: BinaryKind) -> &'static str {
-    match kind {
-        BinaryKind::Add => "Add",
-        BinaryKind::Subtract => "Sub",
-        BinaryKind::Multiply => "Mul",
-        BinaryKind::Maximum => "Max",
-        BinaryKind::Minimum => "Min",
-    }
+/// The order of axes, batch counted, with the last two exchanged.
+fn turned(rank: usize) -> Vec<i64> {
+    let mut order: Vec<i64> = (0..rank as i64).collect();
+    order.swap(rank - 1, rank - 2);
+    order
 }

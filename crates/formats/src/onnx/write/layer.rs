@@ -58,6 +58,9 @@ impl Writer<'_> {
                         format!("layer `{path}` is an input layer that is no input of its model")
                     })?]
                 }
+                Body::Kind(kind @ Kind::Operation(_)) => self
+                    .by_ops(&path, kind, &given)
+                    .map_err(|message| format!("layer `{path}`: {message}"))?,
                 Body::Kind(kind) => {
                     let output = self
                         .layer(&path, kind, &given)
@@ -189,7 +192,14 @@ impl Writer<'_> {
             Kind::MultiHeadAttention(layer) => self.attention(path, layer, inputs)?,
             Kind::Dot(layer) => self.dot(path, layer, inputs)?,
             // all others have no operator of their own
-            _ => return self.by_ops(path, kind, inputs),
+            _ => {
+                let outputs = self.by_ops(path, kind, inputs)?;
+                return outputs
+                    .first()
+                    .copied()
+                    .map(Output::Input)
+                    .ok_or_else(|| "it gives nothing".to_owned());
+            }
         };
         // a layout that was asked for is there for others
         if let Some(value) = self.values.get_mut(index) {

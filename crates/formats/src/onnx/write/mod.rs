@@ -12,6 +12,7 @@ mod kernels;
 mod layer;
 mod merge;
 mod normalization;
+mod operations;
 mod preprocessing;
 mod resize;
 mod sequence;

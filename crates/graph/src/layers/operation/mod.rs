@@ -1,0 +1,117 @@
+//! Operations of Keras (`keras.ops.mean(x, axis=-1)`, `x[:, 0]`, `1.0 - x`): in a Functional model what code computes with
+//! tensors becomes nodes of the graph that are no layers. Each has settings, as a layer has, and is called on tensors, arrays,
+//! numbers and slices, in any order.
+//!
+//! To add one: a line of the list in `list.rs`, and in the file of its family how it lowers.
+
+mod argument;
+mod arithmetic;
+mod arrange;
+mod attention;
+mod elementwise;
+mod given;
+mod images;
+mod join;
+mod list;
+mod network;
+mod product;
+mod reduce;
+mod take;
+
+pub use argument::{Argument, Arguments, Array};
+
+use super::{Config, LayerKind};
+use crate::ops::{LayerInfo, Lowering, Program, ValueId};
+use crate::{Error, Result, Shape};
+use given::Given;
+use list::{Class, OPERATIONS};
+use serde_json::{Map, Value};
+
+/// An operation with its settings and what it is called on.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    class: &'static Class,
+    /// The arguments of its constructor in Keras.
+    settings: Map<String, Value>,
+    /// What it is called on.
+    pub arguments: Arguments,
+}
+
+/// The key of a config at which the call stands, in the form of [`Arguments::read`].
+pub const CALL: &str = "call";
+
+impl Operation {
+    /// Keras's operations.
+    pub const CLASSES: &[&'static str] = list::NAMES;
+
+    /// Reads the settings, and the call from [`CALL`], where the format puts it: without it the class is a layer, and `None` is
+    /// returned.
+    pub fn from_config(class_name: &str, config: &Config<'_>) -> Option<Result<Self>> {
+        let class = OPERATIONS.iter().find(|class| class.name == class_name)?;
+        let call = config.get(CALL)?;
+        let arguments = Arguments::read(call).map_err(|message| config.error(message));
+        Some(arguments.map(|arguments| Self { class, settings: config.all_but(&["name", CALL]), arguments }))
+    }
+
+    /// Each operation: the last part of its module in Keras, and its class.
+    pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+        OPERATIONS.iter().map(|class| (class.module.rsplit('.').next().unwrap_or_default(), class.name))
+    }
+
+    /// Keras's module of the operation.
+    pub fn module(&self) -> &'static str {
+        self.class.module
+    }
+
+    /// The arguments of the constructor in Keras.
+    pub fn settings(&self) -> &Map<String, Value> {
+        &self.settings
+    }
+
+    /// `y = x · scale + offset`, where the operation is that: one number each, or one for each place of the last axis.
+    pub fn scale_and_offset(&self) -> Option<(Vec<f32>, Vec<f32>)> {
+        arithmetic::scale_and_offset(self)
+    }
+
+    fn lower_to(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<Vec<ValueId>> {
+        (self.class.lower)(&mut Given::new(self, inputs, lowering))
+    }
+}
+
+impl LayerKind for Operation {
+    fn class_name(&self) -> &'static str {
+        self.class.name
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        let mut config = self.settings.clone();
+        config.insert(CALL.to_owned(), self.arguments.json());
+        config
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        self.output_shapes(inputs)?.into_iter().next().ok_or_else(|| "it gives nothing".to_owned())
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let mut program = Program::default();
+        program.layers.push(LayerInfo { path: String::new(), frozen: true, inference: true });
+        let inputs: Vec<ValueId> = inputs.iter().map(|shape| program.value(shape.clone())).collect();
+        let outputs =
+            self.lower_to(&mut Lowering::new(&mut program, 0), &inputs).map_err(|error| error.message())?;
+        Ok(outputs.iter().map(|value| program.shape(*value).clone()).collect())
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
+        let outputs = self.lower_to(lowering, inputs)?;
+        outputs.first().copied().ok_or_else(|| Error::surgery("it gives nothing"))
+    }
+
+    fn lower_all(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<Vec<ValueId>> {
+        self.lower_to(lowering, inputs)
+    }
+
+    fn keras_module(&self) -> &'static str {
+        self.class.module
+    }
+}
