@@ -69,7 +69,7 @@ fn a_layer_that_refuses_its_input_is_not_taken_for_damage() {
     for (name, layer, class, word) in [
         ("axis_1", "odd", "BatchNormalization", "only the last axis"),
         ("concatenate_0", "odd", "Concatenate", "along axis 0"),
-        ("maximum_number", "maximum", "Maximum", "called on 0.5"),
+        ("over_the_batch", "flip", "Flip", "over the images of a batch"),
         ("causal_mask", "odd", "MultiHeadAttention", "called with use_causal_mask"),
     ] {
         let loaded = formats::load(&path(&format!("bad/{name}.keras"))).expect("a file that loads");

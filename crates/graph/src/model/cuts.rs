@@ -26,7 +26,7 @@ impl Graph {
                     Body::Model(inner) if inner.inputs.len() == 1 && inner.outputs.len() == 1 => {
                         inner.collect_cut_points(&path, found);
                     }
-                    Body::Kind(_) => found.push(path),
+                    Body::Kind(_) if !self.gives_several(index) => found.push(path),
                     _ => {}
                 }
             }
@@ -54,6 +54,12 @@ impl Graph {
             variable.contains("kernel").then(|| layer.to_owned())
         };
         Some(self.weight_specs(&self.stand_in_shapes()).ok()?.into_iter().filter_map(layer_path).collect())
+    }
+
+    /// Whether more than the first output of a call is read.
+    pub(super) fn gives_several(&self, call: usize) -> bool {
+        let read = self.calls.iter().flat_map(|other| &other.inputs).chain(&self.outputs);
+        read.into_iter().any(|id| id.call == call && id.output > 0)
     }
 
     /// Whether every way from an input to an output leads through this call. (The order of the calls says nothing: an

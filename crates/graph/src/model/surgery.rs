@@ -347,6 +347,11 @@ impl Graph {
         };
         let mut graph = self.clone();
         match (rest, &self.layers[index].body) {
+            (None, Body::Kind(_)) if self.gives_several(call) => {
+                return Err(Error::surgery(format!(
+                    "`{name}` gives several values, and a model is cut behind one\nhelp: keep a layer above or below it"
+                )));
+            }
             (None, _) => {}
             (Some(rest), Body::Model(inner)) if calls(index).count() == 1 => {
                 graph.layers[index].body = Body::Model(Box::new(inner.truncate(rest)?));

@@ -1,8 +1,11 @@
 //! Values whose channels are not their last axis, or whose axes are taken apart, as between the two `Permute`s around a part of
 //! the channels: a head that pools would pool over something else than the pixels. No model is cut there.
 
+use super::graph::inputs_of;
 use super::{Body, Graph, join};
-use crate::layers::Kind;
+use crate::Shape;
+use crate::layers::{Kind, Operation};
+use crate::ops::{Node, Op, Program};
 use std::collections::BTreeSet;
 
 /// How the axes of a value lie, the batch left out.
@@ -39,6 +42,19 @@ impl Axes {
         }
     }
 
+    /// The axes when some of them are gone.
+    fn without(&self, gone: &[usize]) -> Self {
+        let Self::Order(order) = self else { return self.clone() };
+        let left: Vec<usize> =
+            (0..order.len()).filter(|axis| !gone.contains(axis)).map(|axis| order[axis]).collect();
+        let channels = order.len().saturating_sub(1);
+        if left.len() < 2 || !left.contains(&channels) {
+            return Self::Unknown;
+        }
+        let place = |axis: &usize| left.iter().filter(|other| *other < axis).count();
+        Self::Order(left.iter().map(place).collect())
+    }
+
     fn reshaped(&self, rank: usize) -> Self {
         match self {
             _ if rank > 3 => Self::Apart,
@@ -55,24 +71,40 @@ impl Graph {
     /// The paths of the layers whose output does not have its channels last.
     pub fn turned_paths(&self) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
-        self.axes("", &vec![Axes::Unknown; self.inputs.len()], &mut found);
+        self.axes("", &vec![Axes::Unknown; self.inputs.len()], &self.stand_in_shapes(), &mut found);
         found
     }
 
-    /// The axes of the outputs for those of the inputs.
-    fn axes(&self, group: &str, inputs: &[Axes], found: &mut BTreeSet<String>) -> Vec<Axes> {
+    /// The axes of the outputs for those of the inputs, of these shapes.
+    fn axes(
+        &self,
+        group: &str,
+        inputs: &[Axes],
+        shapes: &[Shape],
+        found: &mut BTreeSet<String>,
+    ) -> Vec<Axes> {
+        let shapes = self.known_shapes(group, shapes).unwrap_or_else(|_| vec![None; self.calls.len()]);
         let mut made: Vec<Vec<Axes>> = Vec::with_capacity(self.calls.len());
         for (index, call) in self.calls.iter().enumerate() {
             let layer = &self.layers[call.layer];
             let path = join(group, &layer.name);
-            let given: Vec<Axes> = call.inputs.iter().map(|id| made[id.call][id.output].clone()).collect();
+            let axes_of = |id: &super::TensorId| made[id.call].get(id.output).cloned().unwrap_or(Axes::Unknown);
+            let given: Vec<Axes> = call.inputs.iter().map(axes_of).collect();
+            let given_shapes = inputs_of(call, &shapes);
             made.push(match &layer.body {
-                Body::Model(inner) => inner.axes(&path, &given, found),
+                Body::Model(inner) => inner.axes(&path, &given, &given_shapes.unwrap_or_default(), found),
                 Body::Kind(Kind::InputLayer(input)) => {
                     let position = self.inputs.iter().position(|id| id.call == index);
                     let outside = position.and_then(|position| inputs.get(position)).cloned();
                     let own = || Axes::upright(input.extents.len());
                     vec![outside.filter(|axes| *axes != Axes::Unknown).unwrap_or_else(own)]
+                }
+                Body::Kind(Kind::Operation(operation)) => {
+                    let all = behind_operation(operation, &given, &given_shapes.unwrap_or_default());
+                    if all.iter().any(Axes::is_turned) {
+                        found.insert(path);
+                    }
+                    all
                 }
                 Body::Kind(kind) => {
                     let axes = behind(kind, &given);
@@ -104,10 +136,41 @@ fn behind(kind: &Kind, inputs: &[Axes]) -> Axes {
         }
         Kind::OneDimensional(layer) => behind(layer.over_images(), inputs),
         Kind::Flatten(_) | Kind::Dot(_) | Kind::RepeatVector(_) | Kind::GlobalPooling2D(_) => Axes::Unknown,
-        _ => {
-            let known = || inputs.iter().find(|axes| **axes != Axes::Unknown);
-            inputs.iter().find(|axes| axes.is_turned()).or_else(known).cloned().unwrap_or(first)
+        _ => joint(inputs),
+    }
+}
+
+/// The axes of what several values make together.
+fn joint(inputs: &[Axes]) -> Axes {
+    let known = || inputs.iter().find(|axes| **axes != Axes::Unknown);
+    inputs.iter().find(|axes| axes.is_turned()).or_else(known).cloned().unwrap_or(Axes::Unknown)
+}
+
+/// The axes of an operation's outputs, by the ops that it lowers to.
+fn behind_operation(operation: &Operation, inputs: &[Axes], shapes: &[Shape]) -> Vec<Axes> {
+    let Ok(program) = operation.program(shapes) else { return vec![Axes::Unknown] };
+    let mut made = inputs.to_vec();
+    for node in &program.nodes {
+        let given: Vec<Axes> = node.inputs.iter().filter_map(|value| made.get(value.0).cloned()).collect();
+        made.push(behind_op(&program, node, &given));
+    }
+    program.outputs.iter().map(|value| made.get(value.0).cloned().unwrap_or(Axes::Unknown)).collect()
+}
+
+fn behind_op(program: &Program, node: &Node, inputs: &[Axes]) -> Axes {
+    let first = joint(inputs);
+    let target = program.shape(node.output);
+    match &node.op {
+        Op::Permute(op) => first.permuted(&op.order.iter().map(|axis| axis + 1).collect::<Vec<_>>()),
+        Op::Reshape(_) => {
+            let long = |shape: &Shape| shape.iter().copied().filter(|extent| *extent != 1).collect::<Vec<_>>();
+            let alike = node.inputs.first().is_some_and(|value| long(program.shape(*value)) == long(target));
+            // an axis of one place more or less puts nothing together
+            if first == Axes::Apart && alike { first } else { first.reshaped(target.len()) }
         }
+        Op::Reduce(op) if !op.keep_dims => first.without(&op.axes),
+        Op::GlobalPool(op) if !op.keep_dims => Axes::Unknown,
+        _ => first,
     }
 }
 

@@ -54,7 +54,16 @@ impl Writer<'_> {
             }
             Output::Last(name) => name,
             Output::First(name) => self.emit.last(&mut Value { first: Some(name), last: None, shapes }, path),
-            Output::Input(_) => return Ok(Output::Input(inputs.first().copied().unwrap_or_default())),
+            Output::Input(index) if index == image => {
+                return Ok(Output::Input(inputs.first().copied().unwrap_or_default()));
+            }
+            Output::Input(index) => {
+                let mut made = self.values.get(index).cloned().ok_or("it gives nothing")?;
+                if made.shapes[0].len() < 3 {
+                    return Ok(Output::Input(index));
+                }
+                self.emit.last(&mut made, path)
+            }
         };
         Ok(Output::Last(self.emit.node(path, "Squeeze", &[&image, &axis], &[])))
     }

@@ -73,6 +73,17 @@ impl Operation {
         arithmetic::scale_and_offset(self)
     }
 
+    /// The ops that it lowers to, for inputs of these shapes without the batch.
+    pub(crate) fn program(&self, inputs: &[Shape]) -> Result<Program, String> {
+        let mut program = Program::default();
+        program.layers.push(LayerInfo { path: String::new(), frozen: true, inference: true });
+        program.inputs = inputs.iter().map(|shape| program.value(shape.clone())).collect();
+        let given = program.inputs.clone();
+        let outputs = self.lower_to(&mut Lowering::new(&mut program, 0), &given);
+        program.outputs = outputs.map_err(|error| error.message())?;
+        Ok(program)
+    }
+
     fn lower_to(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<Vec<ValueId>> {
         (self.class.lower)(&mut Given::new(self, inputs, lowering))
     }
@@ -94,12 +105,8 @@ impl LayerKind for Operation {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        let mut program = Program::default();
-        program.layers.push(LayerInfo { path: String::new(), frozen: true, inference: true });
-        let inputs: Vec<ValueId> = inputs.iter().map(|shape| program.value(shape.clone())).collect();
-        let outputs =
-            self.lower_to(&mut Lowering::new(&mut program, 0), &inputs).map_err(|error| error.message())?;
-        Ok(outputs.iter().map(|value| program.shape(*value).clone()).collect())
+        let program = self.program(inputs)?;
+        Ok(program.outputs.iter().map(|value| program.shape(*value).clone()).collect())
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
