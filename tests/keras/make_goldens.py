@@ -100,6 +100,87 @@ def operations():
     return function(build)
 
 
+def joined(parts):
+    """Along the last axis, at most six at once."""
+    while len(parts) > 1:
+        groups = [parts[i : i + 6] for i in range(0, len(parts), 6)]
+        parts = [keras.ops.concatenate(group, axis=-1) if len(group) > 1 else group[0] for group in groups]
+    return parts[0]
+
+
+def elementwise():
+    ops = keras.ops
+
+    def build(x):
+        x = L.Conv2D(4, 3, name="conv")(x)
+        above = ops.abs(x) + 0.5
+        parts = [
+            ops.exp(-ops.square(x)), ops.log(above), ops.sqrt(above), ops.rsqrt(above), above**1.7, ops.sin(x), ops.erf(x),
+            ops.clip(x, -0.4, 1.1), ops.softplus(x), ops.gelu(x), ops.gelu(x, approximate=False), ops.leaky_relu(x, 0.3),
+            ops.log_sigmoid(x), ops.hard_silu(x), ops.celu(x, 0.7), ops.squareplus(x), ops.tanh_shrink(x), ops.soft_shrink(x, 0.3),
+            ops.maximum(x, 0.2), ops.minimum(x, -x), x / above, 2.0 / above, ops.where(x > 0.3, x, ops.tanh(x)),
+            x * np.linspace(0.5, 1.5, 4).astype("float32"), ops.stop_gradient(x) * x, ops.expm1(0.3 * x), ops.cos(x),
+        ]
+        return joined(parts)
+
+    return function(build)
+
+
+def places():
+    ops = keras.ops
+
+    def build(x):
+        x = L.Conv2D(6, 3, name="conv")(x)
+        turned = ops.reshape(ops.transpose(ops.reshape(x, (-1, *x.shape[1:3], 2, 3)), (0, 1, 2, 4, 3)), (-1, *x.shape[1:]))
+        parts = [
+            turned, x[..., ::-1], ops.roll(x, (1, -2), axis=(1, 3)), ops.take(x, [0, 5, 5, 1], axis=3), ops.flip(x, axis=2),
+            ops.pad(x[:, 1:, :-1], ((0, 0), (1, 0), (0, 1), (0, 0)), constant_values=0.5), ops.split(x, [1, 4], axis=-1)[1],
+            ops.pad(x[:, 1:-1], ((0, 0), (1, 1), (0, 0), (0, 0)), mode="reflect"), ops.repeat(x[..., :2], 2, axis=3),
+            ops.tile(x[:, :1], (1, x.shape[1], 1, 1)), ops.stack([x[..., 2], x[..., 0]], axis=-1), ops.swapaxes(ops.swapaxes(x, 1, 3), 1, 3),
+            ops.concatenate([x[:, :1] * 0.0 + np.ones((1, 1, x.shape[2], 6), "float32"), x[:, 1:]], axis=1),
+        ]
+        return joined(parts)
+
+    return function(build)
+
+
+def reductions():
+    ops = keras.ops
+
+    def build(x):
+        x = L.Conv2D(4, 3, name="conv")(x)
+        parts = [
+            ops.mean(x, axis=(1, 2)), ops.max(x, axis=(1, 2)), ops.min(x, axis=(1, 2)), ops.sum(ops.mean(x, axis=1), axis=1),
+            ops.var(x, axis=(1, 2)), ops.std(x, axis=[1, 2]), ops.logsumexp(x, axis=(1, 2)), 0.1 * ops.prod(ops.mean(x, axis=2), axis=1),
+            ops.norm(x, axis=(1, 2)), ops.normalize(ops.mean(x, axis=(1, 2)), axis=-1), ops.mean(ops.softmax(x, axis=1) * x, axis=(1, 2)),
+            ops.mean(ops.log_softmax(x, axis=-1), axis=(1, 2)), ops.mean(x * ops.max(x, axis=-1, keepdims=True), axis=(1, 2)),
+            ops.mean(ops.layer_normalization(x, axis=-1), axis=1)[:, 0], ops.mean(ops.rms_normalization(x, axis=-1), axis=(1, 2)),
+        ]
+        return joined(parts)
+
+    return function(build)
+
+
+def products():
+    ops = keras.ops
+
+    def build(x):
+        x = L.Conv2D(8, 3, name="conv")(x)
+        x = ops.reshape(x, (-1, x.shape[1] * x.shape[2], 8))
+        x = x + np.linspace(-1, 1, x.shape[1] * 8).reshape(1, x.shape[1], 8).astype("float32")
+        x = ops.concatenate([x[:, :1] * 0.0 + np.linspace(-1, 1, 8).reshape(1, 1, 8).astype("float32"), x], axis=1)
+        n = x.shape[1]
+        query, key, value = (ops.reshape(t, (-1, n, 2, 4)) for t in (L.Dense(8)(x), L.Dense(8)(x), L.Dense(8)(x)))
+        by_hand = ops.einsum("bthd,bshd->bhts", query, key) * 0.5
+        by_hand = ops.matmul(ops.softmax(by_hand, axis=-1), ops.transpose(value, (0, 2, 1, 3)))
+        by_hand = ops.reshape(ops.transpose(by_hand, (0, 2, 1, 3)), (-1, n, 8))
+        fused = ops.reshape(ops.dot_product_attention(query, key, value, is_causal=True), (-1, n, 8))
+        x = x + by_hand + fused
+        return L.Dense(3)(ops.concatenate([x[:, 0], ops.mean(ops.matmul(x, np.eye(8, 5, dtype="float32")), axis=1)], axis=-1))
+
+    return function(build)
+
+
 def unet():
     def build(x):
         x = L.Cropping2D(((1, 0), (1, 0)))(x)
@@ -182,6 +263,10 @@ CASES = {
     "add": lambda: function(lambda a: L.Add()([L.Conv2D(5, 1)(a), a, a])),
     "multiply": squeeze_excite,
     "operations": operations,
+    "operations_elementwise": elementwise,
+    "operations_places": places,
+    "operations_products": products,
+    "operations_reductions": reductions,
     "other_merges": lambda: function(
         lambda a, b: L.Average()([L.Maximum()([a, b]), L.Minimum()([a, L.Conv2D(5, 1)(b)]), L.Subtract()([a, b])]),
         IMAGE,

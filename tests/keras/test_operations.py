@@ -1,5 +1,5 @@
 """Every operation of `keras.ops` that frostline has, as a layer of a Functional model: what it gives is what Keras gives, the file that
-is written back loads in Keras, and the ONNX file runs in ONNX Runtime, each to the same numbers."""
+is written back loads in Keras, and the ONNX file runs in ONNX Runtime and is read again, each to the same numbers."""
 
 import re
 
@@ -274,6 +274,7 @@ def test_an_operation_is_keras_s(frostline, tmp_path, name):
         frostline.done("convert", file, "-o", tmp_path / f"{name}-{index}-again.onnx")
         session = onnxruntime.InferenceSession(tmp_path / f"{name}-{index}-again.onnx", providers=["CPUExecutionProvider"])
         close(session.run(None, {session.get_inputs()[0].name: batch})[0])
+        close(frostline.outputs(tmp_path / f"{name}-{index}-again.onnx", batch, tmp_path))
 
 
 def test_every_operation_of_the_list_has_a_case():

@@ -45,7 +45,8 @@ impl Frozen {
         let dtype = numbers.dtype();
         let is_vector = match dtype {
             DType::F32 => vec![false; program.nodes.len()],
-            DType::Bf16 | DType::Int8 => partition::vectors(&program),
+            DType::Bf16 => partition::vectors(&program),
+            DType::Int8 => partition::beyond_bytes(&program),
         };
         let constants = Arc::new(constants);
         let quantizations = match numbers {

@@ -117,6 +117,21 @@ pub(super) fn vectors(program: &Program) -> Vec<bool> {
     program.nodes.iter().map(is_vector).collect()
 }
 
+/// Of each op, whether bytes are too coarse for what it gives: it is one of [`vectors`], or stands on an op that needs floats.
+pub(super) fn beyond_bytes(program: &Program) -> Vec<bool> {
+    let mut is_beyond = vec![false; program.values.len()];
+    let vectors = vectors(program);
+    let mut found = Vec::with_capacity(program.nodes.len());
+    for (node, is_vector) in program.nodes.iter().zip(vectors) {
+        let beyond = is_vector
+            || Op::kind(&node.op).needs_floats()
+            || node.inputs.iter().any(|value| is_beyond[value.0]);
+        is_beyond[node.output.0] = beyond;
+        found.push(beyond);
+    }
+    found
+}
+
 /// Cuts a program in two, whose weights keep their numbers: the upper has the ops that `is_upper` marks, and takes what
 /// the lower gives. Also returns the old numbers of the lower's values.
 pub(super) fn split(program: &Program, is_upper: &[bool]) -> ([Program; 2], Vec<ValueId>) {

@@ -96,7 +96,7 @@ fn operation(layer: &Layer, style: Style) -> Option<&Operation> {
 fn as_rescaling(operation: &Operation, layer: &Layer) -> Result<Rescaling, String> {
     operation.scale_and_offset().map(|(scale, offset)| Rescaling { scale, offset }).ok_or_else(|| {
         format!(
-            "layer `{}` is Keras's operation `{}`, which `.h5` files have no form for\nhelp: save the model as `.keras`",
+            "layer `{}` is Keras's operation `{}`, which Keras finds in no `.h5` file again\nhelp: save the model as `.keras`",
             layer.name,
             operation.class_name()
         )

@@ -6,7 +6,6 @@ use crate::fit::{Observer, Pass, Source, counter};
 use frostline_data::{Example, Pipeline};
 use frostline_engine::Pool;
 use frostline_engine::compile::{Frozen, compile_frozen};
-use frostline_graph::layers::parse_head;
 use frostline_graph::{Freeze, Keep, Model, PrefixDType, Result, Shape, Transfer};
 use std::sync::Arc;
 
@@ -69,8 +68,8 @@ pub(super) fn pooled(model: &Model, cut: &Cut, pipeline: &Pipeline) -> Result<Ar
 /// The model up to a cut, and the pooling of a spatial output. It shares the weights.
 pub(super) fn pooled_model(model: &Model, cut: &Cut, input: &Shape) -> Result<Model> {
     let mut kept = model.keep_with(&Keep::Layer(cut.path.clone()), Transfer::Share)?;
-    if cut.shape.len() > 1 {
-        kept.add_layers(parse_head("gap")?, std::slice::from_ref(input), 0)?;
+    if let Some(pooling) = kept.pooling_of(&cut.shape)? {
+        kept.add_layers(vec![pooling], std::slice::from_ref(input), 0)?;
     }
     Ok(kept)
 }

@@ -29,7 +29,9 @@ impl Flat {
         for (index, call) in graph.calls.iter().enumerate() {
             let layer = &graph.layers[call.layer];
             let path = join(group, &layer.name);
-            let inputs: Vec<usize> = call.inputs.iter().map(|id| made[id.call][id.output]).collect();
+            // all outputs of a layer stand for its call
+            let maker = |id: &TensorId| made[id.call].get(id.output).unwrap_or(&made[id.call][0]);
+            let inputs: Vec<usize> = call.inputs.iter().map(maker).copied().collect();
             let position = graph.inputs.iter().position(|id| id.call == index);
             made.push(match (&layer.body, position, given) {
                 (_, Some(position), Some(given)) => vec![given[position]],
@@ -42,7 +44,8 @@ impl Flat {
                 }
             });
         }
-        graph.outputs.iter().map(|id| made[id.call][id.output]).collect()
+        let maker = |id: &TensorId| made[id.call].get(id.output).unwrap_or(&made[id.call][0]);
+        graph.outputs.iter().map(maker).copied().collect()
     }
 
     /// By the definition: with the layer taken out, no output is reached from an input any more.

@@ -11,6 +11,19 @@ fn saved(model: &Model, name: &str, ending: &str) -> (tempfile::TempDir, std::pa
     (folder, path)
 }
 
+/// Operations that Keras itself does not find in a `.h5` file again: to save them there is an error that says so.
+fn is_refused_as_h5(name: &str, model: &Model) -> bool {
+    let has_operations = name.starts_with("operations_");
+    if has_operations {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("model.h5");
+        let error = formats::save(model, &path).expect_err(name).to_string();
+        assert!(error.contains("Keras finds in no `.h5` file again") && error.contains("help:"), "{error}");
+        assert!(!path.exists(), "{name}");
+    }
+    has_operations
+}
+
 fn is_the_same(name: &str, a: &Model, b: &Model) {
     assert!(weight_bits(a) == weight_bits(b), "{name}: the weights differ");
     assert!(bits(&outputs(a)) == bits(&outputs(b)), "{name}: the outputs differ");
@@ -30,6 +43,9 @@ fn is_the_same(name: &str, a: &Model, b: &Model) {
 fn a_model_that_is_saved_and_loaded_is_the_same_to_the_last_bit() {
     for (name, model) in models() {
         for ending in [".keras", ".h5", ".safetensors"] {
+            if ending == ".h5" && is_refused_as_h5(&name, &model) {
+                continue;
+            }
             let (_folder, path) = saved(&model, &name, ending);
             let loaded = formats::load(&path).unwrap_or_else(|error| panic!("{name} as {ending}: {error}"));
             assert_eq!(loaded.report.unused, [] as [String; 0], "{name} as {ending}");
@@ -48,6 +64,9 @@ fn weights_that_are_saved_alone_come_back_to_the_last_bit() {
             continue;
         }
         for ending in [".weights.h5", ".h5", ".safetensors"] {
+            if ending == ".h5" && is_refused_as_h5(&name, &model) {
+                continue;
+            }
             let (_folder, path) = saved(&model, &name, ending);
             let other = model.copy();
             other

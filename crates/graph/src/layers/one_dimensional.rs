@@ -46,6 +46,20 @@ impl OneDimensional {
         &self.over_images
     }
 
+    /// The mean, or the maximum, over the one axis.
+    ///
+    /// # Errors
+    ///
+    /// None that a caller can cause.
+    pub fn pooling(kind: ops::PoolKind) -> Result<Self> {
+        let class = match kind {
+            ops::PoolKind::Average => "GlobalAveragePooling1D",
+            ops::PoolKind::Max => "GlobalMaxPooling1D",
+        };
+        let read = Self::from_config(class, &Config::new("pooling", &Map::new()));
+        read.unwrap_or_else(|| Err(Error::surgery(format!("`{class}` is no layer"))))
+    }
+
     /// Reads a layer of one of the classes; `None` for all others.
     pub fn from_config(class_name: &'static str, config: &Config<'_>) -> Option<Result<Self>> {
         let counterpart = class_name.replace("1D", "2D");

@@ -70,8 +70,9 @@ impl Model {
     /// The highest of them must be the model's present output. The new layers have no weights.
     ///
     /// Errors: a layer that is not there or lies in a model that is used more than once; an output that is neither a vector
-    /// nor `[height, width, channels]`.
+    /// nor `[tokens, channels]` nor `[height, width, channels]`.
     pub fn join(&mut self, outputs: &[(&str, Pooling)], input: &Shape) -> Result<()> {
+        let tokens = self.token_pooling()?;
         let graph = &mut self.graph;
         let tensors = outputs.iter().map(|(path, _)| graph.expose(path)).collect::<Result<Vec<_>>>()?;
         let shapes = graph.infer_shapes(std::slice::from_ref(input))?;
@@ -79,6 +80,7 @@ impl Model {
         for (mut tensor, (path, pooling)) in tensors.into_iter().zip(outputs) {
             let (pooled, rank) = match (shapes[tensor.call][tensor.output].as_slice(), pooling) {
                 ([_], _) => ("", 1),
+                ([_, _], _) => ("", 2),
                 ([_, _, _], Pooling::Mean) => ("gap", 3),
                 ([height, width, _], Pooling::Cells(count)) => {
                     let pool_size = [cell(*height, *count), cell(*width, *count)];
@@ -95,10 +97,11 @@ impl Model {
             };
             vectors.push(match rank {
                 1 => tensor,
+                2 => graph.put_on(tokens.clone(), vec![tensor]),
                 3 => graph.put_on(parse_head(pooled)?.swap_remove(0), vec![tensor]),
                 rank => {
                     return Err(Error::surgery(format!(
-                        "the output of `{path}` has {rank} axes: it is neither a vector nor an image\nhelp: keep another layer with the setting `keep`"
+                        "the output of `{path}` has {rank} axes: it is neither a vector, nor tokens, nor an image\nhelp: keep another layer with the setting `keep`"
                     )));
                 }
             });

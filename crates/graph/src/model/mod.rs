@@ -10,6 +10,7 @@ mod join;
 mod named;
 mod suggest;
 mod surgery;
+mod tokens;
 mod turned;
 mod weights;
 
@@ -98,4 +99,7 @@ pub struct ModelInfo {
     /// ONNX call graphs as they like.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub foreign_names: bool,
+    /// Whether the model that these layers come from goes on from the first of its tokens alone: its class token.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub class_token: bool,
 }

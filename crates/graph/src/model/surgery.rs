@@ -2,7 +2,9 @@
 
 use super::named::{as_flag, without_here};
 use super::suggest::which_layer;
-use super::{Body, Call, Form, Graph, Handle, Layer, Model, TensorId, Weights, full_path, inputs_of};
+use super::{
+    Body, Call, Form, Graph, Handle, Layer, Model, ModelInfo, TensorId, Weights, full_path, inputs_of,
+};
 use crate::layers::Kind;
 use crate::ops::Role;
 use crate::{Error, Result, Shape};
@@ -134,7 +136,8 @@ impl Model {
                 }
             }
         }
-        let mut model = Model { graph, weights, info: self.info.clone() };
+        let class_token = self.info.class_token || self.graph.reads_class_token();
+        let mut model = Model { graph, weights, info: ModelInfo { class_token, ..self.info.clone() } };
         if let Transfer::Reinit { seed } = transfer {
             let statistics = |path: &str| self.weights.get(path).ok();
             model.fill_weights(&model.graph.stand_in_shapes(), seed, statistics)?;

@@ -88,7 +88,8 @@ impl Graph {
         for (index, call) in self.calls.iter().enumerate() {
             let layer = &self.layers[call.layer];
             let path = join(group, &layer.name);
-            let axes_of = |id: &super::TensorId| made[id.call].get(id.output).cloned().unwrap_or(Axes::Unknown);
+            let axes_of =
+                |id: &super::TensorId| made[id.call].get(id.output).cloned().unwrap_or(Axes::Unknown);
             let given: Vec<Axes> = call.inputs.iter().map(axes_of).collect();
             let given_shapes = inputs_of(call, &shapes);
             made.push(match &layer.body {
@@ -163,7 +164,8 @@ fn behind_op(program: &Program, node: &Node, inputs: &[Axes]) -> Axes {
     match &node.op {
         Op::Permute(op) => first.permuted(&op.order.iter().map(|axis| axis + 1).collect::<Vec<_>>()),
         Op::Reshape(_) => {
-            let long = |shape: &Shape| shape.iter().copied().filter(|extent| *extent != 1).collect::<Vec<_>>();
+            let long =
+                |shape: &Shape| shape.iter().copied().filter(|extent| *extent != 1).collect::<Vec<_>>();
             let alike = node.inputs.first().is_some_and(|value| long(program.shape(*value)) == long(target));
             // an axis of one place more or less puts nothing together
             if first == Axes::Apart && alike { first } else { first.reshaped(target.len()) }

@@ -79,6 +79,11 @@ impl OpKind for Binary {
         broadcast(left, right).ok_or_else(|| format!("shapes {left:?} and {right:?} do not fit together"))
     }
 
+    fn needs_floats(&self) -> bool {
+        use BinaryKind::{Add, Maximum, Minimum, Multiply, Subtract};
+        !matches!(self.kind, Add | Maximum | Minimum | Multiply | Subtract)
+    }
+
     fn cost(&self, inputs: &[Shape], params: &[Shape]) -> Cost {
         let values = self.output_shape(inputs, params).map_or(0, |shape| shape.elements()) as u64;
         Cost { multiply_adds: values, bytes: 12 * values }

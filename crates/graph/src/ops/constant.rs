@@ -24,6 +24,10 @@ impl OpKind for Constant {
         }
     }
 
+    fn needs_floats(&self) -> bool {
+        true
+    }
+
     fn cost(&self, _: &[Shape], _: &[Shape]) -> Cost {
         Cost { multiply_adds: 0, bytes: 8 * self.tensor.len() as u64 }
     }

@@ -270,6 +270,12 @@ pub trait OpKind: Debug {
         None
     }
 
+    /// Whether bytes are too coarse for what it gives, and for all that is computed from it: small differences of its inputs
+    /// make large ones.
+    fn needs_floats(&self) -> bool {
+        false
+    }
+
     /// The quantisation of the output, where its bytes are bytes of the inputs.
     fn keeps_bytes(&self, _: &[Shape], _inputs: &[&Quantization]) -> Option<Quantization> {
         None

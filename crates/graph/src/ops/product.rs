@@ -42,6 +42,10 @@ impl OpKind for Product {
         Ok([&inputs[0][..inputs[0].len() - 2], &[m, n]].concat())
     }
 
+    fn needs_floats(&self) -> bool {
+        true
+    }
+
     fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
         let Some([matrices, m, k, n]) = self.sizes(inputs) else { return Cost::default() };
         let values = matrices * (m * k + k * n + m * n);

@@ -56,6 +56,10 @@ impl OpKind for Reduce {
         Ok(input.iter().enumerate().filter_map(extent).collect())
     }
 
+    fn needs_floats(&self) -> bool {
+        true
+    }
+
     fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
         let values = inputs[0].elements() as u64;
         Cost { multiply_adds: values, bytes: 4 * values }

@@ -23,6 +23,10 @@ impl OpKind for Select {
             .ok_or_else(|| format!("shapes {inputs:?} do not fit together"))
     }
 
+    fn needs_floats(&self) -> bool {
+        true
+    }
+
     fn cost(&self, inputs: &[Shape], params: &[Shape]) -> Cost {
         let values = self.output_shape(inputs, params).map_or(0, |shape| shape.elements()) as u64;
         Cost { multiply_adds: 0, bytes: 16 * values }

@@ -17,6 +17,10 @@ impl OpKind for Softmax {
         one_of(inputs).cloned()
     }
 
+    fn needs_floats(&self) -> bool {
+        true
+    }
+
     fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
         let values = inputs[0].elements() as u64;
         Cost { multiply_adds: 4 * values, bytes: 8 * values }

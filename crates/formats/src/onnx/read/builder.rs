@@ -87,18 +87,42 @@ impl Builder {
         config: Json,
         inputs: &[&Value],
     ) -> Result<Value, String> {
+        let all = self.layers(name, class, config, inputs)?;
+        all.into_iter().next().ok_or_else(|| "it gives nothing".to_owned())
+    }
+
+    /// [`Builder::layer`], with all that it gives.
+    pub(super) fn layers(
+        &mut self,
+        name: &str,
+        class: &str,
+        config: Json,
+        inputs: &[&Value],
+    ) -> Result<Vec<Value>, String> {
         let config = config.as_object().cloned().unwrap_or_default();
         let kind = kind(class, name, &config)?;
         let shapes = |size: usize| {
             let inputs: Vec<Shape> = inputs.iter().map(|value| value.shapes[size].clone()).collect();
-            kind.output_shape(&inputs)
+            kind.output_shapes(&inputs)
         };
-        let shapes = [shapes(0)?, shapes(1)?];
+        let (small, large) = (shapes(0)?, shapes(1)?);
         let (config, name) = (kind.config(), self.unused(name));
         let layer = Layer { name, trainable: true, body: Body::Kind(kind), config };
         let id = self.call(layer, inputs.iter().map(|value| value.id).collect());
-        let (axes, pixels) = (plain(shapes[0].len() + 1), pixels(shapes[0].len()));
-        Ok(Value { id, shapes, axes, pixels, nonnegative: false, sole: true, flattened: None })
+        let value = |(output, (small, large)): (usize, (Shape, Shape))| {
+            let (axes, pixels) = (plain(small.len() + 1), pixels(small.len()));
+            let id = TensorId { output, ..id };
+            Value {
+                id,
+                shapes: [small, large],
+                axes,
+                pixels,
+                nonnegative: false,
+                sole: true,
+                flattened: None,
+            }
+        };
+        Ok(small.into_iter().zip(large).enumerate().map(value).collect())
     }
 
     /// A layer whose result is stored as its only input is.

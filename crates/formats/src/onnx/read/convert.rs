@@ -3,7 +3,7 @@
 use super::builder::Builder;
 use super::constant::{Constant, Data, Extent};
 use super::fold;
-use super::layout::image_axes;
+use super::layout::{channels, image_axes};
 use super::names::layer_names;
 use super::node::Node;
 use super::source::{Input, Source};
@@ -109,6 +109,16 @@ impl<'a> Converter<'a> {
                 *place = usize::try_from(*extent).ok();
             }
         }
+        // exporters of the Hub leave the channels open too
+        if let (4, Some(last @ None)) = (rank, stored.last_mut())
+            && let Some(channels) = channels(self.source, &input.name)
+        {
+            *last = Some(channels);
+            report.notes.push(format!(
+                "the input `{}` leaves its channels open: the first kernel takes {channels}",
+                input.name
+            ));
+        }
         if axes != plain(rank) {
             self.turned = true;
             report.notes.push(format!(
@@ -178,10 +188,13 @@ impl<'a> Converter<'a> {
             true => Err("it stands on a layer that cannot be run".to_owned()),
             false => self.convert(node, name),
         };
-        let made = match made {
-            Ok(mut value) => {
-                value.sole &= self.uses.get(node.output()) == Some(&1);
-                Entry::Value(value)
+        let unknown = match made {
+            Ok(values) => {
+                for (mut value, output) in values.into_iter().zip(&node.outputs) {
+                    value.sole &= self.uses.get(output) == Some(&1);
+                    self.entries.insert(output.clone(), Entry::Value(value));
+                }
+                None
             }
             Err(reason) => {
                 let reason = format!("the node `{named}`: {reason}");
@@ -190,34 +203,40 @@ impl<'a> Converter<'a> {
                     report.notes.push(format!("`{layer}` ({}) cannot be run: {reason}", node.op));
                 }
                 report.unsupported.push((layer, node.op.clone()));
-                Entry::Unknown(id)
+                Some(id)
             }
         };
-        // the outputs behind the first are masks and statistics of training, which nothing may read
-        for (index, output) in node.outputs.iter().enumerate().filter(|(_, output)| !output.is_empty()) {
-            let entry = match (index, &made) {
-                (0, Entry::Value(value)) => Entry::Value(value.clone()),
-                (_, Entry::Unknown(id)) => Entry::Unknown(*id),
-                _ => Entry::Failed(format!("it is output {index} of `{}` (node `{named}`)", node.op)),
+        // outputs that no value is made for are masks and statistics of training, which nothing may read
+        for (index, output) in node.outputs.iter().enumerate() {
+            if output.is_empty() || self.entries.contains_key(output) {
+                continue;
+            }
+            let entry = match unknown {
+                Some(id) => Entry::Unknown(id),
+                None => Entry::Failed(format!("it is output {index} of `{}` (node `{named}`)", node.op)),
             };
             self.entries.insert(output.clone(), entry);
         }
         Ok(())
     }
 
-    fn convert(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+    /// The values that a node gives.
+    fn convert(&mut self, node: &Node, name: &str) -> Result<Vec<Value>, String> {
         if node.has_subgraph() {
             return Err("it holds a graph of its own: export the model by tracing it".to_owned());
         }
         if let Some(made) = self.activation(node, name) {
-            return made;
+            return made.map(|value| vec![value]);
         }
-        match node.op.as_str() {
+        let all_values = (0..node.inputs.len()).all(|index| self.known(node, index).is_none());
+        let made = match node.op.as_str() {
             "Conv" => self.conv(node, name),
             "ConvTranspose" => self.conv_transpose(node, name),
             "Gemm" => self.gemm(node, name),
-            "MatMul" if self.known(node, 1).is_none() => self.dot(node, name),
-            "MatMul" => self.matmul(node, name),
+            "MatMul" if all_values && self.are_matrices(node) => self.dot(node, name),
+            "MatMul" if self.known(node, 1).is_some_and(|kernel| kernel.dims.len() == 2) => {
+                self.matmul(node, name)
+            }
             "Dot" => self.dot(node, name),
             "UnitNormalization" => self.unit_norm(node, name),
             "RepeatVector" => self.repeat_vector(node, name),
@@ -229,8 +248,9 @@ impl<'a> Converter<'a> {
             "GroupNormalization" => self.group_normalization(node, name),
             "PRelu" => self.prelu(node, name),
             "Affine" => self.affine(node, name),
-            "Add" | "Sub" | "Mul" | "Sum" | "Max" | "Min" | "Mean" => self.merge(node, name),
-            "Pow" => self.power(node, name),
+            "Sum" | "Mean" => self.merge(node, name),
+            "Add" | "Sub" | "Mul" | "Max" | "Min" if all_values => self.merge(node, name),
+            "Pow" if self.is_square_or_cube(node) => self.power(node, name),
             "Concat" => self.concat(node, name),
             "Pad" => self.padding(node, name),
             "Slice" => self.slice(node, name),
@@ -242,9 +262,15 @@ impl<'a> Converter<'a> {
             "Unsqueeze" => self.unsqueeze(node, name),
             "Identity" => self.value(node, 0),
             // to float, float16, double or bfloat16
-            "Cast" if matches!(node.int("to"), Some(1 | 10 | 11 | 16)) => self.value(node, 0),
-            op => Err(format!("the operator `{op}` is none that frostline has a layer for{}", remedy(op))),
-        }
+            // truths and places are numbers here
+            "Cast" if matches!(node.int("to"), Some(1 | 6 | 7 | 9 | 10 | 11 | 16)) => self.cast(node, name),
+            op => {
+                return self.as_operation(node, name).unwrap_or_else(|| {
+                    Err(format!("the operator `{op}` is none that frostline has a layer for{}", remedy(op)))
+                });
+            }
+        };
+        made.map(|value| vec![value])
     }
 
     /// The value that a node reads.

@@ -25,9 +25,8 @@ impl Converter<'_> {
         let named = ACTIVATIONS.iter().find(|(op, _)| *op == node.op);
         let (class, config, nonnegative) = match (node.op.as_str(), named) {
             ("Gelu", _) if node.text("approximate", "none") != "none" => {
-                return Some(Err(
-                    "it is the approximate GELU with tanh: export the model with the exact one".to_owned(),
-                ));
+                let x = self.value(node, 0);
+                return Some(x.and_then(|x| self.in_place(name, "Gelu", json!({"approximate": true}), &x)));
             }
             (_, Some((op, activation))) => {
                 let nonnegative = ["Exp", "Sigmoid", "Softplus"].contains(op);
@@ -93,7 +92,10 @@ impl Converter<'_> {
             (Some(0.0), Some(max)) if max > 0.0 => {
                 self.function(node, name, "ReLU", json!({ "max_value": max }), true)
             }
-            (min, max) => Err(format!("it clips to {min:?} and {max:?}, where Keras's ReLU begins at 0")),
+            (min, max) => {
+                let x = self.value(node, 0)?;
+                self.in_place(name, "Clip", json!({"x_min": min, "x_max": max}), &x)
+            }
         }
     }
 
@@ -150,12 +152,10 @@ impl Converter<'_> {
         scale: &Constant,
         offset: &Constant,
     ) -> Result<Value, String> {
-        let list = |constant: &Constant| {
-            x.per_channel(constant).ok_or_else(|| {
-                format!("a tensor of {:?} meets a value, of which only one number for all or one for each place of one axis can be run", constant.dims)
-            })
+        let list = |constant: &Constant| x.per_channel(constant);
+        let (Some(scale), Some(offset)) = (list(scale), list(offset)) else {
+            return self.affine_by_arrays(x, name, scale, offset);
         };
-        let (scale, offset) = (list(scale)?, list(offset)?);
         let is_all = |numbers: &[f32], number: f32| numbers.iter().all(|other| *other == number);
         if is_all(&scale, 1.0) && is_all(&offset, 0.0) {
             return Ok(x.clone());
@@ -213,6 +213,22 @@ impl Converter<'_> {
         let nonnegative = class != "Subtract" && values.iter().all(|value| value.nonnegative);
         let Value { axes, pixels, .. } = values.swap_remove(0);
         Ok(Value { axes, pixels, nonnegative, flattened: if alike { first.flattened } else { None }, ..made })
+    }
+
+    /// Whether a power is one that a product of the value with itself makes.
+    pub(super) fn is_square_or_cube(&self, node: &Node) -> bool {
+        let exponent = node.input(1).and_then(|input| self.source.number(input));
+        matches!(exponent, Some(2.0 | 3.0))
+    }
+
+    /// To another type of numbers: those of a float type stay, others lose what is behind the point, or are truths.
+    pub(super) fn cast(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        match node.int("to") {
+            Some(6 | 7) => self.in_place(name, "Cast", json!({"dtype": "int32"}), &x),
+            Some(9) => self.in_place(name, "Cast", json!({"dtype": "bool"}), &x),
+            _ => Ok(x),
+        }
     }
 
     /// `x²`, `x³`: products of a value with itself.

@@ -1,5 +1,7 @@
 //! Which axes of an input are the channels and the pixels.
 
+use super::fold;
+use super::node::Node;
 use super::source::Source;
 use super::value::plain;
 use std::collections::BTreeMap;
@@ -59,30 +61,78 @@ const OF_IMAGES: &[&str] = &[
 /// Where the axes of an input are stored, so that the first operator that takes images finds the channels last: the file may
 /// have them first, as PyTorch has, or last, with a `Transpose` before that operator, as tf2onnx has.
 pub(super) fn image_axes(source: &Source, input: &str) -> Option<Vec<usize>> {
-    // for each value that is the input in another order: its axes as axes of the input
-    let mut orders: BTreeMap<&str, Vec<usize>> = BTreeMap::from([(input, plain(4))]);
+    let (order, _) = first_of_images(source, input)?;
+    let [_, channels, Some(height), Some(width)] = order.as_slice() else { return None };
+    // channels that were taken apart and joined again are the axis that is left
+    let channels = channels.or_else(|| (1..4).find(|axis| axis != height && axis != width))?;
+    let mut axes = plain(4);
+    for (place, axis) in [*height, *width, channels].into_iter().enumerate() {
+        *axes.get_mut(axis)? = place + 1;
+    }
+    Some(axes)
+}
+
+/// The number of channels that the first convolution's kernel takes, where it is the first operator that takes the input as
+/// an image.
+pub(super) fn channels(source: &Source, input: &str) -> Option<usize> {
+    let (_, node) = first_of_images(source, input)?;
+    let kernel = (node.op == "Conv").then(|| source.constant(node.input(1)?)).flatten()?;
+    let groups = usize::try_from(node.int("group").unwrap_or(1)).ok()?;
+    kernel.dims.get(1)?.checked_mul(groups)
+}
+
+/// For each axis of a value the axis of the input that it is; none for one that was put in.
+type Order = Vec<Option<usize>>;
+
+/// The first operator that takes an input as an image, and how it finds the input's axes.
+fn first_of_images<'a>(source: &'a Source, input: &'a str) -> Option<(Order, &'a Node)> {
+    let mut orders: BTreeMap<&str, Order> =
+        BTreeMap::from([(input, plain(4).into_iter().map(Some).collect())]);
     for node in &source.nodes {
         let Some(order) = node.inputs.iter().find_map(|name| orders.get(name.as_str())).cloned() else {
             continue;
         };
         if OF_IMAGES.contains(&node.op.as_str()) {
-            let [_, channels, height, width] = order.as_slice() else { return None };
-            let mut axes = plain(4);
-            for (place, axis) in [height, width, channels].into_iter().enumerate() {
-                *axes.get_mut(*axis)? = place + 1;
-            }
-            return Some(axes);
+            return Some((order, node));
         }
-        let next = match node.op.as_str() {
-            "Transpose" => {
-                let turned =
-                    node.ints("perm")?.iter().map(|axis| order.get(usize::try_from(*axis).ok()?).copied());
-                turned.collect::<Option<Vec<_>>>()?
-            }
-            op if KEEP_AXES.contains(&op) => order,
-            _ => continue,
-        };
+        let Some(next) = behind(source, node, order) else { continue };
         orders.extend(node.outputs.iter().map(|output| (output.as_str(), next.clone())));
     }
     None
+}
+
+/// The axes behind a node.
+fn behind(source: &Source, node: &Node, mut order: Order) -> Option<Order> {
+    let named =
+        || fold::axes(node, node.input(1).and_then(|input| source.constant(input)).map(|axes| &**axes));
+    match node.op.as_str() {
+        "Transpose" => {
+            let turned =
+                node.ints("perm")?.iter().map(|axis| order.get(usize::try_from(*axis).ok()?).copied());
+            turned.collect()
+        }
+        // one place of an axis
+        "Gather" if source.constant(node.input(1)?)?.dims.is_empty() => {
+            order.remove(fold::axis_of(node.int("axis").unwrap_or(0), order.len())?);
+            Some(order)
+        }
+        "Squeeze" => {
+            let gone: Vec<usize> =
+                named()?.into_iter().map(|axis| fold::axis_of(axis, order.len())).collect::<Option<_>>()?;
+            let mut axis = 0..order.len();
+            order.retain(|_| axis.next().is_some_and(|axis| !gone.contains(&axis)));
+            Some(order)
+        }
+        "Unsqueeze" => {
+            let named = named()?;
+            let rank = order.len() + named.len();
+            let mut put: Vec<usize> =
+                named.into_iter().map(|axis| fold::axis_of(axis, rank)).collect::<Option<_>>()?;
+            put.sort_unstable();
+            put.into_iter().for_each(|axis| order.insert(axis.min(order.len()), None));
+            Some(order)
+        }
+        op if KEEP_AXES.contains(&op) => Some(order),
+        _ => None,
+    }
 }

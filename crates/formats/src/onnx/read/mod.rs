@@ -14,6 +14,7 @@ mod layout;
 mod names;
 mod node;
 mod normalization;
+mod operations;
 mod patterns;
 mod pooling;
 mod resize;

@@ -112,9 +112,7 @@ impl Converter<'_> {
         let mut sorted = stored.clone();
         sorted.sort_unstable();
         if x.rank() != 4 || sorted != [1, 2] {
-            return Err(format!(
-                "it reduces the axes {axes:?}, of which only those of the image's pixels can be run"
-            ));
+            return self.reduction(node, name);
         }
         let keep = node.int("keepdims").unwrap_or(1) != 0;
         let class = if node.op == "ReduceMax" { "GlobalMaxPooling2D" } else { "GlobalAveragePooling2D" };

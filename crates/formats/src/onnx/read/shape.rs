@@ -143,8 +143,12 @@ impl Converter<'_> {
     }
 
     pub(super) fn concat(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        let mut values =
-            (0..node.inputs.len()).map(|index| self.value(node, index)).collect::<Result<Vec<_>, _>>()?;
+        let known: Vec<_> = (0..node.inputs.len()).map(|index| self.known(node, index)).collect();
+        let is_value = |index: &usize| known.get(*index).is_some_and(Option::is_none);
+        let mut values = (0..node.inputs.len())
+            .filter(is_value)
+            .map(|index| self.value(node, index))
+            .collect::<Result<Vec<_>, _>>()?;
         let first = values.first().ok_or("it has no input")?;
         let axis =
             node.int("axis").and_then(|axis| fold::axis_of(axis, first.rank())).filter(|axis| *axis > 0);
@@ -153,10 +157,16 @@ impl Converter<'_> {
         for value in &mut values {
             *value = value.arranged(&mut self.builder, name, &axes)?;
         }
-        if let [one] = values.as_slice() {
+        if let ([one], 1) = (values.as_slice(), known.len()) {
             return Ok(one.clone());
         }
         let stored = axes.get(axis).copied().unwrap_or(axis);
+        for (index, constant) in known.iter().enumerate() {
+            if let (Some(constant), Some(like)) = (constant, values.first()) {
+                let made = self.of_known(&like.clone(), name, stored, constant)?;
+                values.insert(index, made);
+            }
+        }
         let axis = if stored + 1 == axes.len() { json!(-1) } else { json!(stored) };
         let made = self.builder.layer(
             name,
@@ -176,17 +186,24 @@ impl Converter<'_> {
             let value = node.input(2).map_or(Some(0.0), |_| self.known(node, 2)?.uniform())?;
             (node.text("mode", "constant") == "constant").then_some((self.known(node, 1)?.as_known()?, value))
         };
+        let x = self.value(node, 0)?;
+        if let (mode @ ("reflect" | "edge"), Some(margins)) =
+            (node.text("mode", "constant"), self.known(node, 1).and_then(|margins| margins.as_known()))
+        {
+            return self.padded(&x, name, &margins, mode, 0.0);
+        }
         let known = patterns::pad_of(self.source, node).or_else(computed);
         let (margins, value) = known.ok_or_else(|| match node.text("mode", "constant") {
             "constant" => self.unknown(node, 1, "margins"),
-            mode => format!("it pads by `{mode}`, where only zeros can be run"),
+            mode => format!("it pads by `{mode}`, which cannot be run"),
         })?;
-        let x = self.value(node, 0)?;
         if margins.iter().all(|margin| *margin == 0) {
             return Ok(x);
         }
-        if value != 0.0 || x.rank() != 4 || margins.len() != 8 {
-            return Err(format!("it pads {margins:?} with {value}: only zeros around an image can be run"));
+        let is_around =
+            |margins: &[i64]| margins.len() == 8 && [0, 1, 4, 5].iter().all(|side| margins[*side] == 0);
+        if value != 0.0 || x.rank() != 4 || !is_around(&margins) {
+            return self.padded(&x, name, &margins, "constant", value);
         }
         let x = self.with_pixels_in_front(x, name, |axis| {
             [0, 4].iter().any(|side| margins.get(axis + side) != Some(&0))
@@ -217,6 +234,30 @@ impl Converter<'_> {
         Ok(Value { nonnegative: x.nonnegative, ..made })
     }
 
+    /// All images, or as many as the file was made for.
+    fn all_images(&self) -> i64 {
+        self.source.inputs.iter().filter_map(|input| input.batch).max().unwrap_or(TO_THE_END)
+    }
+
+    /// Places of any axes, by any step.
+    fn parts(&mut self, x: Value, node: &Node, name: &str, ranges: [Vec<i64>; 4]) -> Result<Value, String> {
+        let [starts, ends, axes, steps] = ranges;
+        let mut wanted = Vec::new();
+        for (((start, end), axis), step) in starts.into_iter().zip(ends).zip(axes).zip(steps) {
+            let axis = fold::axis_of(axis, x.rank()).ok_or("its axes are not there")?;
+            if axis == 0 && (start, step) == (0, 1) && end >= self.all_images() {
+                continue;
+            }
+            let [small, large] = x.extents(axis);
+            if axis == 0 || step == 0 || (small != large && (start < 0 || (0..TO_THE_END).contains(&end))) {
+                let of = if axis == 0 { "the images of a batch" } else { "an axis whose extent is open" };
+                return Err(format!("it takes {start} to {end} by {step} of {of} (`{}`)", node.op));
+            }
+            wanted.push((axis, [start, end, step]));
+        }
+        self.get_item(&x, name, &wanted)
+    }
+
     /// The rim of an image taken off, or a part of the channels, which is a rim while they are stored as rows.
     pub(super) fn slice(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let x = self.value(node, 0)?;
@@ -225,13 +266,14 @@ impl Converter<'_> {
         let inputs: Vec<Option<&Constant>> = inputs.iter().map(Option::as_deref).collect();
         let [starts, ends, axes, steps] =
             fold::ranges(node, &inputs).ok_or_else(|| self.unknown(node, 1, "ends"))?;
+        if x.rank() != 4 || steps.iter().any(|step| *step != 1) {
+            return self.parts(x, node, name, [starts, ends, axes, steps]);
+        }
         // by stored axis
         let mut rims = [[0usize; 2]; 3];
         for (((start, end), axis), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
             let axis = fold::axis_of(*axis, x.rank()).ok_or("its axes are not there")?;
-            // all images, or as many as the file was made for
-            let all = self.source.inputs.iter().filter_map(|input| input.batch).max().unwrap_or(TO_THE_END);
-            if axis == 0 && (*start, *step) == (0, 1) && *end >= all {
+            if axis == 0 && (*start, *step) == (0, 1) && *end >= self.all_images() {
                 continue;
             }
             let extents = x.extents(axis);

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 /// Versions of ONNX's operators that are read.
-const OPSETS: std::ops::RangeInclusive<i64> = 9..=21;
+const OPSETS: std::ops::RangeInclusive<i64> = 7..=26;
 
 /// What a model is called on.
 pub(super) struct Input {

@@ -7,6 +7,11 @@ use super::value::Value;
 use serde_json::json;
 
 impl Converter<'_> {
+    /// Whether a node reads two values of one matrix an image.
+    pub(super) fn are_matrices(&self, node: &Node) -> bool {
+        [0, 1].iter().all(|index| self.value(node, *index).is_ok_and(|value| value.rank() == 3))
+    }
+
     /// `Dot`: two vectors, or two matrices as `MatMul` multiplies them. Which axis of each is summed over is said, so that none
     /// has to be turned.
     pub(super) fn dot(&mut self, node: &Node, name: &str) -> Result<Value, String> {

@@ -12,7 +12,7 @@ use crate::fit::{
 use frostline_data::{Dataset, Pipeline, Resize, SkipReport, files};
 use frostline_engine::compile::Prefixes;
 use frostline_formats as formats;
-use frostline_graph::layers::{Kind, parse_head};
+use frostline_graph::layers::{Kind, OneDimensional, parse_head};
 use frostline_graph::ops::PoolKind;
 use frostline_graph::{Body, Error, Keep, Model, Result, Shape, Transfer};
 use serde::Serialize;
@@ -306,9 +306,17 @@ fn head_layers(
         Kind::Flatten(_) => Some("flatten"),
         _ => None,
     };
-    match output_shape(kept, shape)?.len() {
-        3 if !layers.iter().any(|kind| word(kind).is_some()) => {
-            layers.splice(0..0, parse_head("gap")?);
+    let output = output_shape(kept, shape)?;
+    let pools = layers.iter().any(|kind| word(kind).is_some());
+    match output.len() {
+        2 | 3 if !pools => layers.splice(0..0, kept.pooling_of(&output)?).for_each(drop),
+        // the words for images mean the same for tokens
+        2 => {
+            for kind in &mut layers {
+                if let Kind::GlobalPooling2D(pooling) = kind {
+                    *kind = OneDimensional::pooling(pooling.kind)?.into();
+                }
+            }
         }
         1 => layers.retain(|kind| match word(kind) {
             Some(word) => {

@@ -1,12 +1,14 @@
 //! What an ONNX file computes from known tensors alone: exporters write the arithmetic with shapes, paddings and scales
 //! out as nodes. A node that cannot be computed here stays a node.
 
+mod reduce;
 mod shape;
 
 pub(super) use shape::{ranges, transpose};
 
 use super::constant::{Constant, Data, Extent, MOST_WHOLE, product};
 use super::node::{Attribute, Node};
+use reduce::{choose, compare, for_one, joined, reduce, tile};
 use shape::{concat, constant_of_shape, expand, gather, reshape, slice, squeeze, unsqueeze};
 
 /// No computed tensor has more elements: a few bytes of a file may ask for any number.
@@ -22,24 +24,32 @@ pub(super) fn evaluate(node: &Node, inputs: &[Option<&Constant>]) -> Option<Cons
     match node.op.as_str() {
         "Identity" => Some(x.clone()),
         "Cast" => cast(x, node.int("to")?),
-        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Min" => {
+        "Add" | "Sub" | "Mul" | "Div" | "Mod" | "Pow" | "Max" | "Min" => {
             inputs.iter().skip(1).try_fold(x.clone(), |all, next| binary(&node.op, &all, (*next)?))
         }
         // what sums and products with known tensors have become
         "Affine" => binary("Add", &binary("Mul", x, node.tensor("scale")?)?, node.tensor("offset")?),
-        "Neg" | "Sqrt" | "Reciprocal" | "Ceil" | "Floor" | "Exp" => unary(&node.op, x),
+        "Abs" | "Neg" | "Sqrt" | "Reciprocal" | "Ceil" | "Floor" | "Exp" | "Log" | "Sin" | "Cos"
+        | "Sigmoid" | "Softplus" => unary(&node.op, x),
+        "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" => compare(&node.op, x, second()?),
+        "Where" => choose(inputs),
+        "Tile" => tile(x, &second()?.as_known()?),
         "Clip" => clip(node, inputs),
         "Range" => range(inputs),
         "Reshape" => reshape(x, &second()?.as_known()?),
         "Squeeze" => squeeze(x, axes(node, second()).as_deref()),
         "Unsqueeze" => unsqueeze(x, &axes(node, second())?),
         "Transpose" => transpose(x, node.ints("perm")),
-        "Concat" => concat(inputs, node.int("axis")?),
+        "Concat" => concat(inputs, node.int("axis")?).or_else(|| joined(inputs, node.int("axis")?)),
         "Gather" => gather(x, second()?, node.int("axis").unwrap_or(0)),
         "Shape" => Some(Constant::whole(x.dims.iter().map(|dim| Extent::Known(*dim as i64)).collect())),
         "Slice" => slice(node, inputs),
         "ConstantOfShape" => constant_of_shape(node, x),
-        "Expand" => expand(x, &second()?.as_known()?),
+        "Expand" => expand(x, &for_one(second()?)?),
+        "ReduceMean" | "ReduceMax" | "ReduceMin" | "ReduceSum" | "ReduceL2" | "ReduceSumSquare" => {
+            reduce(node, x, second())
+        }
+        "ReduceProd" if x.as_floats().is_some() => reduce(node, x, second()),
         "ReduceProd" => match x.as_known()? {
             all if x.dims.len() == 1 => {
                 let all = all.iter().try_fold(1i64, |all, next| all.checked_mul(*next))?;
@@ -102,6 +112,12 @@ fn unary(op: &str, x: &Constant) -> Option<Constant> {
                 "Reciprocal" => f32::recip,
                 "Ceil" => f32::ceil,
                 "Floor" => f32::floor,
+                "Abs" => f32::abs,
+                "Log" => f32::ln,
+                "Sin" => f32::sin,
+                "Cos" => f32::cos,
+                "Sigmoid" => |x| (1.0 + (-x).exp()).recip(),
+                "Softplus" => |x| x.max(0.0) + (-x.abs()).exp().ln_1p(),
                 _ => f32::exp,
             };
             Data::Float(values.iter().map(|value| function(*value)).collect())
@@ -151,6 +167,7 @@ pub(super) fn binary(op: &str, a: &Constant, b: &Constant) -> Option<Constant> {
                 "Sub" => |a, b| a - b,
                 "Mul" => |a, b| a * b,
                 "Div" => |a, b| a / b,
+                "Mod" => |a, b| a - b * (a / b).floor(),
                 "Pow" => f32::powf,
                 "Max" => f32::max,
                 _ => f32::min,
@@ -180,6 +197,7 @@ fn whole(op: &str, a: Extent, b: Extent) -> Option<Extent> {
         "Sub" => x.checked_sub(y)?,
         "Mul" => x.checked_mul(y)?,
         "Div" => x.checked_div(y)?,
+        "Mod" => x.checked_rem_euclid(y)?,
         "Pow" => x.checked_pow(u32::try_from(y).ok()?)?,
         "Max" => x.max(y),
         _ => x.min(y),

@@ -45,7 +45,7 @@ impl Solving {
                 let mut index = 0;
                 found.retain(|cut| {
                     index += 1;
-                    index - 1 == top || [1, 3].contains(&cut.shape.len())
+                    index - 1 == top || (1..=3).contains(&cut.shape.len())
                 });
                 found.drain(..found.len().saturating_sub(LOOKED_AT));
                 found
