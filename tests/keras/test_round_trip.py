@@ -59,6 +59,11 @@ def test_a_golden_model_comes_back_from_every_format(file, frostline, tmp_path):
 
     for ending in "keras", "h5":
         out = tmp_path / f"out.{ending}"
+        if ending == "h5" and file.name.startswith("operations_"):
+            # Keras does not find its own operations again there
+            refused = frostline.run("convert", file, "-o", out)
+            assert refused.returncode == 1 and "save the model as `.keras`" in refused.stderr
+            continue
         frostline.done("convert", file, "-o", out)
         check(predict(keras.models.load_model(out), inputs), f"-> .{ending} in Keras")
         own = frostline.json("verify", out, "--against", tmp_path / "outputs.npz")

@@ -85,7 +85,7 @@ impl Reader<'_> {
         let (mut class, mut config) = normalise(class_name, config, self.major);
         let called = match foreign(json) {
             Some(reason) => Err(reason),
-            None if class == tf_operations::CLASS => tf_operations::as_layer(json).map(|read| {
+            None if tf_operations::is_function(&class) => tf_operations::as_layer(json).map(|read| {
                 (class, config) = read;
             }),
             None => with_call(&class, json, &mut config),

@@ -54,6 +54,11 @@ pub(super) fn in_order(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
     arguments
 }
 
+/// Whether a keyword argument of files before Keras 3 is a tensor: `[layer, node, output]`.
+pub(super) fn is_tensor(value: &Value) -> bool {
+    value.as_array().is_some_and(|items| history(items).is_some())
+}
+
 fn history(items: &[Value]) -> Option<TensorName> {
     let [Value::String(layer), node, output, ..] = items else { return None };
     let index = |value: &Value| value.as_u64().and_then(|index| usize::try_from(index).ok());

@@ -72,6 +72,9 @@ impl<'a, 'p> Given<'a, 'p> {
 
     /// A whole number, or several.
     pub(super) fn wholes(&self, name: &str) -> Result<Option<Vec<i64>>> {
+        if let Some(Argument::Array(own)) = self.argument(name) {
+            return Ok(Some(own.tensor.data.iter().map(|number| *number as i64).collect()));
+        }
         let wrong = || self.error(format!("its `{name}` is neither a whole number nor a list of them"));
         let read = |value: &Value| match value {
             Value::Array(items) => items.iter().map(whole).collect(),

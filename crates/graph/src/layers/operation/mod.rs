@@ -58,6 +58,11 @@ impl Operation {
         OPERATIONS.iter().map(|class| (class.module.rsplit('.').next().unwrap_or_default(), class.name))
     }
 
+    /// The parameters of an operation's call in Keras, in order.
+    pub fn parameters(class_name: &str) -> Option<&'static [&'static str]> {
+        OPERATIONS.iter().find(|class| class.name == class_name).map(|class| class.parameters)
+    }
+
     /// Keras's module of the operation.
     pub fn module(&self) -> &'static str {
         self.class.module

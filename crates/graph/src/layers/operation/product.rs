@@ -64,7 +64,10 @@ pub(super) fn einsum(given: &mut Given<'_, '_>) -> Values {
     let Some((left, output)) = equation.split_once("->") else {
         return Err(given.error("its equation does not say what comes out: write it with `->`"));
     };
-    let names: Vec<&str> = left.split(',').collect();
+    let left = spelled_out(given, left, &operands)?;
+    let shared = left.iter().map(|(_, axes)| axes.clone()).find(|axes| !axes.is_empty()).unwrap_or_default();
+    let output = output.replace("...", &shared);
+    let (names, output): (Vec<&str>, &str) = (left.iter().map(|(name, _)| name.as_str()).collect(), &output);
     let letters = |text: &str| text.chars().all(|letter| letter.is_ascii_alphabetic());
     if names.len() != operands.len() || !names.iter().all(|name| letters(name)) || !letters(output) {
         return Err(
@@ -83,6 +86,19 @@ pub(super) fn einsum(given: &mut Given<'_, '_>) -> Values {
         _ => return Err(given.error("it has more than two operands")),
     };
     Ok(vec![value])
+}
+
+/// The operands' letters, with capital ones in the place of `...`: those of the axes that it stands for.
+fn spelled_out(given: &Given<'_, '_>, left: &str, operands: &[Operand]) -> Result<Vec<(String, String)>> {
+    let names: Vec<&str> = left.split(',').collect();
+    let longest = names.iter().zip(operands).filter_map(|(names, operand)| {
+        let Operand::Value(value) = operand else { return None };
+        (given.rank(*value) + 1).checked_sub(names.replace("...", "").len())
+    });
+    let longest = longest.max().unwrap_or(0).min(8);
+    let all: String = ('A'..='H').take(longest).collect();
+    let spell = |name: &&str| (name.replace("...", &all), if name.contains("...") { all.clone() } else { String::new() });
+    Ok(names.iter().map(spell).collect())
 }
 
 /// An operand with a letter for each of its axes.
