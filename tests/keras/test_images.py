@@ -209,6 +209,65 @@ def test_pngs_give_the_pixels_of_pillow(kind, channels, pixels_of, tmp_path):
     assert np.array_equal(own, expected)
 
 
+OTHER_KINDS = {
+    "bmp": ("RGB", {}),
+    "bmp-grey": ("L", {}),
+    "bmp-palette": ("P", {}),
+    "gif": ("P", {}),
+    "gif-moving": ("P", {"moving": True}),
+    "tiff": ("RGB", {}),
+    "tiff-grey": ("L", {}),
+    "tiff-lzw": ("RGB", {"compression": "tiff_lzw"}),
+    "tiff-deflate": ("RGB", {"compression": "tiff_adobe_deflate"}),
+    "tiff-pages": ("RGB", {"moving": True}),
+    "tiff-alpha": ("RGBA", {}),
+    "webp": ("RGB", {"quality": 85}),
+    "webp-low": ("RGB", {"quality": 20}),
+    "webp-lossless": ("RGB", {"lossless": True}),
+    "webp-alpha": ("RGBA", {"lossless": True, "exact": True}),
+    "webp-moving": ("RGB", {"lossless": True, "moving": True}),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_KINDS)
+def test_other_kinds_give_the_pixels_of_pillow(kind, pixels_of, tmp_path):
+    """The first picture of a GIF, the first page of a TIFF; the ending does not decide."""
+    mode, settings = OTHER_KINDS[kind]
+    image = picture(3, 37, 51).convert(mode)
+    settings = dict(settings)
+    if settings.pop("moving", False):
+        settings |= {"save_all": True, "append_images": [picture(4, 37, 51).convert(mode)]}
+    file = tmp_path / "image.jpg"
+    image.save(file, format=kind.split("-")[0], **settings)
+    read = Image.open(file)
+    channels = 1 if read.mode == "L" else 3
+    (own,) = pixels_of([file], (37, 51, channels))
+    expected = np.asarray(read.convert("L" if channels == 1 else "RGB")).reshape(37, 51, channels)
+    print(f"{kind}: largest difference {np.abs(own - expected).max():.0f} of 255")
+    assert np.array_equal(own, expected)
+
+
+def test_kinds_that_are_not_read_are_named_and_not_called_damaged(frostline, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(4):
+            picture(index, 24, 24).save(tmp_path / "photos" / name / f"{index}.png")
+    container = lambda brand: (24).to_bytes(4, "big") + b"ftyp" + brand + bytes(12) + bytes(100)
+    (tmp_path / "photos/a/phone.heic").write_bytes(container(b"heic"))
+    (tmp_path / "photos/b/web.jpg").write_bytes(container(b"avif"))
+    model = tmp_path / "model.keras"
+    inputs = keras.Input((24, 24, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs))
+    keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(pooled)).save(model)
+    ran = frostline.run("train", model, tmp_path / "photos", "-o", tmp_path / "run", "--preprocess", "unit", "--epochs", "1")
+    assert ran.returncode == 0, ran.stderr
+    told = ran.stderr + ran.stdout
+    assert "2 of 10 images are of a kind that is not read" in told and "HEIC" in told and "AVIF" in told
+    assert "damaged" not in told
+    refused = frostline.run("predict", tmp_path / "run", tmp_path / "photos/a/phone.heic")
+    assert refused.returncode == 1 and "is a HEIC file" in refused.stderr and "help: convert it" in refused.stderr
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_photo_is_turned_as_its_camera_says(orientation, pixels_of, tmp_path):
     exif = Image.Exif()

@@ -7,10 +7,40 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::decode::check_file;
+use super::error::unread;
 use super::{DataError, Dataset, Example, Input, Split, Target};
 
-/// The reason of a file that is not there.
-const ABSENT: &str = "is not found";
+/// What is wrong with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It cannot be decoded.
+    Damaged,
+    /// It is not there.
+    Absent,
+    /// It is of a kind that is not read.
+    Kind,
+}
+
+impl Fault {
+    const ALL: [Self; 3] = [Self::Damaged, Self::Absent, Self::Kind];
+
+    /// What images with this fault are.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Damaged => "are damaged",
+            Self::Absent => "are not found",
+            Self::Kind => "are of a kind that is not read",
+        }
+    }
+
+    fn help(self) -> &'static str {
+        match self {
+            Self::Damaged => "replace the files with images that open in a viewer",
+            Self::Absent => "paths are relative to the list, or to the folder that is given for them: mend the list, or bring the files",
+            Self::Kind => "convert them to JPEG or PNG: viewers and phones export photos so",
+        }
+    }
+}
 
 /// One example that is left out.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -20,6 +50,9 @@ pub struct Skip {
     pub split: Split,
     /// Its name.
     pub name: String,
+    /// What is wrong with it.
+    #[serde(skip)]
+    pub fault: Fault,
     /// Why, without the name.
     pub reason: String,
 }
@@ -71,13 +104,16 @@ impl SkipReport {
         errors: Vec<Option<DataError>>,
     ) -> Result<Self, DataError> {
         let skip = |((split, example, _), error): (&(Split, &Example, &Path), Option<DataError>)| {
-            let reason = match error? {
-                DataError::Image { message, .. } => message,
-                DataError::Io { source, .. } if source.kind() == ErrorKind::NotFound => ABSENT.to_owned(),
+            let (fault, reason) = match error? {
+                DataError::Image { message, .. } => (Fault::Damaged, message),
+                DataError::Kind { kind, .. } => (Fault::Kind, unread(&kind)),
+                DataError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+                    (Fault::Absent, "is not found".to_owned())
+                }
                 // of the file itself nothing is known: it may be as sound as the others
                 other => return Some(Err(other)),
             };
-            Some(Ok(Skip { split: *split, name: example.name.clone(), reason }))
+            Some(Ok(Skip { split: *split, name: example.name.clone(), fault, reason }))
         };
         let skipped = files.iter().zip(errors).filter_map(skip).collect::<Result<_, _>>()?;
         let report = Self { checked: files.len(), skipped };
@@ -85,10 +121,9 @@ impl SkipReport {
         Ok(report)
     }
 
-    /// How many files are damaged, and how many are not there.
-    pub fn counts(&self) -> [usize; 2] {
-        let absent = self.skipped.iter().filter(|skip| skip.reason == ABSENT).count();
-        [self.skipped.len() - absent, absent]
+    /// How many files have a fault.
+    pub fn count(&self, fault: Fault) -> usize {
+        self.skipped.iter().filter(|skip| skip.fault == fault).count()
     }
 
     /// Names the images that are left out, the first few of them.
@@ -99,14 +134,12 @@ impl SkipReport {
             0 => String::new(),
             more => format!("; and {more} more, listed in run.json"),
         };
-        let what = match self.counts() {
-            [0, 0] => return None,
-            [damaged, 0] => format!("{damaged} of {} images are damaged", self.checked),
-            [0, absent] => format!("{absent} of {} images are not found", self.checked),
-            [damaged, absent] => {
-                format!("{damaged} of {} images are damaged and {absent} are not found", self.checked)
-            }
-        };
+        let mut faults = Fault::ALL.into_iter().map(|fault| (self.count(fault), fault)).filter(|(count, _)| *count > 0);
+        let (count, fault) = faults.next()?;
+        let mut what = format!("{count} of {} images {}", self.checked, fault.words());
+        for (count, fault) in faults {
+            what += &format!(" and {count} {}", fault.words());
+        }
         Some(format!("{what} and left out: {}{more}", shown.join("; ")))
     }
 
@@ -116,9 +149,9 @@ impl SkipReport {
         for split in Split::ALL {
             let (before, after) = (dataset.split(split), rest.split(split));
             let Some(example) = first(split) else { continue };
-            let of_class = |class: Option<usize>| match class.and_then(|c| dataset.classes.get(c)) {
-                Some(name) => format!("all images of class `{name}` in `{}` are damaged", split.name()),
-                None => format!("all images in `{}` are damaged", split.name()),
+            let of_class = |class: Option<usize>, fault: Fault| match class.and_then(|c| dataset.classes.get(c)) {
+                Some(name) => format!("all images of class `{name}` in `{}` {}", split.name(), fault.words()),
+                None => format!("all images in `{}` {}", split.name(), fault.words()),
             };
             let lost = match split {
                 Split::Train if !dataset.is_regression() => {
@@ -137,8 +170,8 @@ impl SkipReport {
                     .unwrap_or(example);
                 return Err(DataError::source(
                     &dataset.source,
-                    format!("{}; the first is `{}`: {}", of_class(class), shown.name, shown.reason),
-                    "replace the files with JPEG or PNG images that open in a viewer",
+                    format!("{}; the first is `{}`: {}", of_class(class, shown.fault), shown.name, shown.reason),
+                    shown.fault.help(),
                 ));
             }
         }

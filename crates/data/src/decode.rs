@@ -1,4 +1,4 @@
-//! JPEG and PNG to u8 pixels.
+//! JPEG, PNG, WebP, BMP, GIF (the first picture) and TIFF (the first page) to u8 pixels.
 //!
 //! What comes out is what Keras's own loaders give (`tf.io.decode_image`, `keras.utils.load_img`), with one
 //! difference: the EXIF orientation is applied. Keras ignores it, so that a phone's portrait photo lies on its side;
@@ -15,7 +15,7 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use image::codecs::png::PngDecoder;
+use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat};
 
@@ -27,7 +27,7 @@ use super::upright::{HELP_DAMAGED, damaged, limits, upright};
 
 /// What decodes images, as a part of cache keys: pixels may change when it does.
 pub const DECODER_VERSION: &str =
-    "image 0.25.10, mozjpeg 0.10.13, mozjpeg-sys 2.2.3, png 0.18.1; frostline decode 2";
+    "image 0.25.10, mozjpeg 0.10.13, mozjpeg-sys 2.2.3, png 0.18.1, gif 0.14.2, image-webp 0.2.4, tiff 0.11.3; frostline decode 2";
 /// Decodes a file; see [`decode`].
 pub fn decode_file(path: &Path) -> Result<Image, DataError> {
     decode(&read(path)?, &super::path_text(path))
@@ -45,18 +45,24 @@ pub fn check_file(path: &Path) -> Result<(), DataError> {
 
 /// `[height, width]` of the upright picture in a file, from its header alone.
 ///
-/// Errors: a file that cannot be read, or is no JPEG or PNG. Whether the rest of it is sound is not looked at.
+/// Errors: a file that cannot be read, or is no picture of a kind that is. Whether the rest of it is sound is not looked at.
 pub fn picture_size(path: &Path) -> Result<[usize; 2], DataError> {
     let (bytes, name) = (read(path)?, super::path_text(path));
-    let found = match image::guess_format(&bytes) {
-        Ok(ImageFormat::Png) => PngDecoder::with_limits(Cursor::new(&bytes), limits()).map(|mut decoder| {
-            (decoder.dimensions(), decoder.orientation().unwrap_or(Orientation::NoTransforms))
-        }),
+    let found = match (image::guess_format(&bytes), Cursor::new(&bytes)) {
+        (Ok(ImageFormat::Png), file) => PngDecoder::with_limits(file, limits()).map(header),
+        (Ok(ImageFormat::Bmp), file) => BmpDecoder::new(file).map(header),
+        (Ok(ImageFormat::Gif), file) => GifDecoder::new(file).map(header),
+        (Ok(ImageFormat::Tiff), file) => TiffDecoder::new(file).map(header),
+        (Ok(ImageFormat::WebP), file) => WebPDecoder::new(file).map(header),
         _ => jpeg_file::header(&bytes),
     };
     let ((width, height), orientation) = found.map_err(|error| damaged(&name, &error))?;
     let size = [height as usize, width as usize];
     Ok(if lies_on_its_side(orientation) { [size[1], size[0]] } else { size })
+}
+
+fn header(mut decoder: impl ImageDecoder) -> ((u32, u32), Orientation) {
+    (decoder.dimensions(), decoder.orientation().unwrap_or(Orientation::NoTransforms))
 }
 
 /// Whether a picture's height and width change places when it is turned upright.
@@ -69,7 +75,7 @@ fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     frostline_files::regular::read(path).map_err(|e| DataError::io(path, e))
 }
 
-/// Decodes a JPEG or PNG, upright, as 1 channel where the file is grey and 3 (RGB) else. `name` is for messages.
+/// Decodes a picture, upright, as 1 channel where the file is grey and 3 (RGB) else. `name` is for messages.
 ///
 /// Errors: an empty file, another format, a damaged or cut-off file, more than [`MAX_PIXELS`](crate::MAX_PIXELS).
 pub fn decode(bytes: &[u8], name: &str) -> Result<Image, DataError> {
@@ -98,14 +104,31 @@ fn picture(bytes: &[u8], name: &str, wanted: &Wanted<'_>) -> Result<DynamicImage
         Ok(ImageFormat::Png) => {
             PngDecoder::with_limits(Cursor::new(bytes), limits()).map(upright(name, |_| Ok(None)))
         }
-        Ok(other) => {
-            let kind = format!("{other:?}").to_uppercase();
-            return Err(DataError::image(name, format!("is a {kind} file"), "convert it to JPEG or PNG"));
+        Ok(ImageFormat::Bmp) => BmpDecoder::new(Cursor::new(bytes)).map(upright(name, |_| Ok(None))),
+        Ok(ImageFormat::Gif) => GifDecoder::new(Cursor::new(bytes)).map(upright(name, |_| Ok(None))),
+        Ok(ImageFormat::Tiff) => TiffDecoder::new(Cursor::new(bytes)).map(upright(name, |_| Ok(None))),
+        Ok(ImageFormat::WebP) => WebPDecoder::new(Cursor::new(bytes)).map(upright(name, |_| Ok(None))),
+        found => {
+            let kind = found.ok().map(|kind| format!("{kind:?}").to_uppercase()).or_else(|| kind_of_phone(bytes));
+            return Err(match kind {
+                Some(kind) => DataError::Kind { name: name.to_owned(), kind },
+                None => DataError::image(name, "is no picture", HELP_DAMAGED),
+            });
         }
-        Err(_) => return Err(DataError::image(name, "is no JPEG or PNG", HELP_DAMAGED)),
     };
     picture.map_err(|error| damaged(name, &error))?
 }
+
+/// The kind of photos that phones keep in ISO's container, by its brand.
+fn kind_of_phone(bytes: &[u8]) -> Option<String> {
+    let brand = bytes.get(4..12)?.strip_prefix(b"ftyp")?;
+    match brand {
+        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => Some("HEIC".to_owned()),
+        b"avif" | b"avis" => Some("AVIF".to_owned()),
+        _ => None,
+    }
+}
+
 fn to_u8(picture: DynamicImage) -> Image {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let high = |v: u16| (v >> 8) as u8;

@@ -36,6 +36,14 @@ pub enum DataError {
         /// What can be done.
         help: String,
     },
+    /// One file of a kind that is not read: it may be as sound as any other.
+    #[error("image `{name}`: {}\nhelp: {HELP_KIND}", unread(kind))]
+    Kind {
+        /// The path.
+        name: String,
+        /// The kind, as `HEIC`.
+        kind: String,
+    },
     /// A setting that does not exist, is out of range, or does not fit the model or the data.
     #[error("{message}\nhelp: {help}")]
     Setting {
@@ -46,11 +54,18 @@ pub enum DataError {
     },
 }
 
+const HELP_KIND: &str = "convert it to JPEG or PNG: viewers and phones export photos so";
+
+/// Why a file of this kind is left out.
+pub(crate) fn unread(kind: &str) -> String {
+    format!("is a {kind} file, a kind that is not read")
+}
+
 impl DataError {
     /// Whether it says that one image is damaged or not there, so that others may do without it.
     pub fn is_of_one_image(&self) -> bool {
         match self {
-            Self::Image { .. } => true,
+            Self::Image { .. } | Self::Kind { .. } => true,
             Self::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
             Self::Source { .. } | Self::Setting { .. } => false,
         }

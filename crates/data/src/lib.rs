@@ -49,7 +49,7 @@ pub use array::{Array, Values};
 pub use array_scale::ArrayScale;
 pub use augment::{Augment, ViewSeed};
 pub use check::files;
-pub use check::{Skip, SkipReport, check_all};
+pub use check::{Fault, Skip, SkipReport, check_all};
 pub use dataset::{Dataset, Example, Input, Split, Target};
 pub use decode::check_file;
 pub use decode::{DECODER_VERSION, decode, decode_file, decode_file_for, decode_for, picture_size};
