@@ -7,6 +7,7 @@ pub(crate) use training::{Auto, Images, Storage, Training};
 pub(crate) use values::Budget;
 
 use clap::{Args, Parser, Subcommand};
+use frostline::data::{LabelKind, Reading};
 use frostline::fit::{ImageSize, Loss};
 use frostline::formats::Architecture;
 use frostline::graph::Model;
@@ -117,6 +118,24 @@ pub(crate) struct Inspect {
     pub(crate) json: bool,
 }
 
+/// What is said of the data beside their path.
+#[derive(Args)]
+pub(crate) struct Labels {
+    /// What the labels of a CSV or an .npz are: `classes` or `numbers` [default: classes, where they are names, few whole
+    /// numbers or one-hot].
+    #[arg(long, value_name = "KIND", help_heading = "Data")]
+    pub(crate) task: Option<LabelKind>,
+    /// The folder that the paths of a CSV are relative to [default: that of the CSV].
+    #[arg(long, value_name = "DIR", help_heading = "Data")]
+    pub(crate) root: Option<PathBuf>,
+}
+
+impl Labels {
+    pub(crate) fn reading(&self) -> Reading {
+        Reading { task: self.task, root: self.root.clone() }
+    }
+}
+
 #[derive(Args)]
 pub(crate) struct Train {
     #[command(flatten)]
@@ -124,6 +143,8 @@ pub(crate) struct Train {
     /// A folder with one folder a class (or train/, val/, test/ above those), a CSV `path,label[,split]`, or an .npz
     /// with `x_train, y_train[, x_test, y_test]`.
     pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) labels: Labels,
     /// The run directory to write.
     #[arg(short, long, value_name = "RUN")]
     pub(crate) output: PathBuf,
@@ -140,6 +161,8 @@ pub(crate) struct Plan {
     pub(crate) model: ModelFile,
     /// As for `train`.
     pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) labels: Labels,
     /// One JSON document instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
@@ -153,6 +176,8 @@ pub(crate) struct Depth {
     pub(crate) model: ModelFile,
     /// As for `train`. A test part is held out to score arms, and nothing is selected by it; without one, a quarter of the images is held out.
     pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) labels: Labels,
     /// The run directory to write; a search that was ended goes on in it. Without it, cuts are scored and nothing is trained.
     #[arg(short, long, value_name = "RUN")]
     pub(crate) output: Option<PathBuf>,
@@ -189,6 +214,8 @@ pub(crate) struct Evaluate {
     pub(crate) model: ModelFile,
     /// As for `train`; the test part where there is one, else all.
     pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) labels: Labels,
     /// One JSON document instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
@@ -231,6 +258,8 @@ pub(crate) struct Predict {
 pub(crate) struct Check {
     /// As for `train`.
     pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) labels: Labels,
     /// A model whose features tell more: photos that look mislabelled, near duplicates, photos far from all others.
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,

@@ -26,7 +26,7 @@ struct Found {
 }
 
 pub(crate) fn run(command: &Check, seed: u64, console: &Console) -> Result<(), Failure> {
-    let mut dataset = data::open(&command.data)?;
+    let mut dataset = data::open_as(&command.data, &command.labels.reading())?;
     let warnings = std::mem::take(&mut dataset.warnings);
     let (skips, told) = match &command.model {
         None => {

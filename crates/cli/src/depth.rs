@@ -28,7 +28,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     }
     let began = Instant::now();
     let (model, _) = load(&command.model, console)?;
-    let mut dataset = data::open(&command.data)?;
+    let mut dataset = data::open_as(&command.data, &command.labels.reading())?;
     let skips = sound(&mut dataset, console)?;
     let recipe = command.images.onto(TrainConfig::default());
     let scores = |model: &Model, dataset: &Dataset, recipe: &TrainConfig| {

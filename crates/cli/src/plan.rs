@@ -8,7 +8,15 @@ use crate::train::prepared;
 use frostline::fit::{BoundaryPlan, Check, SolvePlan, StagePlan, TrainingPlan};
 
 pub(crate) fn run(command: &Plan, seed: u64, console: &Console) -> Result<(), Failure> {
-    let prepared = prepared(Check::Decode, &command.model, &command.data, &command.training, seed, console)?;
+    let prepared = prepared(
+        Check::Decode,
+        &command.model,
+        &command.data,
+        &command.labels,
+        &command.training,
+        seed,
+        console,
+    )?;
     let plan = prepared.plan()?;
     if command.json {
         return console.print(serde_json::to_string(&plan)?);

@@ -1,7 +1,7 @@
 //! `frostline train`.
 
 use crate::Failure;
-use crate::args::{Auto, ModelFile, Train, Training};
+use crate::args::{Auto, Labels, ModelFile, Train, Training};
 use crate::auto;
 use crate::cache;
 use crate::console::{Console, scores_text, table};
@@ -22,8 +22,15 @@ use std::time::Instant;
 pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), Failure> {
     let start = Instant::now();
     RunFolder::check(&command.output, &command.data)?;
-    let mut prepared =
-        prepared(Check::FirstPass, &command.model, &command.data, &command.training, seed, console)?;
+    let mut prepared = prepared(
+        Check::FirstPass,
+        &command.model,
+        &command.data,
+        &command.labels,
+        &command.training,
+        seed,
+        console,
+    )?;
     let ModelFile { path, arch } = &command.model;
     let source = Provenance::new(path, *arch, &command.data, rayon::current_num_threads())?;
     let folder = RunFolder::create(&command.output, &command.data)?;
@@ -59,6 +66,7 @@ pub(crate) fn prepared(
     check: Check,
     model: &ModelFile,
     data: &Path,
+    labels: &Labels,
     training: &Training,
     seed: u64,
     console: &Console,
@@ -71,8 +79,8 @@ pub(crate) fn prepared(
         console.warn(note);
     }
     let dataset = match (&recipe.head, &model.info.classes) {
-        (Head::Keep, Some(classes)) => data::open_for(data, classes)?,
-        _ => data::open(data)?,
+        (Head::Keep, Some(classes)) => data::open_for_as(data, classes, &labels.reading())?,
+        _ => data::open_as(data, &labels.reading())?,
     };
     if matches!(training.reuse.keep, Some(Auto::Auto)) {
         recipe.keep = Some(auto::keep(&model, &dataset, &recipe, console)?);
@@ -89,7 +97,10 @@ pub(crate) fn prepared(
     let caching = caching(training.no_cache, training.cache.as_deref(), training.cache_limit)?;
     let validation = validation(training.val.as_deref());
     let show = |event: &Event<'_>| console.show(event);
-    let prepared = prepare(check, model, dataset, recipe, &validation, seed, caching, &show)?;
+    let told = dataset.warnings.clone();
+    let prepared = prepare(check, model, dataset, recipe, &validation, seed, caching, &show)
+        // what is odd about the data may be why it went wrong
+        .inspect_err(|_| told.iter().for_each(|warning| console.warn(warning)))?;
     console.clear();
     prepared.notes.iter().for_each(|note| console.warn(note));
     console.progress(prepared.dataset.summary());

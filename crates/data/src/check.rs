@@ -36,7 +36,9 @@ impl Fault {
     fn help(self) -> &'static str {
         match self {
             Self::Damaged => "replace the files with images that open in a viewer",
-            Self::Absent => "paths are relative to the list, or to the folder that is given for them: mend the list, or bring the files",
+            Self::Absent => {
+                "paths are relative to the list, or to the folder that is given for them: mend the list, or bring the files"
+            }
             Self::Kind => "convert them to JPEG or PNG: viewers and phones export photos so",
         }
     }
@@ -134,7 +136,8 @@ impl SkipReport {
             0 => String::new(),
             more => format!("; and {more} more, listed in run.json"),
         };
-        let mut faults = Fault::ALL.into_iter().map(|fault| (self.count(fault), fault)).filter(|(count, _)| *count > 0);
+        let mut faults =
+            Fault::ALL.into_iter().map(|fault| (self.count(fault), fault)).filter(|(count, _)| *count > 0);
         let (count, fault) = faults.next()?;
         let mut what = format!("{count} of {} images {}", self.checked, fault.words());
         for (count, fault) in faults {
@@ -149,7 +152,9 @@ impl SkipReport {
         for split in Split::ALL {
             let (before, after) = (dataset.split(split), rest.split(split));
             let Some(example) = first(split) else { continue };
-            let of_class = |class: Option<usize>, fault: Fault| match class.and_then(|c| dataset.classes.get(c)) {
+            let of_class = |class: Option<usize>, fault: Fault| match class
+                .and_then(|c| dataset.classes.get(c))
+            {
                 Some(name) => format!("all images of class `{name}` in `{}` {}", split.name(), fault.words()),
                 None => format!("all images in `{}` {}", split.name(), fault.words()),
             };
@@ -170,7 +175,12 @@ impl SkipReport {
                     .unwrap_or(example);
                 return Err(DataError::source(
                     &dataset.source,
-                    format!("{}; the first is `{}`: {}", of_class(class, shown.fault), shown.name, shown.reason),
+                    format!(
+                        "{}; the first is `{}`: {}",
+                        of_class(class, shown.fault),
+                        shown.name,
+                        shown.reason
+                    ),
                     shown.fault.help(),
                 ));
             }

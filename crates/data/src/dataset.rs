@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::array::Array;
-use super::{DataError, SkipReport, ValueRange, path_text};
+use super::{DataError, LabelKind, Reading, SkipReport, ValueRange, path_text};
 use frostline_files::regular;
 
 /// What an example is to be mapped to.
@@ -195,7 +195,9 @@ impl Dataset {
 
     /// Takes the examples of another folder or CSV as the validation split, its classes matched by name.
     pub fn validate_on(&mut self, path: &Path) -> Result<(), DataError> {
-        let mut other = super::read(path, (!self.is_regression()).then_some(&self.classes))?;
+        let task = if self.is_regression() { LabelKind::Numbers } else { LabelKind::Classes };
+        let reading = Reading { task: Some(task), root: None };
+        let mut other = super::read(path, (!self.is_regression()).then_some(&self.classes), &reading)?;
         if other.arrays.iter().any(Option::is_some) {
             return Err(DataError::source(
                 path,

@@ -15,7 +15,9 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder};
+use image::codecs::{
+    bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder,
+};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat};
 
@@ -26,8 +28,7 @@ use super::scaled::ScaledDecode;
 use super::upright::{HELP_DAMAGED, damaged, limits, upright};
 
 /// What decodes images, as a part of cache keys: pixels may change when it does.
-pub const DECODER_VERSION: &str =
-    "image 0.25.10, mozjpeg 0.10.13, mozjpeg-sys 2.2.3, png 0.18.1, gif 0.14.2, image-webp 0.2.4, tiff 0.11.3; frostline decode 2";
+pub const DECODER_VERSION: &str = "image 0.25.10, mozjpeg 0.10.13, mozjpeg-sys 2.2.3, png 0.18.1, gif 0.14.2, image-webp 0.2.4, tiff 0.11.3; frostline decode 2";
 /// Decodes a file; see [`decode`].
 pub fn decode_file(path: &Path) -> Result<Image, DataError> {
     decode(&read(path)?, &super::path_text(path))
@@ -109,7 +110,8 @@ fn picture(bytes: &[u8], name: &str, wanted: &Wanted<'_>) -> Result<DynamicImage
         Ok(ImageFormat::Tiff) => TiffDecoder::new(Cursor::new(bytes)).map(upright(name, |_| Ok(None))),
         Ok(ImageFormat::WebP) => WebPDecoder::new(Cursor::new(bytes)).map(upright(name, |_| Ok(None))),
         found => {
-            let kind = found.ok().map(|kind| format!("{kind:?}").to_uppercase()).or_else(|| kind_of_phone(bytes));
+            let kind =
+                found.ok().map(|kind| format!("{kind:?}").to_uppercase()).or_else(|| kind_of_phone(bytes));
             return Err(match kind {
                 Some(kind) => DataError::Kind { name: name.to_owned(), kind },
                 None => DataError::image(name, "is no picture", HELP_DAMAGED),
@@ -123,7 +125,9 @@ fn picture(bytes: &[u8], name: &str, wanted: &Wanted<'_>) -> Result<DynamicImage
 fn kind_of_phone(bytes: &[u8]) -> Option<String> {
     let brand = bytes.get(4..12)?.strip_prefix(b"ftyp")?;
     match brand {
-        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => Some("HEIC".to_owned()),
+        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => {
+            Some("HEIC".to_owned())
+        }
         b"avif" | b"avis" => Some("AVIF".to_owned()),
         _ => None,
     }
@@ -163,7 +167,15 @@ mod tests {
 
     #[test]
     fn other_formats_are_named() {
-        let error = decode(b"GIF89a\x01\x00\x01\x00", "a.png").unwrap_err().to_string();
-        assert!(error.contains("`a.png`: is a GIF file") && error.contains("help: convert"), "{error}");
+        let refusal = |bytes: &[u8]| decode(bytes, "a.png").unwrap_err().to_string();
+        for (brand, kind) in [(b"heic", "HEIC"), (b"mif1", "HEIC"), (b"avif", "AVIF")] {
+            let error = refusal(&[b"\0\0\0\x18ftyp".as_slice(), brand, &[0; 16]].concat());
+            assert!(
+                error.contains(&format!("`a.png`: is a {kind} file")) && error.contains("help: convert"),
+                "{error}"
+            );
+        }
+        assert!(refusal(b"GIF89a\x01\x00\x01\x00").contains("is damaged"));
+        assert!(refusal(b"a letter").contains("is no picture"));
     }
 }

@@ -69,16 +69,54 @@ pub use view::View;
 
 use std::path::Path;
 
+/// What labels of lists and arrays are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelKind {
+    /// Names, or numbers that stand for names.
+    Classes,
+    /// Numbers to learn.
+    Numbers,
+}
+
+impl std::str::FromStr for LabelKind {
+    type Err = DataError;
+
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        match text {
+            "classes" => Ok(Self::Classes),
+            "numbers" => Ok(Self::Numbers),
+            other => {
+                Err(DataError::setting(format!("labels are no `{other}`"), "give `classes` or `numbers`"))
+            }
+        }
+    }
+}
+
+/// What is said of a source beside its path.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// What the labels are; by their values, where nothing is said.
+    pub task: Option<LabelKind>,
+    /// The folder that the paths of a list are relative to; its own, where nothing is said.
+    pub root: Option<std::path::PathBuf>,
+}
+
 /// Opens a source of labelled examples for training.
 ///
 /// * a folder with one folder a class, or with `train/` and, if there, `val/` and `test/` above those, however these are
 ///   written (`Training`, `test_set`, `dev`);
-/// * a CSV file with a header `path,label[,split]` (`path,value[,split]` for a regression);
+/// * a CSV file with columns of paths and labels, and of parts if there are any, under their usual names and with any usual
+///   separator; whole numbers that are few are classes, others are learned as numbers;
 /// * an `.npz` file with `x_train, y_train[, x_val, y_val][, x_test, y_test][, class_names]`.
 ///
 /// There must be at least two classes with examples to train on, or a regression target.
 pub fn open(path: &Path) -> Result<Dataset, DataError> {
-    let dataset = read(path, None)?;
+    open_as(path, &Reading::default())
+}
+
+/// [`open`], where more is said of the source.
+pub fn open_as(path: &Path, reading: &Reading) -> Result<Dataset, DataError> {
+    let dataset = read(path, None, reading)?;
     dataset.require_trainable()?;
     Ok(dataset)
 }
@@ -87,21 +125,27 @@ pub fn open(path: &Path) -> Result<Dataset, DataError> {
 /// matched by name, never by order. Classes without an example are allowed; a class that the model does not have
 /// is an error. An npz without `class_names` is taken to hold indices into `classes` already.
 pub fn open_for(path: &Path, classes: &[String]) -> Result<Dataset, DataError> {
-    let mut dataset = read(path, Some(classes))?;
+    open_for_as(path, classes, &Reading::default())
+}
+
+/// [`open_for`], where more is said of the source. Labels are classes, whatever they look like.
+pub fn open_for_as(path: &Path, classes: &[String], reading: &Reading) -> Result<Dataset, DataError> {
+    let reading = Reading { task: reading.task.or(Some(LabelKind::Classes)), ..reading.clone() };
+    let mut dataset = read(path, Some(classes), &reading)?;
     dataset.relabel(classes)?;
     Ok(dataset)
 }
 
 /// `known`: the classes of a model that is to be evaluated.
-fn read(path: &Path, known: Option<&[String]>) -> Result<Dataset, DataError> {
+fn read(path: &Path, known: Option<&[String]>, reading: &Reading) -> Result<Dataset, DataError> {
     let metadata = std::fs::metadata(path).map_err(|e| DataError::io(path, e))?;
     if metadata.is_dir() {
         return folders::read(path, known);
     }
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     match extension.as_str() {
-        "csv" => manifest::read(path),
-        "npz" => npz::read(path),
+        "csv" | "tsv" | "txt" => manifest::read(path, reading),
+        "npz" => npz::read(path, reading),
         _ => Err(DataError::source(
             path,
             "is not a source of examples",

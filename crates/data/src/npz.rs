@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::array::{Array, Values};
 use super::npy::{self, NpyArray, NpyValues};
-use super::{DataError, Dataset, Example, Input, Split, Target};
+use super::{DataError, Dataset, Example, Input, LabelKind, Reading, Split, Target};
 
 /// Labels of one split before classes are numbered.
 enum Labels {
@@ -16,7 +16,7 @@ enum Labels {
     Values(Vec<Vec<f32>>),
 }
 
-pub(super) fn read(source: &Path) -> Result<Dataset, DataError> {
+pub(super) fn read(source: &Path, reading: &Reading) -> Result<Dataset, DataError> {
     let mut arrays = npy::read(source)?;
     let refuse = |message: String, help: &str| DataError::source(source, message, help);
     let found = arrays.keys().cloned().collect::<Vec<_>>().join(", ");
@@ -47,8 +47,11 @@ pub(super) fn read(source: &Path) -> Result<Dataset, DataError> {
                 format!("`{x_name}` has rows of {:?}, `x_train` of {:?}", &x.shape[1..], train.row_shape());
             return Err(refuse(message, "give all arrays rows of one shape"));
         }
+        if split == Split::Train {
+            dataset.warnings.extend(channels_first(&x_name, &x.shape));
+        }
         dataset.arrays[split as usize] = Some(Arc::new(inputs(x, &x_name, source)?));
-        labels.push((split, targets(y, &y_name, rows, source)?));
+        labels.push((split, targets(y, &y_name, rows, source, reading)?));
     }
     dataset.class_names_known = name_classes(&mut dataset, &mut labels, arrays.remove("class_names"))?;
     if !arrays.is_empty() {
@@ -98,6 +101,14 @@ fn take(
     }
 }
 
+/// Where the rows look like pictures with the channels in front, as PyTorch has them.
+fn channels_first(name: &str, shape: &[usize]) -> Option<String> {
+    let [_, channels @ (1 | 3 | 4), height @ (5..), width @ (5..)] = *shape else { return None };
+    Some(format!(
+        "`{name}` has rows of {channels} x {height} x {width}, and images are height x width x channels: where its channels come first, save `{name}.transpose(0, 2, 3, 1)`"
+    ))
+}
+
 fn inputs(x: NpyArray, name: &str, source: &Path) -> Result<Array, DataError> {
     let floats = matches!(x.values, NpyValues::Floats(_));
     let values = match x.values {
@@ -122,7 +133,13 @@ fn inputs(x: NpyArray, name: &str, source: &Path) -> Result<Array, DataError> {
     Ok(Array::new(x.shape, values, floats))
 }
 
-fn targets(y: NpyArray, name: &str, rows: usize, source: &Path) -> Result<Labels, DataError> {
+fn targets(
+    y: NpyArray,
+    name: &str,
+    rows: usize,
+    source: &Path,
+    reading: &Reading,
+) -> Result<Labels, DataError> {
     let refuse =
         |message: String, help: &str| Err(DataError::source(source, format!("`{name}` {message}"), help));
     let width: usize = y.shape[1..].iter().product();
@@ -136,11 +153,28 @@ fn targets(y: NpyArray, name: &str, rows: usize, source: &Path) -> Result<Labels
                     "mend or remove that row",
                 );
             }
-            return Ok(Labels::Values(v.chunks_exact(width.max(1)).map(<[f32]>::to_vec).collect()));
+            let rows = || v.chunks_exact(width.max(1));
+            let are_whole = v.iter().all(|v| v.fract() == 0.0);
+            // what `keras.utils.to_categorical` makes of classes
+            let is_one_hot = |row: &[f32]| {
+                row.iter().filter(|v| **v == 1.0).count() == 1 && row.iter().all(|v| *v == 0.0 || *v == 1.0)
+            };
+            let are_classes = match reading.task {
+                None => width > 1 && rows().all(is_one_hot),
+                Some(task) => task == LabelKind::Classes && are_whole,
+            };
+            if !are_classes {
+                return Ok(Labels::Values(rows().map(<[f32]>::to_vec).collect()));
+            }
+            v.into_iter().map(|v| v as i64).collect()
         }
         NpyValues::Bytes(v) => v.into_iter().map(i64::from).collect::<Vec<_>>(),
         NpyValues::Integers(v) => v,
     };
+    if reading.task == Some(LabelKind::Numbers) {
+        let rows = integers.chunks_exact(width.max(1));
+        return Ok(Labels::Values(rows.map(|row| row.iter().map(|v| *v as f32).collect()).collect()));
+    }
     if width > 1 {
         // one-hot
         let mut indices = Vec::with_capacity(rows);

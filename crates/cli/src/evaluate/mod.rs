@@ -18,8 +18,8 @@ pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> 
     let (mut model, _) = load(&command.model, console)?;
     command.views.onto(&mut model);
     let mut dataset = match &model.info.classes {
-        Some(classes) => data::open_for(&command.data, classes)?,
-        None => data::open(&command.data)?,
+        Some(classes) => data::open_for_as(&command.data, classes, &command.labels.reading())?,
+        None => data::open_as(&command.data, &command.labels.reading())?,
     };
     dataset.warnings.iter().for_each(|warning| console.warn(warning));
     let images = dataset.examples().count();

@@ -73,6 +73,7 @@ fn cuts_are_not_scored_by_numbers() {
     let folder = Folder::new();
     let list = folder.text("list.csv");
     std::fs::write(&list, "path,label\na.png,1.5\nb.png,2.5\n").expect("written");
+    std::fs::write(folder.text("a.png"), b"x").expect("written");
     fails(&["depth", &demo_model(), &list], &["are numbers", "--keep LAYER"]);
 }
 

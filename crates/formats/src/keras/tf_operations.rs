@@ -32,7 +32,8 @@ const ACTIVATIONS: &[(&str, &str)] = &[
 
 /// A function of TensorFlow: its names, Keras's class, the parameter of its first argument, and the other parameters with
 /// what Keras calls them.
-type Function = (&'static [&'static str], &'static str, &'static str, &'static [(&'static str, &'static str)]);
+type Function =
+    (&'static [&'static str], &'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 const PAIR: &[(&str, &str)] = &[("y", "x2"), ("value", "x2"), ("bias", "x2")];
 const ALONG: &[(&str, &str)] = &[("axis", "axis"), ("keepdims", "keepdims")];
@@ -42,7 +43,12 @@ const FUNCTIONS: &[Function] = &[
     (&["__operators__.add", "math.add", "add", "nn.bias_add"], "Add", "x1", PAIR),
     (&["__operators__.sub", "math.subtract", "subtract"], "Subtract", "x1", PAIR),
     (&["__operators__.mul", "math.multiply", "multiply"], "Multiply", "x1", PAIR),
-    (&["__operators__.truediv", "math.truediv", "math.divide", "truediv", "divide"], "TrueDivide", "x1", PAIR),
+    (
+        &["__operators__.truediv", "math.truediv", "math.divide", "truediv", "divide"],
+        "TrueDivide",
+        "x1",
+        PAIR,
+    ),
     (&["math.divide_no_nan"], "DivideNoNan", "x1", PAIR),
     (&["math.floordiv", "__operators__.floordiv"], "FloorDivide", "x1", PAIR),
     (&["math.floormod", "__operators__.mod"], "Mod", "x1", PAIR),
@@ -84,7 +90,12 @@ const FUNCTIONS: &[Function] = &[
     (&["nn.gelu"], "Gelu", "x", &[("approximate", "approximate")]),
     (&["nn.softmax"], "Softmax", "x", &[("axis", "axis")]),
     (&["nn.log_softmax", "math.log_softmax"], "LogSoftmax", "x", &[("axis", "axis")]),
-    (&["math.l2_normalize", "nn.l2_normalize"], "Normalize", "x", &[("axis", "axis"), ("epsilon", "epsilon")]),
+    (
+        &["math.l2_normalize", "nn.l2_normalize"],
+        "Normalize",
+        "x",
+        &[("axis", "axis"), ("epsilon", "epsilon")],
+    ),
     (&["norm"], "Norm", "x", &[("ord", "ord"), ("axis", "axis"), ("keepdims", "keepdims")]),
     (&["math.reduce_mean"], "Mean", "x", ALONG),
     (&["math.reduce_sum"], "Sum", "x", ALONG),
@@ -111,19 +122,40 @@ const FUNCTIONS: &[Function] = &[
     (&["repeat"], "Repeat", "x", &[("repeats", "repeats"), ("axis", "axis")]),
     (&["reverse"], "Flip", "x", &[("axis", "axis")]),
     (&["roll"], "Roll", "x", &[("shift", "shift"), ("axis", "axis")]),
-    (&["pad"], "Pad", "x", &[("paddings", "pad_width"), ("mode", "mode"), ("constant_values", "constant_values")]),
+    (
+        &["pad"],
+        "Pad",
+        "x",
+        &[("paddings", "pad_width"), ("mode", "mode"), ("constant_values", "constant_values")],
+    ),
     (&["slice"], "Slice", "inputs", &[("begin", "start_indices"), ("size", "shape")]),
     (&["where"], "Where", "condition", &[("x", "x1"), ("y", "x2")]),
     (&["linalg.matmul"], "Matmul", "x1", &[("b", "x2")]),
-    (&["image.resize"], "Resize", "images", &[("size", "size"), ("method", "interpolation"), ("antialias", "antialias")]),
+    (
+        &["image.resize"],
+        "Resize",
+        "images",
+        &[("size", "size"), ("method", "interpolation"), ("antialias", "antialias")],
+    ),
     (&["nn.depth_to_space"], "DepthToSpace", "x", &[("block_size", "block_size")]),
     (&["nn.space_to_depth"], "SpaceToDepth", "x", &[("block_size", "block_size")]),
-    (&["nn.max_pool2d"], "MaxPool", "inputs", &[("ksize", "pool_size"), ("strides", "strides"), ("padding", "padding")]),
-    (&["nn.avg_pool2d"], "AveragePool", "inputs", &[("ksize", "pool_size"), ("strides", "strides"), ("padding", "padding")]),
+    (
+        &["nn.max_pool2d"],
+        "MaxPool",
+        "inputs",
+        &[("ksize", "pool_size"), ("strides", "strides"), ("padding", "padding")],
+    ),
+    (
+        &["nn.avg_pool2d"],
+        "AveragePool",
+        "inputs",
+        &[("ksize", "pool_size"), ("strides", "strides"), ("padding", "padding")],
+    ),
 ];
 
 /// Settings of TensorFlow that change nothing here where they are as they always are.
-const IGNORED: &[&str] = &["name", "conjugate", "validate_indices", "batch_dims", "output_type", "transpose_a", "transpose_b"];
+const IGNORED: &[&str] =
+    &["name", "conjugate", "validate_indices", "batch_dims", "output_type", "transpose_a", "transpose_b"];
 
 /// Whether a layer is of such a class.
 pub(super) fn is_function(class: &str) -> bool {
@@ -170,7 +202,9 @@ fn called(function: &str, node: &Value) -> Result<(String, Map<String, Value>), 
             Some(own) if parameters.contains(&own) => {
                 named.insert(own.to_owned(), argument(value, &mut count));
             }
-            Some(_) if is_tensor(value) => return Err(format!("its `{name}` is computed, where a setting is run")),
+            Some(_) if is_tensor(value) => {
+                return Err(format!("its `{name}` is computed, where a setting is run"));
+            }
             Some(own) if !value.is_null() => {
                 settings.insert(own.to_owned(), value.clone());
             }
@@ -230,7 +264,9 @@ fn adapted(function: &str, settings: &mut Map<String, Value>) -> Result<(), Stri
             settings.insert("epsilon".to_owned(), json!(square.sqrt()));
         }
         "norm" if settings.get("ord") == Some(&json!("euclidean")) => drop(settings.remove("ord")),
-        "pad" | "nn.max_pool2d" | "nn.avg_pool2d" => ["mode", "padding"].iter().for_each(|name| lower(settings, name)),
+        "pad" | "nn.max_pool2d" | "nn.avg_pool2d" => {
+            ["mode", "padding"].iter().for_each(|name| lower(settings, name))
+        }
         "math.argmax" | "argmax" | "math.argmin" | "argmin" => {
             settings.insert("keepdims".to_owned(), json!(false));
         }
@@ -240,7 +276,10 @@ fn adapted(function: &str, settings: &mut Map<String, Value>) -> Result<(), Stri
                 let mut start = 0;
                 let mut starts = Vec::new();
                 for size in sizes.iter().take(sizes.len().saturating_sub(1)) {
-                    start += size.as_i64().filter(|size| *size >= 0).ok_or("the sizes of its parts are not all known")?;
+                    start += size
+                        .as_i64()
+                        .filter(|size| *size >= 0)
+                        .ok_or("the sizes of its parts are not all known")?;
                     starts.push(start);
                 }
                 settings.insert("indices_or_sections".to_owned(), json!(starts));
@@ -278,7 +317,12 @@ impl<'a> Call<'a> {
         let keywords = |call: &'a [Value]| call.get(3).and_then(Value::as_object);
         if parts.first().and_then(Value::as_str) == Some(CONSTANT) {
             let constant = parts.get(2).ok_or("its constant is missing")?;
-            return Ok(Self { first: constant_of(constant), tensors: 0, is_constant: true, keywords: keywords(parts) });
+            return Ok(Self {
+                first: constant_of(constant),
+                tensors: 0,
+                is_constant: true,
+                keywords: keywords(parts),
+            });
         }
         match parts.first() {
             Some(Value::Array(first)) => {
@@ -290,7 +334,12 @@ impl<'a> Call<'a> {
                 let value = if first_alone { all[0].clone() } else { Value::Array(all) };
                 Ok(Self { first: value, tensors: parts.len(), is_constant: false, keywords: keywords(first) })
             }
-            Some(_) => Ok(Self { first: json!({"tensor": 0}), tensors: 1, is_constant: false, keywords: keywords(parts) }),
+            Some(_) => Ok(Self {
+                first: json!({"tensor": 0}),
+                tensors: 1,
+                is_constant: false,
+                keywords: keywords(parts),
+            }),
             None => Err("it is called on nothing".to_owned()),
         }
     }
@@ -339,7 +388,8 @@ mod tests {
     use super::*;
 
     fn read(function: &str, nodes: Value) -> Result<(String, Value), String> {
-        let json = json!({"class_name": "TFOpLambda", "config": {"function": function}, "inbound_nodes": nodes});
+        let json =
+            json!({"class_name": "TFOpLambda", "config": {"function": function}, "inbound_nodes": nodes});
         as_layer(&json).map(|(class, config)| (class, Value::Object(config)))
     }
 
@@ -357,7 +407,8 @@ mod tests {
             read("nn.relu", json!([["a", 0, 0, {}]])),
             Ok(("Activation".into(), json!({"activation": "relu"})))
         );
-        let mean = read("math.subtract", json!([["a", 0, 0, {"y": [103.9, 116.8, 123.7]}]])).expect("an array");
+        let mean =
+            read("math.subtract", json!([["a", 0, 0, {"y": [103.9, 116.8, 123.7]}]])).expect("an array");
         assert_eq!(mean.1[CALL]["args"][1]["array"], json!([103.9, 116.8, 123.7]));
         let why = read("image.rgb_to_hsv", json!([["a", 0, 0, {}]]));
         assert!(why.is_err_and(|why| why.contains("`tf.image.rgb_to_hsv`")));
@@ -365,9 +416,14 @@ mod tests {
 
     #[test]
     fn lists_slices_and_sizes_are_brought_into_keras_s_form() {
-        let joined = read("stack", json!([[["a", 0, 0, {"axis": 1}], ["b", 0, 0, {"axis": 1}]]])).expect("valid");
-        assert_eq!(joined.1, json!({"axis": 1, CALL: {"args": [[{"tensor": 0}, {"tensor": 1}]], "kwargs": {}}}));
-        let parts = read("split", json!([["a", 0, 0, {"num_or_size_splits": [3, 4, 1], "axis": -1}]])).expect("valid");
+        let joined =
+            read("stack", json!([[["a", 0, 0, {"axis": 1}], ["b", 0, 0, {"axis": 1}]]])).expect("valid");
+        assert_eq!(
+            joined.1,
+            json!({"axis": 1, CALL: {"args": [[{"tensor": 0}, {"tensor": 1}]], "kwargs": {}}})
+        );
+        let parts = read("split", json!([["a", 0, 0, {"num_or_size_splits": [3, 4, 1], "axis": -1}]]))
+            .expect("valid");
         assert_eq!(parts.1["indices_or_sections"], json!([3, 7]));
         let spec = json!([{"class_name": "__ellipsis__"}, {"start": null, "stop": null, "step": -1}, null]);
         let item = read("__operators__.getitem", json!([["a", 0, 0, {"slice_spec": spec}]])).expect("valid");

@@ -180,8 +180,7 @@ impl RunFolder {
                 path.display()
             )));
         }
-        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        if data.is_dir() && absolute(path).starts_with(absolute(data)) {
+        if data.is_dir() && resolved(path).starts_with(resolved(data)) {
             return Err(Error::setting(format!(
                 "`{}` lies in the data, where it would be taken for a class\nhelp: give a folder elsewhere with -o",
                 path.display()
@@ -302,5 +301,22 @@ impl RunFolder {
         };
         self.json(RECORD, &record)?;
         Ok(record)
+    }
+}
+/// The place that a path leads to, links and `..` followed as far as it is there.
+fn resolved(path: &Path) -> PathBuf {
+    let mut rest = Vec::new();
+    let mut at = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    loop {
+        if let Ok(found) = at.canonicalize() {
+            return rest.iter().rev().fold(found, |found, name| found.join(name));
+        }
+        match (at.file_name().map(ToOwned::to_owned), at.parent()) {
+            (Some(name), Some(parent)) => {
+                rest.push(name);
+                at = parent.to_owned();
+            }
+            _ => return path.to_owned(),
+        }
     }
 }

@@ -260,6 +260,6 @@ mod tests {
             Reduce { kind: ReduceKind::LogSumExp, axes: vec![0], keep_dims: false }.bind(&[vec![2]], &[], 0);
         let mut output = [0.0];
         op.infer(&[&[1000.0, 1000.0]], &[], &mut output, &mut []);
-        assert!((output[0] - 1000.693_1).abs() < 1e-3);
+        assert!((output[0] - 1_000.693_1).abs() < 1e-3);
     }
 }

@@ -97,7 +97,9 @@ fn spelled_out(given: &Given<'_, '_>, left: &str, operands: &[Operand]) -> Resul
     });
     let longest = longest.max().unwrap_or(0).min(8);
     let all: String = ('A'..='H').take(longest).collect();
-    let spell = |name: &&str| (name.replace("...", &all), if name.contains("...") { all.clone() } else { String::new() });
+    let spell = |name: &&str| {
+        (name.replace("...", &all), if name.contains("...") { all.clone() } else { String::new() })
+    };
     Ok(names.iter().map(spell).collect())
 }
 
