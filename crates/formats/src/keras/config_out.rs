@@ -151,8 +151,9 @@ fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
     let mut config = Map::new();
     config.insert("name".to_owned(), json!(layer.name));
     if let Some(operation) = operation(layer, style) {
-        config.extend(operation.settings().clone());
-        let (class_name, config) = (operation.class_name(), Value::Object(config));
+        let class_name = operation.class_name();
+        config.extend(for_all_versions(class_name, operation.settings().clone()));
+        let config = Value::Object(config);
         return Ok(object(style, operation.module(), class_name, config, json!(class_name)));
     }
     if takes_trainable(kind) {

@@ -5,13 +5,15 @@ use serde_json::{Map, Value, json};
 
 /// Settings that came after Keras 3.0, and the value that means what all versions do. The class is empty where that holds for
 /// all.
-fn added() -> [(&'static str, &'static str, Value); 19] {
+fn added() -> [(&'static str, &'static str, Value); 28] {
     [
         ("", "quantization_config", Value::Null),
         ("", "lora_rank", Value::Null),
         ("", "lora_alpha", Value::Null),
         ("", "input_axes", Value::Null),
         ("", "output_axes", Value::Null),
+        ("DotProductAttention", "flash_attention", Value::Null),
+        ("DotProductAttention", "attn_logits_soft_cap", Value::Null),
         ("MultiHeadAttention", "flash_attention", Value::Null),
         ("MultiHeadAttention", "use_gate", json!(false)),
         ("MultiHeadAttention", "sliding_window", Value::Null),
@@ -22,6 +24,13 @@ fn added() -> [(&'static str, &'static str, Value); 19] {
         ("ZeroPadding1D", "data_format", json!("channels_last")),
         ("LayerNormalization", "rms_scaling", json!(false)),
         ("RandomContrast", "value_range", json!([0, 255])),
+        ("Normalize", "epsilon", Value::Null),
+        ("Prod", "dtype", Value::Null),
+        ("Resize", "crop_to_aspect_ratio", json!(false)),
+        ("Resize", "pad_to_aspect_ratio", json!(false)),
+        ("Resize", "antialias", json!(false)),
+        ("Resize", "fill_mode", json!("constant")),
+        ("Resize", "fill_value", json!(0.0)),
         ("Resizing", "pad_to_aspect_ratio", json!(false)),
         ("Resizing", "antialias", json!(false)),
         ("Resizing", "fill_mode", json!("constant")),
