@@ -16,6 +16,7 @@ mod order;
 mod owner;
 pub(super) mod store;
 mod sublayers;
+mod tf_functions;
 mod tf_operations;
 mod theano;
 

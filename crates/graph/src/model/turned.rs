@@ -55,6 +55,12 @@ impl Axes {
         Self::Order(left.iter().map(place).collect())
     }
 
+    /// [`Axes::reshaped`], where the shapes are known: channels that are split, as into heads, are taken apart.
+    fn reshaped_to(&self, own: &[usize], target: &[usize]) -> Self {
+        let splits = target.len() > own.len() && own.len() > 1 && own.last() != target.last();
+        if splits && *self != Self::Unknown { Self::Apart } else { self.reshaped(target.len()) }
+    }
+
     fn reshaped(&self, rank: usize) -> Self {
         match self {
             _ if rank > 3 => Self::Apart,
@@ -108,7 +114,12 @@ impl Graph {
                     all
                 }
                 Body::Kind(kind) => {
-                    let axes = behind(kind, &given);
+                    let axes = match (kind, given_shapes.as_deref(), shapes[index].as_deref()) {
+                        (Kind::Reshape(_), Some([own]), Some([target])) => {
+                            joint(&given).reshaped_to(own, target)
+                        }
+                        _ => behind(kind, &given),
+                    };
                     if axes.is_turned() {
                         found.insert(path);
                     }
@@ -168,7 +179,11 @@ fn behind_op(program: &Program, node: &Node, inputs: &[Axes]) -> Axes {
                 |shape: &Shape| shape.iter().copied().filter(|extent| *extent != 1).collect::<Vec<_>>();
             let alike = node.inputs.first().is_some_and(|value| long(program.shape(*value)) == long(target));
             // an axis of one place more or less puts nothing together
-            if first == Axes::Apart && alike { first } else { first.reshaped(target.len()) }
+            let own = node.inputs.first().map(|value| program.shape(*value).clone()).unwrap_or_default();
+            match first == Axes::Apart && alike {
+                true => first,
+                false => first.reshaped_to(&own, target),
+            }
         }
         Op::Reduce(op) if !op.keep_dims => first.without(&op.axes),
         Op::GlobalPool(op) if !op.keep_dims => Axes::Unknown,
@@ -189,6 +204,15 @@ mod tests {
         // rows and columns in turn leave the channels where they are
         assert!(!image.permuted(&[2, 1, 3]).is_turned());
         assert!(front.reshaped(2).is_turned() && !front.reshaped(2).permuted(&[2, 1]).is_turned());
+    }
+
+    #[test]
+    fn channels_that_become_heads_are_taken_apart() {
+        let tokens = Axes::upright(2);
+        assert!(tokens.reshaped_to(&[16, 12], &[16, 3, 4]).is_turned());
+        // tokens that become pixels keep their channels
+        assert!(!tokens.reshaped_to(&[16, 12], &[4, 4, 12]).is_turned());
+        assert!(!Axes::upright(3).reshaped_to(&[4, 4, 12], &[16, 12]).is_turned());
     }
 
     #[test]

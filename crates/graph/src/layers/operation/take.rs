@@ -19,71 +19,34 @@ fn taken(given: &mut Given<'_, '_>, x: ValueId, axis: usize, places: Vec<usize>)
 /// `x[:, 1:, ::2, 0, ..., None]`
 pub(super) fn get_item(given: &mut Given<'_, '_>) -> Values {
     let mut x = given.tensor("x")?;
-    let key = given.setting("key").ok_or_else(|| given.error("its key is no list of slices and numbers"))?;
-    let keys: Vec<&Value> = match key {
-        Value::Array(keys) => keys.iter().collect(),
-        one => vec![one],
-    };
-    let rank = given.rank(x) + 1;
-    let takes_axis = |key: &&&Value| !key.is_null() && !is_ellipsis(key);
-    let named = keys.iter().filter(takes_axis).count();
-    let skipped =
-        rank.checked_sub(named).ok_or_else(|| given.error("its key has more places than its tensor axes"))?;
-    // for each axis what the key says of it; without an ellipsis the rest is whole
+    let steps = steps(given, given.rank(x) + 1)?;
     let mut shape = Vec::new();
+    // the batch's axis is 0
     let mut axis = 0;
-    let ellipses = keys.iter().filter(|key| is_ellipsis(key)).count();
-    if ellipses > 1 {
-        return Err(given.error("its key has two ellipses"));
-    }
-    let rest = (ellipses == 0).then_some(&ELLIPSIS);
-    let mut steps = Vec::new();
-    for key in keys.into_iter().map(Some).chain(rest.map(|_| None)) {
-        match key {
-            Some(key) if key.is_null() => steps.push(Step::New),
-            Some(key) if !is_ellipsis(key) => steps.push(Step::Key(key)),
-            _ => steps.extend((0..skipped).map(|_| Step::Whole)),
-        }
-    }
     for (index, step) in steps.into_iter().enumerate() {
         match step {
             Step::New if index == 0 => return Err(given.over_the_batch()),
             Step::New => shape.push(1),
+            Step::Key(key) if axis == 0 && !is_whole(key) => return Err(given.over_the_batch()),
+            Step::Whole | Step::Key(_) if axis == 0 => axis += 1,
             Step::Whole => {
-                if axis > 0 {
-                    shape.push(given.shape(x)[axis - 1]);
-                }
-                axis += 1;
-            }
-            Step::Key(key) if axis == 0 => {
-                let is_whole = is_slice(key)
-                    && bound(key, "start").is_none_or(|start| start == 0)
-                    && key["config"]["stop"].is_null()
-                    && bound(key, "step").is_none_or(|step| step == 1);
-                if !is_whole {
-                    return Err(given.over_the_batch());
-                }
+                shape.push(given.shape(x)[axis - 1]);
                 axis += 1;
             }
             Step::Key(key) => {
                 let extent = given.shape(x)[axis - 1];
-                match (is_slice(key), key.as_i64()) {
-                    (true, _) => {
-                        let places = sliced(key, extent)
-                            .ok_or_else(|| given.error(format!("the slice {key} is none")))?;
-                        shape.push(places.len());
-                        x = taken(given, x, axis - 1, places)?;
-                    }
-                    (false, Some(place)) => {
-                        let place = wrapped(given, place, extent)?;
-                        x = taken(given, x, axis - 1, vec![place])?;
-                    }
-                    _ => {
-                        return Err(
-                            given.error(format!("its key holds {key}, where slices and numbers are run"))
-                        );
-                    }
-                }
+                let places = if is_slice(key) {
+                    let places = sliced(key, extent);
+                    let places = places.ok_or_else(|| given.error(format!("the slice {key} is none")))?;
+                    shape.push(places.len());
+                    places
+                } else {
+                    let place = key.as_i64().ok_or_else(|| {
+                        given.error(format!("its key holds {key}, where slices and numbers are run"))
+                    })?;
+                    vec![wrapped(given, place, extent)?]
+                };
+                x = taken(given, x, axis - 1, places)?;
                 axis += 1;
             }
         }
@@ -91,7 +54,39 @@ pub(super) fn get_item(given: &mut Given<'_, '_>) -> Values {
     Ok(vec![given.reshape(x, &shape)?])
 }
 
-const ELLIPSIS: () = ();
+/// What the key says of each axis of a tensor of so many, the batch's first; without an ellipsis the rest is whole.
+fn steps<'a>(given: &Given<'a, '_>, rank: usize) -> Result<Vec<Step<'a>>> {
+    let key = given.setting("key").ok_or_else(|| given.error("its key is no list of slices and numbers"))?;
+    let keys: Vec<&Value> = match key {
+        Value::Array(keys) => keys.iter().collect(),
+        one => vec![one],
+    };
+    let ellipses = keys.iter().filter(|key| is_ellipsis(key)).count();
+    let named = keys.iter().filter(|key| !key.is_null() && !is_ellipsis(key)).count();
+    let skipped = rank.checked_sub(named).filter(|_| ellipses < 2);
+    let skipped = skipped
+        .ok_or_else(|| given.error("its key has more places than its tensor has axes, or two ellipses"))?;
+    let mut steps = Vec::new();
+    for key in keys {
+        match key {
+            key if key.is_null() => steps.push(Step::New),
+            key if is_ellipsis(key) => steps.extend((0..skipped).map(|_| Step::Whole)),
+            key => steps.push(Step::Key(key)),
+        }
+    }
+    if ellipses == 0 {
+        steps.extend((0..skipped).map(|_| Step::Whole));
+    }
+    Ok(steps)
+}
+
+/// Whether a slice takes all places of an axis of any extent.
+fn is_whole(key: &Value) -> bool {
+    is_slice(key)
+        && bound(key, "start").is_none_or(|start| start == 0)
+        && key["config"]["stop"].is_null()
+        && bound(key, "step").is_none_or(|step| step == 1)
+}
 
 /// What a key says of an axis.
 enum Step<'a> {
