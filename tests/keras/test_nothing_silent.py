@@ -368,3 +368,34 @@ def test_what_is_no_keras_file_is_called_what_it_is(frostline, tmp_path):
     assert "SavedModel" in said["saved"] and "SavedModel" in said["pb"]
     assert "whole model" in said["whole"] and "frostline convert MODEL --weights" in said["weights"]
     assert all("help:" in text for text in said.values()), said
+
+
+@keras.saving.register_keras_serializable("my")
+class HalfSwish(L.Layer):
+    """A custom layer without weights, whose code frostline never runs."""
+
+    def call(self, inputs):
+        return keras.ops.silu(inputs)
+
+
+def test_a_custom_layer_is_what_its_user_says(frostline, tmp_path):
+    """`--custom` replaces a custom class or a Lambda by an operation; the file that is written needs no class of the user's."""
+    x = keras.Input((SIDE, SIDE, 3))
+    y = HalfSwish(name="gate")(L.Conv2D(6, 3, strides=2)(L.Rescaling(1 / 255)(x)))
+    y = L.Lambda(lambda t: keras.ops.normalize(t, axis=-1), output_shape=(6,), name="l2")(L.GlobalAveragePooling2D()(y))
+    model = keras.Model(x, L.Dense(3, activation="softmax")(y))
+    file = tmp_path / "custom.keras"
+    model.save(file)
+    batch = np.random.default_rng(0).uniform(0, 255, (4, SIDE, SIDE, 3)).astype("float32")
+    np.save(tmp_path / "x.npy", batch)
+    refused = frostline.run("predict", file, tmp_path / "x.npy", "-o", tmp_path / "y.npz")
+    assert refused.returncode == 1 and "--custom HalfSwish=identity" in refused.stderr
+    custom = ("--custom", "HalfSwish=silu", "--custom", "l2=normalize(axis=-1)")
+    expected = model.predict(batch, verbose=0)
+    frostline.done("predict", file, tmp_path / "x.npy", "-o", tmp_path / "y.npz", "--preprocess", "none", *custom)
+    assert relative(np.load(tmp_path / "y.npz")["output_0"], expected) <= OUTPUT
+    frostline.done("convert", file, "-o", tmp_path / "again.keras", *custom)
+    again = keras.models.load_model(tmp_path / "again.keras", compile=False)
+    assert relative(again.predict(batch, verbose=0), expected) <= OUTPUT
+    nonsense = frostline.run("predict", file, tmp_path / "x.npy", "--custom", "HalfSwish=unheard_of")
+    assert nonsense.returncode == 2 and "help:" in nonsense.stderr

@@ -9,7 +9,7 @@ pub(crate) use values::Budget;
 use clap::{Args, Parser, Subcommand};
 use frostline::data::{LabelKind, Reading};
 use frostline::fit::{ImageSize, Loss};
-use frostline::formats::Architecture;
+use frostline::formats::{Architecture, Custom, LoadOptions};
 use frostline::graph::Model;
 use std::path::{Path, PathBuf};
 use values::{budget, count, size};
@@ -91,6 +91,16 @@ pub(crate) struct ModelFile {
     /// mobilenet_v3_large, mobilenet_v3_small, efficientnet_b0 or convnext_tiny.
     #[arg(long, value_name = "NAME")]
     pub(crate) arch: Option<Architecture>,
+    /// What a layer of your own class or a Lambda is, by its class or its name: `Swish=silu`, `L2=normalize(axis=-1)`,
+    /// `Augment=identity`, or another operation of keras.ops. May be given several times.
+    #[arg(long, value_name = "NAME=WHAT")]
+    pub(crate) custom: Vec<Custom>,
+}
+
+impl ModelFile {
+    pub(crate) fn options(&self) -> LoadOptions {
+        LoadOptions { architecture: self.arch, custom: self.custom.clone() }
+    }
 }
 
 /// How many views of an image a prediction is taken from.

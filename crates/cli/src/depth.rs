@@ -46,7 +46,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
             false => show_scores(&scores, console),
         };
     };
-    let ModelFile { path, arch } = &command.model;
+    let ModelFile { path, arch, .. } = &command.model;
     let source = Provenance::new(path, *arch, &command.data, rayon::current_num_threads())?;
     let key = SearchKey::new(&source.model_hash, &dataset, &recipe, seed)?;
     let caching = Caching::Disk(cache::open(command.cache.as_deref(), command.cache_limit)?);

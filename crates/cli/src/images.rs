@@ -10,7 +10,7 @@ use frostline::graph::Model;
 
 /// Loads a model and tells what the load report says.
 pub(crate) fn load(file: &ModelFile, console: &Console) -> Result<(Model, LoadReport), Failure> {
-    let loaded = formats::load_as(&file.path, file.arch)?;
+    let loaded = formats::load_with(&file.path, &file.options())?;
     let LoadReport { unused, tensors, unsupported, .. } = &loaded.report;
     if !unused.is_empty() {
         let why = match unsupported.is_empty() {

@@ -22,7 +22,7 @@ struct Row {
 }
 
 pub(crate) fn run(command: &Inspect, console: &Console) -> Result<(), Failure> {
-    let loaded = formats::load_as(&command.model.path, command.model.arch)?;
+    let loaded = formats::load_with(&command.model.path, &command.model.options())?;
     let (model, report) = (&loaded.model, &loaded.report);
     for warning in &report.warnings {
         console.warn(format_args!("`{}`: {warning}", command.model.path.display()));

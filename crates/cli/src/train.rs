@@ -31,7 +31,7 @@ pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), F
         seed,
         console,
     )?;
-    let ModelFile { path, arch } = &command.model;
+    let ModelFile { path, arch, .. } = &command.model;
     let source = Provenance::new(path, *arch, &command.data, rayon::current_num_threads())?;
     let folder = RunFolder::create(&command.output, &command.data)?;
     let trained = trained(&mut prepared, &folder, &|event| console.show(event))?;

@@ -1,6 +1,7 @@
 //! Model files: a file becomes a [`Model`] and a [`LoadReport`], and back. Nothing is lost or left over without a
 //! word.
 
+mod custom;
 mod foreign;
 mod hdf5;
 mod keras;
@@ -10,6 +11,7 @@ mod pickle;
 mod report;
 mod safetensors;
 
+pub use custom::Custom;
 pub use report::{LoadReport, Loaded, few};
 pub use safetensors::Architecture;
 
@@ -50,14 +52,29 @@ impl Format {
     }
 }
 
+/// What is said of a model's file beside its path.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The architecture of torchvision or timm that a `.safetensors` file holds the state dict of.
+    pub architecture: Option<Architecture>,
+    /// What layers of somebody else's classes are, in files of Keras.
+    pub custom: Vec<Custom>,
+}
+
 /// Reads a model: a `.keras` archive, a legacy `.h5` file of any Keras, an `.onnx` file, a `.safetensors` file that frostline wrote, or
 /// the directory of a run. What the file holds decides, not its ending.
 pub fn load(path: &Path) -> Result<Loaded> {
-    load_as(path, None)
+    load_with(path, &LoadOptions::default())
 }
 
 /// [`load`], or with an architecture the state dict of a PyTorch model of it, as a `.safetensors` file.
 pub fn load_as(path: &Path, architecture: Option<Architecture>) -> Result<Loaded> {
+    load_with(path, &LoadOptions { architecture, ..LoadOptions::default() })
+}
+
+/// [`load`], where more is said of the file.
+pub fn load_with(path: &Path, options: &LoadOptions) -> Result<Loaded> {
+    let LoadOptions { architecture, custom } = options;
     if let Some(refused) = foreign::refusal(path) {
         return Err(refused);
     }
@@ -69,16 +86,16 @@ pub fn load_as(path: &Path, architecture: Option<Architecture>) -> Result<Loaded
     }
     let path = model_file(path);
     let bytes = regular::read(&path).map_err(|source| Error::io(&path, source))?;
-    let loaded = match (bytes.as_slice(), architecture) {
+    let loaded = match (bytes.as_slice(), *architecture) {
         (content, _) if pickle::is_pickle(content) => Err(pickle::refusal(&path)),
         ([b'P', b'K', ..] | [0x89, b'H', b'D', b'F', ..], Some(architecture)) => {
             Err(safetensors::says_it_itself(&path, architecture))
         }
-        ([b'P', b'K', ..], None) => keras::archive::load(&path, bytes),
-        ([0x89, b'H', b'D', b'F', ..], None) => keras::legacy::load(&path, bytes),
+        ([b'P', b'K', ..], None) => keras::archive::load(&path, bytes, custom),
+        ([0x89, b'H', b'D', b'F', ..], None) => keras::legacy::load(&path, bytes, custom),
         (content, None) if is_onnx(&path) => onnx::read::load(&path, content),
         (content, _) if safetensors::is_safetensors(&path, content) => {
-            safetensors::load(&path, content, architecture)
+            safetensors::load(&path, content, *architecture)
         }
         // protobuf has no mark of its own; every exporter begins with the version of the format
         ([0x08, ..], None) => onnx::read::load(&path, &bytes),

@@ -5,7 +5,7 @@ use super::chains::without_mixed_chains;
 use super::config_out::{Style, model as model_config};
 use super::legacy::{KERAS_VERSION, major, parse};
 use super::store;
-use crate::{LoadReport, Loaded, hdf5};
+use crate::{Custom, LoadReport, Loaded, hdf5};
 use frostline_graph::{Error, Graph, Model, ModelInfo, Result, json};
 use serde_json::{Value, json};
 use std::io::{Cursor, Read, Write};
@@ -18,7 +18,7 @@ const MAX_ENTRY: u64 = 16 << 30;
 const INFO: &str = "frostline.json";
 
 /// Reads a whole model.
-pub(crate) fn load(path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
+pub(crate) fn load(path: &Path, bytes: Vec<u8>, custom: &[Custom]) -> Result<Loaded> {
     let damaged =
         |what: String| Error::format(path, format!("{what}\nhelp: the archive is cut off or damaged"));
     let mut archive =
@@ -38,7 +38,7 @@ pub(crate) fn load(path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
     let info = entry(INFO)?.and_then(|json| serde_json::from_slice::<ModelInfo>(&json).ok());
     let version = metadata["keras_version"].as_str().unwrap_or("3");
     let mut report = LoadReport::default();
-    let (graph, renamed) = parse(path, &config, major(Some(version)), &mut report)?;
+    let (graph, renamed) = parse(path, &config, major(Some(version)), custom, &mut report)?;
     let (weights, found) = store::read(path, &hdf5::open(path, weights)?, &graph, &renamed)?;
     report.tensors = found.tensors;
     report.loaded = found.loaded;

@@ -6,7 +6,7 @@ use super::names::{Renamed, safe_names};
 use super::operation::with_call;
 use super::owner::foreign;
 use super::tf_operations;
-use crate::LoadReport;
+use crate::{Custom, LoadReport};
 use frostline_graph::layers::{Config, InputLayer, Kind, LayerKind, read_kind};
 use frostline_graph::{Body, Call, Form, Graph, Layer, TensorId, join};
 use serde_json::{Map, Value, json};
@@ -19,6 +19,8 @@ const MAX_DEPTH: usize = 16;
 pub(super) struct Reader<'a> {
     /// The version of the Keras that wrote the file.
     pub(super) major: u32,
+    /// What layers of somebody else's classes are.
+    pub(super) custom: &'a [Custom],
     /// Notes and unsupported layers are added to it.
     pub(super) report: &'a mut LoadReport,
     /// Layers whose names were changed.
@@ -81,6 +83,13 @@ impl Reader<'_> {
             inner.name = name.clone();
             let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
             return Ok(Layer { name, trainable, body: Body::Model(Box::new(inner)), config: Map::new() });
+        }
+        if let Some(kind) = Custom::of(self.custom, &name, class_name) {
+            self.report
+                .notes
+                .push(format!("`{path}` is a `{class_name}`, which is run as what you say it is"));
+            let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
+            return Ok(Layer { name, trainable, body: Body::Kind(kind.clone()), config: kind.config() });
         }
         let (mut class, mut config) = normalise(class_name, config, self.major);
         let called = match foreign(json) {
@@ -358,7 +367,7 @@ fn input_layer(extents: Vec<Option<usize>>) -> Layer {
 /// Why a class cannot be run.
 fn reason(class: &str) -> String {
     match class {
-        "Lambda" => "a Lambda layer holds Python code, which is never run".to_owned(),
+        "Lambda" => "a Lambda layer holds Python code, which is never run; where it does what an operation of keras.ops does, say so with the setting `custom = Lambda=identity`, or with its own name in the place of `Lambda`".to_owned(),
         _ => String::new(),
     }
 }

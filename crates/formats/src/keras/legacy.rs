@@ -12,7 +12,7 @@ use super::sublayers::path_in_keras;
 use super::{store, theano};
 use crate::hdf5::{Dataset, File, Group};
 use crate::hdf5::{Stored, Tree, attribute_names, attribute_string, damaged, datasets, open, stored, tensor};
-use crate::{LoadReport, Loaded};
+use crate::{Custom, LoadReport, Loaded};
 use frostline_graph::ops::Role;
 use frostline_graph::{
     Body, Error, Graph, Handle, Layer, Model, ModelInfo, Result, Tensor, WantedWeight, Weights, join, json,
@@ -38,8 +38,8 @@ const OTHER_NAMES: &[(&str, &str, &[&str])] = &[
 
 /// Reads a whole model. What the file says of it comes first, and then its numbers, when nothing else of the file is in
 /// memory any more.
-pub(crate) fn load(path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
-    let Described { graph, values, info, is_of_theano, mut report } = describe(path, bytes)?;
+pub(crate) fn load(path: &Path, bytes: Vec<u8>, custom: &[Custom]) -> Result<Loaded> {
+    let Described { graph, values, info, is_of_theano, mut report } = describe(path, bytes, custom)?;
     let file = std::fs::File::open(path).map_err(|source| Error::io(path, source))?;
     let mut weights = Weights::default();
     for (name, value) in values {
@@ -61,7 +61,7 @@ struct Described {
     report: LoadReport,
 }
 
-fn describe(path: &Path, bytes: Vec<u8>) -> Result<Described> {
+fn describe(path: &Path, bytes: Vec<u8>, custom: &[Custom]) -> Result<Described> {
     let file = open(path, bytes)?;
     let root = file.root();
     let Some(config) = attribute_string(&root, "model_config") else {
@@ -79,7 +79,7 @@ fn describe(path: &Path, bytes: Vec<u8>) -> Result<Described> {
     let group = root.group("model_weights").map_err(|error| damaged(path, &error))?;
     let version = version.or_else(|| attribute_string(&group, "keras_version"));
     let mut report = LoadReport::default();
-    let (graph, renamed) = parse(path, &config, major(version.as_deref()), &mut report)?;
+    let (graph, renamed) = parse(path, &config, major(version.as_deref()), custom, &mut report)?;
     let (values, found) = read(path, &group, &graph, &renamed, stored)?;
     let backend = attribute_string(&root, "backend");
     if backend.is_none() && version.is_none_or(|version| version.starts_with("1.")) {
@@ -106,13 +106,14 @@ pub(crate) fn parse(
     path: &Path,
     config: &str,
     major: u32,
+    custom: &[Custom],
     report: &mut LoadReport,
 ) -> Result<(Graph, Renamed)> {
     let failed = |message: String| Error::format(path, message);
     let json: Value = json::parse(config).map_err(|error| {
         failed(format!("the model's config is no JSON: {error}\nhelp: the file is cut off or damaged"))
     })?;
-    let mut reader = Reader { major, report: &mut *report, renamed: Renamed::default() };
+    let mut reader = Reader { major, custom, report: &mut *report, renamed: Renamed::default() };
     let mut graph = reader.model(&json).map_err(failed)?;
     let renamed = reader.renamed;
     report.notes.extend(renamed.to_note());

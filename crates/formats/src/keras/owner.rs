@@ -28,7 +28,9 @@ pub(super) fn foreign(json: &Value) -> Option<String> {
     let without_module = (json.get("module").is_some_and(Value::is_null) && registered.is_some())
         .then(|| registered.unwrap_or(class).to_owned());
     if let Some(name) = by_package.or(by_module).or(without_module) {
-        return Some(format!("`{name}` is not a layer of Keras's own, and its code is not in the file"));
+        return Some(format!(
+            "`{name}` is not a layer of Keras's own, and its code is not in the file; where it does what an operation of keras.ops does, or nothing, say so with the setting `custom = {class}=identity`"
+        ));
     }
     quantised(&json["config"]["dtype"]).map(|policy| {
         format!("its weights are quantised (`{policy}`): save the model before `quantize` is called")

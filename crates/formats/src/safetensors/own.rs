@@ -40,7 +40,8 @@ pub(super) fn saved_with(path: &Path, tensors: &Tensors<'_>) -> Result<Option<Sa
 /// The model.
 pub(super) fn load(path: &Path, tensors: &Tensors<'_>, saved: Saved) -> Result<Loaded> {
     let mut notes = LoadReport::default();
-    let (graph, _) = parse(path, &saved.config.to_string(), major(Some(&saved.keras_version)), &mut notes)?;
+    let (graph, _) =
+        parse(path, &saved.config.to_string(), major(Some(&saved.keras_version)), &[], &mut notes)?;
     let (weights, used) = assign(path, tensors, &graph, |wanted| {
         Some(Source { name: wanted.path.clone(), layout: Layout::Same })
     })?;
