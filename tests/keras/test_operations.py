@@ -282,3 +282,36 @@ def test_every_operation_of_the_list_has_a_case():
     listed = re.findall(r"`keras\.ops\.\w+\.(\w+)`", text)
     assert listed, "docs/layers.md lists no operations"
     assert sorted(listed) == sorted(CASES)
+
+
+ACTIVATIONS = {
+    "leaky": L.LeakyReLU(negative_slope=0.1),
+    "relu": L.ReLU(max_value=2.5, negative_slope=0.2),
+    "elu": L.ELU(alpha=0.4),
+    **{
+        name: name
+        for name in (
+            *("mish", "log_softmax", "celu", "hard_shrink", "hard_tanh", "log_sigmoid", "soft_shrink", "squareplus"),
+            "tanh_shrink",
+        )
+    },
+}
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_of_a_layer_is_keras_s(frostline, tmp_path, name):
+    """Newer names, and layers with settings in the place of a name."""
+    batch = numbers()
+    x = keras.Input(SHAPE)
+    y = L.Dense(5, activation=ACTIVATIONS[name])(L.Conv2D(6, 3, activation=ACTIVATIONS[name])(x))
+    model = keras.Model(x, y)
+    expected = model.predict(batch, verbose=0)
+    close = lambda found: np.abs(found - expected).max() <= TOLERANCE * max(1.0, np.abs(expected).max())
+    file = tmp_path / "model.keras"
+    model.save(file)
+    assert close(frostline.outputs(file, batch, tmp_path))
+    frostline.done("convert", file, "-o", tmp_path / "again.keras")
+    assert close(keras.models.load_model(tmp_path / "again.keras", compile=False).predict(batch, verbose=0))
+    frostline.done("convert", file, "-o", tmp_path / "again.onnx")
+    assert close(frostline.outputs(tmp_path / "again.onnx", batch, tmp_path))
+    session = onnxruntime.InferenceSession(tmp_path / "again.onnx", providers=["CPUExecutionProvider"])
+    assert close(session.run(None, {session.get_inputs()[0].name: batch})[0])

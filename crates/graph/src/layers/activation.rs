@@ -1,17 +1,46 @@
 //! `Activation`, and what a named activation means in any layer's config.
 //! Source: `keras.activations`.
 
-use super::{Config, LayerKind};
-use crate::ops::{Affine, Lowering, Softmax, Unary, ValueId};
+use super::{CALL, Config, Kind, LayerKind, Operation, read_kind};
+use crate::ops::{Affine, Binary, BinaryKind, LayerInfo, Lowering, Program, Softmax, Unary, ValueId};
 use crate::{Error, Result, Shape};
 use frostline_kernels::Activation as Function;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
-/// An activation that Keras knows by name.
-#[derive(Clone, Debug, PartialEq)]
+/// An activation that Keras knows by name, or a layer of one in its place: `activation=LeakyReLU(0.1)`.
+#[derive(Clone, Debug)]
 pub struct NamedActivation {
     name: &'static str,
+    layer: Option<Arc<OfLayer>>,
 }
+
+/// A layer without weights that stands where an activation does.
+#[derive(Debug)]
+struct OfLayer {
+    kind: Kind,
+    /// As Keras 3 writes it.
+    json: Value,
+}
+
+impl PartialEq for NamedActivation {
+    fn eq(&self, other: &Self) -> bool {
+        let json = |activation: &Self| activation.layer.as_ref().map(|layer| layer.json.clone());
+        self.name == other.name && json(self) == json(other)
+    }
+}
+
+/// Activations that are operations of `keras.ops`, and the class of each.
+const OPERATIONS: &[(&str, &str)] = &[
+    ("celu", "Celu"),
+    ("hard_shrink", "HardShrink"),
+    ("hard_tanh", "HardTanh"),
+    ("log_sigmoid", "LogSigmoid"),
+    ("log_softmax", "LogSoftmax"),
+    ("soft_shrink", "SoftShrink"),
+    ("squareplus", "Squareplus"),
+    ("tanh_shrink", "TanhShrink"),
+];
 
 /// Keras's names; those behind the first of a line are other names of the same.
 const NAMES: &[(&str, &[&str])] = &[
@@ -31,6 +60,15 @@ const NAMES: &[(&str, &[&str])] = &[
     ("softplus", &[]),
     ("softsign", &[]),
     ("exponential", &[]),
+    ("celu", &[]),
+    ("hard_shrink", &[]),
+    ("hard_tanh", &[]),
+    ("log_sigmoid", &[]),
+    ("log_softmax", &[]),
+    ("mish", &[]),
+    ("soft_shrink", &[]),
+    ("squareplus", &[]),
+    ("tanh_shrink", &[]),
     // `hard_sigmoid` of files before Keras 3: clip(0.2·x + 0.5, 0, 1)
     (HARD_SIGMOID_KERAS_2, &[]),
 ];
@@ -40,18 +78,18 @@ pub const HARD_SIGMOID_KERAS_2: &str = "hard_sigmoid_keras2";
 
 impl NamedActivation {
     /// No activation.
-    pub const LINEAR: Self = Self { name: "linear" };
+    pub const LINEAR: Self = Self { name: "linear", layer: None };
     /// `max(x, 0)`.
-    pub const RELU: Self = Self { name: "relu" };
+    pub const RELU: Self = Self { name: "relu", layer: None };
     /// `1 / (1 + exp(-x))`.
-    pub const SIGMOID: Self = Self { name: "sigmoid" };
+    pub const SIGMOID: Self = Self { name: "sigmoid", layer: None };
     /// `exp(x) / Σ exp(x)` over the last axis.
-    pub const SOFTMAX: Self = Self { name: "softmax" };
+    pub const SOFTMAX: Self = Self { name: "softmax", layer: None };
 
     /// The activation of this name.
     pub fn named(name: &str) -> Option<Self> {
         let known = |(first, others): &&(&'static str, &[&str])| *first == name || others.contains(&name);
-        NAMES.iter().find(known).map(|(name, _)| Self { name })
+        NAMES.iter().find(known).map(|(name, _)| Self { name, layer: None })
     }
 
     /// Reads `config[key]`: a name, nothing, or an object that Keras 3 wrote for a function or a layer.
@@ -78,7 +116,7 @@ impl NamedActivation {
             }),
             _ => None,
         };
-        name.and_then(Self::named).ok_or_else(|| {
+        name.and_then(Self::named).or_else(|| Self::of_layer(value)).ok_or_else(|| {
             let known: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
             let shown = match value.get("class_name").and_then(Value::as_str) {
                 Some(class_name) => format!("a `{class_name}` with settings of its own"),
@@ -91,13 +129,47 @@ impl NamedActivation {
         })
     }
 
-    /// Keras's name.
+    /// A layer that computes element by element with settings of its own.
+    fn of_layer(value: &Value) -> Option<Self> {
+        let class = value.get("class_name").and_then(Value::as_str)?;
+        let name = ["ReLU", "LeakyReLU", "ELU"].into_iter().find(|own| *own == class)?;
+        let settings = value.get("config").and_then(Value::as_object)?;
+        let kind = read_kind(name, &Config::new(name, settings))?.ok()?;
+        Some(Self { name, layer: Some(Arc::new(OfLayer { kind, json: value.clone() })) })
+    }
+
+    /// Keras's name, or the class of the layer that stands in its place.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
+    /// As Keras 3 writes it in a config.
+    pub fn json(&self) -> Value {
+        self.layer.as_ref().map_or_else(|| json!(self.name), |layer| layer.json.clone())
+    }
+
+    /// The ops that it lowers to, on one number.
+    ///
+    /// # Errors
+    ///
+    /// None that a caller can cause.
+    pub fn program(&self) -> Result<Program> {
+        let mut program = Program::default();
+        program.layers.push(LayerInfo { path: String::new(), frozen: true, inference: true });
+        let input = program.value(vec![1]);
+        let output = self.lower(&mut Lowering::new(&mut program, 0), input)?;
+        (program.inputs, program.outputs) = (vec![input], vec![output]);
+        Ok(program)
+    }
+
     /// Pushes the activation; nothing for `linear`.
     pub fn lower(&self, lowering: &mut Lowering<'_>, value: ValueId) -> Result<ValueId> {
+        if let Some(layer) = &self.layer {
+            return layer.kind.lower(lowering, &[value]);
+        }
+        if let Some((_, class)) = OPERATIONS.iter().find(|(name, _)| *name == self.name) {
+            return operation(class)?.lower(lowering, &[value]);
+        }
         let function = match self.name {
             "linear" => return Ok(value),
             "softmax" => return lowering.push(Softmax, &[value], &[]),
@@ -105,6 +177,11 @@ impl NamedActivation {
                 let line = lowering.push(Affine { scale: vec![0.2], offset: vec![0.5] }, &[value], &[])?;
                 let activation = Function::Relu { max: 1.0, negative_slope: 0.0, threshold: 0.0 };
                 return lowering.push(Unary { activation }, &[line], &[]);
+            }
+            "mish" => {
+                let softplus = lowering.push(Unary { activation: Function::Softplus }, &[value], &[])?;
+                let tanh = lowering.push(Unary { activation: Function::Tanh }, &[softplus], &[])?;
+                return lowering.push(Binary { kind: BinaryKind::Multiply }, &[value, tanh], &[]);
             }
             "relu" => Function::relu(),
             "relu6" => Function::relu6(),
@@ -124,6 +201,14 @@ impl NamedActivation {
         };
         lowering.push(Unary { activation: function }, &[value], &[])
     }
+}
+
+/// An operation of one tensor with the settings that it has by default.
+fn operation(class: &str) -> Result<Operation> {
+    let call = json!({"args": [{"tensor": 0}], "kwargs": {}});
+    let config = Map::from_iter([(CALL.to_owned(), call)]);
+    let missing = || Error::surgery(format!("`{class}` is no operation"));
+    Operation::from_config(class, &Config::new(class, &config)).ok_or_else(missing)?
 }
 
 /// Whether settings are these where they say anything else than nothing.
@@ -156,7 +241,7 @@ impl LayerKind for Activation {
     }
 
     fn config(&self) -> Map<String, Value> {
-        Map::from_iter([("activation".to_owned(), json!(self.activation.name()))])
+        Map::from_iter([("activation".to_owned(), self.activation.json())])
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
@@ -195,6 +280,19 @@ mod tests {
             let kind = read("Activation", json!({"activation": value})).expect(name);
             assert_eq!(kind.config()["activation"], json!(name));
         }
+    }
+
+    #[test]
+    fn layers_with_settings_stand_in_an_activation_s_place() {
+        let layer = json!({"module": "keras.layers", "class_name": "LeakyReLU", "config": {"name": "act", "negative_slope": 0.1}});
+        let kind = read("Activation", json!({"activation": layer})).expect("valid");
+        assert_eq!(kind.config()["activation"], layer);
+        let Kind::Activation(activation) = &kind else { panic!("another kind") };
+        let program = activation.activation.program().expect("ops");
+        let leaky = Unary { activation: Function::LeakyRelu { negative_slope: 0.1 } };
+        assert_eq!(program.nodes.iter().map(|node| node.op.clone()).collect::<Vec<_>>(), [leaky.into()]);
+        let mish = NamedActivation::named("mish").expect("known").program().expect("ops");
+        assert_eq!(mish.nodes.len(), 3);
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Convolution {
             ("padding".to_owned(), json!(padding_name(self.sliding.padding))),
             ("data_format".to_owned(), json!("channels_last")),
             ("dilation_rate".to_owned(), json!(self.sliding.dilation)),
-            ("activation".to_owned(), json!(self.activation.name())),
+            ("activation".to_owned(), self.activation.json()),
             ("use_bias".to_owned(), json!(self.use_bias)),
             ("bias_initializer".to_owned(), self.bias_initializer.to_config()),
         ])

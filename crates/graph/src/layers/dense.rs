@@ -96,7 +96,7 @@ impl LayerKind for Dense {
     fn config(&self) -> Map<String, Value> {
         Map::from_iter([
             ("units".to_owned(), json!(self.units)),
-            ("activation".to_owned(), json!(self.activation.name())),
+            ("activation".to_owned(), self.activation.json()),
             ("use_bias".to_owned(), json!(self.use_bias)),
             ("kernel_initializer".to_owned(), self.kernel_initializer.to_config()),
             ("bias_initializer".to_owned(), self.bias_initializer.to_config()),

@@ -30,7 +30,8 @@ impl Emitter {
             "softplus" => self.node(path, "Softplus", &[x], &[]),
             "softsign" => self.node(path, "Softsign", &[x], &[]),
             "exponential" => self.node(path, "Exp", &[x], &[]),
-            other => return Err(format!("its activation `{other}` has no operators in ONNX here")),
+            "log_softmax" => self.node(path, "LogSoftmax", &[x], &[("axis", Attribute::Int(-1))]),
+            _ => self.activation_by_ops(path, activation, x)?,
         })
     }
 

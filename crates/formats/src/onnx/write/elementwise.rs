@@ -29,7 +29,8 @@ impl Writer<'_> {
         x: &mut Value,
     ) -> Result<Output, String> {
         // softmax goes over the last axis
-        let input = match x.first.clone().filter(|_| activation.name() != "softmax") {
+        let input = match x.first.clone().filter(|_| !["softmax", "log_softmax"].contains(&activation.name()))
+        {
             Some(first) => return self.emit.activation(path, activation, &first).map(Output::First),
             None => self.emit.last(x, path),
         };

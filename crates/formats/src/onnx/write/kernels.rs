@@ -99,6 +99,9 @@ impl Writer<'_> {
         match layer.activation.name() {
             // over the channels, which lie behind the batch here
             "softmax" => Ok(self.emit.node(path, "Softmax", &[&product], &[("axis", Attribute::Int(1))])),
+            "log_softmax" => {
+                Ok(self.emit.node(path, "LogSoftmax", &[&product], &[("axis", Attribute::Int(1))]))
+            }
             _ => self.emit.activation(path, &layer.activation, &product),
         }
     }

@@ -3,7 +3,8 @@
 use super::emit::{Attribute, Emitter};
 use super::layer::{Output, Writer};
 use crate::onnx::proto::tensor_proto::DataType;
-use frostline_graph::ops::{Activation, BinaryKind, Function, Reduce, ReduceKind, Take};
+use frostline_graph::layers::NamedActivation;
+use frostline_graph::ops::{Activation, BinaryKind, Function, Op, Reduce, ReduceKind, Take};
 use frostline_graph::{Result, Shape, Tensor};
 use std::f32::consts::{LN_2, LN_10};
 
@@ -282,5 +283,34 @@ impl Emitter {
                 self.node(path, "LeakyRelu", &[x], &alpha(negative_slope))
             }
         }
+    }
+
+    /// An activation as the ops that it lowers to, each element by element.
+    pub(super) fn activation_by_ops(
+        &mut self,
+        path: &str,
+        activation: &NamedActivation,
+        x: &str,
+    ) -> Result<String, String> {
+        let program = activation.program().map_err(|error| error.message())?;
+        // each op writes the value behind those before it
+        let mut made = vec![x.to_owned()];
+        for node in &program.nodes {
+            let inputs: Vec<&str> = node.inputs.iter().map(|value| made[value.0].as_str()).collect();
+            let output = match (&node.op, inputs.as_slice()) {
+                (Op::Affine(op), [x]) => self.affine(path, x, &[], &op.scale, &op.offset),
+                (Op::Unary(op), [x]) => self.kernel_activation(path, op.activation, x),
+                (Op::Elementwise(op), [x]) => self.elementwise(path, op.function, x),
+                (Op::Binary(op), [a, b]) => self.binary(path, op.kind, a, b),
+                _ => {
+                    return Err(format!(
+                        "its activation `{}` has no operators in ONNX here",
+                        activation.name()
+                    ));
+                }
+            };
+            made.push(output);
+        }
+        Ok(program.outputs.first().map(|value| made[value.0].clone()).unwrap_or_default())
     }
 }
