@@ -45,6 +45,9 @@ pub(super) fn expand_dims(given: &mut Given<'_, '_>) -> Values {
     let rank = shape.len() + named.len();
     let mut axes = named.into_iter().map(|axis| given.axis(axis, rank)).collect::<Result<Vec<_>>>()?;
     axes.sort_unstable();
+    if axes.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(given.error("it names an axis twice"));
+    }
     axes.into_iter().for_each(|axis| shape.insert(axis, 1));
     Ok(vec![given.reshape(x, &shape)?])
 }

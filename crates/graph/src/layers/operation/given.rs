@@ -22,6 +22,8 @@ pub(super) enum Operand {
     Array(Arc<Tensor>),
 }
 
+/// No axis has more places.
+const MOST_PLACES: usize = 1 << 24;
 /// What cannot be: each image of a batch is computed alone.
 const OVER_THE_BATCH: &str = "it goes over the images of a batch, each of which is computed alone here";
 
@@ -215,7 +217,17 @@ impl<'a, 'p> Given<'a, 'p> {
     }
 
     pub(super) fn push(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> Result<ValueId> {
-        self.lowering.push(op, inputs, &[])
+        let made = self.lowering.push(op, inputs, &[])?;
+        match self.lowering.shape(made).contains(&0) {
+            true => Err(self.error("it leaves nothing of its input")),
+            false => Ok(made),
+        }
+    }
+
+    /// So many places of an axis, if they are as many as a value may have: a few bytes of a file may ask for any number.
+    pub(super) fn places(&self, count: Option<usize>) -> Result<usize> {
+        let wanted = count.filter(|count| *count <= MOST_PLACES);
+        wanted.ok_or_else(|| self.error("it makes more places of an axis than can be run"))
     }
 
     /// The value in another shape, without the batch.

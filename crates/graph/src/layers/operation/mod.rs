@@ -127,3 +127,64 @@ impl LayerKind for Operation {
         self.class.module
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::read;
+    use serde_json::json;
+
+    /// What an operation says to a value of 4 x 3.
+    fn shape(class: &str, settings: Value, more: Value) -> Result<Shape, String> {
+        let mut config = settings;
+        let given: Vec<Value> = std::iter::once(json!({"tensor": 0}))
+            .chain(more.as_array().into_iter().flatten().cloned())
+            .collect();
+        config[CALL] = json!({"args": given, "kwargs": {}});
+        read(class, config).map_err(|error| error.to_string())?.output_shape(&[vec![4, 3]])
+    }
+
+    #[test]
+    fn absurd_settings_are_refused() {
+        let most = i64::MAX;
+        for (class, settings, more) in [
+            ("Tile", json!({"repeats": [1, most, 2]}), json!([])),
+            ("Repeat", json!({"repeats": most, "axis": 1}), json!([])),
+            ("BroadcastTo", json!({"shape": [null, most, 3]}), json!([])),
+            ("Pad", json!({"pad_width": [[0, 0], [most, most], [0, 0]]}), json!([])),
+            ("ExpandDims", json!({"axis": [4, 4]}), json!([])),
+            ("Slice", json!({"shape": [-1, 2, 2]}), json!([[0, most, 0]])),
+            ("GetItem", json!({}), json!([[0, 0]])),
+            (
+                "GetItem",
+                json!({}),
+                json!([{"class_name": "__slice__", "config": {"start": 4, "stop": null, "step": null}}]),
+            ),
+            ("Take", json!({"axis": 1}), json!([[most]])),
+            ("Reshape", json!({"newshape": [-1, most]}), json!([])),
+            ("Einsum", json!({"subscripts": "...A->..."}), json!([])),
+            ("Softmax", json!({"axis": 0}), json!([])),
+            ("Transpose", json!({"axes": [0, 1, 1]}), json!([])),
+            ("Split", json!({"indices_or_sections": 0, "axis": 1}), json!([])),
+            ("Roll", json!({"shift": 1, "axis": most}), json!([])),
+        ] {
+            let found = shape(class, settings.clone(), more.clone());
+            assert!(found.is_err(), "{class} {settings} {more} gives {found:?}");
+        }
+        assert_eq!(shape("Slice", json!({"shape": [-1, 2, 9]}), json!([[0, 1, 0]])), Ok(vec![2, 3]));
+    }
+
+    #[test]
+    fn a_class_without_a_call_is_no_operation() {
+        let config = Map::from_iter([("axis".to_owned(), json!(-1))]);
+        assert!(Operation::from_config("Mean", &Config::new("layer", &config)).is_none());
+    }
+
+    #[test]
+    fn names_are_in_order_and_once() {
+        let mut names: Vec<&str> = Operation::CLASSES.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Operation::CLASSES.len());
+    }
+}

@@ -91,6 +91,9 @@ pub(super) fn einsum(given: &mut Given<'_, '_>) -> Values {
 /// The operands' letters, with capital ones in the place of `...`: those of the axes that it stands for.
 fn spelled_out(given: &Given<'_, '_>, left: &str, operands: &[Operand]) -> Result<Vec<(String, String)>> {
     let names: Vec<&str> = left.split(',').collect();
+    if left.contains("...") && left.contains(|letter: char| letter.is_ascii_uppercase()) {
+        return Err(given.error("its equation has both `...` and capital letters, which is not run"));
+    }
     let longest = names.iter().zip(operands).filter_map(|(names, operand)| {
         let Operand::Value(value) = operand else { return None };
         (given.rank(*value) + 1).checked_sub(names.replace("...", "").len())

@@ -179,7 +179,7 @@ pub(super) fn slice(given: &mut Given<'_, '_>) -> Values {
     }
     for (axis, (start, len)) in starts.into_iter().zip(lens).skip(1).enumerate() {
         let start = wrapped(given, start, own[axis].max(1))?;
-        let len = usize::try_from(len).unwrap_or(own[axis] - start);
+        let len = usize::try_from(len).unwrap_or(own[axis] - start).min(own[axis] - start);
         x = taken(given, x, axis, (start..start + len).collect())?;
     }
     Ok(vec![x])
@@ -224,6 +224,7 @@ pub(super) fn repeat(given: &mut Given<'_, '_>) -> Values {
     if repeats.len() != 1 && repeats.len() != extent {
         return Err(given.error(format!("it has {} repeats for {extent} places", repeats.len())));
     }
+    given.places((0..extent).try_fold(0usize, |all, place| all.checked_add(times(place))))?;
     let places = (0..extent).flat_map(|place| std::iter::repeat_n(place, times(place))).collect();
     Ok(vec![taken(given, x, axis, places)?])
 }
@@ -244,8 +245,9 @@ pub(super) fn tile(given: &mut Given<'_, '_>) -> Values {
     for (axis, times) in own.iter().enumerate() {
         let times = usize::try_from(*times).map_err(|_| given.error("it repeats less than once"))?;
         let extent = shape[first + axis];
-        shape[first + axis] = extent * times;
-        x = taken(given, x, first + axis, (0..extent * times).map(|place| place % extent.max(1)).collect())?;
+        let count = given.places(extent.checked_mul(times))?;
+        shape[first + axis] = count;
+        x = taken(given, x, first + axis, (0..count).map(|place| place % extent.max(1)).collect())?;
     }
     Ok(vec![x])
 }
@@ -267,7 +269,8 @@ pub(super) fn broadcast_to(given: &mut Given<'_, '_>) -> Values {
             return Err(given.error(format!("{} places cannot become {wanted}", shape[axis])));
         }
         if wanted != shape[axis] {
-            x = taken(given, x, axis, vec![0; wanted])?;
+            let count = given.places(Some(wanted))?;
+            x = taken(given, x, axis, vec![0; count])?;
         }
     }
     Ok(vec![x])
@@ -285,6 +288,7 @@ pub(super) fn pad(given: &mut Given<'_, '_>) -> Values {
         _ => return Err(given.over_the_batch()),
     };
     for (axis, [before, behind]) in widths.into_iter().enumerate().filter(|(_, margins)| *margins != [0, 0]) {
+        given.places(before.checked_add(behind))?;
         let extent = given.shape(x)[axis] as i64;
         let place = |place: i64| -> Option<u32> {
             let inside = match mode.as_str() {

@@ -29,8 +29,10 @@ impl Converter<'_> {
         name: &str,
     ) -> Result<(Value, usize, [usize; 3]), String> {
         let x = self.image(node, name)?;
-        let block =
-            node.int("blocksize").and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0);
+        let block = node
+            .int("blocksize")
+            .and_then(|size| usize::try_from(size).ok())
+            .filter(|size| (1..=1 << 10).contains(size));
         let extents = [1, 2, 3].map(|axis| x.extents(axis));
         if extents.iter().any(|[small, large]| small != large) {
             return Err("the size of its image is open: export the model with a fixed size".to_owned());

@@ -52,7 +52,10 @@ impl Converter<'_> {
         let x = self.image(node, name)?;
         let (alpha, beta, bias) =
             (node.float("alpha", 1e-4), node.float("beta", 0.75), node.float("bias", 1.0));
-        let size = node.int("size").and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0);
+        let size = node
+            .int("size")
+            .and_then(|size| usize::try_from(size).ok())
+            .filter(|size| (1..=1 << 16).contains(size));
         let size = size.ok_or("it has no size")?;
         let channels = x.channels();
         let (before, behind) = ((size - 1) / 2, size / 2);

@@ -92,7 +92,7 @@ impl Converter<'_> {
         let ends: Vec<i64> = sizes
             .iter()
             .scan(0, |end, size| {
-                *end += size;
+                *end = i64::saturating_add(*end, *size);
                 Some(*end)
             })
             .collect();
