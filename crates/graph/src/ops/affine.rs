@@ -1,7 +1,7 @@
 //! `affine`: a constant scale and offset, for all channels or one a channel (the last axis).
 
 use super::images::{each_image, image};
-use super::{Backward, Cost, Forward, Instance, Normalize, OpKind, Reads, one_of};
+use super::{Backward, Cost, Instance, Normalize, OpKind, Reads, one_of};
 use crate::{Extents, Shape};
 use frostline_kernels::{Activation, scale_shift, scale_shift_backward_input};
 
@@ -70,19 +70,11 @@ impl Instance for ScaleShift {
     }
 
     fn reads(&self, _trains: bool) -> Reads {
-        Reads { inputs: false, output: false, either: false }
+        Reads::NOTHING
     }
 
     fn is_pixelwise(&self) -> bool {
         true
-    }
-
-    fn forward(&self, args: Forward<'_>) {
-        let (channels, scale, offset) = (self.channels, &self.scale, &self.offset);
-        each_image(args.batch, args.output, |index, y| {
-            let x = image(args.inputs[0], args.batch, index);
-            scale_shift(channels, x, scale, offset, Activation::Linear, y);
-        });
     }
 
     fn backward(&self, args: Backward<'_, '_>) {

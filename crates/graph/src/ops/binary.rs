@@ -2,7 +2,7 @@
 
 use super::elementwise::{power, power_slope};
 use super::images::{each_image, image};
-use super::{Backward, Cost, Forward, Instance, OpKind, Reads};
+use super::{Backward, Cost, Instance, OpKind, Reads};
 use crate::{Extents, Shape};
 use frostline_kernels::Accumulate;
 
@@ -240,13 +240,6 @@ impl Instance for Bound {
 
     fn is_pixelwise(&self) -> bool {
         self.layout == Layout::Equal
-    }
-
-    fn forward(&self, args: Forward<'_>) {
-        each_image(args.batch, args.output, |index, y| {
-            let inputs = [image(args.inputs[0], args.batch, index), image(args.inputs[1], args.batch, index)];
-            self.infer(&inputs, &[], y, &mut []);
-        });
     }
 
     fn backward(&self, args: Backward<'_, '_>) {

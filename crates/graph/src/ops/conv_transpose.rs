@@ -1,8 +1,8 @@
 //! `conv transpose`: the transpose of a convolution, which is its gradient for the input: each pixel of the input is spread over
 //! a window of the output. Source: Zeiler et al. 2010; `tf.nn.conv2d_transpose`.
 
-use super::images::{each_image, image, image_mut};
-use super::{Backward, Cost, Forward, Instance, Needs, OpKind, Reads, Sliding, one_of};
+use super::images::{image, image_mut};
+use super::{Backward, Cost, Instance, Needs, OpKind, Reads, Sliding, one_of};
 use crate::{Extents, Shape};
 use frostline_kernels::{
     Accumulate, ConvShape, Convolution, PackedConvGradient, conv_backward_weights,
@@ -109,13 +109,6 @@ impl Instance for Bound {
 
     fn reads(&self, trains: bool) -> Reads {
         Reads { inputs: trains, output: false, either: false }
-    }
-
-    fn forward(&self, args: Forward<'_>) {
-        let scratch = &mut args.scratch.floats;
-        each_image(args.batch, args.output, |index, y| {
-            self.infer(&[image(args.inputs[0], args.batch, index)], args.params, y, scratch);
-        });
     }
 
     fn backward(&self, args: Backward<'_, '_>) {

@@ -73,7 +73,7 @@ impl Instance for Bound {
     }
 
     fn reads(&self, _trains: bool) -> Reads {
-        Reads { inputs: false, output: false, either: false }
+        Reads::NOTHING
     }
 
     fn forward(&self, args: Forward<'_>) {

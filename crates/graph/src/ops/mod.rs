@@ -74,6 +74,8 @@ pub use program::{LayerInfo, Lowering, Node, Param, ParamId, Program, Role, Valu
 
 use crate::Shape;
 use frostline_kernels::{Accumulate, Bf16, Buffer, Quantization, Window};
+use images::{each_image, image};
+use smallvec::SmallVec;
 use std::fmt::Debug;
 
 /// Whether an op runs as in training (batch statistics, dropout) or as in prediction.
@@ -215,6 +217,13 @@ pub struct Reads {
 }
 
 impl Reads {
+    /// The output's gradient alone is enough.
+    pub const NOTHING: Self = Self { inputs: false, output: false, either: false };
+    /// The inputs alone.
+    pub const INPUTS: Self = Self { inputs: true, ..Self::NOTHING };
+    /// The output alone.
+    pub const OUTPUT: Self = Self { output: true, ..Self::NOTHING };
+
     /// What is enough, when the value that is kept is known.
     pub fn enough(self, keeps_output: bool) -> Self {
         match self.either {
@@ -321,7 +330,7 @@ pub trait Instance: Send + Sync {
 
     /// What the backward pass reads; `trains`: gradients of weights are wanted.
     fn reads(&self, _trains: bool) -> Reads {
-        Reads { inputs: true, output: false, either: false }
+        Reads::INPUTS
     }
 
     /// Whether each pixel of the output depends on the same pixel of the inputs alone: then parts of images may be
@@ -330,8 +339,16 @@ pub trait Instance: Send + Sync {
         false
     }
 
-    /// Forward pass of some images, on the calling thread.
-    fn forward(&self, args: Forward<'_>);
+    /// Forward pass of some images, on the calling thread: prediction of one image after the other, but where training
+    /// differs from it or a whole batch is faster.
+    fn forward(&self, args: Forward<'_>) {
+        let mut inputs: SmallVec<[&[f32]; 8]> = SmallVec::new();
+        each_image(args.batch, args.output, |index, output| {
+            inputs.clear();
+            inputs.extend(args.inputs.iter().map(|input| image(input, args.batch, index)));
+            self.infer(&inputs, args.params, output, &mut args.scratch.floats);
+        });
+    }
 
     /// Backward pass of some images, on the calling thread. Runs after `forward` on the same values.
     fn backward(&self, args: Backward<'_, '_>);

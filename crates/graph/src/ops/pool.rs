@@ -1,7 +1,7 @@
 //! `pool` and `global_pool`: the maximum or the mean under a window, or of the whole image.
 
 use super::images::{each_image, image};
-use super::{Backward, Cost, Forward, Infer, Instance, Needs, OpKind, Quantizations, Reads, Sliding, one_of};
+use super::{Backward, Cost, Infer, Instance, Needs, OpKind, Quantizations, Reads, Sliding, one_of};
 use crate::{Extents, Shape};
 use frostline_kernels::{Bf16, Element, Quantization, Window};
 
@@ -178,12 +178,6 @@ impl Instance for Bound {
     fn reads(&self, _trains: bool) -> Reads {
         let is_max = self.kind == PoolKind::Max;
         Reads { inputs: is_max, output: is_max, either: false }
-    }
-
-    fn forward(&self, args: Forward<'_>) {
-        each_image(args.batch, args.output, |index, y| {
-            self.infer(&[image(args.inputs[0], args.batch, index)], &[], y, &mut []);
-        });
     }
 
     fn backward(&self, args: Backward<'_, '_>) {

@@ -1,7 +1,7 @@
 //! `reduce`: one number in the place of all along some axes.
 
 use super::images::{each_image, image};
-use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
+use super::{Backward, Cost, Instance, OpKind, Reads, one_of};
 use crate::{Extents, Shape};
 
 /// Which number.
@@ -190,12 +190,6 @@ impl Instance for Bound {
     fn reads(&self, _trains: bool) -> Reads {
         let inputs = !matches!(self.kind, ReduceKind::Sum | ReduceKind::Mean);
         Reads { inputs, output: false, either: false }
-    }
-
-    fn forward(&self, args: Forward<'_>) {
-        each_image(args.batch, args.output, |index, y| {
-            self.infer(&[image(args.inputs[0], args.batch, index)], &[], y, &mut []);
-        });
     }
 
     fn backward(&self, args: Backward<'_, '_>) {

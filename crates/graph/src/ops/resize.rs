@@ -2,7 +2,7 @@
 //! Source: `tf.image.resize`.
 
 use super::images::{each_image, image};
-use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
+use super::{Backward, Cost, Instance, OpKind, Reads, one_of};
 use crate::Shape;
 
 /// How new pixels are made of old ones.
@@ -65,13 +65,7 @@ impl Instance for Bound {
     }
 
     fn reads(&self, _trains: bool) -> Reads {
-        Reads { inputs: false, output: false, either: false }
-    }
-
-    fn forward(&self, args: Forward<'_>) {
-        each_image(args.batch, args.output, |index, y| {
-            self.infer(&[image(args.inputs[0], args.batch, index)], &[], y, &mut []);
-        });
+        Reads::NOTHING
     }
 
     fn backward(&self, args: Backward<'_, '_>) {

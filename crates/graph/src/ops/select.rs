@@ -2,7 +2,7 @@
 
 use super::binary::{broadcast, sources};
 use super::images::{each_image, image};
-use super::{Backward, Cost, Forward, Instance, OpKind};
+use super::{Backward, Cost, Instance, OpKind};
 use crate::{Extents, Shape};
 
 /// Where the first input is not 0 the second, elsewhere the third. Shapes fit together as numpy's do.
@@ -49,13 +49,6 @@ impl Instance for Bound {
         for (y, ((c, a), b)) in output.iter_mut().zip(condition.iter().zip(then).zip(otherwise)) {
             *y = if inputs[0][*c as usize] != 0.0 { inputs[1][*a as usize] } else { inputs[2][*b as usize] };
         }
-    }
-
-    fn forward(&self, args: Forward<'_>) {
-        each_image(args.batch, args.output, |index, y| {
-            let inputs = [0, 1, 2].map(|input| image(args.inputs[input], args.batch, index));
-            self.infer(&inputs, &[], y, &mut []);
-        });
     }
 
     fn backward(&self, args: Backward<'_, '_>) {

@@ -1,7 +1,7 @@
 //! `unary`: an activation function, element by element.
 
 use super::images::{each_image, image};
-use super::{Backward, Cost, Forward, Instance, OpKind, Reads, one_of};
+use super::{Backward, Cost, Instance, OpKind, Reads, one_of};
 use crate::{Extents, Shape};
 use frostline_kernels::{Activation, activate, activate_backward};
 
@@ -49,13 +49,6 @@ impl Instance for Bound {
 
     fn is_pixelwise(&self) -> bool {
         true
-    }
-
-    fn forward(&self, args: Forward<'_>) {
-        let activation = self.activation;
-        each_image(args.batch, args.output, |index, y| {
-            activate(activation, image(args.inputs[0], args.batch, index), y);
-        });
     }
 
     fn backward(&self, args: Backward<'_, '_>) {

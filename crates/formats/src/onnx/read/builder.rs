@@ -133,9 +133,7 @@ impl Builder {
         config: Json,
         input: &Value,
     ) -> Result<Value, String> {
-        let made = self.layer(name, class, config, &[input])?;
-        let (axes, pixels) = (input.axes.clone(), input.pixels.clone());
-        Ok(Value { axes, pixels, flattened: input.flattened.clone(), ..made })
+        Ok(self.layer(name, class, config, &[input])?.stored_as(input))
     }
 
     /// A layer that cannot be run.

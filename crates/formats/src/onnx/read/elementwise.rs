@@ -124,11 +124,7 @@ impl Converter<'_> {
 
     /// `x · scale + offset`, by known tensors.
     pub(super) fn affine(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        let x = self.value(node, 0)?;
-        let x = match x.flattened {
-            None => x,
-            Some(_) => x.plain(&mut self.builder, name)?,
-        };
+        let x = self.unflattened(node, name)?;
         let (Some(scale), Some(offset)) = (node.tensor("scale"), node.tensor("offset")) else {
             return Err("it has no scale or offset".to_owned());
         };
@@ -197,16 +193,7 @@ impl Converter<'_> {
         let first = values.first().ok_or("it has no input")?.clone();
         let alike = values.iter().all(|value| value.flattened == first.flattened && value.axes == first.axes);
         if !alike {
-            // as the largest is stored, of those the first whose channels are last
-            let rank = |value: &&Value| {
-                let numbers: usize = value.shapes[0].iter().product();
-                (numbers, value.has_channels_last())
-            };
-            let wanted = values.iter().rev().max_by_key(rank).map(|value| value.axes.clone());
-            let wanted = wanted.unwrap_or_default();
-            for value in &mut values {
-                *value = value.arranged(&mut self.builder, name, &wanted)?;
-            }
+            self.brought_together(&mut values, name)?;
         }
         let inputs: Vec<&Value> = values.iter().collect();
         let made = self.builder.layer(name, class, json!({}), &inputs)?;
@@ -245,12 +232,6 @@ impl Converter<'_> {
         };
         let x = self.value(node, 0)?;
         let made = self.builder.layer(name, "Multiply", json!({}), &vec![&x; count])?;
-        Ok(Value {
-            axes: x.axes.clone(),
-            pixels: x.pixels.clone(),
-            flattened: x.flattened.clone(),
-            nonnegative: x.nonnegative || count == 2,
-            ..made
-        })
+        Ok(Value { nonnegative: x.nonnegative || count == 2, ..made.stored_as(&x) })
     }
 }

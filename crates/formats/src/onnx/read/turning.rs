@@ -13,10 +13,7 @@ impl Converter<'_> {
         name: &str,
         make: impl FnOnce(&mut Self, &Value) -> Result<Value, String>,
     ) -> Result<Value, String> {
-        let x = match x.flattened {
-            None => x,
-            Some(_) => x.plain(&mut self.builder, name)?,
-        };
+        let x = x.in_order(&mut self.builder, name)?;
         if x.last() == axis {
             return make(self, &x);
         }

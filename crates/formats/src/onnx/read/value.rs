@@ -188,6 +188,16 @@ impl Value {
         self.arranged(builder, name, &plain(self.rank()))
     }
 
+    /// The value with its axes where they are, a row in the order in which ONNX counts.
+    pub(super) fn in_order(&self, builder: &mut Builder, name: &str) -> Result<Self, String> {
+        self.unflattened(builder, &|_| name.to_owned())
+    }
+
+    /// What a layer has made of `x` that leaves its axes where they are.
+    pub(super) fn stored_as(self, x: &Self) -> Self {
+        Self { axes: x.axes.clone(), pixels: x.pixels.clone(), flattened: x.flattened.clone(), ..self }
+    }
+
     /// A row in the order in which ONNX counts, made where it is not.
     fn unflattened(&self, builder: &mut Builder, name: &dyn Fn(&str) -> String) -> Result<Self, String> {
         let Some(flattened) = &self.flattened else { return Ok(self.clone()) };

@@ -17,11 +17,7 @@ impl Converter<'_> {
     pub(super) fn dot(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let mut sides = Vec::with_capacity(2);
         for (index, from_end) in [(0, 1), (1, if node.op == "MatMul" { 2 } else { 1 })] {
-            let x = self.value(node, index)?;
-            let x = match x.flattened {
-                None => x,
-                Some(_) => x.plain(&mut self.builder, name)?,
-            };
+            let x = self.value(node, index)?.in_order(&mut self.builder, name)?;
             let axis = x.rank().checked_sub(from_end).and_then(|axis| x.axes.get(axis)).copied();
             sides.push((axis.filter(|axis| *axis > 0), x));
         }

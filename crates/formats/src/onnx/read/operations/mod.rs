@@ -95,13 +95,8 @@ impl Converter<'_> {
             match self.known(node, index) {
                 Some(constant) => places.push(Err(constant)),
                 None => {
-                    let value = self.value(node, index)?;
-                    let value = match value.flattened {
-                        None => value,
-                        Some(_) => value.plain(&mut self.builder, name)?,
-                    };
                     places.push(Ok(values.len()));
-                    values.push(value);
+                    values.push(self.value(node, index)?.in_order(&mut self.builder, name)?);
                 }
             }
         }
@@ -112,12 +107,7 @@ impl Converter<'_> {
                 other.rank()
             ));
         }
-        // as the largest is stored, of those the first whose channels are last
-        let size = |value: &&Value| (value.shapes[0].iter().product::<usize>(), value.has_channels_last());
-        let axes = values.iter().rev().max_by_key(size).map(|value| value.axes.clone()).unwrap_or_default();
-        for value in &mut values {
-            *value = value.arranged(&mut self.builder, name, &axes)?;
-        }
+        self.brought_together(&mut values, name)?;
         let first = values.first().ok_or("it is called on no value")?;
         let argument = |place: Result<usize, std::rc::Rc<Constant>>| match place {
             Ok(place) => Ok(tensor(place)),
@@ -125,6 +115,21 @@ impl Converter<'_> {
         };
         let arguments = places.into_iter().map(argument).collect::<Result<Vec<_>, String>>()?;
         Ok((arguments, values))
+    }
+
+    /// Brings values that meet element by element into one arrangement of their axes.
+    pub(in crate::onnx::read) fn brought_together(
+        &mut self,
+        values: &mut [Value],
+        name: &str,
+    ) -> Result<(), String> {
+        // as the largest is stored, of those the first whose channels are last
+        let size = |value: &&Value| (value.shapes[0].iter().product::<usize>(), value.has_channels_last());
+        let axes = values.iter().rev().max_by_key(size).map(|value| value.axes.clone()).unwrap_or_default();
+        for value in values {
+            *value = value.arranged(&mut self.builder, name, &axes)?;
+        }
+        Ok(())
     }
 
     /// An operation of Keras on these values; its outputs, stored as they come.
@@ -162,8 +167,7 @@ impl Converter<'_> {
         settings: Json,
         x: &Value,
     ) -> Result<Value, String> {
-        let made = self.one(name, class, settings, vec![tensor(0)], &[x])?;
-        Ok(Value { axes: x.axes.clone(), pixels: x.pixels.clone(), flattened: x.flattened.clone(), ..made })
+        Ok(self.one(name, class, settings, vec![tensor(0)], &[x])?.stored_as(x))
     }
 
     /// The node as an operation of Keras. `None` for an operator that is none.
@@ -173,12 +177,8 @@ impl Converter<'_> {
         name: &str,
     ) -> Option<Result<Vec<Value>, String>> {
         if let Some(class) = class_of(FUNCTIONS, &node.op) {
-            let x = match self.value(node, 0) {
-                Ok(x) => x,
-                Err(message) => return Some(Err(message)),
-            };
             let nonnegative = ["Abs", "Sqrt"].contains(&node.op.as_str());
-            let made = self.in_place(name, class, json!({}), &x);
+            let made = self.function_of(node, name, class, json!({}));
             return Some(made.map(|made| vec![Value { nonnegative, ..made }]));
         }
         if let Some(class) = class_of(PAIRS, &node.op) {
@@ -224,7 +224,7 @@ impl Converter<'_> {
         let (arguments, values) = self.operands(node, name)?;
         let made = self.one(name, class, json!({}), arguments, &values.iter().collect::<Vec<_>>())?;
         let first = values.first().ok_or("it is called on no value")?;
-        Ok(Value { axes: first.axes.clone(), pixels: first.pixels.clone(), ..made })
+        Ok(made.stored_as(first))
     }
 
     /// `x · softplus(x)`'s hyperbolic tangent.
@@ -242,8 +242,7 @@ impl Converter<'_> {
             json!({"activation": "tanh"}),
             &softplus,
         )?;
-        let made = self.builder.layer(name, "Multiply", json!({}), &[&x, &tanh])?;
-        Ok(Value { axes: x.axes.clone(), pixels: x.pixels.clone(), flattened: x.flattened.clone(), ..made })
+        Ok(self.builder.layer(name, "Multiply", json!({}), &[&x, &tanh])?.stored_as(&x))
     }
 
     fn shrink(&mut self, node: &Node, name: &str) -> Result<Value, String> {
@@ -258,12 +257,8 @@ impl Converter<'_> {
     }
 
     /// The value that a node reads first, its elements in the order of the file.
-    fn unflattened(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        let x = self.value(node, 0)?;
-        match x.flattened {
-            None => Ok(x),
-            Some(_) => x.plain(&mut self.builder, name),
-        }
+    pub(in crate::onnx::read) fn unflattened(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        self.value(node, 0)?.in_order(&mut self.builder, name)
     }
 
     /// `x · scale + offset`, by tensors of any shape.
@@ -281,7 +276,7 @@ impl Converter<'_> {
             }
             let numbers = beside(x, constant)?;
             let next = self.one(name, class, json!({}), vec![tensor(0), numbers], &[&made])?;
-            made = Value { axes: x.axes.clone(), pixels: x.pixels.clone(), ..next };
+            made = next.stored_as(x);
         }
         Ok(made)
     }
@@ -309,7 +304,7 @@ fn stored_axis(x: &Value, axis: i64) -> Result<usize, String> {
 /// What a value has become, of whose stored axes some are reduced.
 fn without(x: &Value, stored: &[usize], keep: bool, made: Value) -> Value {
     if keep {
-        return Value { axes: x.axes.clone(), pixels: x.pixels.clone(), ..made };
+        return made.stored_as(x);
     }
     let left: Vec<usize> = x.axes.iter().copied().filter(|axis| !stored.contains(axis)).collect();
     let place = |axis: &usize| left.iter().filter(|other| *other < axis).count();

@@ -81,6 +81,6 @@ impl Converter<'_> {
             &[&shifted],
         )?;
         let made = self.one(name, "TrueDivide", json!({}), vec![tensor(0), tensor(1)], &[&x, &divisor])?;
-        Ok(Value { axes: x.axes.clone(), pixels: x.pixels.clone(), nonnegative: x.nonnegative, ..made })
+        Ok(Value { nonnegative: x.nonnegative, ..made.stored_as(&x) })
     }
 }

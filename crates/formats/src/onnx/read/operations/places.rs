@@ -16,26 +16,19 @@ impl Converter<'_> {
         let places = self.known(node, 1).ok_or_else(|| self.unknown(node, 1, "places"))?;
         let axis = stored_axis(&x, node.int("axis").unwrap_or(0))?;
         let list = places.as_known().ok_or("its places are not known")?;
-        match (places.dims.as_slice(), list.as_slice()) {
-            ([], [one]) => {
-                let made =
-                    self.one(name, "Take", json!({ "axis": axis }), vec![tensor(0), json!(one)], &[&x])?;
-                Ok(Value { nonnegative: x.nonnegative, ..without(&x, &[axis], false, made) })
-            }
-            ([_], list) => {
-                let made =
-                    self.one(name, "Take", json!({ "axis": axis }), vec![tensor(0), json!(list)], &[&x])?;
-                Ok(Value {
-                    axes: x.axes.clone(),
-                    pixels: x.pixels.clone(),
-                    nonnegative: x.nonnegative,
-                    ..made
-                })
-            }
+        let (places, keep) = match (places.dims.as_slice(), list.as_slice()) {
+            ([], [one]) => (json!(one), false),
+            ([_], list) => (json!(list), true),
             (dims, _) => {
-                Err(format!("its places are a tensor of {} axes, where a list can be run", dims.len()))
+                return Err(format!(
+                    "its places are a tensor of {} axes, where a list can be run",
+                    dims.len()
+                ));
             }
-        }
+        };
+        let arguments = vec![tensor(0), places];
+        let made = self.one(name, "Take", json!({ "axis": axis }), arguments, &[&x])?;
+        Ok(Value { nonnegative: x.nonnegative, ..without(&x, &[axis], keep, made) })
     }
 
     /// `start:end:step` of logical axes.
@@ -45,10 +38,7 @@ impl Converter<'_> {
         name: &str,
         ranges: &[(usize, [i64; 3])],
     ) -> Result<Value, String> {
-        let x = match x.flattened {
-            None => x.clone(),
-            Some(_) => x.plain(&mut self.builder, name)?,
-        };
+        let x = x.in_order(&mut self.builder, name)?;
         let slice = |start: Json, stop: Json, step: Json| json!({"class_name": "__slice__", "config": {"start": start, "stop": stop, "step": step}});
         let mut keys = vec![slice(Json::Null, Json::Null, Json::Null); x.rank()];
         for (axis, [start, end, step]) in ranges {
@@ -65,7 +55,7 @@ impl Converter<'_> {
             }
         }
         let made = self.one(name, "GetItem", json!({}), vec![tensor(0), json!(keys)], &[&x])?;
-        Ok(Value { axes: x.axes.clone(), pixels: x.pixels.clone(), nonnegative: x.nonnegative, ..made })
+        Ok(Value { nonnegative: x.nonnegative, ..made.stored_as(&x) })
     }
 
     pub(in crate::onnx::read) fn split(&mut self, node: &Node, name: &str) -> Result<Vec<Value>, String> {
@@ -102,12 +92,7 @@ impl Converter<'_> {
         }
         let settings = json!({"indices_or_sections": inner, "axis": stored});
         let made = self.operation(name, "Split", settings, vec![tensor(0)], &[&x])?;
-        let alike = |made: Value| Value {
-            axes: x.axes.clone(),
-            pixels: x.pixels.clone(),
-            nonnegative: x.nonnegative,
-            ..made
-        };
+        let alike = |made: Value| Value { nonnegative: x.nonnegative, ..made.stored_as(&x) };
         Ok(made.into_iter().map(alike).collect())
     }
 
@@ -166,7 +151,7 @@ impl Converter<'_> {
             return Ok(x.clone());
         }
         let made = self.one(name, "Tile", json!({ "repeats": repeats }), vec![tensor(0)], &[x])?;
-        Ok(Value { axes: x.axes.clone(), pixels: x.pixels.clone(), nonnegative: x.nonnegative, ..made })
+        Ok(Value { nonnegative: x.nonnegative, ..made.stored_as(x) })
     }
 
     /// Margins that are no zeros around an image.
@@ -178,10 +163,7 @@ impl Converter<'_> {
         mode: &str,
         fill: f32,
     ) -> Result<Value, String> {
-        let x = match x.flattened {
-            None => x.clone(),
-            Some(_) => x.plain(&mut self.builder, name)?,
-        };
+        let x = x.in_order(&mut self.builder, name)?;
         let rank = x.rank();
         if margins.len() != 2 * rank || margins.iter().any(|margin| *margin < 0) {
             return Err(format!("it pads {margins:?}, which cannot be run"));
@@ -198,7 +180,7 @@ impl Converter<'_> {
         };
         let made = self.builder.layers(name, "Pad", settings, &[&x])?.into_iter().next();
         let made = made.ok_or("it gives nothing")?;
-        Ok(Value { axes: x.axes.clone(), pixels: x.pixels.clone(), ..made })
+        Ok(made.stored_as(&x))
     }
 
     /// Known numbers as a value beside another: for every image the same. Keras joins no array to a batch, so zeros of the
