@@ -2,6 +2,7 @@
 
 use super::names::legal;
 use super::value::{Value, pixels, plain, target_shape};
+use super::view::View;
 use frostline_graph::layers::{Config, Kind, read_kind};
 use frostline_graph::{Body, Call, Extents, Form, Graph, Layer, Shape, Tensor, TensorId};
 use serde_json::{Map, Value as Json, json};
@@ -76,6 +77,7 @@ impl Builder {
             nonnegative: false,
             sole: true,
             flattened: None,
+            view: View::default(),
         })
     }
 
@@ -120,6 +122,7 @@ impl Builder {
                 nonnegative: false,
                 sole: true,
                 flattened: None,
+                view: View::default(),
             }
         };
         Ok(small.into_iter().zip(large).enumerate().map(value).collect())

@@ -18,8 +18,8 @@ const MOST_ELEMENTS: usize = 1 << 31;
 pub(super) enum Extent {
     /// A number.
     Known(i64),
-    /// The number of images.
-    Batch,
+    /// So many times the number of images.
+    Batch(i64),
     /// It depends on the size of the image, which the file leaves open.
     Open,
 }

@@ -64,6 +64,9 @@ impl<'a> Converter<'a> {
             let id = match self.entries.get(output) {
                 Some(Entry::Value(value)) => {
                     let value = value.clone();
+                    if !value.view.is_plain() {
+                        return Err(format!("its output `{output}` does not have the images of the batch first\nhelp: export the model with an output that has"));
+                    }
                     // images stay as they are where the input was turned too; all else is as the file has it
                     let stays = self.turned && value.axes == IMAGE && value.flattened.is_none();
                     let value = if stays { value } else { value.plain(&mut self.builder, "output")? };
@@ -225,6 +228,21 @@ impl<'a> Converter<'a> {
         if node.has_subgraph() {
             return Err("it holds a graph of its own: export the model by tracing it".to_owned());
         }
+        // these say of themselves how the file counts what they make
+        let made = match node.op.as_str() {
+            "Transpose" => self.transpose(node),
+            "Flatten" => self.flatten(node, name),
+            "Reshape" => self.reshape(node, name),
+            "Squeeze" => self.squeeze(node, name),
+            "Unsqueeze" => self.unsqueeze(node, name),
+            _ if self.reads_a_view(node) => return self.viewed(node, name),
+            _ => return self.convert_plain(node, name),
+        };
+        made.map(|value| vec![value])
+    }
+
+    /// The values that a node gives, by the logical axes of those that it reads.
+    pub(super) fn convert_plain(&mut self, node: &Node, name: &str) -> Result<Vec<Value>, String> {
         if let Some(made) = self.activation(node, name) {
             return made.map(|value| vec![value]);
         }
@@ -255,11 +273,6 @@ impl<'a> Converter<'a> {
             "Pad" => self.padding(node, name),
             "Slice" => self.slice(node, name),
             "Resize" | "Upsample" => self.resize(node, name),
-            "Transpose" => self.transpose(node),
-            "Flatten" => self.flatten(node, name),
-            "Reshape" => self.reshape(node, name),
-            "Squeeze" => self.squeeze(node, name),
-            "Unsqueeze" => self.unsqueeze(node, name),
             "Identity" => self.value(node, 0),
             // to float, float16, double or bfloat16
             // truths and places are numbers here
@@ -300,6 +313,11 @@ impl<'a> Converter<'a> {
     pub(super) fn known(&self, node: &Node, index: usize) -> Option<Rc<Constant>> {
         let name = node.input(index)?;
         self.computed.get(name).or_else(|| self.source.constant(name)).cloned()
+    }
+
+    /// Makes a tensor known under a name that no node gives.
+    pub(super) fn keep(&mut self, name: String, constant: Constant) {
+        self.computed.insert(name, Rc::new(constant));
     }
 
     /// Why a tensor that has to be known is not: what it is computed by.

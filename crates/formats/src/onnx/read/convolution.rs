@@ -67,9 +67,10 @@ impl Converter<'_> {
             return Err("it transposes its input".to_owned());
         }
         let x = self.value(node, 0)?;
-        if x.rank() != 2 {
-            return Err(format!("its input has {} axes where 2 are expected", x.rank()));
+        if x.rank_in_file() != 2 {
+            return Err(format!("its input has {} axes where 2 are expected", x.rank_in_file()));
         }
+        let x = if x.rank() == 2 { x } else { x.plain(&mut self.builder, name)? };
         let mut kernel = self.weight(node, 1, "kernel")?.as_ref().clone();
         if node.int("transB").unwrap_or(0) != 0 {
             kernel = fold::transpose(&kernel, None).ok_or("its kernel cannot be turned")?;

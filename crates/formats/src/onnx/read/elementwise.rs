@@ -19,6 +19,11 @@ const ACTIVATIONS: &[(&str, &str)] = &[
     ("Tanh", "tanh"),
 ];
 
+/// Whether an operator is an activation of Keras by name.
+pub(super) fn is_activation(op: &str) -> bool {
+    ACTIVATIONS.iter().any(|(own, _)| *own == op)
+}
+
 impl Converter<'_> {
     /// A function of one number. `None` for an operator that is none.
     pub(super) fn activation(&mut self, node: &Node, name: &str) -> Option<Result<Value, String>> {

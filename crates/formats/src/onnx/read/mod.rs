@@ -25,6 +25,7 @@ mod transposed_convolution;
 mod turning;
 mod value;
 mod vectors;
+mod view;
 mod window;
 
 use super::metadata;

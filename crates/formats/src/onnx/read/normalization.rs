@@ -13,19 +13,26 @@ impl Converter<'_> {
         if node.int("training_mode").unwrap_or(0) != 0 {
             return Err("it is in training mode: export the model with `model.eval()`".to_owned());
         }
-        let x = match self.value(node, 0)?.rank() {
-            4 => self.image(node, name)?,
-            _ => self.value(node, 0)?.plain(&mut self.builder, name)?,
-        };
-        if x.last() != 1 {
-            return Err(format!("it normalises a value of {} axes", x.rank()));
-        }
+        let x = self.value(node, 0)?;
+        let axis = x.view.axis(1).filter(|axis| *axis < x.rank()).ok_or("its input has no channels")?;
         let config = json!({"epsilon": node.float("epsilon", 1e-5), "momentum": node.float("momentum", 0.9)});
-        let made = self.builder.alike(name, "BatchNormalization", config, &x)?;
-        for (index, variable) in [(1, "gamma"), (2, "beta"), (3, "moving_mean"), (4, "moving_variance")] {
-            let weight = floats(self.weight(node, index, variable)?.as_ref())?;
-            self.builder.weight(&made, variable, &[x.channels()], weight)?;
-        }
+        let normalised = |converter: &mut Self, x: &Value| {
+            let made = converter.builder.alike(name, "BatchNormalization", config, x)?;
+            for (index, variable) in
+                [(1, "gamma"), (2, "beta"), (3, "moving_mean"), (4, "moving_variance")]
+            {
+                let weight = floats(converter.weight(node, index, variable)?.as_ref())?;
+                converter.builder.weight(&made, variable, &[x.channels()], weight)?;
+            }
+            Ok(made)
+        };
+        let made = match x.rank() {
+            4 if x.view.is_plain() => {
+                let x = self.image(node, name)?;
+                normalised(self, &x)?
+            }
+            _ => self.along(x, axis, name, normalised)?,
+        };
         self.has_batch_normalization = true;
         Ok(made)
     }

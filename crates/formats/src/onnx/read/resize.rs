@@ -138,7 +138,7 @@ impl Converter<'_> {
                 let own =
                     self.source.inputs.iter().any(|input| input.batch.map(Extent::Known) == Some(*size));
                 wanted[*axis] = match size {
-                    _ if *axis == 0 && (own || *size == Extent::Batch || *size == Extent::Open) => {
+                    _ if *axis == 0 && (own || *size == Extent::Batch(1) || *size == Extent::Open) => {
                         Wanted::Scale(1.0)
                     }
                     Extent::Known(size) => {

@@ -1,147 +1,17 @@
-//! Operators that move elements: reshaping, transposing, joining, padding, resizing.
+//! Operators that join values, or take parts of them, or put margins around them.
 
-use super::constant::{Constant, Extent};
+use super::constant::Constant;
 use super::convert::Converter;
 use super::fold;
 use super::node::Node;
 use super::patterns;
-use super::value::{IMAGE, Value};
+use super::value::Value;
 use serde_json::json;
 
 /// An end from here on is that of any axis.
-const TO_THE_END: i64 = i32::MAX as i64;
+pub(super) const TO_THE_END: i64 = i32::MAX as i64;
 
 impl Converter<'_> {
-    pub(super) fn transpose(&mut self, node: &Node) -> Result<Value, String> {
-        let x = self.value(node, 0)?;
-        let order: Vec<usize> = match node.ints("perm") {
-            Some(order) => order
-                .iter()
-                .map(|axis| fold::axis_of(*axis, x.rank()))
-                .collect::<Option<_>>()
-                .ok_or("its order names axes that are not there")?,
-            None => (0..x.rank()).rev().collect(),
-        };
-        let mut sorted = order.clone();
-        sorted.sort_unstable();
-        if order.first() != Some(&0) || !sorted.iter().copied().eq(0..x.rank()) {
-            return Err(format!("it orders the axes {order:?}: the images of a batch must stay apart"));
-        }
-        Ok(Value { axes: order.iter().map(|axis| x.axes[*axis]).collect(), ..x })
-    }
-
-    pub(super) fn flatten(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        let x = self.value(node, 0)?;
-        match node.int("axis").map(|axis| fold::axis_of(axis, x.rank() + 1)) {
-            None | Some(Some(1)) => {}
-            Some(axis) => {
-                return Err(format!(
-                    "it flattens from axis {axis:?} on: the images of a batch must stay apart"
-                ));
-            }
-        }
-        let all = (1..x.rank()).map(|axis| x.extents(axis)).try_fold([1usize; 2], |all, next| {
-            Some([all[0].checked_mul(next[0])?, all[1].checked_mul(next[1])?])
-        });
-        x.reshaped(&mut self.builder, name, &[all.ok_or("too many numbers")?])
-    }
-
-    pub(super) fn reshape(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        let x = self.value(node, 0)?;
-        let target = self.known(node, 1).ok_or_else(|| self.unknown(node, 1, "target extents"))?;
-        let super::constant::Data::Whole(target) = &target.data else {
-            return Err("its target shape is no list of whole numbers".to_owned());
-        };
-        let copies = node.int("allowzero").unwrap_or(0) == 0;
-        let own: Vec<[usize; 2]> = (0..x.rank()).map(|axis| x.extents(axis)).collect();
-        let all = product(own.iter().skip(1)).ok_or("too many numbers")?;
-        let (first, rest) = target.split_first().ok_or("it makes one number of its input")?;
-        let mut unknown = None;
-        let mut extents = Vec::with_capacity(rest.len());
-        for (index, extent) in rest.iter().enumerate() {
-            extents.push(match extent {
-                Extent::Known(0) if copies => {
-                    *own.get(index + 1).ok_or("it copies an extent that is not there")?
-                }
-                Extent::Known(-1) | Extent::Open if unknown.is_none() => {
-                    unknown = Some(index);
-                    [1, 1]
-                }
-                Extent::Known(extent) => {
-                    [usize::try_from(*extent)
-                        .ok()
-                        .filter(|extent| *extent > 0)
-                        .ok_or("its target shape is damaged")?; 2]
-                }
-                _ => return Err(
-                    "its target shape depends on the size of the image: export the model with a fixed size"
-                        .to_owned(),
-                ),
-            });
-        }
-        let known = product(extents.iter()).ok_or("too many numbers")?;
-        if let Some(unknown) = unknown.and_then(|index| extents.get_mut(index)) {
-            *unknown = [all[0] / known[0].max(1), all[1] / known[1].max(1)];
-        }
-        // a batch of the file's own size, or what is left over for it
-        let is_batch = match first {
-            Extent::Batch | Extent::Open | Extent::Known(0) => true,
-            Extent::Known(-1) => unknown.is_none() && known == all,
-            Extent::Known(extent) => {
-                self.source.inputs.iter().any(|input| input.batch == Some(*extent))
-                    || (*extent == 1 && product(extents.iter()) == Some(all))
-            }
-        };
-        if !is_batch {
-            return Err(format!("it reshapes to {target:?}: the images of a batch must stay apart"));
-        }
-        let made = x.reshaped(&mut self.builder, name, &extents)?;
-        // a row that becomes an image has it in the order of the file
-        match self.turned && made.rank() == 4 && x.rank() == 2 {
-            true => made.arranged(&mut self.builder, name, &IMAGE),
-            false => Ok(made),
-        }
-    }
-
-    pub(super) fn squeeze(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        let x = self.value(node, 0)?;
-        let axes = match fold::axes(node, self.known(node, 1).as_deref()) {
-            Some(axes) => axes
-                .iter()
-                .map(|axis| fold::axis_of(*axis, x.rank()))
-                .collect::<Option<Vec<_>>>()
-                .ok_or("its axes are not there")?,
-            None => (1..x.rank()).filter(|axis| x.extents(*axis) == [1, 1]).collect(),
-        };
-        if axes.iter().any(|axis| *axis == 0 || x.extents(*axis) != [1, 1]) {
-            return Err(format!(
-                "it drops the axes {axes:?}, of which one is the batch or has several elements"
-            ));
-        }
-        let target: Vec<[usize; 2]> =
-            (1..x.rank()).filter(|axis| !axes.contains(axis)).map(|axis| x.extents(axis)).collect();
-        x.reshaped(&mut self.builder, name, &target)
-    }
-
-    pub(super) fn unsqueeze(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        let x = self.value(node, 0)?;
-        let axes = fold::axes(node, self.known(node, 1).as_deref()).ok_or("its axes are not known")?;
-        let rank = x.rank() + axes.len();
-        let axes: Vec<usize> = axes
-            .iter()
-            .map(|axis| fold::axis_of(*axis, rank))
-            .collect::<Option<_>>()
-            .ok_or("its axes are not there")?;
-        if axes.contains(&0) {
-            return Err("it puts an axis before the batch".to_owned());
-        }
-        let mut own = (1..x.rank()).map(|axis| x.extents(axis));
-        let extent = |axis: usize| if axes.contains(&axis) { Some([1, 1]) } else { own.next() };
-        let target: Vec<[usize; 2]> =
-            (1..rank).map(extent).collect::<Option<_>>().ok_or("its axes are named twice")?;
-        x.reshaped(&mut self.builder, name, &target)
-    }
-
     pub(super) fn concat(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let known: Vec<_> = (0..node.inputs.len()).map(|index| self.known(node, index)).collect();
         let is_value = |index: &usize| known.get(*index).is_some_and(Option::is_none);
@@ -331,10 +201,4 @@ fn margins([small, large]: [usize; 2], start: i64, end: i64) -> Option<[usize; 2
     let from_end = |at: i64| if at < 0 { at.saturating_add(extent) } else { at }.clamp(0, extent);
     let (start, end) = (from_end(start), from_end(end));
     (start < end).then_some([start as usize, (extent - end) as usize])
-}
-
-fn product<'a>(extents: impl Iterator<Item = &'a [usize; 2]>) -> Option<[usize; 2]> {
-    let mut extents = extents;
-    extents
-        .try_fold([1usize; 2], |all, next| Some([all[0].checked_mul(next[0])?, all[1].checked_mul(next[1])?]))
 }

@@ -7,6 +7,7 @@
 use super::builder::Builder;
 use super::constant::{Constant, Data, Extent};
 use super::fold;
+use super::view::View;
 use frostline_graph::{Shape, TensorId};
 use serde_json::{Value as Json, json};
 
@@ -30,6 +31,8 @@ pub(super) struct Value {
     pub(super) sole: bool,
     /// The rows of an image that was flattened as it is stored, not as ONNX counts.
     pub(super) flattened: Option<Flattened>,
+    /// How the file counts its axes.
+    pub(super) view: View,
 }
 
 /// An image in a row. Its elements are in the order in which it is stored.
@@ -88,16 +91,6 @@ impl Value {
         self.shapes
             .each_ref()
             .map(|shape| stored.checked_sub(1).and_then(|axis| shape.get(axis)).copied().unwrap_or(1))
-    }
-
-    /// The logical shape, as `Shape` gives it.
-    pub(super) fn shape(&self) -> Vec<Extent> {
-        let extent = |logical: usize| match (logical, self.extents(logical)) {
-            (0, _) => Extent::Batch,
-            (_, [small, large]) if small == large => Extent::Known(small as i64),
-            _ => Extent::Open,
-        };
-        (0..self.rank()).map(extent).collect()
     }
 
     /// The number of channels, which are stored last.

@@ -146,6 +146,7 @@ mod tests {
             nonnegative: false,
             sole: true,
             flattened: None,
+            view: crate::onnx::read::view::View::default(),
         };
         Window::read(&node, [size; 2])?.padding(&value)
     }

@@ -185,10 +185,19 @@ pub(super) fn binary(op: &str, a: &Constant, b: &Constant) -> Option<Constant> {
 }
 
 fn whole(op: &str, a: Extent, b: Extent) -> Option<Extent> {
-    use Extent::{Known, Open};
+    use Extent::{Batch, Known, Open};
     let (Known(x), Known(y)) = (a, b) else {
         return Some(match (op, a, b) {
             ("Mul", other, Known(1)) | ("Mul", Known(1), other) | ("Div", other, Known(1)) => other,
+            ("Mul", Batch(images), Known(times)) | ("Mul", Known(times), Batch(images)) => {
+                Batch(images.checked_mul(times)?)
+            }
+            ("Div", Batch(images), Known(parts)) if images.checked_rem(parts) == Some(0) => {
+                Batch(images / parts)
+            }
+            ("Div", Batch(images), Batch(parts)) if images.checked_rem(parts) == Some(0) => {
+                Known(images / parts)
+            }
             _ => Open,
         });
     };
@@ -238,16 +247,16 @@ mod tests {
 
     #[test]
     fn shapes_are_taken_apart_and_put_together() {
-        let shape = Constant::whole(vec![Extent::Batch, Extent::Known(8), Extent::Open, Extent::Known(7)]);
+        let shape = Constant::whole(vec![Extent::Batch(1), Extent::Known(8), Extent::Open, Extent::Known(7)]);
         let gathered = |index: i64| {
             evaluate(&node("Gather", &[]), &[Some(&shape), Some(&list(&[index]))]).expect("known")
         };
-        assert_eq!(gathered(0).data, Data::Whole(vec![Extent::Batch]));
+        assert_eq!(gathered(0).data, Data::Whole(vec![Extent::Batch(1)]));
         let joined = evaluate(
             &node("Concat", &[("axis", Attribute::Int(0))]),
             &[Some(&gathered(0)), Some(&gathered(-1))],
         );
-        assert_eq!(joined.expect("known").data, Data::Whole(vec![Extent::Batch, Extent::Known(7)]));
+        assert_eq!(joined.expect("known").data, Data::Whole(vec![Extent::Batch(1), Extent::Known(7)]));
         let open = binary("Mul", &gathered(2), &gathered(1)).expect("known");
         assert_eq!(open.data, Data::Whole(vec![Extent::Open]));
     }

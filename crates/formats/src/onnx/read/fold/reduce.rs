@@ -16,8 +16,8 @@ pub(super) fn compare(op: &str, a: &Constant, b: &Constant) -> Option<Constant> 
             .map(|(a, b)| match (op, *x.get(*a)?, *y.get(*b)?) {
                 (_, Extent::Known(x), Extent::Known(y)) => Some(truth(holds(op, x as f64, y as f64))),
                 // the number of images, or of pixels, is none that a file knows
-                ("Equal", Extent::Batch | Extent::Open, Extent::Known(..=0)) => Some(truth(false)),
-                ("Equal", Extent::Known(..=0), Extent::Batch | Extent::Open) => Some(truth(false)),
+                ("Equal", Extent::Batch(_) | Extent::Open, Extent::Known(..=0)) => Some(truth(false)),
+                ("Equal", Extent::Known(..=0), Extent::Batch(_) | Extent::Open) => Some(truth(false)),
                 _ => None,
             })
             .collect(),
@@ -70,7 +70,7 @@ pub(super) fn for_one(shape: &Constant) -> Option<Vec<i64>> {
     let Data::Whole(extents) = &shape.data else { return None };
     let known = |(index, extent): (usize, &Extent)| match extent {
         Extent::Known(extent) => Some(*extent),
-        Extent::Batch if index == 0 => Some(1),
+        Extent::Batch(1) if index == 0 => Some(1),
         _ => None,
     };
     extents.iter().enumerate().map(known).collect()
@@ -182,14 +182,14 @@ mod tests {
     #[test]
     fn a_shape_with_minus_ones_keeps_what_it_had() {
         // what PyTorch writes for `expand(batch, -1, 7)`
-        let wanted = list(&[Extent::Batch, Extent::Known(-1), Extent::Known(7)]);
+        let wanted = list(&[Extent::Batch(1), Extent::Known(-1), Extent::Known(7)]);
         let minus_one = list(&[Extent::Known(-1); 3]);
         let is_open = compare("Equal", &wanted, &minus_one).expect("known");
         assert_eq!(is_open.as_known(), Some(vec![0, 1, 0]));
         let ones = list(&[Extent::Known(1); 3]);
         let shape = choose(&[Some(&is_open), Some(&ones), Some(&wanted)]).expect("known");
         assert_eq!(for_one(&shape), Some(vec![1, 1, 7]));
-        assert_eq!(for_one(&list(&[Extent::Known(2), Extent::Batch])), None);
+        assert_eq!(for_one(&list(&[Extent::Known(2), Extent::Batch(1)])), None);
     }
 
     #[test]

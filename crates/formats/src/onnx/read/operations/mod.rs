@@ -64,6 +64,18 @@ const REDUCTIONS: &[(&str, &str)] = &[
     ("ReduceSumSquare", "Sum"),
 ];
 
+pub(super) fn is_function(op: &str) -> bool {
+    class_of(FUNCTIONS, op).is_some()
+}
+
+pub(super) fn is_pair(op: &str) -> bool {
+    class_of(PAIRS, op).is_some()
+}
+
+pub(super) fn is_reduction(op: &str) -> bool {
+    class_of(REDUCTIONS, op).is_some()
+}
+
 fn class_of(table: &[(&str, &'static str)], op: &str) -> Option<&'static str> {
     table.iter().find(|(own, _)| *own == op).map(|(_, class)| *class)
 }

@@ -49,7 +49,7 @@ impl Places<'_> {
         let in_order = places.as_known()?.into_iter().eq(0..places.len() as i64);
         (*batch as i64 == IMAGES && in_order).then_some(())?;
         let rest = rest.iter().map(|extent| Extent::Known(*extent as i64));
-        Some((list.input(0)?.to_owned(), std::iter::once(Extent::Batch).chain(rest).collect()))
+        Some((list.input(0)?.to_owned(), std::iter::once(Extent::Batch(1)).chain(rest).collect()))
     }
 
     /// What a value is for that many images, if it depends on nothing else.

@@ -1,0 +1,442 @@
+//! Values whose images the file does not count along the first axis, or not alone.
+//!
+//! Attention over windows counts the windows of all images in one axis, `[batch × windows, tokens, channels]`. Attention of
+//! several heads takes queries, keys and values apart in front of the batch, `[3, batch, heads, tokens, channels]`. Here the batch
+//! is first and alone: the former is stored as `[batch, windows, tokens, channels]`, and a [`View`] says how the file counts it.
+
+use super::constant::{Constant, Data, Extent};
+use super::convert::Converter;
+use super::fold;
+use super::node::{Attribute, Node};
+use super::value::Value;
+use std::rc::Rc;
+
+/// How the file counts the axes of a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct View {
+    /// So many axes come before the batch's. Here they come behind it.
+    before: usize,
+    /// The axis behind those is counted together with the batch.
+    windows: bool,
+}
+
+/// An extent of a small and of a large image.
+type Pair = [usize; 2];
+
+/// A shape as the file counts it: what comes before the batch, what is counted with it, and what comes behind.
+struct Counted {
+    before: Vec<Pair>,
+    windows: Pair,
+    behind: Vec<Pair>,
+}
+
+impl View {
+    /// Whether the batch is the first axis, and alone.
+    pub(super) fn is_plain(self) -> bool {
+        self == Self::default()
+    }
+
+    /// The logical axis that an axis of the file is; none for the batch's.
+    pub(super) fn axis(self, in_file: usize) -> Option<usize> {
+        match in_file.cmp(&self.before) {
+            std::cmp::Ordering::Less => Some(in_file + 1),
+            std::cmp::Ordering::Equal => None,
+            std::cmp::Ordering::Greater => Some(in_file + usize::from(self.windows)),
+        }
+    }
+
+    /// The view of a value that has lost these axes of the file.
+    fn without(self, axes: &[usize]) -> Self {
+        Self { before: self.before - axes.iter().filter(|axis| **axis < self.before).count(), ..self }
+    }
+}
+
+impl Counted {
+    fn view(&self) -> View {
+        View { before: self.before.len(), windows: self.windows != [1, 1] }
+    }
+
+    /// The extents of the logical axes, the batch left out.
+    fn logical(&self) -> Vec<Pair> {
+        let windows = (self.windows != [1, 1]).then_some(self.windows);
+        self.before.iter().copied().chain(windows).chain(self.behind.iter().copied()).collect()
+    }
+
+    /// The extents by axes of the file; the batch's is the windows that are counted with it.
+    fn in_file(&self) -> Vec<Pair> {
+        [self.before.as_slice(), &[self.windows], &self.behind].concat()
+    }
+
+    /// Of such extents, with the batch at this axis.
+    fn of(in_file: &[Pair], batch: usize) -> Option<Self> {
+        let (before, rest) = in_file.split_at_checked(batch)?;
+        let (windows, behind) = rest.split_first()?;
+        Some(Self { before: before.to_vec(), windows: *windows, behind: behind.to_vec() })
+    }
+}
+
+impl Value {
+    fn counted(&self) -> Counted {
+        let extents = |axes: std::ops::Range<usize>| axes.map(|axis| self.extents(axis)).collect();
+        let View { before, windows } = self.view;
+        let batch = before + 1;
+        Counted {
+            before: extents(1..batch),
+            windows: if windows { self.extents(batch) } else { [1, 1] },
+            behind: extents(batch + usize::from(windows)..self.rank()),
+        }
+    }
+
+    /// The shape as the file counts it, as `Shape` gives it.
+    pub(super) fn shape(&self) -> Vec<Extent> {
+        let extent = |(axis, [small, large]): (usize, Pair)| match axis == self.view.before {
+            _ if small != large => Extent::Open,
+            true => Extent::Batch(small as i64),
+            false => Extent::Known(small as i64),
+        };
+        self.counted().in_file().into_iter().enumerate().map(extent).collect()
+    }
+
+    /// The number of axes that the file has.
+    pub(super) fn rank_in_file(&self) -> usize {
+        self.rank() - usize::from(self.view.windows)
+    }
+}
+
+impl Converter<'_> {
+    /// Whether a node reads a value that the file counts otherwise.
+    pub(super) fn reads_a_view(&self, node: &Node) -> bool {
+        (0..node.inputs.len()).any(|index| self.value(node, index).is_ok_and(|value| !value.view.is_plain()))
+    }
+
+    pub(super) fn transpose(&mut self, node: &Node) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let rank = x.rank_in_file();
+        let order: Vec<usize> = match node.ints("perm") {
+            Some(order) => order
+                .iter()
+                .map(|axis| fold::axis_of(*axis, rank))
+                .collect::<Option<_>>()
+                .ok_or("its order names axes that are not there")?,
+            None => (0..rank).rev().collect(),
+        };
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        if !sorted.into_iter().eq(0..rank) {
+            return Err(format!("it orders the axes {order:?}, which are not all"));
+        }
+        let before = order.iter().position(|axis| *axis == x.view.before).unwrap_or(0);
+        let view = View { before, ..x.view };
+        let windows = x.view.before + 1;
+        let logical = |axis: &usize| x.view.axis(*axis).unwrap_or(windows);
+        let axes = std::iter::once(0)
+            .chain(order.iter().filter(|axis| x.view.windows || **axis != x.view.before).map(logical))
+            .map(|axis| x.axes.get(axis).copied())
+            .collect::<Option<_>>();
+        Ok(Value { axes: axes.ok_or("its axes are not there")?, view, ..x })
+    }
+
+    pub(super) fn flatten(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let from = fold::axis_of(node.int("axis").unwrap_or(1), x.rank_in_file() + 1);
+        let from = from.ok_or("its axis is none of its input's")?;
+        let own = x.counted().in_file();
+        let (batch, rest) = own.split_at(from);
+        let (Some(batch), Some(rest), 0, 1..) = (product(batch), product(rest), x.view.before, from) else {
+            return Err(format!("it flattens from axis {from} on: the images of a batch must stay apart"));
+        };
+        self.recounted(&x, name, Counted { before: Vec::new(), windows: batch, behind: vec![rest] })
+    }
+
+    pub(super) fn reshape(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let target = self.known(node, 1).ok_or_else(|| self.unknown(node, 1, "target extents"))?;
+        let Data::Whole(target) = &target.data else {
+            return Err("its target shape is no list of whole numbers".to_owned());
+        };
+        let copies = node.int("allowzero").unwrap_or(0) == 0;
+        let own = x.shape();
+        let target: Vec<Extent> = target
+            .iter()
+            .enumerate()
+            .map(|(axis, extent)| match extent {
+                Extent::Known(0) if copies => own.get(axis).copied(),
+                Extent::Known(-1) => Some(Extent::Open),
+                Extent::Known(..0) => None,
+                other => Some(*other),
+            })
+            .collect::<Option<_>>()
+            .ok_or("its target shape is damaged, or copies an extent that is not there")?;
+        let counted = x.counted();
+        let found = self.batch_axes(&target).find_map(|(batch, windows)| {
+            let counted = placed(&counted, &target, batch, windows)?;
+            Some(counted)
+        });
+        let Some(found) = found else {
+            let open = target.iter().filter(|extent| **extent == Extent::Open).count();
+            return Err(match open > 1 {
+                true => "its target shape depends on the size of the image: export the model with a fixed size".to_owned(),
+                false => format!("it reshapes {own:?} to {target:?}: the images of a batch must stay apart"),
+            });
+        };
+        self.recounted(&x, name, found)
+    }
+
+    pub(super) fn squeeze(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let (own, batch) = (x.counted().in_file(), x.view.before);
+        let axes = match fold::axes(node, self.known(node, 1).as_deref()) {
+            Some(axes) => axes
+                .iter()
+                .map(|axis| fold::axis_of(*axis, own.len()))
+                .collect::<Option<Vec<_>>>()
+                .ok_or("its axes are not there")?,
+            None => (0..own.len()).filter(|axis| *axis != batch && own.get(*axis) == Some(&[1, 1])).collect(),
+        };
+        if axes.iter().any(|axis| *axis == batch || own.get(*axis) != Some(&[1, 1])) {
+            return Err(format!(
+                "it drops the axes {axes:?}, of which one is the batch or has several elements"
+            ));
+        }
+        let left = own.iter().enumerate().filter(|(axis, _)| !axes.contains(axis));
+        let left: Vec<Pair> = left.map(|(_, pair)| *pair).collect();
+        let target = Counted::of(&left, x.view.without(&axes).before).ok_or("its axes are not there")?;
+        self.recounted(&x, name, target)
+    }
+
+    pub(super) fn unsqueeze(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let axes = fold::axes(node, self.known(node, 1).as_deref()).ok_or("its axes are not known")?;
+        let own = x.counted().in_file();
+        let rank = own.len() + axes.len();
+        let axes: Vec<usize> = axes
+            .iter()
+            .map(|axis| fold::axis_of(*axis, rank))
+            .collect::<Option<_>>()
+            .ok_or("its axes are not there")?;
+        let mut places = (0..rank).filter(|axis| !axes.contains(axis));
+        let batch = places.nth(x.view.before).ok_or("its axes are named twice")?;
+        let mut rest = own.iter().copied();
+        let extent = |axis: usize| if axes.contains(&axis) { Some([1, 1]) } else { rest.next() };
+        let target: Vec<Pair> =
+            (0..rank).map(extent).collect::<Option<_>>().ok_or("its axes are named twice")?;
+        let target = Counted::of(&target, batch).ok_or("its axes are not there")?;
+        self.recounted(&x, name, target)
+    }
+
+    /// The value in another shape.
+    fn recounted(&mut self, x: &Value, name: &str, target: Counted) -> Result<Value, String> {
+        let made = x.reshaped(&mut self.builder, name, &target.logical())?;
+        let made = match self.turned && made.rank() == 4 && x.rank() == 2 {
+            // a row that becomes an image has it in the order of the file
+            true => made.arranged(&mut self.builder, name, &super::value::IMAGE)?,
+            false => made,
+        };
+        Ok(Value { view: target.view(), ..made })
+    }
+
+    /// Axes of a target shape that may be the batch's, the most likely first, with how many windows are counted with it, where
+    /// that is known: extents that are said to be, what is left over, and numbers that a tracer has put in for it.
+    fn batch_axes(&self, target: &[Extent]) -> impl Iterator<Item = (usize, Option<usize>)> {
+        let traced: Vec<i64> =
+            self.source.inputs.iter().filter_map(|input| input.batch).chain([1]).collect();
+        let likely = |(axis, extent): (usize, &Extent)| match extent {
+            Extent::Batch(windows) => vec![(axis, usize::try_from(*windows).ok())],
+            // what is left over, or all that is open
+            Extent::Open => vec![(axis, None), (axis, Some(1))],
+            Extent::Known(number) => traced
+                .iter()
+                .filter(|batch| **batch > 0 && number % **batch == 0)
+                .map(|batch| (axis, usize::try_from(number / batch).ok()))
+                .collect(),
+        };
+        let is_said = target.iter().any(|extent| matches!(extent, Extent::Batch(_)));
+        let may_be = move |extent: &Extent| !is_said || matches!(extent, Extent::Batch(_));
+        let all: Vec<_> =
+            target.iter().enumerate().filter(|(_, extent)| may_be(extent)).flat_map(likely).collect();
+        all.into_iter()
+    }
+
+    /// A node that reads values of one view, as a node over their logical axes; what it gives has that view, less the axes that
+    /// it takes away.
+    pub(super) fn viewed(&mut self, node: &Node, name: &str) -> Result<Vec<Value>, String> {
+        let values: Vec<Value> =
+            (0..node.inputs.len()).filter_map(|index| self.value(node, index).ok()).collect();
+        let first = values.first().ok_or("it reads no value")?;
+        let (view, rank) = (first.view, first.rank_in_file());
+        if values.iter().any(|value| value.view != view || value.rank_in_file() != rank) {
+            return Err("it joins values whose images the file counts otherwise".to_owned());
+        }
+        let mut lifted = node.clone();
+        let mut gone = Vec::new();
+        let axis_of = |axis: i64| {
+            let in_file = fold::axis_of(axis, rank).ok_or_else(|| format!("it has no axis {axis}"))?;
+            let logical = view.axis(in_file);
+            let logical =
+                logical.ok_or("it goes over the images of a batch, each of which is computed alone here")?;
+            Ok::<(usize, i64), String>((in_file, logical as i64))
+        };
+        let mut set = |key: &str, to: Attribute| lifted.attributes.insert(key.to_owned(), to);
+        match lift(&node.op).ok_or("windows are counted with the images: it is none of the operators that can be run on them")? {
+            Lift::Elements => {}
+            Lift::Beside => {
+                for key in ["scale", "offset"] {
+                    if let Some(constant) = node.tensor(key) {
+                        let constant = beside(constant, view, rank)?;
+                        set(key, Attribute::Tensor(Rc::new(constant)));
+                    }
+                }
+                for (index, input) in node.inputs.iter().enumerate() {
+                    if let Some(constant) = self.known(node, index) {
+                        let key = format!("{input}, read by {name}");
+                        self.keep(key.clone(), beside(&constant, view, rank)?);
+                        lifted.inputs[index] = key;
+                    }
+                }
+            }
+            Lift::Axis(default) => {
+                let (in_file, axis) = axis_of(node.int("axis").unwrap_or(default))?;
+                set("axis", Attribute::Int(axis));
+                let one = self.known(node, 1).is_some_and(|places| places.dims.is_empty());
+                let drops = node.op.starts_with("Arg") && node.int("keepdims") == Some(0);
+                gone.extend((drops || (node.op == "Gather" && one)).then_some(in_file));
+            }
+            Lift::Axes => {
+                let axes = fold::axes(node, self.known(node, 1).as_deref());
+                let axes = axes.ok_or("it goes over all axes, or over such as are not known")?;
+                let axes = axes.into_iter().map(axis_of).collect::<Result<Vec<_>, _>>()?;
+                set("axes", Attribute::Ints(axes.iter().map(|(_, logical)| *logical).collect()));
+                if node.int("keepdims").unwrap_or(1) == 0 {
+                    gone.extend(axes.iter().map(|(in_file, _)| *in_file));
+                }
+            }
+            Lift::Slice => {
+                let inputs: Vec<_> = (0..node.inputs.len()).map(|index| self.known(node, index)).collect();
+                let inputs: Vec<Option<&Constant>> = inputs.iter().map(Option::as_deref).collect();
+                let ranges = fold::ranges(node, &inputs).ok_or_else(|| self.unknown(node, 1, "ends"))?;
+                let [starts, ends, axes, steps] = ranges;
+                let is_batch = |axis: &i64| fold::axis_of(*axis, rank) == Some(view.before);
+                let mut lists: [Vec<i64>; 4] = Default::default();
+                for (((start, end), axis), step) in starts.into_iter().zip(ends).zip(axes).zip(steps) {
+                    if is_batch(&axis) && (start, step) == (0, 1) && end >= super::shape::TO_THE_END {
+                        continue;
+                    }
+                    for (list, number) in lists.iter_mut().zip([start, end, axis_of(axis)?.1, step]) {
+                        list.push(number);
+                    }
+                }
+                for (key, numbers) in ["starts", "ends", "axes", "steps"].into_iter().zip(lists) {
+                    set(key, Attribute::Ints(numbers));
+                }
+            }
+            Lift::Product => {
+                // the batch is none of the axes that are multiplied
+                let matrices = if values.len() == 2 { 2 } else { 1 };
+                let is_kernel = |index| self.known(node, index).is_some_and(|known| known.dims.len() == 2);
+                if view.before + matrices >= rank || (values.len() == 1 && !is_kernel(1)) {
+                    return Err("it multiplies the images of a batch".to_owned());
+                }
+            }
+            Lift::Rows => {
+                if rank != 2 || view.before > 0 {
+                    return Err(format!("it is called on a value of {rank} axes, where rows can be"));
+                }
+            }
+        }
+        let made = self.convert_plain(&lifted, name)?;
+        let view = view.without(&gone);
+        Ok(made.into_iter().map(|value| Value { view, ..value }).collect())
+    }
+}
+
+/// What becomes of a node over the axes of the file.
+enum Lift {
+    /// It goes element by element.
+    Elements,
+    /// So it does, beside known tensors that are counted as the file does.
+    Beside,
+    /// It goes along the axis of this setting, with the default.
+    Axis(i64),
+    /// It goes along several.
+    Axes,
+    Slice,
+    Product,
+    /// It goes over rows, `[batch × windows, channels]`.
+    Rows,
+}
+
+fn lift(op: &str) -> Option<Lift> {
+    use super::{elementwise, operations};
+    Some(match op {
+        "Affine" | "Where" => Lift::Beside,
+        "Identity" | "Cast" | "Dropout" | "Relu" | "LeakyRelu" | "Elu" | "Selu" | "Clip" | "HardSigmoid"
+        | "Rectifier" | "Mish" | "Celu" => Lift::Elements,
+        "Softmax" | "LogSoftmax" | "LayerNormalization" | "UnitNormalization" | "Concat" => Lift::Axis(-1),
+        "Gather" | "Split" | "ArgMax" | "ArgMin" => Lift::Axis(0),
+        "Slice" => Lift::Slice,
+        "MatMul" => Lift::Product,
+        "Gemm" | "BatchNormalization" => Lift::Rows,
+        op if operations::is_pair(op) => Lift::Beside,
+        op if operations::is_reduction(op) => Lift::Axes,
+        op if operations::is_function(op) || elementwise::is_activation(op) => Lift::Elements,
+        _ => return None,
+    })
+}
+
+/// A known tensor that meets values of a view element by element, by their logical axes.
+fn beside(constant: &Constant, view: View, rank: usize) -> Result<Constant, String> {
+    let missing = rank.checked_sub(constant.dims.len()).ok_or("its numbers have more axes than its value")?;
+    if missing > view.before {
+        // it ends behind the batch
+        return Ok(constant.clone());
+    }
+    let mut dims = vec![1; missing];
+    dims.extend(&constant.dims);
+    if dims.remove(view.before) != 1 {
+        return Err(format!("its numbers of {:?} differ from image to image", constant.dims));
+    }
+    if view.windows {
+        dims.insert(view.before, 1);
+    }
+    dims.insert(0, 1);
+    Ok(Constant { dims, data: constant.data.clone() })
+}
+
+/// The target with the batch at this axis and so many windows counted with it, where it holds the elements of `own`: those
+/// before the batch before it, those behind it behind it. `None` where it does not.
+fn placed(own: &Counted, target: &[Extent], batch: usize, windows: Option<usize>) -> Option<Counted> {
+    let known = |(axis, extent): (usize, &Extent)| match extent {
+        _ if axis == batch => windows.map(|windows| [windows; 2]),
+        Extent::Known(number) => usize::try_from(*number).ok().map(|number| [number; 2]),
+        _ => None,
+    };
+    let mut extents: Vec<Option<Pair>> = target.iter().enumerate().map(known).collect();
+    let sides = |extents: &[Option<Pair>]| {
+        let side = |part: &[Option<Pair>]| product(part.iter().flatten());
+        let (before, behind) = extents.split_at_checked(batch)?;
+        Some([side(before)?, side(behind)?])
+    };
+    let all =
+        [product(&own.before)?, product(std::iter::once(&own.windows).chain(&own.behind))?];
+    let known = sides(&extents)?;
+    let unknown: Vec<usize> = (0..extents.len()).filter(|axis| extents.get(*axis) == Some(&None)).collect();
+    match unknown.as_slice() {
+        [] => {}
+        [axis] => {
+            let side = usize::from(*axis >= batch);
+            let rest = |size: usize| all[side][size].checked_div(known[side][size]);
+            *extents.get_mut(*axis)? = Some([rest(0)?, rest(1)?]);
+        }
+        _ => return None,
+    }
+    if sides(&extents)? != all {
+        return None;
+    }
+    Counted::of(&extents.into_iter().collect::<Option<Vec<_>>>()?, batch)
+}
+
+fn product<'a>(extents: impl IntoIterator<Item = &'a Pair>) -> Option<Pair> {
+    extents
+        .into_iter()
+        .try_fold([1usize; 2], |all, next| Some([all[0].checked_mul(next[0])?, all[1].checked_mul(next[1])?]))
+}
