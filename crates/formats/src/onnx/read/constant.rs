@@ -8,8 +8,8 @@ use frostline_graph::{Error, Result};
 use half::{bf16, f16};
 use std::path::Path;
 
-/// Whole numbers describe shapes; a tensor of more is none.
-pub(super) const MOST_WHOLE: usize = 1 << 16;
+/// Whole numbers describe shapes, and places of tables; a tensor of more is neither.
+pub(super) const MOST_WHOLE: usize = 1 << 20;
 /// No tensor of a model has more elements.
 const MOST_ELEMENTS: usize = 1 << 31;
 

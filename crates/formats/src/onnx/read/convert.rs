@@ -7,7 +7,7 @@ use super::layout::{channels, image_axes};
 use super::names::layer_names;
 use super::node::Node;
 use super::source::{Input, Source};
-use super::value::{IMAGE, Value, plain};
+use super::value::{IMAGE, SEQUENCE, Value, plain};
 use crate::LoadReport;
 use crate::onnx::metadata::LAYOUT;
 use frostline_graph::TensorId;
@@ -302,10 +302,21 @@ impl<'a> Converter<'a> {
 
     /// An image that a node reads, stored with the channels last.
     pub(super) fn image(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        match self.value(node, 0)?.rank() {
+            4 => self.image_or_sequence(node, name),
+            rank => Err(format!("its input has {rank} axes, where those of an image, 4, can be run")),
+        }
+    }
+
+    /// An image, or a sequence, that a node reads, stored with the channels last.
+    pub(super) fn image_or_sequence(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let x = self.value(node, 0)?;
         match x.rank() {
             4 => x.arranged(&mut self.builder, name, &IMAGE),
-            rank => Err(format!("its input has {rank} axes, where those of an image, 4, can be run")),
+            3 => x.arranged(&mut self.builder, name, &SEQUENCE),
+            rank => Err(format!(
+                "its input has {rank} axes, where those of an image, 4, or of a sequence, 3, can be run"
+            )),
         }
     }
 

@@ -3,20 +3,20 @@
 use super::convert::Converter;
 use super::fold;
 use super::node::Node;
-use super::value::{IMAGE, Value};
-use super::window::{Padding, Window};
+use super::value::Value;
+use super::window::{Padding, Window, over};
 use serde_json::json;
 
 impl Converter<'_> {
-    /// `Conv2D`, or `DepthwiseConv2D` where every channel is a group of its own.
+    /// `Conv2D`, or `DepthwiseConv2D` where every channel is a group of its own; over one axis, `Conv1D` and `DepthwiseConv1D`.
     pub(super) fn conv(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        let x = self.image(node, name)?;
+        let x = self.image_or_sequence(node, name)?;
         let kernel = self.weight(node, 1, "kernel")?;
-        let &[filters, depth, height, width] = kernel.dims.as_slice() else {
-            return Err(format!(
-                "its kernel has the extents {:?}: only images of two dimensions can be run",
-                kernel.dims
-            ));
+        let axes = x.rank() - 2;
+        let (filters, depth, height, width) = match (axes, kernel.dims.as_slice()) {
+            (2, &[filters, depth, height, width]) => (filters, depth, height, width),
+            (1, &[filters, depth, length]) => (filters, depth, 1, length),
+            (_, dims) => return Err(format!("its kernel of {dims:?} does not fit {} axes", x.rank())),
         };
         let groups = usize::try_from(node.int("group").unwrap_or(1)).unwrap_or(0);
         let channels = x.channels();
@@ -37,28 +37,30 @@ impl Converter<'_> {
         };
         let bias = node.input(2).is_some().then(|| self.weight(node, 2, "bias")).transpose()?;
         let mut config = json!({
-            "kernel_size": [height, width], "strides": window.strides, "padding": padding,
-            "dilation_rate": window.dilations, "use_bias": bias.is_some(),
+            "kernel_size": over(axes, &[height, width]), "strides": over(axes, &window.strides),
+            "padding": padding, "dilation_rate": over(axes, &window.dilations), "use_bias": bias.is_some(),
         });
         let is_depthwise = groups == channels && groups > 1;
-        let (class, order, shape) = match is_depthwise {
+        let (class, order, last) = match is_depthwise {
             true => {
                 let multiplier = filters / groups;
                 config["depth_multiplier"] = json!(multiplier);
-                ("DepthwiseConv2D", [2, 3, 0, 1], [height, width, channels, multiplier])
+                ("DepthwiseConv", [0, 1], [channels, multiplier])
             }
             false => {
                 (config["filters"], config["groups"]) = (json!(filters), json!(groups));
-                ("Conv2D", [2, 3, 1, 0], [height, width, depth, filters])
+                ("Conv", [1, 0], [depth, filters])
             }
         };
+        let order: Vec<i64> = (2..2 + axes as i64).chain(order).collect();
+        let shape = [over(axes, &[height, width]), &last].concat();
         let kernel = fold::transpose(&kernel, Some(&order)).ok_or("its kernel cannot be turned")?;
-        let made = self.builder.layer(name, class, config, &[&x])?;
+        let made = self.builder.layer(name, &format!("{class}{axes}D"), config, &[&x])?;
         self.builder.weight(&made, "kernel", &shape, floats(&kernel)?)?;
         if let Some(bias) = bias {
             self.builder.weight(&made, "bias", &[filters], floats(&bias)?)?;
         }
-        Ok(Value { axes: IMAGE.to_vec(), ..made })
+        Ok(Value { axes: x.axes, ..made })
     }
 
     /// `Dense`.
@@ -151,8 +153,11 @@ impl Converter<'_> {
         if margins == [[0; 2]; 2] {
             return Ok(x.clone());
         }
-        let padded =
-            self.builder.alike(&format!("{name}.pad"), "ZeroPadding2D", json!({"padding": margins}), x)?;
+        let (name, axes) = (format!("{name}.pad"), x.rank() - 2);
+        let padded = match over(axes, &margins) {
+            [length] => self.builder.alike(&name, "ZeroPadding1D", json!({ "padding": length }), x)?,
+            margins => self.builder.alike(&name, "ZeroPadding2D", json!({ "padding": margins }), x)?,
+        };
         Ok(Value { nonnegative: x.nonnegative, ..padded })
     }
 }

@@ -68,7 +68,7 @@ impl Converter<'_> {
         if node.int("whole").is_none() && self.source.opset < 21 {
             return Err("it is of an opset below 21, in which its scale is one number a group".to_owned());
         }
-        let x = self.image(node, name)?;
+        let x = self.image_or_sequence(node, name)?;
         let (gamma, beta) = (node.input(1).is_some(), node.input(2).is_some());
         let groups = node.int("num_groups").unwrap_or(1);
         let config =

@@ -3,25 +3,26 @@
 use super::convert::Converter;
 use super::fold;
 use super::node::Node;
-use super::value::{IMAGE, Value, plain};
-use super::window::{Padding, Window};
+use super::value::{Value, plain};
+use super::window::{Padding, Window, over, pixels_along};
 use serde_json::json;
 
 impl Converter<'_> {
     pub(super) fn pool(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        let x = self.image(node, name)?;
+        let x = self.image_or_sequence(node, name)?;
         let size = match node.ints("kernel_shape") {
-            Some(&[height, width]) => [height, width].map(|extent| usize::try_from(extent).unwrap_or(0)),
+            Some(&[height, width]) if x.rank() == 4 => [height, width],
+            Some(&[length]) if x.rank() == 3 => [1, length],
             other => {
-                return Err(format!("its window is {other:?}: only images of two dimensions can be run"));
+                return Err(format!("its window is {other:?}, where its input has {} axes", x.rank()));
             }
         };
+        let (size, axes) = (size.map(|extent| usize::try_from(extent).unwrap_or(0)), x.rank() - 2);
         let window = Window::read(node, size)?;
         if window.dilations != [1, 1] || size.contains(&0) {
             return Err("its window is dilated or empty, which no pooling of Keras is".to_owned());
         }
-        let config =
-            |padding: &str| json!({"pool_size": size, "strides": window.strides, "padding": padding});
+        let config = |padding: &str| json!({"pool_size": over(axes, &size), "strides": over(axes, &window.strides), "padding": padding});
         let is_max = node.op == "MaxPool";
         let is_auto = !["NOTSET", "VALID", ""].contains(&node.text("auto_pad", "NOTSET"));
         if is_auto && node.int("count_include_pad").unwrap_or(0) != 0 {
@@ -30,22 +31,22 @@ impl Converter<'_> {
                     .to_owned(),
             );
         }
-        let class = if is_max { "MaxPooling2D" } else { "AveragePooling2D" };
+        let class = format!("{}Pooling{axes}D", if is_max { "Max" } else { "Average" });
         let counts_padding =
             !is_max && node.int("count_include_pad").unwrap_or(0) != 0 && window.margins != [[0; 2]; 2];
         let made = match window.padding(&x)? {
             // padding never counts in Keras
             Padding::Named(padding) if !counts_padding || padding == "valid" => {
-                self.builder.alike(name, class, config(padding), &x)?
+                self.builder.alike(name, &class, config(padding), &x)?
             }
             Padding::Explicit(margins) if is_max && x.nonnegative => {
                 let padded = self.pad(&x, name, margins)?;
-                self.builder.alike(name, class, config("valid"), &padded)?
+                self.builder.alike(name, &class, config("valid"), &padded)?
             }
             Padding::Explicit(margins) if is_max => self.max_of_all(&x, name, &window, margins)?,
             _ if counts_padding && !window.ceil => {
                 let padded = self.pad(&x, name, window.margins)?;
-                self.builder.alike(name, class, config("valid"), &padded)?
+                self.builder.alike(name, &class, config("valid"), &padded)?
             }
             _ => {
                 return Err(format!(
@@ -76,7 +77,7 @@ impl Converter<'_> {
             let count = |extent: usize, behind: usize| {
                 (extent + margins[axis][0] + behind).saturating_sub(window.size[axis]) / window.strides[axis]
             };
-            x.extents(axis + 2).iter().all(|extent| {
+            pixels_along(x, axis).iter().all(|extent| {
                 more(axis) == 0 || count(*extent, margins[axis][1]) == count(*extent, window.size[axis] / 2)
             })
         };
@@ -85,20 +86,23 @@ impl Converter<'_> {
                 "its padding {margins:?} around values that may be below 0 is none that a maximum of Keras has"
             ));
         }
-        let around = json!({"pool_size": window.size, "strides": 1, "padding": "same"});
-        let around = self.builder.alike(name, "MaxPooling2D", around, x)?;
+        let axes = x.rank() - 2;
+        let class = format!("MaxPooling{axes}D");
+        let around = json!({"pool_size": over(axes, &window.size), "strides": 1, "padding": "same"});
+        let around = self.builder.alike(name, &class, around, x)?;
         if window.strides == [1, 1] {
             return Ok(around);
         }
-        let picked = json!({"pool_size": 1, "strides": window.strides, "padding": "valid"});
-        self.builder.alike(&format!("{name}.stride"), "MaxPooling2D", picked, &around)
+        let picked = json!({"pool_size": 1, "strides": over(axes, &window.strides), "padding": "valid"});
+        self.builder.alike(&format!("{name}.stride"), &class, picked, &around)
     }
 
     pub(super) fn global_pool(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        let x = self.image(node, name)?;
-        let class = if node.op == "GlobalMaxPool" { "GlobalMaxPooling2D" } else { "GlobalAveragePooling2D" };
-        let made = self.builder.layer(name, class, json!({"keepdims": true}), &[&x])?;
-        Ok(Value { axes: IMAGE.to_vec(), nonnegative: x.nonnegative, ..made })
+        let x = self.image_or_sequence(node, name)?;
+        let kind = if node.op == "GlobalMaxPool" { "Max" } else { "Average" };
+        let class = format!("Global{kind}Pooling{}D", x.rank() - 2);
+        let made = self.builder.layer(name, &class, json!({"keepdims": true}), &[&x])?;
+        Ok(Value { axes: x.axes, nonnegative: x.nonnegative, ..made })
     }
 
     /// A mean or maximum over all pixels.

@@ -14,6 +14,9 @@ use serde_json::{Value as Json, json};
 /// Where the axes of `[batch, channels, height, width]` are stored.
 pub(super) const IMAGE: [usize; 4] = [0, 3, 1, 2];
 
+/// Where the axes of `[batch, channels, length]` are stored.
+pub(super) const SEQUENCE: [usize; 3] = [0, 2, 1];
+
 /// A value.
 #[derive(Clone, Debug)]
 pub(super) struct Value {

@@ -25,6 +25,11 @@ impl Converter<'_> {
         let [(Some(i), a), (Some(j), b)] = sides.as_slice() else {
             return Err("it multiplies the images of a batch".to_owned());
         };
+        if node.op == "Dot" && (a.rank() != wanted || b.rank() != wanted) {
+            let factors = Node { op: "Mul".to_owned(), ..node.clone() };
+            let product = self.merge(&factors, &format!("{name}.product"))?;
+            return self.sum_along(&product, name, node.int("axis").unwrap_or(-1));
+        }
         if a.rank() != wanted || b.rank() != wanted {
             return Err(format!(
                 "it multiplies values of {} and {} axes, where two of {wanted} can be",

@@ -337,6 +337,24 @@ impl Converter<'_> {
                     return Err("it multiplies the images of a batch".to_owned());
                 }
             }
+            Lift::Extents => {
+                let target = self.known(node, 1).ok_or_else(|| self.unknown(node, 1, "extents"))?;
+                let Data::Whole(extents) = &target.data else {
+                    return Err("its extents are no whole numbers".to_owned());
+                };
+                let missing = rank.checked_sub(extents.len()).ok_or("it puts an axis before the batch")?;
+                let mut logical = vec![Extent::Known(1); first.rank()];
+                for (axis, extent) in extents.iter().enumerate() {
+                    if let Some(place) = view.axis(axis + missing).and_then(|axis| logical.get_mut(axis)) {
+                        *place = *extent;
+                    }
+                }
+                let key = format!("extents of {name}");
+                self.keep(key.clone(), Constant::whole(logical));
+                if let Some(input) = lifted.inputs.get_mut(1) {
+                    *input = key;
+                }
+            }
             Lift::Rows => {
                 if rank != 2 || view.before > 0 {
                     return Err(format!("it is called on a value of {rank} axes, where rows can be"));
@@ -361,6 +379,8 @@ enum Lift {
     Axes,
     Slice,
     Product,
+    /// It repeats places to these extents.
+    Extents,
     /// It goes over rows, `[batch × windows, channels]`.
     Rows,
 }
@@ -375,6 +395,7 @@ fn lift(op: &str) -> Option<Lift> {
         "Gather" | "Split" | "ArgMax" | "ArgMin" => Lift::Axis(0),
         "Slice" => Lift::Slice,
         "MatMul" => Lift::Product,
+        "Expand" => Lift::Extents,
         "Gemm" | "BatchNormalization" => Lift::Rows,
         op if operations::is_pair(op) => Lift::Beside,
         op if operations::is_reduction(op) => Lift::Axes,

@@ -3,7 +3,7 @@
 use super::node::Node;
 use super::value::Value;
 
-/// A window as a node describes it. Pairs are height and width.
+/// A window as a node describes it. Pairs are height and width; over one axis, of length, the height is 1.
 pub(super) struct Window {
     pub(super) size: [usize; 2],
     pub(super) strides: [usize; 2],
@@ -13,6 +13,16 @@ pub(super) struct Window {
     auto: Auto,
     /// A last window that the image does not fill counts.
     pub(super) ceil: bool,
+}
+
+/// The extents of an image's rows or columns; over one axis, there is one row.
+pub(super) fn pixels_along(x: &Value, axis: usize) -> [usize; 2] {
+    (axis + x.rank()).checked_sub(2).filter(|axis| *axis > 1).map_or([1, 1], |axis| x.extents(axis))
+}
+
+/// The numbers of a pair that a layer over so many axes has.
+pub(super) fn over<T>(axes: usize, pair: &[T; 2]) -> &[T] {
+    pair.get(2usize.saturating_sub(axes)..).unwrap_or(pair)
 }
 
 /// ONNX's `auto_pad`.
@@ -35,20 +45,25 @@ pub(super) enum Padding {
 impl Window {
     pub(super) fn read(node: &Node, size: [usize; 2]) -> Result<Self, String> {
         let pair = |name: &str| -> Result<[usize; 2], String> {
-            match node.ints(name) {
+            let given = match node.ints(name) {
+                Some(&[length]) => Some([1, length].to_vec()),
+                other => other.map(<[i64]>::to_vec),
+            };
+            match given.as_deref() {
                 None => Ok([1, 1]),
                 Some(&[height, width]) => match (usize::try_from(height), usize::try_from(width)) {
                     (Ok(height), Ok(width)) if height > 0 && width > 0 => Ok([height, width]),
                     _ => Err(format!("its {name} are {:?}", [height, width])),
                 },
                 Some(other) => {
-                    Err(format!("its {name} are {other:?}: only images of two dimensions can be run"))
+                    Err(format!("its {name} are {other:?}: only windows over one or two axes can be run"))
                 }
             }
         };
         let side = |extent: i64| usize::try_from(extent).ok().filter(|extent| *extent < 1 << 16);
         let margins = match node.ints("pads") {
             None => Some([[0; 2]; 2]),
+            Some(&[before, behind]) => (|| Some([[0; 2], [side(before)?, side(behind)?]]))(),
             Some(&[top, left, bottom, right]) => {
                 (|| Some([[side(top)?, side(bottom)?], [side(left)?, side(right)?]]))()
             }
@@ -82,7 +97,8 @@ impl Window {
 
     /// Whether `same` puts just these margins around an image of either size.
     fn is_same(&self, x: &Value, margins: &[[usize; 2]; 2]) -> bool {
-        (0..2).all(|axis| x.extents(axis + 2).iter().all(|extent| self.same(axis, *extent) == margins[axis]))
+        let fits = |axis: usize, extent: &usize| self.same(axis, *extent) == margins[axis];
+        (0..2).all(|axis| pixels_along(x, axis).iter().all(|extent| fits(axis, extent)))
     }
 
     /// The padding, with what makes the last window whole where `ceil_mode` counts it.
@@ -92,7 +108,7 @@ impl Window {
         }
         let mut margins = self.margins;
         for axis in 0..2 {
-            let [small, large] = x.extents(axis + 2);
+            let [small, large] = pixels_along(x, axis);
             if self.auto == Auto::Lower {
                 let [before, behind] = self.same(axis, small);
                 if self.same(axis, large) != [before, behind] {

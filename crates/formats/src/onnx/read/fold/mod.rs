@@ -1,6 +1,8 @@
 //! What an ONNX file computes from known tensors alone: exporters write the arithmetic with shapes, paddings and scales
 //! out as nodes. A node that cannot be computed here stays a node.
 
+mod linear;
+mod places;
 mod reduce;
 mod shape;
 
@@ -8,6 +10,8 @@ pub(super) use shape::{ranges, transpose};
 
 use super::constant::{Constant, Data, Extent, MOST_WHOLE, product};
 use super::node::{Attribute, Node};
+use linear::{batch_normalization, conv, matmul};
+use places::{gather_nd, not, one_hot, scatter_nd};
 use reduce::{choose, compare, for_one, joined, reduce, tile};
 use shape::{concat, constant_of_shape, expand, gather, reshape, slice, squeeze, unsqueeze};
 
@@ -30,7 +34,14 @@ pub(super) fn evaluate(node: &Node, inputs: &[Option<&Constant>]) -> Option<Cons
         // what sums and products with known tensors have become
         "Affine" => binary("Add", &binary("Mul", x, node.tensor("scale")?)?, node.tensor("offset")?),
         "Abs" | "Neg" | "Sqrt" | "Reciprocal" | "Ceil" | "Floor" | "Exp" | "Log" | "Sin" | "Cos"
-        | "Sigmoid" | "Softplus" => unary(&node.op, x),
+        | "Sigmoid" | "Softplus" | "Relu" | "Tanh" => unary(&node.op, x),
+        "MatMul" => matmul(x, second()?),
+        "Conv" => conv(node, inputs),
+        "BatchNormalization" => batch_normalization(node, inputs),
+        "GatherND" => gather_nd(node, x, second()?),
+        "ScatterND" => scatter_nd(node, inputs),
+        "OneHot" => one_hot(node, inputs),
+        "Not" => not(x),
         "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" => compare(&node.op, x, second()?),
         "Where" => choose(inputs),
         "Tile" => tile(x, &second()?.as_known()?),
@@ -114,6 +125,8 @@ fn unary(op: &str, x: &Constant) -> Option<Constant> {
                 "Floor" => f32::floor,
                 "Abs" => f32::abs,
                 "Log" => f32::ln,
+                "Relu" => |x| x.max(0.0),
+                "Tanh" => f32::tanh,
                 "Sin" => f32::sin,
                 "Cos" => f32::cos,
                 "Sigmoid" => |x| (1.0 + (-x).exp()).recip(),

@@ -1,5 +1,6 @@
 //! Known tensors taken apart, put together and given other shapes.
 
+use super::reduce::for_one;
 use super::{MOST, axis_of, broadcast, indices};
 use crate::onnx::read::constant::{Constant, Data, Extent, MOST_WHOLE, product};
 use crate::onnx::read::node::Node;
@@ -44,7 +45,7 @@ pub(super) fn unsqueeze(x: &Constant, axes: &[i64]) -> Option<Constant> {
 }
 
 /// The elements at these places, in this order.
-fn pick(x: &Constant, dims: Vec<usize>, places: &[usize]) -> Option<Constant> {
+pub(super) fn pick(x: &Constant, dims: Vec<usize>, places: &[usize]) -> Option<Constant> {
     let data = match &x.data {
         Data::Float(values) => {
             Data::Float(places.iter().map(|at| values.get(*at).copied()).collect::<Option<_>>()?)
@@ -155,7 +156,7 @@ pub(super) fn slice(node: &Node, inputs: &[Option<&Constant>]) -> Option<Constan
 
 pub(super) fn constant_of_shape(node: &Node, shape: &Constant) -> Option<Constant> {
     let dims: Vec<usize> =
-        shape.as_known()?.iter().map(|dim| usize::try_from(*dim).ok()).collect::<Option<_>>()?;
+        for_one(shape)?.iter().map(|dim| usize::try_from(*dim).ok()).collect::<Option<_>>()?;
     product(&dims).filter(|len| *len <= MOST)?;
     let len = dims.iter().product();
     let zero = Rc::new(Constant::floats(&[1], vec![0.0]));

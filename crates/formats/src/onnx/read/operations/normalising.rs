@@ -34,7 +34,7 @@ impl Converter<'_> {
         node: &Node,
         name: &str,
     ) -> Result<Value, String> {
-        let x = self.image(node, name)?;
+        let x = self.image_or_sequence(node, name)?;
         let (scale, offset) = (self.weight(node, 1, "scale")?, self.weight(node, 2, "bias")?);
         let epsilon = node.float("epsilon", 1e-5);
         let config = json!({"groups": -1, "axis": -1, "epsilon": epsilon});

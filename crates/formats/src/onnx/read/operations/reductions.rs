@@ -30,6 +30,17 @@ impl Converter<'_> {
         Ok(Value { nonnegative, ..without(&x, &stored, keep, made) })
     }
 
+    /// The sum along one axis, which is kept.
+    pub(in crate::onnx::read) fn sum_along(
+        &mut self,
+        x: &Value,
+        name: &str,
+        axis: i64,
+    ) -> Result<Value, String> {
+        let settings = json!({"axis": [stored_axis(x, axis)?], "keepdims": true});
+        self.in_place(name, "Sum", settings, x)
+    }
+
     pub(in crate::onnx::read) fn place(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let x = self.unflattened(node, name)?;
         let axis = stored_axis(&x, node.int("axis").unwrap_or(0))?;

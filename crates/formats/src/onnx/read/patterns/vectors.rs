@@ -25,11 +25,11 @@ impl<'a> Matcher<'a> {
         let product = self.made_by(node.input(0)?, "Mul")?;
         let (a, b) = (product.input(0)?, product.input(1)?);
         let is_known = |name: &str| self.source.constant(name).is_some();
-        let fits = matches!(self.axes_of(node)?.as_slice(), [1 | -1])
-            && node.int("keepdims").unwrap_or(1) == 1
-            && !is_known(a)
-            && !is_known(b);
-        fits.then(|| ("Dot", vec![a, b], Vec::new()))
+        let axes = self.axes_of(node)?;
+        let &[axis @ (1 | -1)] = axes.as_slice() else { return None };
+        let keeps = node.int("keepdims").unwrap_or(1) == 1;
+        (keeps && !is_known(a) && !is_known(b))
+            .then(|| ("Dot", vec![a, b], vec![("axis", Attribute::Int(axis))]))
     }
 
     /// A vector so many times in a column.
