@@ -3,7 +3,7 @@
 use super::builder::Builder;
 use super::constant::{Constant, Data, Extent};
 use super::fold;
-use super::layout::{channels, image_axes};
+use super::layout::{by_extents, channels, image_axes};
 use super::names::layer_names;
 use super::node::Node;
 use super::source::{Input, Source};
@@ -65,7 +65,9 @@ impl<'a> Converter<'a> {
                 Some(Entry::Value(value)) => {
                     let value = value.clone();
                     if !value.view.is_plain() {
-                        return Err(format!("its output `{output}` does not have the images of the batch first\nhelp: export the model with an output that has"));
+                        return Err(format!(
+                            "its output `{output}` does not have the images of the batch first\nhelp: export the model with an output that has"
+                        ));
                     }
                     // images stay as they are where the input was turned too; all else is as the file has it
                     let stays = self.turned && value.axes == IMAGE && value.flattened.is_none();
@@ -101,7 +103,9 @@ impl<'a> Converter<'a> {
         // what frostline wrote says so itself; else the channels come first or last, and no other order is an image's
         let is_own = self.source.metadata.contains_key(LAYOUT);
         let axes = match rank {
-            4 if !is_own => image_axes(self.source, &input.name).filter(|axes| axes == &IMAGE),
+            4 if !is_own => image_axes(self.source, &input.name)
+                .or_else(|| by_extents(&input.extents))
+                .filter(|axes| axes == &IMAGE),
             _ => None,
         };
         let axes = axes.unwrap_or_else(|| plain(rank));

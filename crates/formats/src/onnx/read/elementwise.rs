@@ -106,11 +106,9 @@ impl Converter<'_> {
 
     fn softmax(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let x = self.value(node, 0)?;
-        let default = if self.source.opset < 13 { 1 } else { -1 };
-        let axis = super::fold::axis_of(node.int("axis").unwrap_or(default), x.rank())
+        let axis = super::fold::axis_of(node.int("axis").unwrap_or(-1), x.rank())
             .ok_or("its axis is none of its input's")?;
-        // before opset 13 it went over all axes from this on
-        if self.source.opset < 13 && axis + 1 != x.rank() {
+        if node.int("several").is_some() && axis + 1 != x.rank() {
             return Err(format!("it goes over several axes, from {axis} on"));
         }
         self.along(x, axis, name, |converter, x| {

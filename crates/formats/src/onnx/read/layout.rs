@@ -1,9 +1,10 @@
 //! Which axes of an input are the channels and the pixels.
 
+use super::constant::Extent;
 use super::fold;
 use super::node::Node;
 use super::source::Source;
-use super::value::plain;
+use super::value::{IMAGE, plain};
 use std::collections::BTreeMap;
 
 /// Operators that pass an image on with its axes where they were.
@@ -70,6 +71,15 @@ pub(super) fn image_axes(source: &Source, input: &str) -> Option<Vec<usize>> {
         *axes.get_mut(axis)? = place + 1;
     }
     Some(axes)
+}
+
+/// The same where no such operator says it, as below a reshape: the axis of so few places that only channels have.
+pub(super) fn by_extents(extents: &[Extent]) -> Option<Vec<usize>> {
+    let few = |extent: &Extent| matches!(extent, Extent::Known(1 | 3 | 4));
+    match extents {
+        [channels, _, last] if few(channels) && !few(last) => Some(IMAGE.to_vec()),
+        _ => None,
+    }
 }
 
 /// The number of channels that the first convolution's kernel takes, where it is the first operator that takes the input as

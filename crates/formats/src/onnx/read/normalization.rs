@@ -18,9 +18,7 @@ impl Converter<'_> {
         let config = json!({"epsilon": node.float("epsilon", 1e-5), "momentum": node.float("momentum", 0.9)});
         let normalised = |converter: &mut Self, x: &Value| {
             let made = converter.builder.alike(name, "BatchNormalization", config, x)?;
-            for (index, variable) in
-                [(1, "gamma"), (2, "beta"), (3, "moving_mean"), (4, "moving_variance")]
-            {
+            for (index, variable) in [(1, "gamma"), (2, "beta"), (3, "moving_mean"), (4, "moving_variance")] {
                 let weight = floats(converter.weight(node, index, variable)?.as_ref())?;
                 converter.builder.weight(&made, variable, &[x.channels()], weight)?;
             }

@@ -1,5 +1,6 @@
 //! `MaxPool`, `AveragePool`, the global ones, and means over the whole image.
 
+use super::constant::Constant;
 use super::convert::Converter;
 use super::fold;
 use super::node::Node;
@@ -47,6 +48,16 @@ impl Converter<'_> {
             _ if counts_padding && !window.ceil => {
                 let padded = self.pad(&x, name, window.margins)?;
                 self.builder.alike(name, &class, config("valid"), &padded)?
+            }
+            // an average over the padding too, times how many more pixels those windows have
+            Padding::Explicit(margins) if !counts_padding && axes == 2 && x.shapes[0] == x.shapes[1] => {
+                let padded = self.pad(&x, name, margins)?;
+                let made = self.builder.alike(&format!("{name}.all"), &class, config("valid"), &padded)?;
+                let shares = uncounted(&window, margins, [0, 1].map(|axis| pixels_along(&x, axis)[0]));
+                let dims = [1, 2, 3].map(|axis| if axis == 1 { 1 } else { made.extents(axis)[0] });
+                let shares = Constant::floats(&dims, shares);
+                let neutral = Constant::floats(&[], vec![0.0]);
+                self.affine_by_arrays(&made, name, &shares, &neutral)?
             }
             _ => {
                 return Err(format!(
@@ -124,4 +135,18 @@ impl Converter<'_> {
         let axes = if keep { x.axes.clone() } else { plain(2) };
         Ok(Value { axes, nonnegative: x.nonnegative, ..made })
     }
+}
+
+/// For each window how many pixels it has, padding included, for each of the image's: `[rows, columns]`.
+fn uncounted(window: &Window, margins: [[usize; 2]; 2], image: [usize; 2]) -> Vec<f32> {
+    let along = |axis: usize| {
+        let ([before, behind], size, extent) = (margins[axis], window.size[axis], image[axis]);
+        let count = (extent + before + behind).saturating_sub(size) / window.strides[axis] + 1;
+        (0..count).map(move |at| {
+            let begin = at * window.strides[axis];
+            let inside = (begin + size).min(before + extent).saturating_sub(begin.max(before));
+            size as f32 / inside.max(1) as f32
+        })
+    };
+    along(0).flat_map(|row| along(1).map(move |column| row * column)).collect()
 }

@@ -5,6 +5,8 @@ use super::node::Node;
 
 /// Pixels that are interpolated may lie so far apart, in pixels: rounding alone.
 const CLOSE: f32 = 1e-3;
+/// No axis is resized by more shares.
+const MOST_SHARES: usize = 1 << 22;
 
 /// An axis that is resized.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +32,8 @@ enum Rounding<'a> {
     Cut,
     /// None: the pixels around are interpolated.
     Linear,
+    /// By cubic curves of this coefficient. Source: Keys, "Cubic convolution interpolation", 1981.
+    Cubic(f32),
 }
 
 impl<'a> Sampling<'a> {
@@ -44,6 +48,7 @@ impl<'a> Sampling<'a> {
             "nearest" if is_old => Rounding::Cut,
             "nearest" => Rounding::Nearest(node.text("nearest_mode", "round_prefer_floor")),
             "linear" | "bilinear" => Rounding::Linear,
+            "cubic" => Rounding::Cubic(node.float("cubic_coeff_a", -0.75)),
             mode => return Err(format!("it resizes by `{mode}`, which no layer here does")),
         };
         Ok(Self { centres, rounding })
@@ -51,7 +56,11 @@ impl<'a> Sampling<'a> {
 
     /// As Keras names it.
     pub(super) fn interpolation(&self) -> &'static str {
-        if self.rounding == Rounding::Linear { "bilinear" } else { "nearest" }
+        match self.rounding {
+            Rounding::Linear => "bilinear",
+            Rounding::Cubic(_) => "bicubic",
+            _ => "nearest",
+        }
     }
 
     /// In the words of its attributes.
@@ -59,6 +68,7 @@ impl<'a> Sampling<'a> {
         let centres = self.centres;
         match self.rounding {
             Rounding::Linear => format!("`linear` with `{centres}` centres"),
+            Rounding::Cubic(_) => format!("`cubic` with `{centres}` centres"),
             Rounding::Nearest(rounding) => {
                 format!("`nearest` with `{centres}` centres rounded by `{rounding}`")
             }
@@ -68,21 +78,76 @@ impl<'a> Sampling<'a> {
 
     /// Whether Keras takes every pixel of this axis from where the node does.
     pub(super) fn is_of_keras(&self, axis: Resized) -> bool {
-        (0..axis.to).all(|out| {
-            self.position(out, axis).is_some_and(|position| {
-                let keras = self.of_keras(out, axis);
-                (position - keras).abs() <= CLOSE
+        // its cubic curves have another coefficient, -0.5
+        !matches!(self.rounding, Rounding::Cubic(_))
+            && (0..axis.to).all(|out| {
+                self.position(out, axis).is_some_and(|position| {
+                    let keras = self.of_keras(out, axis);
+                    (position - keras).abs() <= CLOSE
+                })
             })
-        })
+    }
+
+    /// For each new pixel the shares of the old ones, `[to, from]`, as ONNX defines them: pixels beyond the axis are its last ones.
+    /// `antialias` widens the curves where the axis shrinks. `None` for what is not known here.
+    pub(super) fn shares(&self, axis: Resized, antialias: bool) -> Option<Vec<f32>> {
+        let mut shares = vec![0.0f32; axis.to.checked_mul(axis.from).filter(|len| *len <= MOST_SHARES)?];
+        let widening = if antialias { axis.scale.min(1.0) } else { 1.0 };
+        for (out, row) in shares.chunks_mut(axis.from).enumerate() {
+            let position = self.unbounded(out, axis)?;
+            let (curve, reach): (&dyn Fn(f32) -> f32, f32) = match self.rounding {
+                Rounding::Linear => (&|x: f32| (1.0 - x.abs()).max(0.0), 1.0),
+                Rounding::Cubic(a) => (&move |x: f32| cubic(x.abs(), a), 2.0),
+                _ => {
+                    let at = self.position(out, axis)? as usize;
+                    *row.get_mut(at)? = 1.0;
+                    continue;
+                }
+            };
+            let position = if self.rounding == Rounding::Linear && widening == 1.0 {
+                position.clamp(0.0, axis.from as f32 - 1.0)
+            } else {
+                position
+            };
+            let far = (reach / widening).ceil() as i64;
+            let near = position.floor() as i64;
+            let taps: Vec<(i64, f32)> = (near - far..=near + far + 1)
+                .map(|at| (at, curve((at as f32 - position) * widening)))
+                .filter(|(at, _)| !antialias || (0..axis.from as i64).contains(at))
+                .collect();
+            let all: f32 = taps.iter().map(|(_, share)| share).sum();
+            for (at, share) in taps {
+                let at = at.clamp(0, axis.from as i64 - 1) as usize;
+                *row.get_mut(at)? += share / all;
+            }
+        }
+        Some(shares)
     }
 
     /// Where the pixel comes from, between the first and the last one of the axis.
     fn position(&self, out: usize, axis: Resized) -> Option<f32> {
+        let position = self.unbounded(out, axis)?;
+        let is_half = position == position.trunc() + 0.5;
+        let rounded = match self.rounding {
+            Rounding::Linear | Rounding::Cubic(_) => position,
+            Rounding::Nearest("round_prefer_floor") if is_half => position.floor(),
+            Rounding::Nearest("round_prefer_floor" | "round_prefer_ceil") => position.round(),
+            Rounding::Nearest("floor") => position.floor(),
+            Rounding::Nearest("ceil") => position.ceil(),
+            Rounding::Nearest(_) => return None,
+            Rounding::Cut if axis.scale < 1.0 => position.ceil(),
+            Rounding::Cut => position.trunc(),
+        };
+        Some(rounded.clamp(0.0, axis.from as f32 - 1.0))
+    }
+
+    /// Where the pixel comes from, which may lie beyond the axis.
+    fn unbounded(&self, out: usize, axis: Resized) -> Option<f32> {
         let (at, from, to, scale) = (out as f32, axis.from as f32, axis.to as f32, axis.scale);
         if scale == 1.0 {
             return Some(at);
         }
-        let position = match self.centres {
+        Some(match self.centres {
             "half_pixel" => (at + 0.5) / scale - 0.5,
             "pytorch_half_pixel" if axis.to == 1 => 0.0,
             "pytorch_half_pixel" => (at + 0.5) / scale - 0.5,
@@ -92,19 +157,7 @@ impl<'a> Sampling<'a> {
             "align_corners" if axis.to == 1 => 0.0,
             "align_corners" => at * (from - 1.0) / (to - 1.0),
             _ => return None,
-        };
-        let is_half = position == position.trunc() + 0.5;
-        let rounded = match self.rounding {
-            Rounding::Linear => position,
-            Rounding::Nearest("round_prefer_floor") if is_half => position.floor(),
-            Rounding::Nearest("round_prefer_floor" | "round_prefer_ceil") => position.round(),
-            Rounding::Nearest("floor") => position.floor(),
-            Rounding::Nearest("ceil") => position.ceil(),
-            Rounding::Nearest(_) => return None,
-            Rounding::Cut if scale < 1.0 => position.ceil(),
-            Rounding::Cut => position.trunc(),
-        };
-        Some(rounded.clamp(0.0, from - 1.0))
+        })
     }
 
     /// [`Sampling::position`] of Keras's layers: half-pixel centres.
@@ -115,6 +168,15 @@ impl<'a> Sampling<'a> {
             Rounding::Linear => (centre - 0.5).clamp(0.0, last),
             _ => centre.floor().min(last),
         }
+    }
+}
+
+/// The curve over a distance from the pixel.
+fn cubic(x: f32, a: f32) -> f32 {
+    match x {
+        ..=1.0 => ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0,
+        ..2.0 => ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a,
+        _ => 0.0,
     }
 }
 

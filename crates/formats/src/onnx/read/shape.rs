@@ -8,6 +8,9 @@ use super::patterns;
 use super::value::Value;
 use serde_json::json;
 
+/// What is put before and behind rows and columns, or taken off.
+type Sides = [[usize; 2]; 2];
+
 /// An end from here on is that of any axis.
 pub(super) const TO_THE_END: i64 = i32::MAX as i64;
 
@@ -92,14 +95,18 @@ impl Converter<'_> {
             let sides = sides.map(|[before, behind]| Some([extent(before)?, extent(behind)?]));
             Some([sides[0]?, sides[1]?])
         };
+        let by = |converter: &mut Self, name: &str, class: &str, setting: &str, margins: Sides, x: &Value| {
+            converter.builder.alike(name, class, json!({ setting: margins }), x)
+        };
         let made = match (all(1), all(-1)) {
-            (Some(padding), _) => {
-                self.builder.alike(name, "ZeroPadding2D", json!({ "padding": padding }), &x)?
+            (Some(padding), _) => by(self, name, "ZeroPadding2D", "padding", padding, &x)?,
+            (_, Some(cropping)) => by(self, name, "Cropping2D", "cropping", cropping, &x)?,
+            // some sides are cropped, others padded
+            _ => {
+                let part = |sign: i64| sides.map(|side| side.map(|margin| (margin * sign).max(0) as usize));
+                let cropped = by(self, &format!("{name}.crop"), "Cropping2D", "cropping", part(-1), &x)?;
+                by(self, name, "ZeroPadding2D", "padding", part(1), &cropped)?
             }
-            (_, Some(cropping)) => {
-                self.builder.alike(name, "Cropping2D", json!({ "cropping": cropping }), &x)?
-            }
-            _ => return Err(format!("it pads and crops at once, {margins:?}")),
         };
         Ok(Value { nonnegative: x.nonnegative, ..made })
     }

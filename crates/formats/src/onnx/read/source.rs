@@ -92,11 +92,16 @@ impl Source {
             outputs: graph.output.into_iter().map(|output| output.name.unwrap_or_default()).collect(),
             metadata: metadata.collect(),
         };
-        for node in nodes {
-            if let Some(parts) = source.split(&node) {
-                source.nodes.extend(parts);
-            } else if !source.fold(&node) {
-                source.nodes.push(node);
+        for mut node in nodes {
+            if opset < 13 && node.op == "Softmax" {
+                // it goes over all axes from this one on
+                node.attributes.entry("axis".to_owned()).or_insert(Attribute::Int(1));
+                node.attributes.insert("several".to_owned(), Attribute::Int(1));
+            }
+            for node in source.split(&node).unwrap_or_else(|| vec![node]) {
+                if !source.fold(&node) {
+                    source.nodes.push(node);
+                }
             }
         }
         Ok(source)
@@ -106,7 +111,14 @@ impl Source {
     fn split(&self, node: &Node) -> Option<Vec<Node>> {
         let sizes = match (node.op.as_str(), node.ints("split")) {
             ("Split", Some(sizes)) => sizes.to_vec(),
-            ("Split", None) => self.constant(node.input(1)?)?.as_known()?,
+            ("Split", None) if node.input(1).is_some() => self.constant(node.input(1)?)?.as_known()?,
+            // equal parts of a known tensor
+            ("Split", None) => {
+                let x = self.constant(node.input(0)?)?;
+                let axis = fold::axis_of(node.int("axis").unwrap_or(0), x.dims.len())?;
+                let part = x.dims.get(axis)?.div_ceil(node.outputs.len().max(1));
+                vec![part as i64; node.outputs.len()]
+            }
             _ => return None,
         };
         let axis = node.int("axis").unwrap_or(0);

@@ -18,15 +18,19 @@ pub(super) struct View {
     before: usize,
     /// The axis behind those is counted together with the batch.
     windows: bool,
+    /// And it is counted first: all images of one window, then all of the next.
+    windows_first: bool,
 }
 
 /// An extent of a small and of a large image.
 type Pair = [usize; 2];
 
 /// A shape as the file counts it: what comes before the batch, what is counted with it, and what comes behind.
+#[derive(Clone)]
 struct Counted {
     before: Vec<Pair>,
     windows: Pair,
+    windows_first: bool,
     behind: Vec<Pair>,
 }
 
@@ -53,7 +57,18 @@ impl View {
 
 impl Counted {
     fn view(&self) -> View {
-        View { before: self.before.len(), windows: self.windows != [1, 1] }
+        let windows = self.windows != [1, 1];
+        View { before: self.before.len(), windows, windows_first: windows && self.windows_first }
+    }
+
+    /// The same elements in their order, with windows that are counted first as an axis before the batch's.
+    fn with_the_batch_first(&self) -> Self {
+        let mut before = self.before.clone();
+        if !self.windows_first {
+            return self.clone();
+        }
+        before.push(self.windows);
+        Self { before, windows: [1, 1], windows_first: false, behind: self.behind.clone() }
     }
 
     /// The extents of the logical axes, the batch left out.
@@ -71,18 +86,20 @@ impl Counted {
     fn of(in_file: &[Pair], batch: usize) -> Option<Self> {
         let (before, rest) = in_file.split_at_checked(batch)?;
         let (windows, behind) = rest.split_first()?;
-        Some(Self { before: before.to_vec(), windows: *windows, behind: behind.to_vec() })
+        let (before, behind) = (before.to_vec(), behind.to_vec());
+        Some(Self { before, windows: *windows, windows_first: false, behind })
     }
 }
 
 impl Value {
     fn counted(&self) -> Counted {
         let extents = |axes: std::ops::Range<usize>| axes.map(|axis| self.extents(axis)).collect();
-        let View { before, windows } = self.view;
+        let View { before, windows, windows_first } = self.view;
         let batch = before + 1;
         Counted {
             before: extents(1..batch),
             windows: if windows { self.extents(batch) } else { [1, 1] },
+            windows_first,
             behind: extents(batch + usize::from(windows)..self.rank()),
         }
     }
@@ -145,7 +162,11 @@ impl Converter<'_> {
         let (Some(batch), Some(rest), 0, 1..) = (product(batch), product(rest), x.view.before, from) else {
             return Err(format!("it flattens from axis {from} on: the images of a batch must stay apart"));
         };
-        self.recounted(&x, name, Counted { before: Vec::new(), windows: batch, behind: vec![rest] })
+        if x.view.windows_first {
+            return Err("it flattens images that are counted behind their windows".to_owned());
+        }
+        let target = Counted { before: Vec::new(), windows: batch, windows_first: false, behind: vec![rest] };
+        self.recounted(&x, name, target)
     }
 
     pub(super) fn reshape(&mut self, node: &Node, name: &str) -> Result<Value, String> {
@@ -167,15 +188,18 @@ impl Converter<'_> {
             })
             .collect::<Option<_>>()
             .ok_or("its target shape is damaged, or copies an extent that is not there")?;
-        let counted = x.counted();
+        let counted = x.counted().with_the_batch_first();
         let found = self.batch_axes(&target).find_map(|(batch, windows)| {
-            let counted = placed(&counted, &target, batch, windows)?;
-            Some(counted)
+            let placed = |windows_first| placed(&counted, &target, batch, windows, windows_first);
+            placed(false).or_else(|| placed(true))
         });
         let Some(found) = found else {
             let open = target.iter().filter(|extent| **extent == Extent::Open).count();
             return Err(match open > 1 {
-                true => "its target shape depends on the size of the image: export the model with a fixed size".to_owned(),
+                true => {
+                    "its target shape depends on the size of the image: export the model with a fixed size"
+                        .to_owned()
+                }
                 false => format!("it reshapes {own:?} to {target:?}: the images of a batch must stay apart"),
             });
         };
@@ -201,7 +225,7 @@ impl Converter<'_> {
         let left = own.iter().enumerate().filter(|(axis, _)| !axes.contains(axis));
         let left: Vec<Pair> = left.map(|(_, pair)| *pair).collect();
         let target = Counted::of(&left, x.view.without(&axes).before).ok_or("its axes are not there")?;
-        self.recounted(&x, name, target)
+        self.recounted(&x, name, Counted { windows_first: x.view.windows_first, ..target })
     }
 
     pub(super) fn unsqueeze(&mut self, node: &Node, name: &str) -> Result<Value, String> {
@@ -221,7 +245,7 @@ impl Converter<'_> {
         let target: Vec<Pair> =
             (0..rank).map(extent).collect::<Option<_>>().ok_or("its axes are named twice")?;
         let target = Counted::of(&target, batch).ok_or("its axes are not there")?;
-        self.recounted(&x, name, target)
+        self.recounted(&x, name, Counted { windows_first: x.view.windows_first, ..target })
     }
 
     /// The value in another shape.
@@ -238,8 +262,7 @@ impl Converter<'_> {
     /// Axes of a target shape that may be the batch's, the most likely first, with how many windows are counted with it, where
     /// that is known: extents that are said to be, what is left over, and numbers that a tracer has put in for it.
     fn batch_axes(&self, target: &[Extent]) -> impl Iterator<Item = (usize, Option<usize>)> {
-        let traced: Vec<i64> =
-            self.source.inputs.iter().filter_map(|input| input.batch).chain([1]).collect();
+        let traced: Vec<i64> = self.source.inputs.iter().filter_map(|input| input.batch).chain([1]).collect();
         let likely = |(axis, extent): (usize, &Extent)| match extent {
             Extent::Batch(windows) => vec![(axis, usize::try_from(*windows).ok())],
             // what is left over, or all that is open
@@ -277,7 +300,9 @@ impl Converter<'_> {
             Ok::<(usize, i64), String>((in_file, logical as i64))
         };
         let mut set = |key: &str, to: Attribute| lifted.attributes.insert(key.to_owned(), to);
-        match lift(&node.op).ok_or("windows are counted with the images: it is none of the operators that can be run on them")? {
+        match lift(&node.op).ok_or(
+            "windows are counted with the images: it is none of the operators that can be run on them",
+        )? {
             Lift::Elements => {}
             Lift::Beside => {
                 for key in ["scale", "offset"] {
@@ -329,6 +354,25 @@ impl Converter<'_> {
                     set(key, Attribute::Ints(numbers));
                 }
             }
+            Lift::Margins => {
+                let margins = node.ints("pads").map(<[i64]>::to_vec);
+                let margins = margins.or_else(|| self.known(node, 1)?.as_known());
+                let margins = margins.filter(|margins| margins.len() == 2 * rank && node.input(3).is_none());
+                let margins = margins.ok_or_else(|| self.unknown(node, 1, "margins"))?;
+                let mut logical = vec![0; 2 * first.rank()];
+                for (place, margin) in margins.iter().enumerate().filter(|(_, margin)| **margin != 0) {
+                    let axis = axis_of((place % rank) as i64)?.1 as usize;
+                    if let Some(own) = logical.get_mut(axis + place / rank * first.rank()) {
+                        *own = *margin;
+                    }
+                }
+                let key = format!("margins of {name}");
+                self.keep(key.clone(), Constant::whole(logical.into_iter().map(Extent::Known).collect()));
+                lifted.inputs.resize(2, key.clone());
+                lifted.inputs[1] = key;
+                lifted.inputs.extend(node.input(2).map(str::to_owned));
+                lifted.attributes.remove("pads");
+            }
             Lift::Product => {
                 // the batch is none of the axes that are multiplied
                 let matrices = if values.len() == 2 { 2 } else { 1 };
@@ -378,6 +422,7 @@ enum Lift {
     /// It goes along several.
     Axes,
     Slice,
+    Margins,
     Product,
     /// It repeats places to these extents.
     Extents,
@@ -396,6 +441,7 @@ fn lift(op: &str) -> Option<Lift> {
         "Slice" => Lift::Slice,
         "MatMul" => Lift::Product,
         "Expand" => Lift::Extents,
+        "Pad" => Lift::Margins,
         "Gemm" | "BatchNormalization" => Lift::Rows,
         op if operations::is_pair(op) => Lift::Beside,
         op if operations::is_reduction(op) => Lift::Axes,
@@ -424,27 +470,34 @@ fn beside(constant: &Constant, view: View, rank: usize) -> Result<Constant, Stri
 }
 
 /// The target with the batch at this axis and so many windows counted with it, where it holds the elements of `own`: those
-/// before the batch before it, those behind it behind it. `None` where it does not.
-fn placed(own: &Counted, target: &[Extent], batch: usize, windows: Option<usize>) -> Option<Counted> {
+/// before the batch before it, those behind it behind it. Windows that are counted first hold the last of those before it.
+/// `None` where it does not.
+fn placed(
+    own: &Counted,
+    target: &[Extent],
+    batch: usize,
+    windows: Option<usize>,
+    windows_first: bool,
+) -> Option<Counted> {
     let known = |(axis, extent): (usize, &Extent)| match extent {
         _ if axis == batch => windows.map(|windows| [windows; 2]),
         Extent::Known(number) => usize::try_from(*number).ok().map(|number| [number; 2]),
         _ => None,
     };
     let mut extents: Vec<Option<Pair>> = target.iter().enumerate().map(known).collect();
+    let middle = batch + usize::from(windows_first);
     let sides = |extents: &[Option<Pair>]| {
         let side = |part: &[Option<Pair>]| product(part.iter().flatten());
-        let (before, behind) = extents.split_at_checked(batch)?;
+        let (before, behind) = extents.split_at_checked(middle)?;
         Some([side(before)?, side(behind)?])
     };
-    let all =
-        [product(&own.before)?, product(std::iter::once(&own.windows).chain(&own.behind))?];
+    let all = [product(&own.before)?, product(std::iter::once(&own.windows).chain(&own.behind))?];
     let known = sides(&extents)?;
     let unknown: Vec<usize> = (0..extents.len()).filter(|axis| extents.get(*axis) == Some(&None)).collect();
     match unknown.as_slice() {
         [] => {}
         [axis] => {
-            let side = usize::from(*axis >= batch);
+            let side = usize::from(*axis >= middle);
             let rest = |size: usize| all[side][size].checked_div(known[side][size]);
             *extents.get_mut(*axis)? = Some([rest(0)?, rest(1)?]);
         }
@@ -453,7 +506,8 @@ fn placed(own: &Counted, target: &[Extent], batch: usize, windows: Option<usize>
     if sides(&extents)? != all {
         return None;
     }
-    Counted::of(&extents.into_iter().collect::<Option<Vec<_>>>()?, batch)
+    let counted = Counted::of(&extents.into_iter().collect::<Option<Vec<_>>>()?, batch)?;
+    Some(Counted { windows_first, ..counted })
 }
 
 fn product<'a>(extents: impl IntoIterator<Item = &'a Pair>) -> Option<Pair> {

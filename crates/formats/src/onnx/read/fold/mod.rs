@@ -10,7 +10,7 @@ pub(super) use shape::{ranges, transpose};
 
 use super::constant::{Constant, Data, Extent, MOST_WHOLE, product};
 use super::node::{Attribute, Node};
-use linear::{batch_normalization, conv, matmul};
+use linear::{batch_normalization, conv, cumulative_sum, einsum, gemm, matmul, softmax};
 use places::{gather_nd, not, one_hot, scatter_nd};
 use reduce::{choose, compare, for_one, joined, reduce, tile};
 use shape::{concat, constant_of_shape, expand, gather, reshape, slice, squeeze, unsqueeze};
@@ -36,6 +36,14 @@ pub(super) fn evaluate(node: &Node, inputs: &[Option<&Constant>]) -> Option<Cons
         "Abs" | "Neg" | "Sqrt" | "Reciprocal" | "Ceil" | "Floor" | "Exp" | "Log" | "Sin" | "Cos"
         | "Sigmoid" | "Softplus" | "Relu" | "Tanh" => unary(&node.op, x),
         "MatMul" => matmul(x, second()?),
+        "Gemm" => gemm(node, inputs),
+        "Einsum" => einsum(node, inputs),
+        "Softmax" => {
+            let axis = node.int("axis").unwrap_or(-1);
+            let is_last = axis_of(axis, x.dims.len()) == x.dims.len().checked_sub(1);
+            (is_last || node.int("several").is_none()).then(|| softmax(x, axis))?
+        }
+        "CumSum" => cumulative_sum(node, x, second()?),
         "Conv" => conv(node, inputs),
         "BatchNormalization" => batch_normalization(node, inputs),
         "GatherND" => gather_nd(node, x, second()?),
@@ -44,10 +52,10 @@ pub(super) fn evaluate(node: &Node, inputs: &[Option<&Constant>]) -> Option<Cons
         "Not" => not(x),
         "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" => compare(&node.op, x, second()?),
         "Where" => choose(inputs),
-        "Tile" => tile(x, &second()?.as_known()?),
+        "Tile" => tile(x, &for_one(second()?)?),
         "Clip" => clip(node, inputs),
         "Range" => range(inputs),
-        "Reshape" => reshape(x, &second()?.as_known()?),
+        "Reshape" => reshape(x, &for_one(second()?)?),
         "Squeeze" => squeeze(x, axes(node, second()).as_deref()),
         "Unsqueeze" => unsqueeze(x, &axes(node, second())?),
         "Transpose" => transpose(x, node.ints("perm")),

@@ -1,5 +1,6 @@
 //! Known tensors compared, chosen between, repeated, and reduced along axes.
 
+use super::shape::pick;
 use super::{MOST, axes, axis_of, broadcast, indices};
 use crate::onnx::read::constant::{Constant, Data, Extent, product};
 use crate::onnx::read::node::Node;
@@ -92,14 +93,12 @@ pub(super) fn tile(x: &Constant, times: &[i64]) -> Option<Constant> {
             .flat_map(|base| (0..*extent).map(move |at| base * own + at % (*own).max(1)))
             .collect();
     }
-    let values = x.as_floats()?;
-    let data = places.iter().map(|at| values.get(*at).copied()).collect::<Option<_>>()?;
-    Some(Constant { dims, data: Data::Float(data) })
+    pick(x, dims, &places)
 }
 
 /// Tensors behind one another along an axis.
-pub(super) fn joined(inputs: &[Option<&Constant>], axis: i64) -> Option<Constant> {
-    let all: Vec<&Constant> = inputs.iter().copied().collect::<Option<_>>()?;
+pub(super) fn joined<'a>(inputs: &[Option<&'a Constant>], axis: i64) -> Option<Constant> {
+    let all: Vec<&'a Constant> = inputs.iter().copied().collect::<Option<_>>()?;
     let first = all.first()?;
     let axis = axis_of(axis, first.dims.len())?;
     let same = |other: &&&Constant| {
@@ -113,14 +112,31 @@ pub(super) fn joined(inputs: &[Option<&Constant>], axis: i64) -> Option<Constant
     *dims.get_mut(axis)? = all.iter().map(|tensor| tensor.dims[axis]).sum();
     product(&dims).filter(|len| *len <= MOST)?;
     let rows: usize = first.dims[..axis].elements();
-    let mut data = Vec::with_capacity(dims.elements());
-    for row in 0..rows {
-        for tensor in &all {
-            let len = tensor.dims[axis..].elements();
-            data.extend_from_slice(tensor.as_floats()?.get(row * len..(row + 1) * len)?);
+    fn interleaved<T: Copy>(parts: &[(&[T], usize)], rows: usize) -> Option<Vec<T>> {
+        let mut all = Vec::new();
+        for row in 0..rows {
+            for (values, len) in parts {
+                all.extend_from_slice(values.get(row * len..(row + 1) * len)?);
+            }
         }
+        Some(all)
     }
-    Some(Constant { dims, data: Data::Float(data) })
+    let len = |tensor: &Constant| tensor.dims[axis..].elements();
+    let data = match &first.data {
+        Data::Float(_) => {
+            let parts = all.iter().map(|tensor| Some((tensor.as_floats()?, len(tensor))));
+            Data::Float(interleaved(&parts.collect::<Option<Vec<_>>>()?, rows)?)
+        }
+        Data::Whole(_) => {
+            let whole = |tensor: &&'a Constant| match &tensor.data {
+                Data::Whole(extents) => Some((extents.as_slice(), len(tensor))),
+                _ => None,
+            };
+            Data::Whole(interleaved(&all.iter().map(whole).collect::<Option<Vec<_>>>()?, rows)?)
+        }
+        Data::Other(_) => return None,
+    };
+    Some(Constant { dims, data })
 }
 
 /// One number of all along some axes, as of kernels that are standardised when they are used.

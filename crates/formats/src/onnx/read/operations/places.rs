@@ -6,6 +6,7 @@ use crate::onnx::read::convert::Converter;
 use crate::onnx::read::fold;
 use crate::onnx::read::node::Node;
 use crate::onnx::read::value::Value;
+use frostline_graph::json::of_number;
 use frostline_graph::layers::CALL;
 use serde_json::{Value as Json, json};
 
@@ -16,19 +17,24 @@ impl Converter<'_> {
         let places = self.known(node, 1).ok_or_else(|| self.unknown(node, 1, "places"))?;
         let axis = stored_axis(&x, node.int("axis").unwrap_or(0))?;
         let list = places.as_known().ok_or("its places are not known")?;
-        let (places, keep) = match (places.dims.as_slice(), list.as_slice()) {
+        let dims = places.dims.clone();
+        let (places, keep) = match (dims.as_slice(), list.as_slice()) {
             ([], [one]) => (json!(one), false),
-            ([_], list) => (json!(list), true),
-            (dims, _) => {
-                return Err(format!(
-                    "its places are a tensor of {} axes, where a list can be run",
-                    dims.len()
-                ));
-            }
+            (_, list) => (json!(list), true),
         };
         let arguments = vec![tensor(0), places];
         let made = self.one(name, "Take", json!({ "axis": axis }), arguments, &[&x])?;
-        Ok(Value { nonnegative: x.nonnegative, ..without(&x, &[axis], keep, made) })
+        let made = Value { nonnegative: x.nonnegative, ..without(&x, &[axis], keep, made) };
+        if dims.len() < 2 {
+            return Ok(made);
+        }
+        // places in a table: its axes in place of the one
+        let along = x.axes.iter().position(|stored| *stored == axis).unwrap_or(0);
+        let own = |axes: std::ops::Range<usize>| axes.map(|axis| made.extents(axis)).collect::<Vec<_>>();
+        let table = dims.iter().map(|extent| [*extent; 2]);
+        let target: Vec<[usize; 2]> =
+            own(1..along).into_iter().chain(table).chain(own(along + 1..made.rank())).collect();
+        made.reshaped(&mut self.builder, &format!("{name}.reshape"), &target)
     }
 
     /// `start:end:step` of logical axes.
@@ -175,7 +181,7 @@ impl Converter<'_> {
         let widths = (0..rank).map(pair).collect::<Option<Vec<_>>>().ok_or("its margins are not known")?;
         let mut settings = json!({"pad_width": widths, "mode": mode});
         settings[CALL] = match mode {
-            "constant" => json!({"args": [tensor(0)], "kwargs": {"constant_values": fill}}),
+            "constant" => json!({"args": [tensor(0)], "kwargs": {"constant_values": of_number(fill)}}),
             _ => json!({"args": [tensor(0)], "kwargs": {}}),
         };
         let made = self.builder.layers(name, "Pad", settings, &[&x])?.into_iter().next();

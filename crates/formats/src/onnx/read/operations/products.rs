@@ -6,8 +6,14 @@ use crate::onnx::read::node::Node;
 use crate::onnx::read::value::Value;
 use frostline_graph::Tensor;
 use frostline_graph::layers::{Argument, Array};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::sync::Arc;
+
+/// Known numbers that an operation is called on.
+fn known(shape: &[usize], data: Vec<f32>) -> Json {
+    let tensor = Arc::new(Tensor { shape: shape.to_vec(), data });
+    Argument::Array(Array { tensor, dtype: "float32".to_owned() }).json()
+}
 
 impl Converter<'_> {
     /// Matrices of two values, or of one and known numbers.
@@ -16,22 +22,7 @@ impl Converter<'_> {
         node: &Node,
         name: &str,
     ) -> Result<Value, String> {
-        let mut arguments = Vec::new();
-        let mut values = Vec::new();
-        for index in 0..2 {
-            match self.known(node, index) {
-                Some(constant) => {
-                    let data =
-                        constant.as_floats().ok_or("it multiplies numbers that are not of a float type")?;
-                    let tensor = Arc::new(Tensor { shape: constant.dims.clone(), data: data.to_vec() });
-                    arguments.push(Argument::Array(Array { tensor, dtype: "float32".to_owned() }).json());
-                }
-                None => {
-                    arguments.push(tensor(values.len()));
-                    values.push(self.value(node, index)?.plain(&mut self.builder, name)?);
-                }
-            }
-        }
+        let (arguments, values) = self.factors(node, name)?;
         if let [a, b] = values.as_slice()
             && a.rank() != b.rank()
         {
@@ -40,13 +31,59 @@ impl Converter<'_> {
         self.one(name, "Matmul", json!({}), arguments, &values.iter().collect::<Vec<_>>())
     }
 
-    pub(in crate::onnx::read) fn einsum(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        let equation = node.text("equation", "").to_owned();
+    /// What a product is called on, and the values among it, their axes in the order of the file.
+    fn factors(&mut self, node: &Node, name: &str) -> Result<(Vec<Json>, Vec<Value>), String> {
+        let mut arguments = Vec::new();
         let mut values = Vec::new();
         for index in 0..node.inputs.len() {
-            values.push(self.value(node, index)?.plain(&mut self.builder, name)?);
+            match self.known(node, index) {
+                Some(constant) => {
+                    let data =
+                        constant.as_floats().ok_or("it multiplies numbers that are not of a float type")?;
+                    arguments.push(known(&constant.dims, data.to_vec()));
+                }
+                None => {
+                    arguments.push(tensor(values.len()));
+                    values.push(self.value(node, index)?.plain(&mut self.builder, name)?);
+                }
+            }
         }
-        let arguments = (0..values.len()).map(tensor).collect();
+        Ok((arguments, values))
+    }
+
+    /// Each axis of an image as a product with a known matrix, `[new, old]`, row by row.
+    pub(in crate::onnx::read) fn by_matrices(
+        &mut self,
+        x: &Value,
+        name: &str,
+        matrices: [(Vec<f32>, [usize; 2]); 2],
+    ) -> Result<Value, String> {
+        let [(rows, of_rows), (columns, of_columns)] = matrices;
+        let &[height, width, channels] = x.shapes[0].as_slice() else {
+            return Err("it resizes a value that is no image".to_owned());
+        };
+        let flat = self.builder.reshape(
+            &format!("{name}.rows"),
+            x,
+            &[height, width * channels].map(|extent| [extent; 2]),
+        )?;
+        let made = self.one(
+            &format!("{name}.down"),
+            "Matmul",
+            json!({}),
+            vec![known(&of_rows, rows), tensor(0)],
+            &[&flat],
+        )?;
+        let image = [of_rows[0], width, channels].map(|extent| [extent; 2]);
+        let made = self.builder.reshape(&format!("{name}.columns"), &made, &image)?;
+        let made =
+            self.one(name, "Matmul", json!({}), vec![known(&of_columns, columns), tensor(0)], &[&made])?;
+        Ok(made.stored_as(x))
+    }
+
+    pub(in crate::onnx::read) fn einsum(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        let equation = node.text("equation", "").to_owned();
+        let (arguments, values) = self.factors(node, name)?;
         self.one(
             name,
             "Einsum",
