@@ -189,7 +189,7 @@ impl Converter<'_> {
             .collect::<Option<_>>()
             .ok_or("its target shape is damaged, or copies an extent that is not there")?;
         let counted = x.counted().with_the_batch_first();
-        let found = self.batch_axes(&target).find_map(|(batch, windows)| {
+        let found = self.batch_axes(&target).into_iter().find_map(|(batch, windows)| {
             let placed = |windows_first| placed(&counted, &target, batch, windows, windows_first);
             placed(false).or_else(|| placed(true))
         });
@@ -260,24 +260,39 @@ impl Converter<'_> {
     }
 
     /// Axes of a target shape that may be the batch's, the most likely first, with how many windows are counted with it, where
-    /// that is known: extents that are said to be, what is left over, and numbers that a tracer has put in for it.
-    fn batch_axes(&self, target: &[Extent]) -> impl Iterator<Item = (usize, Option<usize>)> {
-        let traced: Vec<i64> = self.source.inputs.iter().filter_map(|input| input.batch).chain([1]).collect();
-        let likely = |(axis, extent): (usize, &Extent)| match extent {
-            Extent::Batch(windows) => vec![(axis, usize::try_from(*windows).ok())],
-            // what is left over, or all that is open
-            Extent::Open => vec![(axis, None), (axis, Some(1))],
-            Extent::Known(number) => traced
-                .iter()
-                .filter(|batch| **batch > 0 && number % **batch == 0)
-                .map(|batch| (axis, usize::try_from(number / batch).ok()))
-                .collect(),
-        };
-        let is_said = target.iter().any(|extent| matches!(extent, Extent::Batch(_)));
-        let may_be = move |extent: &Extent| !is_said || matches!(extent, Extent::Batch(_));
-        let all: Vec<_> =
-            target.iter().enumerate().filter(|(_, extent)| may_be(extent)).flat_map(likely).collect();
-        all.into_iter()
+    /// that is known: extents that are said to be, the number of images that a tracer has put in for them, what is left over,
+    /// and multiples of that number.
+    fn batch_axes(&self, target: &[Extent]) -> Vec<(usize, Option<usize>)> {
+        let traced: Vec<i64> = self.source.inputs.iter().filter_map(|input| input.batch).collect();
+        let all = || target.iter().copied().enumerate();
+        let windows = |number: i64| usize::try_from(number).ok();
+        let said: Vec<_> = all()
+            .filter_map(|(axis, extent)| match extent {
+                Extent::Batch(number) => Some((axis, windows(number))),
+                _ => None,
+            })
+            .collect();
+        if !said.is_empty() {
+            return said;
+        }
+        // one image in front is one that a file with an open batch was traced with
+        let is_traced = |axis: usize, number: i64| traced.contains(&number) || (axis, number) == (0, 1);
+        let exact = all()
+            .filter(|(axis, extent)| matches!(extent, Extent::Known(number) if is_traced(*axis, *number)));
+        let open = || all().filter(|(_, extent)| *extent == Extent::Open);
+        let multiples = all().filter_map(|(axis, extent)| match extent {
+            Extent::Known(number) => {
+                let batch = traced.iter().find(|batch| number.checked_rem(**batch) == Some(0))?;
+                Some((axis, windows(number / batch)))
+            }
+            _ => None,
+        });
+        exact
+            .map(|(axis, _)| (axis, Some(1)))
+            .chain(open().map(|(axis, _)| (axis, None)))
+            .chain(open().map(|(axis, _)| (axis, Some(1))))
+            .chain(multiples)
+            .collect()
     }
 
     /// A node that reads values of one view, as a node over their logical axes; what it gives has that view, less the axes that
