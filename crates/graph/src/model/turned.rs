@@ -42,6 +42,16 @@ impl Axes {
         }
     }
 
+    fn with_last_two_exchanged(&self) -> Self {
+        let Self::Order(order) = self else { return self.clone() };
+        let mut order = order.clone();
+        let rank = order.len();
+        if rank > 1 {
+            order.swap(rank - 2, rank - 1);
+        }
+        Self::Order(order)
+    }
+
     /// The axes when some of them are gone.
     fn without(&self, gone: &[usize]) -> Self {
         let Self::Order(order) = self else { return self.clone() };
@@ -185,6 +195,12 @@ fn behind_op(program: &Program, node: &Node, inputs: &[Axes]) -> Axes {
                 false => first.reshaped_to(&own, target),
             }
         }
+        // the columns of a product are those of its second factor
+        Op::Product(op) => match inputs.last() {
+            Some(second) if op.transposed => second.with_last_two_exchanged(),
+            Some(second) => second.clone(),
+            None => Axes::Unknown,
+        },
         Op::Reduce(op) if !op.keep_dims => first.without(&op.axes),
         Op::GlobalPool(op) if !op.keep_dims => Axes::Unknown,
         _ => first,

@@ -28,7 +28,16 @@ impl Converter<'_> {
         {
             return Err(format!("it multiplies values of {} and {} axes", a.rank(), b.rank()));
         }
-        self.one(name, "Matmul", json!({}), arguments, &values.iter().collect::<Vec<_>>())
+        let made = self.one(name, "Matmul", json!({}), arguments, &values.iter().collect::<Vec<_>>())?;
+        // rows stay rows where the first factor is a value; a product with a known first factor mixes them
+        let pixels = match values.first().filter(|_| self.known(node, 0).is_none()) {
+            Some(first) if first.pixels.len() == made.pixels.len() => {
+                let (_, rows) = first.pixels.split_last().unwrap_or((&0, &[]));
+                [rows, &[0]].concat()
+            }
+            _ => vec![0; made.pixels.len()],
+        };
+        Ok(Value { pixels, ..made })
     }
 
     /// What a product is called on, and the values among it, their axes in the order of the file.
@@ -84,12 +93,8 @@ impl Converter<'_> {
     pub(in crate::onnx::read) fn einsum(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let equation = node.text("equation", "").to_owned();
         let (arguments, values) = self.factors(node, name)?;
-        self.one(
-            name,
-            "Einsum",
-            json!({ "subscripts": equation }),
-            arguments,
-            &values.iter().collect::<Vec<_>>(),
-        )
+        let settings = json!({ "subscripts": equation });
+        let made = self.one(name, "Einsum", settings, arguments, &values.iter().collect::<Vec<_>>())?;
+        Ok(Value { pixels: vec![0; made.pixels.len()], ..made })
     }
 }
