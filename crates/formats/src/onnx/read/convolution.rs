@@ -102,13 +102,14 @@ impl Converter<'_> {
         let kernel = self.weight(node, 1, "second factor")?;
         let (last, data) = (x.rank() - 1, floats(&kernel)?);
         match x.rank() {
-            4 => self.along(x, last, name, |converter, x| converter.dense(x, name, &kernel.dims, data, None)),
             // places stay as the products want them until something wants them otherwise
             3 if x.last() != last => {
                 let x = x.plain(&mut self.builder, name)?;
                 self.dense(&x, name, &kernel.dims, data, None)
             }
-            _ => self.dense(&x, name, &kernel.dims, data, None),
+            // a row of an image stays as it is stored
+            ..=3 => self.dense(&x, name, &kernel.dims, data, None),
+            _ => self.along(x, last, name, |converter, x| converter.dense(x, name, &kernel.dims, data, None)),
         }
     }
 

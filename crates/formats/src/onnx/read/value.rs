@@ -346,17 +346,16 @@ fn stored_order(value: &Value, groups: &[Group]) -> Option<Vec<usize>> {
     Some(order)
 }
 
-/// Where the axes have to be stored so that those of each group lie side by side: rows and columns in front of the channels, as
-/// they are. What is no image is stored as it is counted.
+/// Where the axes have to be stored so that those of each group lie side by side: rows and columns in front, as they are, the
+/// others as they are counted.
 fn side_by_side(value: &Value, groups: &[Group]) -> Vec<usize> {
     let stored = |logical: &usize| value.axes.get(logical + 1).copied().unwrap_or(0);
     let is_pixel =
         |stored: usize| stored.checked_sub(1).and_then(|axis| value.pixels.get(axis)).is_some_and(|n| *n > 0);
     let pixel = |group: &&Group| group.from.iter().map(stored).filter(|at| is_pixel(*at)).min();
-    let first = |group: &&Group| group.from.iter().map(stored).min();
     let mut order: Vec<&Group> = groups.iter().collect();
     if order.iter().any(|group| pixel(group).is_some()) {
-        order.sort_by_key(|group| (pixel(group).is_none(), pixel(group), first(group)));
+        order.sort_by_key(|group| (pixel(group).is_none(), pixel(group)));
     }
     let mut axes = plain(value.rank());
     for (place, logical) in order.iter().flat_map(|group| &group.from).enumerate() {
