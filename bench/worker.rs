@@ -113,7 +113,7 @@ fn profile(plan: &mut Plan, mut step: impl FnMut(&mut Plan), batch: usize) {
         let what = format!(
             "{} {:?} -> {:?}",
             program.layers[node.layer].path,
-            program.shape(node.inputs[0]),
+            node.inputs.first().map(|input| program.shape(*input)),
             program.shape(node.output)
         );
         row(node.op.kind().name(), &what, seconds, [operations, 2.0 * operations]);

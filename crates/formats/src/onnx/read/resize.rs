@@ -61,14 +61,19 @@ impl Converter<'_> {
             return Err("the size that it resizes to is 0 or very large".to_owned());
         }
         let shrinks = resized.iter().any(|axis| axis.to < axis.from);
-        let antialias = shrinks && node.int("antialias").unwrap_or(0) != 0;
+        if shrinks && node.int("antialias").unwrap_or(0) != 0 {
+            return Err(
+                "it resizes with `antialias`, which runtimes do differently: export the model without"
+                    .to_owned(),
+            );
+        }
         let interpolation = sampling.interpolation();
         let fits = |axis: &Resized| sampling.is_of_keras(*axis);
         // what no layer of Keras does is a product with a known matrix, where the image has one size
         let by_shares = |converter: &mut Self| {
             let is_whole = node.int("exclude_outside").unwrap_or(0) == 0 && x.shapes[0] == x.shapes[1];
             let [rows, columns] = [resized[0], resized[2]];
-            let shares = |axis| sampling.shares(axis, antialias).filter(|_| is_whole);
+            let shares = |axis| sampling.shares(axis).filter(|_| is_whole);
             let (down, across) = (shares(rows)?, shares(columns)?);
             let matrices = [(down, [rows.to, rows.from]), (across, [columns.to, columns.from])];
             Some(converter.by_matrices(&x, name, matrices))
@@ -104,7 +109,7 @@ impl Converter<'_> {
                 return Err("it resizes an image whose size is open by other than whole factors: export the model with a fixed size".to_owned());
             }
         };
-        if antialias || !all_fit || !resized.iter().all(fits) {
+        if !all_fit || !resized.iter().all(fits) {
             return by_shares(self).unwrap_or_else(|| Err(refusal()));
         }
         let made = self.builder.alike(name, class, config, &x)?;

@@ -89,36 +89,25 @@ impl<'a> Sampling<'a> {
     }
 
     /// For each new pixel the shares of the old ones, `[to, from]`, as ONNX defines them: pixels beyond the axis are its last ones.
-    /// `antialias` widens the curves where the axis shrinks. `None` for what is not known here.
-    pub(super) fn shares(&self, axis: Resized, antialias: bool) -> Option<Vec<f32>> {
+    /// `None` for what is not known here.
+    pub(super) fn shares(&self, axis: Resized) -> Option<Vec<f32>> {
         let mut shares = vec![0.0f32; axis.to.checked_mul(axis.from).filter(|len| *len <= MOST_SHARES)?];
-        let widening = if antialias { axis.scale.min(1.0) } else { 1.0 };
         for (out, row) in shares.chunks_mut(axis.from).enumerate() {
-            let position = self.unbounded(out, axis)?;
-            let (curve, reach): (&dyn Fn(f32) -> f32, f32) = match self.rounding {
-                Rounding::Linear => (&|x: f32| (1.0 - x.abs()).max(0.0), 1.0),
-                Rounding::Cubic(a) => (&move |x: f32| cubic(x.abs(), a), 2.0),
+            let last = axis.from as i64 - 1;
+            let taps: Vec<(i64, f32)> = match self.rounding {
+                Rounding::Cubic(a) => {
+                    let position = self.unbounded(out, axis)?;
+                    let near = position.floor() as i64;
+                    (near - 1..=near + 2).map(|at| (at, cubic((at as f32 - position).abs(), a))).collect()
+                }
                 _ => {
-                    let at = self.position(out, axis)? as usize;
-                    *row.get_mut(at)? = 1.0;
-                    continue;
+                    let position = self.position(out, axis)?;
+                    let share = position.fract();
+                    vec![(position as i64, 1.0 - share), (position as i64 + 1, share)]
                 }
             };
-            let position = if self.rounding == Rounding::Linear && widening == 1.0 {
-                position.clamp(0.0, axis.from as f32 - 1.0)
-            } else {
-                position
-            };
-            let far = (reach / widening).ceil() as i64;
-            let near = position.floor() as i64;
-            let taps: Vec<(i64, f32)> = (near - far..=near + far + 1)
-                .map(|at| (at, curve((at as f32 - position) * widening)))
-                .filter(|(at, _)| !antialias || (0..axis.from as i64).contains(at))
-                .collect();
-            let all: f32 = taps.iter().map(|(_, share)| share).sum();
             for (at, share) in taps {
-                let at = at.clamp(0, axis.from as i64 - 1) as usize;
-                *row.get_mut(at)? += share / all;
+                *row.get_mut(at.clamp(0, last) as usize)? += share;
             }
         }
         Some(shares)

@@ -34,10 +34,10 @@ impl Converter<'_> {
             return Ok(one.clone());
         }
         let stored = axes.get(axis).copied().unwrap_or(axis);
+        let like = values.first().cloned().ok_or("it has no input")?;
         for (index, constant) in known.iter().enumerate() {
-            if let (Some(constant), Some(like)) = (constant, values.first()) {
-                let made = self.of_known(&like.clone(), name, stored, constant)?;
-                values.insert(index, made);
+            if let Some(constant) = constant {
+                values.insert(index, self.of_known(&like, name, stored, constant)?);
             }
         }
         let axis = if stored + 1 == axes.len() { json!(-1) } else { json!(stored) };

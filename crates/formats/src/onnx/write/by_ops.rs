@@ -28,10 +28,12 @@ impl Writer<'_> {
             let given: Vec<usize> = node.inputs.iter().map(|value| made[value.0]).collect();
             let output = match &node.op {
                 Op::Constant(constant) => {
-                    let joined = |other: &&Node| {
+                    // what is joined to a value, or leaves the layer, has as many rows as there are images
+                    let joined = |other: &Node| {
                         matches!(other.op, Op::Concat(_)) && other.inputs.contains(&node.output)
                     };
-                    let batch = small.nodes.iter().find(joined).and(inputs.first());
+                    let is_whole = small.outputs.contains(&node.output) || small.nodes.iter().any(joined);
+                    let batch = inputs.first().filter(|_| is_whole);
                     self.constant(path, &constant.tensor, batch.copied())?
                 }
                 op => self.op(path, op, &given)?,
