@@ -81,6 +81,22 @@ impl Command {
     }
 }
 
+impl Command {
+    /// How it takes images in.
+    pub(crate) fn images(&self) -> Option<&Images> {
+        match self {
+            Self::Plan(command) => Some(&command.training.images),
+            Self::Train(command) => Some(&command.training.images),
+            Self::Depth(command) => Some(&command.images),
+            Self::Evaluate(command) => Some(&command.images),
+            Self::Predict(command) => Some(&command.images),
+            Self::Check(command) => Some(&command.images),
+            Self::Suggest(command) => Some(&command.images),
+            Self::Inspect(_) | Self::Convert(_) | Self::Verify(_) | Self::Cache(_) | Self::Demo(_) => None,
+        }
+    }
+}
+
 /// The model that a command works on.
 #[derive(Args)]
 pub(crate) struct ModelFile {

@@ -4,7 +4,7 @@
 //! 2. [`check_all`] decodes every file once (where features are stored, the first pass over the images does that instead);
 //!    [`Dataset::without`] leaves out those that are damaged.
 //! 3. [`Dataset::hold_out`] splits validation examples off, stratified by class.
-//! 4. A [`Pipeline`] loads examples: decode, [`Resize`] by a named kernel, [`Augment`] where a view is asked for,
+//! 4. A [`Pipeline`] loads examples: decode, [`Resize`] by a named kernel into a shape by [`Fit`], [`Augment`] where a view is asked for,
 //!    [`Preprocess`], into `[height, width, channels]` f32.
 //!
 //! Every step is deterministic: the same files, settings and seed give the same bytes, whatever the number of threads.
@@ -21,6 +21,7 @@ mod decode;
 mod duplicates;
 mod error;
 mod file_name;
+mod fit;
 mod folders;
 mod image;
 #[cfg(feature = "jpeg")]
@@ -55,6 +56,7 @@ pub use decode::check_file;
 pub use decode::{DECODER_VERSION, decode, decode_file, decode_file_for, decode_for, picture_size};
 pub use error::DataError;
 pub use file_name::path_text;
+pub use fit::Fit;
 pub use folders::pictures_in;
 pub use image::{Image, Pixels};
 pub use loader::Pipeline;

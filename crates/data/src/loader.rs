@@ -5,7 +5,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::{
-    ArrayScale, Augment, DataError, Dataset, Example, Image, Input, Preprocess, Resize, ScaledDecode,
+    ArrayScale, Augment, DataError, Dataset, Example, Fit, Image, Input, Preprocess, Resize, ScaledDecode,
     ValueRange, ViewSeed, decode_file, decode_file_for,
 };
 
@@ -17,6 +17,8 @@ pub struct Pipeline {
     pub scaled: ScaledDecode,
     /// How pictures of another size become the input's size.
     pub resize: Resize,
+    /// How pictures of another shape become the input's shape; squashed by default.
+    pub fit: Fit,
     /// What views may change.
     pub augment: Augment,
     /// The scale of arrays' values, which are brought to 0 to 255 first; 0 to 255 by default.
@@ -40,8 +42,8 @@ impl Pipeline {
                 "give the size of its images: the setting `image-size = 224`",
             ));
         }
-        let (scaled, arrays) = (ScaledDecode::OFF, ArrayScale::Bytes);
-        let pipeline = Self { input: input.to_vec(), scaled, resize, augment, arrays, preprocess };
+        let (scaled, fit, arrays) = (ScaledDecode::OFF, Fit::Squash, ArrayScale::Bytes);
+        let pipeline = Self { input: input.to_vec(), scaled, resize, fit, augment, arrays, preprocess };
         pipeline
             .preprocess
             .check_channels(pipeline.picture().map_or(input[input.len() - 1], |[_, _, c]| c))?;
@@ -51,6 +53,11 @@ impl Pipeline {
     /// The same with large JPEGs decoded small.
     pub fn scaled(self, scaled: ScaledDecode) -> Self {
         Self { scaled, ..self }
+    }
+
+    /// The same with pictures brought to the input's shape so.
+    pub fn fitted(self, fit: Fit) -> Self {
+        Self { fit, ..self }
     }
 
     /// The same for arrays on this scale.
@@ -140,7 +147,9 @@ impl Pipeline {
     ) -> Result<(), DataError> {
         let shape = match self.picture() {
             Some(shape @ [height, width, channels]) => {
-                self.resize.apply(&image.with_channels(channels, name)?, height, width, out)?;
+                let image = image.with_channels(channels, name)?;
+                let black = self.black(range, name)?;
+                self.fit.apply(self.resize, &image, [height, width], black, out)?;
                 shape
             }
             None => {
@@ -164,6 +173,24 @@ impl Pipeline {
         }
         self.preprocess.apply(out, shape[2]);
         Ok(())
+    }
+
+    /// The value of black on the scale of `range`.
+    ///
+    /// Errors: it is wanted to pad with, and not known.
+    fn black(&self, range: ValueRange, name: &str) -> Result<f32, DataError> {
+        match ArrayScale::of(range) {
+            Some(ArrayScale::Signed) => Ok(-1.0),
+            None if self.fit == Fit::Pad => Err(DataError::image(
+                name,
+                format!(
+                    "cannot be padded with black: the values lie in [{}, {}], where it is not known which is black",
+                    range.min, range.max
+                ),
+                "give the setting `fit = crop`, or arrays of the model's own size",
+            )),
+            _ => Ok(0.0),
+        }
     }
 
     /// Loads examples into the rows of `out` on all threads. The first error, by the order of the examples, is

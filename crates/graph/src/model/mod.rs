@@ -85,6 +85,9 @@ pub struct ModelInfo {
     pub image_size: Option<[usize; 2]>,
     /// The name of the resize kernel it was trained with.
     pub resize: Option<String>,
+    /// How images of another shape were brought to that size: `squash`, `crop` or `pad`; none where it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<String>,
     /// How many times that size JPEGs still were when they were decoded; none where they were decoded whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaled_decode: Option<u8>,

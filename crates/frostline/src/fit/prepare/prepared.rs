@@ -7,7 +7,7 @@ use crate::fit::train::evaluate::returns;
 use crate::fit::train::stages::Stages;
 use crate::fit::{
     Applied, Caching, Check, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Setting,
-    Solving, Task, TrainConfig, input_shape, resize_of, scaled_decode_of,
+    Solving, Task, TrainConfig, fit_of, input_shape, resize_of, scaled_decode_of,
 };
 use frostline_data::{Dataset, Pipeline, Resize, SkipReport, files};
 use frostline_engine::compile::Prefixes;
@@ -90,7 +90,8 @@ pub fn prepare(
     let dtype = numbers(config.precision, &dataset, &pipeline)?;
     let setting = Setting { loss, outputs, metric, seed, caching, dtype, config };
     if let Some(solving) = &mut solving {
-        solving.choose_inputs(&dataset, &pipeline, &setting.dtype, setting.config.has_stages())?;
+        let reads_own = setting.config.has_stages() || setting.config.fit.is_some();
+        solving.choose_inputs(&dataset, &pipeline, &setting.dtype, reads_own)?;
     }
     let stages = Stages { model: &kept, reused: &reused, config: &setting.config, solving: solving.as_ref() };
     let ahead = stages.ahead()?;
@@ -452,11 +453,13 @@ fn pipeline(
         None if config.solve.is_some() && model.info.resize.is_none() => Resize::PilBilinear,
         None => resize_of(model),
     };
+    let fit = config.fit.unwrap_or_else(|| fit_of(model));
     let scaled = config.scaled_decode.unwrap_or_else(|| scaled_decode_of(model));
     let Applied { preprocess, arrays, of_files, mut notes } =
         Applied::to(model, &config.preprocess, Some(dataset), shape)?;
     kept.info.preprocess = serde_json::to_value(&of_files).ok();
     kept.info.resize = Some(resize.name().to_owned());
+    kept.info.fit = Some(fit.name().to_owned());
     kept.info.scaled_decode = (!scaled.is_off()).then(|| scaled.times());
     kept.info.image_size = match shape.as_slice() {
         [height, width] | [height, width, _] => Some([*height, *width]),
@@ -475,6 +478,6 @@ fn pipeline(
             random.join(", ")
         ));
     }
-    let pipeline = Pipeline::new(shape, resize, config.augment, preprocess)?;
+    let pipeline = Pipeline::new(shape, resize, config.augment, preprocess)?.fitted(fit);
     Ok((pipeline.scaled(scaled).of_arrays(arrays), notes))
 }
