@@ -6,9 +6,7 @@ use crate::console::Console;
 use crate::images::load;
 use frostline::data::{Fit, Preprocess, Resize, View};
 use frostline::fit::{fit_of, input_shape, preprocess_of, resize_of};
-use frostline::formats::{
-    self, EmbeddedFit, EmbeddedKernel, EmbeddedPreprocessing, EmbeddedSize, Format,
-};
+use frostline::formats::{self, EmbeddedFit, EmbeddedKernel, EmbeddedPreprocessing, EmbeddedSize, Format};
 use frostline::graph::Model;
 
 pub(crate) fn run(command: &Convert, console: &Console) -> Result<(), Failure> {

@@ -47,7 +47,8 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
         };
     };
     let ModelFile { path, arch, .. } = &command.model;
-    let source = Provenance::new(path, *arch, &command.data, rayon::current_num_threads())?;
+    let source =
+        Provenance::new(path, *arch, &command.data, command.labels.reading(), rayon::current_num_threads())?;
     let key = SearchKey::new(&source.model_hash, &dataset, &recipe, seed)?;
     let caching = Caching::Disk(cache::open(command.cache.as_deref(), command.cache_limit)?);
     let experiment = Experiment::new(&model, dataset, recipe, caching, seed)?;

@@ -7,7 +7,9 @@ use crate::images::{load, pipeline};
 use frostline::compile::compile_inference;
 use frostline::data::{Pipeline, ValueRange, npy, path_text, pictures_in};
 use frostline::engine::Plan;
-use frostline::fit::{NO_NAMES, Outputs, Viewed, no_scores, predicted_class, preprocess_of, returns};
+use frostline::fit::{
+    NO_NAMES, Outputs, Viewed, no_scores, predicted_class, predicted_labels, preprocess_of, returns,
+};
 use frostline::graph::Model;
 use frostline::report::read_novelty;
 use frostline::{PrefixDType, Shape, Tensor};
@@ -136,7 +138,7 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
     for input in inputs {
         match input.is_dir() {
             true => {
-                let (found, left_out) = pictures_in(input)?;
+                let (found, left_out) = pictures_in(input, &answers.command.excluded.patterns())?;
                 left_out.iter().for_each(|warning| answers.console.warn(warning));
                 paths.extend(found);
             }
@@ -292,6 +294,9 @@ impl Answers<'_> {
                 false => self.console.print(format_args!("{name}: {}", row[0])),
             };
         }
+        if model.info.several_labels {
+            return self.print_labels(classes, name, row);
+        }
         let scores = match row {
             [one] => vec![1.0 - one, *one],
             row => row.to_vec(),
@@ -322,6 +327,33 @@ impl Answers<'_> {
             Some(true) => self.console.print(format_args!("{name}: none of these (nearest: {shown})")),
             _ => self.console.print(format_args!("{name}: {shown}")),
         }
+    }
+
+    /// The labels that an image has, by their probabilities.
+    fn print_labels(&self, names: Option<&[String]>, image: &str, logits: &[f32]) -> Result<(), Failure> {
+        let scores: Vec<f32> = match self.from {
+            Outputs::Probabilities => logits.to_vec(),
+            Outputs::Logits => logits.iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect(),
+        };
+        let label = |index: usize| match names.and_then(|names| names.get(index)) {
+            Some(name) => name.clone(),
+            None => index.to_string(),
+        };
+        let mut has = predicted_labels(&scores);
+        if self.command.json {
+            let labels: Vec<String> = has.into_iter().map(label).collect();
+            return self.console.print(json!({ "image": image, "labels": labels, "scores": scores }));
+        }
+        has.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+        let shown: Vec<String> = match has.is_empty() {
+            false => has.into_iter().map(|index| format!("{} {:.4}", label(index), scores[index])).collect(),
+            true => {
+                let likeliest =
+                    (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap_or(0);
+                vec![format!("none (likeliest: {} {:.4})", label(likeliest), scores[likeliest])]
+            }
+        };
+        self.console.print(format_args!("{image}: {}", shown.join(", ")))
     }
 
     fn write(self, path: &Path) -> Result<(), Failure> {

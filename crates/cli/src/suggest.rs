@@ -18,7 +18,7 @@ pub(crate) fn run(command: &Suggest, console: &Console) -> Result<(), Failure> {
         )
         .into());
     };
-    let (paths, left_out) = pictures_in(&command.folder)?;
+    let (paths, left_out) = pictures_in(&command.folder, &command.excluded.patterns())?;
     left_out.iter().for_each(|warning| console.warn(warning));
     let pipeline = pipeline(&model, &command.images, None, console)?;
     let numbers = command.storage.precision.unwrap_or_default().try_into()?;
@@ -40,7 +40,7 @@ pub(crate) fn run(command: &Suggest, console: &Console) -> Result<(), Failure> {
         Some(name) => name.clone(),
         None => index.to_string(),
     };
-    let chosen = worth_labelling(&seen, command.count);
+    let chosen = worth_labelling(&seen, command.count, model.info.several_labels);
     let rows = chosen.iter().map(|worth| {
         let name = &names[worth.index];
         let [(first, one), (second, other)] = worth.likeliest;

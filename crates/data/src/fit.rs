@@ -85,7 +85,9 @@ impl Fit {
         let row = width * image.channels;
         out.fill(black);
         let lines = out.chunks_exact_mut(shape[1] * image.channels).skip(top);
-        lines.zip(inner.chunks_exact(row)).for_each(|(out, line)| out[left..left + row].copy_from_slice(line));
+        lines
+            .zip(inner.chunks_exact(row))
+            .for_each(|(out, line)| out[left..left + row].copy_from_slice(line));
         Ok(())
     }
 }

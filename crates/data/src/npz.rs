@@ -13,6 +13,11 @@ use super::{DataError, Dataset, Example, Input, LabelKind, Reading, Split, Targe
 enum Labels {
     Indices(Vec<usize>),
     Names(Vec<String>),
+    /// Indices of labels, ascending.
+    Several {
+        indices: Vec<Vec<usize>>,
+        width: usize,
+    },
     Values(Vec<Vec<f32>>),
 }
 
@@ -64,6 +69,7 @@ pub(super) fn read(source: &Path, reading: &Reading) -> Result<Dataset, DataErro
         let targets: Vec<Target> = match labels {
             Labels::Indices(v) => v.into_iter().map(Target::Class).collect(),
             Labels::Names(v) => v.iter().map(|n| Target::Class(known[n])).collect(),
+            Labels::Several { indices, .. } => indices.into_iter().map(Target::Labels).collect(),
             Labels::Values(v) => v.into_iter().map(Target::Value).collect(),
         };
         let name = |row| format!("x_{}[{row}]", split.name());
@@ -143,6 +149,15 @@ fn targets(
     let refuse =
         |message: String, help: &str| Err(DataError::source(source, format!("`{name}` {message}"), help));
     let width: usize = y.shape[1..].iter().product();
+    if let Some(several) = several(&y, width, reading.task) {
+        return Ok(several);
+    }
+    if reading.task == Some(LabelKind::Labels) && width > 1 {
+        return refuse(
+            "holds other numbers than zeros and ones".to_owned(),
+            "where an image may have several labels, give each a column of zeros and ones",
+        );
+    }
     let integers = match y.values {
         NpyValues::Text(v) if width == 1 => return Ok(Labels::Names(v)),
         NpyValues::Text(_) => return refuse("holds several texts a row".to_owned(), "give one label a row"),
@@ -200,6 +215,34 @@ fn targets(
     }
 }
 
+/// Rows of zeros and ones, where some have several ones or none, or where that is what labels are said to be.
+fn several(y: &NpyArray, width: usize, task: Option<LabelKind>) -> Option<Labels> {
+    let ones: Vec<bool> = match &y.values {
+        NpyValues::Bytes(values) => marks(values, |value| f32::from(*value)),
+        NpyValues::Integers(values) => marks(values, |value| *value as f32),
+        NpyValues::Floats(values) => marks(values, |value| *value),
+        NpyValues::Text(_) => None,
+    }?;
+    let rows = || ones.chunks_exact(width.max(1));
+    let is_one_hot = |row: &[bool]| row.iter().filter(|one| **one).count() == 1;
+    let are_several = match task {
+        Some(task) => task == LabelKind::Labels,
+        None => !rows().all(is_one_hot),
+    };
+    let indices = |row: &[bool]| (0..width).filter(|at| row[*at]).collect();
+    (width > 1 && are_several).then(|| Labels::Several { indices: rows().map(indices).collect(), width })
+}
+
+/// Where all values are 0 or 1: which are 1.
+fn marks<T>(values: &[T], number: impl Fn(&T) -> f32) -> Option<Vec<bool>> {
+    let mark = |value: &T| match number(value) {
+        0.0 => Some(false),
+        1.0 => Some(true),
+        _ => None,
+    };
+    values.iter().map(mark).collect()
+}
+
 /// Fills `dataset.classes`; true where the file names them.
 fn name_classes(
     dataset: &mut Dataset,
@@ -219,10 +262,30 @@ fn name_classes(
             Labels::Indices(_) => 0,
             Labels::Names(_) => 1,
             Labels::Values(_) => 2,
+            Labels::Several { .. } => 3,
         })
         .collect();
     if kinds.len() > 1 {
         return refuse("labels are of different kinds in its splits", "give all `y_…` one type");
+    }
+    if kinds.contains(&3) {
+        let widths: std::collections::BTreeSet<usize> = labels
+            .iter()
+            .filter_map(|(_, l)| if let Labels::Several { width, .. } = l { Some(*width) } else { None })
+            .collect();
+        let width = widths.first().copied().unwrap_or(0);
+        let is_named = names.is_some();
+        dataset.classes = names.unwrap_or_else(|| (0..width).map(|label| label.to_string()).collect());
+        if widths.len() > 1 || dataset.classes.len() != width {
+            return refuse(
+                "the `y_…` arrays and `class_names` have different numbers of labels",
+                "give each label a column and a name",
+            );
+        }
+        dataset.warnings.push(format!(
+            "`y_train` holds zeros and ones, {width} a row: an image may have each of {width} labels; the setting `task = numbers` learns them as numbers"
+        ));
+        return Ok(is_named);
     }
     if kinds.contains(&2) {
         let widths: std::collections::BTreeSet<usize> = labels

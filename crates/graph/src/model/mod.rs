@@ -79,6 +79,9 @@ impl Model {
 pub struct ModelInfo {
     /// The names of the outputs' classes, in their order.
     pub classes: Option<Vec<String>>,
+    /// Whether an image may have several of them: then each output is a label's own probability.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub several_labels: bool,
     /// The name of the preprocessing (`tf`, `caffe`, …), or a description of it, as `data` writes it.
     pub preprocess: Option<serde_json::Value>,
     /// `[height, width]` of the images it was trained on.

@@ -106,7 +106,8 @@ impl Emitter {
         let half = |emit: &mut Self, number: &str| {
             let two = emit.whole(&format!("{PATH}/two"), &[2]);
             let down = emit.node(PATH, "Div", &[number, &two], &[]);
-            let [odd, down_is_odd] = [number, &down].map(|number| emit.node(PATH, "Mod", &[number, &two], &[]));
+            let [odd, down_is_odd] =
+                [number, &down].map(|number| emit.node(PATH, "Mod", &[number, &two], &[]));
             let more = emit.node(PATH, "Mul", &[&odd, &down_is_odd], &[]);
             emit.node(PATH, "Add", &[&down, &more], &[])
         };

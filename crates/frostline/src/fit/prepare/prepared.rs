@@ -9,7 +9,7 @@ use crate::fit::{
     Applied, Caching, Check, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Setting,
     Solving, Task, TrainConfig, fit_of, input_shape, resize_of, scaled_decode_of,
 };
-use frostline_data::{Dataset, Pipeline, Resize, SkipReport, files};
+use frostline_data::{Dataset, LabelKind, Pipeline, Resize, SkipReport, files};
 use frostline_engine::compile::Prefixes;
 use frostline_formats as formats;
 use frostline_graph::layers::{Kind, OneDimensional, parse_head};
@@ -85,10 +85,12 @@ pub fn prepare(
     drop(model); // before a first pass takes its memory
     if !dataset.is_regression() {
         kept.info.classes = Some(dataset.classes.clone());
+        kept.info.several_labels = dataset.kind() == LabelKind::Labels;
     }
     let Goal { loss, outputs, metric } = goal;
     let dtype = numbers(config.precision, &dataset, &pipeline)?;
-    let setting = Setting { loss, outputs, metric, seed, caching, dtype, config };
+    let shown = task.shown().to_vec();
+    let setting = Setting { loss, outputs, metric, shown, seed, caching, dtype, config };
     if let Some(solving) = &mut solving {
         let reads_own = setting.config.has_stages() || setting.config.fit.is_some();
         solving.choose_inputs(&dataset, &pipeline, &setting.dtype, reads_own)?;
@@ -266,6 +268,19 @@ fn split(
 fn check_labels(config: &TrainConfig, task: &Task, dataset: &Dataset) -> Result<()> {
     if let Some(metric) = config.metric {
         task.check_metric(metric)?;
+    }
+    if let Task::Labels(_) = task {
+        let given = [
+            (config.class_weights.is_some(), "class-weights"),
+            (config.solve.as_ref().is_some_and(|solve| solve.reject.is_some()), "reject"),
+        ];
+        return match given.iter().find(|(given, _)| *given) {
+            Some((_, name)) => Err(Error::setting(format!(
+                "the setting `{name}` is for classes that exclude each other, the labels of `{}` are {task}\nhelp: leave it out",
+                dataset.source.display()
+            ))),
+            None => Ok(()),
+        };
     }
     if !dataset.is_regression() {
         return match &config.class_weights {
