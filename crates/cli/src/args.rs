@@ -325,7 +325,8 @@ pub(crate) struct Evaluate {
 pub(crate) struct Predict {
     #[command(flatten)]
     pub(crate) model: ModelFile,
-    /// Images, folders of images, or one .npy or .npz batch in the model's own input layout.
+    /// Images, folders of images, or one .npy or .npz batch in the model's own input layout. An .npy of float32 is read as memory,
+    /// and must not be written to meanwhile.
     #[arg(required = true)]
     pub(crate) inputs: Vec<PathBuf>,
     /// One JSON object a line, an image each.

@@ -132,6 +132,9 @@ fn read(path: &Path, known: Option<&[String]>, reading: &Reading) -> Result<Data
             ));
         }
     };
+    if reading.channels == Channels::First && extension != "npz" {
+        dataset.warnings.push("the setting `channels` is ignored: the data are no arrays".to_owned());
+    }
     dataset.reading = reading.clone();
     match &reading.classes {
         Some(_) if dataset.is_regression() => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::array::{Array, Values};
 use super::npy::{self, NpyArray, NpyValues};
-use super::{DataError, Dataset, Example, Input, LabelKind, Reading, Split, Target};
+use super::{Channels, DataError, Dataset, Example, Input, LabelKind, Reading, Split, Target};
 
 /// Labels of one split before classes are numbered.
 enum Labels {
@@ -27,9 +27,10 @@ pub(super) fn read(source: &Path, reading: &Reading) -> Result<Dataset, DataErro
     let found = arrays.keys().cloned().collect::<Vec<_>>().join(", ");
     let mut dataset = Dataset { source: source.to_path_buf(), has_parts: true, ..Dataset::default() };
     let mut labels: Vec<(Split, Labels)> = Vec::new();
+    let mut words = None;
     for split in Split::ALL {
         let (x, y) = (take(&mut arrays, "x_", split, source)?, take(&mut arrays, "y_", split, source)?);
-        let ((x_name, x), (y_name, y)) = match (x, y) {
+        let ((x_name, mut x), (y_name, y)) = match (x, y) {
             (Some(x), Some(y)) => (x, y),
             (None, None) if split != Split::Train => continue,
             (x, _) => {
@@ -47,15 +48,23 @@ pub(super) fn read(source: &Path, reading: &Reading) -> Result<Dataset, DataErro
                 "both count the same examples, at least one",
             ));
         }
-        if let Some(train) = dataset.array(Split::Train).filter(|a| a.row_shape() != &x.shape[1..]) {
-            let message =
-                format!("`{x_name}` has rows of {:?}, `x_train` of {:?}", &x.shape[1..], train.row_shape());
-            return Err(refuse(message, "give all arrays rows of one shape"));
-        }
-        if split == Split::Train {
+        let array = inputs(&mut x, &x_name, source, &mut words, &mut dataset.warnings)?;
+        if split == Split::Train && reading.channels == Channels::Last {
             dataset.warnings.extend(channels_first(&x_name, &x.shape));
         }
-        dataset.arrays[split as usize] = Some(Arc::new(inputs(x, &x_name, source)?));
+        let array = match reading.channels {
+            Channels::Last => array,
+            Channels::First => array.with_channels_last(),
+        };
+        if let Some(train) = dataset.array(Split::Train).filter(|a| a.row_shape() != array.row_shape()) {
+            let message = format!(
+                "`{x_name}` has rows of {:?}, `x_train` of {:?}",
+                array.row_shape(),
+                train.row_shape()
+            );
+            return Err(refuse(message, "give all arrays rows of one shape"));
+        }
+        dataset.arrays[split as usize] = Some(Arc::new(array));
         labels.push((split, targets(y, &y_name, rows, source, reading)?));
     }
     dataset.class_names_known = name_classes(&mut dataset, &mut labels, arrays.remove("class_names"))?;
@@ -111,14 +120,64 @@ fn take(
 fn channels_first(name: &str, shape: &[usize]) -> Option<String> {
     let [_, channels @ (1 | 3 | 4), height @ (5..), width @ (5..)] = *shape else { return None };
     Some(format!(
-        "`{name}` has rows of {channels} x {height} x {width}, and images are height x width x channels: where its channels come first, save `{name}.transpose(0, 2, 3, 1)`"
+        "`{name}` has rows of {channels} x {height} x {width}, and images are height x width x channels: where its channels come first, give the setting `channels = first`, or save `{name}.transpose(0, 2, 3, 1)`"
     ))
 }
 
-fn inputs(x: NpyArray, name: &str, source: &Path) -> Result<Array, DataError> {
+/// What pixels of 16 bits mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Words {
+    /// 0 to 255, in too large a type; or no pixels.
+    AsTheyAre,
+    /// 0 to 65535.
+    Full,
+}
+
+impl Words {
+    /// The largest value of 14 bits: cameras and scanners of 10 and 12 bits save in 16, and their white lies below.
+    const UNCLEAR: u16 = 1 << 14;
+
+    /// By the largest value of the first array.
+    fn of(values: &[u16], name: &str, source: &Path) -> Result<Self, DataError> {
+        match values.iter().copied().max().unwrap_or(0) {
+            0..=255 => Ok(Self::AsTheyAre),
+            largest if largest < Self::UNCLEAR => Err(DataError::source(
+                source,
+                format!("`{name}` holds uint16 up to {largest}, and it is not clear which value is white"),
+                format!(
+                    "bring it to 0 to 255 and save it again: `({name} * (255 / 4095)).astype(\"float32\")` where there are 12 bits"
+                ),
+            )),
+            _ => Ok(Self::Full),
+        }
+    }
+}
+
+/// `words`: what pixels of 16 bits mean, once an array has decided it.
+fn inputs(
+    x: &mut NpyArray,
+    name: &str,
+    source: &Path,
+    words: &mut Option<Words>,
+    warnings: &mut Vec<String>,
+) -> Result<Array, DataError> {
     let floats = matches!(x.values, NpyValues::Floats(_));
-    let values = match x.values {
+    let values = match std::mem::replace(&mut x.values, NpyValues::Text(Vec::new())) {
         NpyValues::Bytes(v) => Values::U8(v),
+        NpyValues::Words(v) if x.shape.len() < 3 => Values::F32(v.into_iter().map(f32::from).collect()),
+        NpyValues::Words(v) => {
+            let decided = match *words {
+                Some(decided) => decided,
+                None => *words.insert(Words::of(&v, name, source)?),
+            };
+            if decided == Words::Full {
+                warnings.push(format!(
+                    "`{name}` holds uint16: pixels of 0 to 65535, which are divided by 257 and so lie from 0 to 255"
+                ));
+            }
+            let divisor = if decided == Words::Full { 257.0 } else { 1.0 };
+            Values::F32(v.into_iter().map(|v| f32::from(v) / divisor).collect())
+        }
         NpyValues::Integers(v) => Values::F32(v.into_iter().map(|v| v as f32).collect()),
         NpyValues::Floats(v) => Values::F32(v),
         NpyValues::Text(_) => {
@@ -136,7 +195,7 @@ fn inputs(x: NpyArray, name: &str, source: &Path) -> Result<Array, DataError> {
             "remove or mend these rows: a network that is trained on them is lost at the first step",
         ));
     }
-    Ok(Array::new(x.shape, values, floats))
+    Ok(Array::new(x.shape.clone(), values, floats))
 }
 
 fn targets(
@@ -184,6 +243,7 @@ fn targets(
             v.into_iter().map(|v| v as i64).collect()
         }
         NpyValues::Bytes(v) => v.into_iter().map(i64::from).collect::<Vec<_>>(),
+        NpyValues::Words(v) => v.into_iter().map(i64::from).collect(),
         NpyValues::Integers(v) => v,
     };
     if reading.task == Some(LabelKind::Numbers) {
@@ -219,6 +279,7 @@ fn targets(
 fn several(y: &NpyArray, width: usize, task: Option<LabelKind>) -> Option<Labels> {
     let ones: Vec<bool> = match &y.values {
         NpyValues::Bytes(values) => marks(values, |value| f32::from(*value)),
+        NpyValues::Words(values) => marks(values, |value| f32::from(*value)),
         NpyValues::Integers(values) => marks(values, |value| *value as f32),
         NpyValues::Floats(values) => marks(values, |value| *value),
         NpyValues::Text(_) => None,
