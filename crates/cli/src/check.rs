@@ -5,7 +5,7 @@ use crate::args::Check;
 use crate::console::{Console, table};
 use crate::images::load;
 use crate::train::caching;
-use frostline::data::{self, Dataset, Skip, check_all};
+use frostline::data::{self, Dataset, Fault, Skip, check_all};
 use frostline::fit::{
     Check as Decoded, Event, Findings, Prospect, SolveConfig, TrainConfig, Validation, prepare,
 };
@@ -27,7 +27,7 @@ struct Found {
 
 pub(crate) fn run(command: &Check, seed: u64, console: &Console) -> Result<(), Failure> {
     let mut dataset = data::open_as(&command.data, &command.labels.reading())?;
-    let warnings = std::mem::take(&mut dataset.warnings);
+    let mut warnings = std::mem::take(&mut dataset.warnings);
     let (skips, told) = match &command.model {
         None => {
             let images = dataset.examples().count();
@@ -49,6 +49,7 @@ pub(crate) fn run(command: &Check, seed: u64, console: &Console) -> Result<(), F
         }
     };
     console.clear();
+    warnings.extend(skips.odd_note());
     let mut sound = dataset.without(&skips);
     sound.know_contents()?;
     let found = Found {
@@ -103,6 +104,8 @@ fn show(
     }
     let skips = found.skipped.iter().map(|skip| vec![format!("  `{}`", skip.name), skip.reason.clone()]);
     list("photos that cannot be read", skips.collect(), console)?;
+    let counts = Fault::counts(found.skipped.iter().map(|skip| skip.fault));
+    counts.iter().try_for_each(|counts| console.print(format_args!("of these {counts}")))?;
     found.duplicates.iter().try_for_each(|line| console.print(line))?;
     let Some((findings, _)) = told else {
         return console.print(

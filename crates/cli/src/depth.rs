@@ -145,7 +145,7 @@ fn sound(dataset: &mut Dataset, console: &Console) -> Result<SkipReport, Failure
     let images = dataset.examples().count();
     let skips = data::check_all(dataset, &|done| console.count("checking images", done, images))?;
     console.clear();
-    skips.note().iter().for_each(|note| console.warn(note));
+    skips.note().iter().chain(&skips.odd_note()).for_each(|note| console.warn(note));
     *dataset = dataset.without(&skips);
     dataset.know_contents()?;
     dataset.duplicates().iter().for_each(|warning| console.warn(warning));

@@ -6,7 +6,7 @@ use crate::console::Console;
 use crate::images::{load, pipeline};
 use frostline::compile::compile_inference;
 use frostline::data::npy::{self, Batch};
-use frostline::data::{Channels, Pipeline, ValueRange, path_text, pictures_in};
+use frostline::data::{Channels, Fault, Pipeline, ValueRange, path_text, pictures_in};
 use frostline::engine::Plan;
 use frostline::fit::{
     NO_NAMES, Outputs, Viewed, no_scores, predicted_class, predicted_labels, preprocess_of, returns,
@@ -48,7 +48,7 @@ pub(crate) fn run(command: &Predict, console: &Console) -> Result<(), Failure> {
     let bad = match command.inputs.as_slice() {
         [batch] if is_array(batch) => {
             predict_array(&model, batch, &mut answers)?;
-            0
+            Vec::new()
         }
         inputs if inputs.iter().any(is_array) => {
             return Err("give images, or one .npy or .npz batch, not both".into());
@@ -58,12 +58,13 @@ pub(crate) fn run(command: &Predict, console: &Console) -> Result<(), Failure> {
     if let Some(path) = &command.output {
         answers.write(path)?;
     }
-    match bad {
-        0 => Ok(()),
-        bad => {
-            Err(format!("{bad} images could not be read; the others are above\nhelp: replace or remove them")
-                .into())
-        }
+    match Fault::counts(bad.iter().copied()) {
+        None => Ok(()),
+        Some(counts) => Err(format!(
+            "{} images could not be read ({counts}); the others are above\nhelp: replace or remove them",
+            bad.len()
+        )
+        .into()),
     }
 }
 
@@ -163,8 +164,12 @@ fn refuse_channels_first(model: &Model, path: &Path, shapes: &[Shape]) -> Result
     Ok(())
 }
 
-/// Predicts image files. Returns how many could not be read.
-fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) -> Result<usize, Failure> {
+/// Predicts image files. Returns what is wrong with those that could not be read.
+fn predict_images(
+    model: &Model,
+    inputs: &[PathBuf],
+    answers: &mut Answers<'_>,
+) -> Result<Vec<Fault>, Failure> {
     let mut paths = Vec::new();
     for input in inputs {
         match input.is_dir() {
@@ -179,12 +184,25 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
     let pipeline = pipeline(model, &answers.command.images, None, answers.console)?;
     let numbers = answers.command.storage.precision.unwrap_or_default().try_into()?;
     let novelty = read_novelty(&answers.command.model.path)?;
-    if let Some(viewed) = Viewed::where_needed(model, novelty)? {
-        return predict_in_views(model, &viewed, &numbers, &pipeline, &paths, answers);
-    }
+    let bad = match Viewed::where_needed(model, novelty)? {
+        Some(viewed) => predict_in_views(model, &viewed, &numbers, &pipeline, &paths, answers)?,
+        None => predict_as_they_are(model, &numbers, &pipeline, &paths, answers)?,
+    };
+    pipeline.told().iter().for_each(|note| answers.console.warn(note));
+    Ok(bad)
+}
+
+/// Predicts image files by the model's own outputs on its own view. Returns what is wrong with those that could not be read.
+fn predict_as_they_are(
+    model: &Model,
+    numbers: &PrefixDType,
+    pipeline: &Pipeline,
+    paths: &[PathBuf],
+    answers: &mut Answers<'_>,
+) -> Result<Vec<Fault>, Failure> {
     let shapes = [pipeline.input().to_vec()];
-    let mut plan = compile_inference(&numbers, model, &shapes)?;
-    let mut bad = 0;
+    let mut plan = compile_inference(numbers, model, &shapes)?;
+    let mut bad = Vec::new();
     for chunk in paths.chunks(CHUNK) {
         let (mut names, mut rows) = (Vec::new(), Vec::new());
         for path in chunk {
@@ -196,7 +214,7 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
                     rows.extend(row);
                 }
                 Err(error) => {
-                    bad += 1;
+                    bad.push(Fault::of(&error).unwrap_or(Fault::Unreadable));
                     answers.console.warn(error);
                 }
             }
@@ -206,7 +224,8 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
     Ok(bad)
 }
 
-/// Predicts image files from the features of several views of each. Returns how many could not be read.
+/// Predicts image files from the features of several views of each. Returns what is wrong with those that could not be
+/// read.
 fn predict_in_views(
     model: &Model,
     viewed: &Viewed,
@@ -214,9 +233,9 @@ fn predict_in_views(
     pipeline: &Pipeline,
     paths: &[PathBuf],
     answers: &mut Answers<'_>,
-) -> Result<usize, Failure> {
+) -> Result<Vec<Fault>, Failure> {
     let mut pass = viewed.pass(numbers, pipeline)?;
-    let mut bad = 0;
+    let mut bad = Vec::new();
     for chunk in paths.chunks(CHUNK) {
         for (path, seen) in chunk.iter().zip(viewed.predict(&mut pass, chunk, &|| {})?) {
             match seen {
@@ -226,7 +245,7 @@ fn predict_in_views(
                     answers.add(model, vec![shape], &names, vec![seen.outputs])?;
                 }
                 Err(error) => {
-                    bad += 1;
+                    bad.push(Fault::of(&error).unwrap_or(Fault::Unreadable));
                     answers.console.warn(error);
                 }
             }

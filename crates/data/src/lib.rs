@@ -37,6 +37,7 @@ mod loader;
 mod manifest;
 pub mod npy;
 mod npz;
+mod odd;
 mod part;
 mod preprocess;
 mod random;

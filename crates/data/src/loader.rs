@@ -4,9 +4,12 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use super::decode::{is_odd, read};
+use super::odd::Odd;
+
 use super::{
     ArrayScale, Augment, DataError, Dataset, Example, Fit, Image, Input, Preprocess, Resize, ScaledDecode,
-    ValueRange, ViewSeed, decode_file, decode_file_for,
+    ValueRange, ViewSeed, decode, decode_for, path_text,
 };
 
 /// Decode, resize, augment, preprocess, for one input shape.
@@ -25,6 +28,7 @@ pub struct Pipeline {
     pub arrays: ArrayScale,
     /// How 0 to 255 becomes what the model was trained on.
     pub preprocess: Preprocess,
+    odd: Odd,
 }
 
 impl Pipeline {
@@ -43,7 +47,8 @@ impl Pipeline {
             ));
         }
         let (scaled, fit, arrays) = (ScaledDecode::OFF, Fit::Squash, ArrayScale::Bytes);
-        let pipeline = Self { input: input.to_vec(), scaled, resize, fit, augment, arrays, preprocess };
+        let odd = Odd::default();
+        let pipeline = Self { input: input.to_vec(), scaled, resize, fit, augment, arrays, preprocess, odd };
         pipeline
             .preprocess
             .check_channels(pipeline.picture().map_or(input[input.len() - 1], |[_, _, c]| c))?;
@@ -130,10 +135,21 @@ impl Pipeline {
 
     /// The pixels of an image file, as they lie there.
     pub fn decode(&self, path: &Path) -> Result<Image, DataError> {
-        match self.picture() {
-            Some([height, width, _]) => decode_file_for(path, self.scaled, [height, width]),
-            None => decode_file(path),
+        let (bytes, name) = (read(path)?, path_text(path));
+        let image = match self.picture() {
+            Some([height, width, _]) => decode_for(&bytes, &name, self.scaled, [height, width]),
+            None => decode(&bytes, &name),
+        }?;
+        if is_odd(&bytes) {
+            self.odd.note(name);
         }
+        Ok(image)
+    }
+
+    /// What there is to tell of the images that were loaded so far, by this pipeline or one that was made of it: those that are
+    /// odd.
+    pub fn told(&self) -> Option<String> {
+        self.odd.told()
     }
 
     /// Loads a decoded picture; see [`Pipeline::load`]. `range`: the scale of its values.

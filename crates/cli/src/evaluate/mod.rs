@@ -27,6 +27,10 @@ pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> 
     for skip in &skips.skipped {
         console.warn(format_args!("`{}` {}; left out", skip.name, skip.reason));
     }
+    if let Some(counts) = skips.counts() {
+        console.warn(format_args!("of {} images {counts}: they are left out of the scores", skips.checked));
+    }
+    skips.odd_note().iter().for_each(|note| console.warn(note));
     dataset = dataset.without(&skips);
     let path = &command.model.path;
     let record = RunImages::read(path)?;
@@ -82,6 +86,7 @@ pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> 
             None => serde_json::to_value(&found.scores)?,
         };
         document["images"] = json!(headline.len());
+        document["skipped"] = json!(skips.skipped);
         if record.is_some() {
             let part = |(name, images, found): &(&str, usize, Evaluation)| {
                 let mut scores = serde_json::to_value(&found.scores)?;

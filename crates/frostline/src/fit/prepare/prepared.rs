@@ -107,6 +107,7 @@ pub fn prepare(
     };
     let Checked { skips, known } = first_pass::check(check, &mut pass, observe)?;
     notes.extend(skips.note());
+    notes.extend(skips.odd_note().or_else(|| pipeline.told()));
     notes.extend(split(&mut dataset, &skips, check, validation, &setting)?);
     notes.extend(few_note(&dataset));
     notes.extend(of_pipeline);
