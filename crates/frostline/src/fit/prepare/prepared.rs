@@ -9,7 +9,7 @@ use crate::fit::{
     Applied, Caching, Check, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Setting,
     Solving, Task, TrainConfig, fit_of, input_shape, resize_of, scaled_decode_of,
 };
-use frostline_data::{Dataset, LabelKind, Pipeline, Resize, SkipReport, files};
+use frostline_data::{Dataset, Fit, LabelKind, Pipeline, Resize, SkipReport, files};
 use frostline_engine::compile::Prefixes;
 use frostline_formats as formats;
 use frostline_graph::layers::{Kind, OneDimensional, parse_head};
@@ -92,7 +92,8 @@ pub fn prepare(
     let shown = task.shown().to_vec();
     let setting = Setting { loss, outputs, metric, shown, seed, caching, dtype, config };
     if let Some(solving) = &mut solving {
-        let reads_own = setting.config.has_stages() || setting.config.fit.is_some();
+        let keeps_shape = setting.config.fit.is_some() || pipeline.fit != Fit::Squash;
+        let reads_own = setting.config.has_stages() || keeps_shape;
         solving.choose_inputs(&dataset, &pipeline, &setting.dtype, reads_own)?;
     }
     let stages = Stages { model: &kept, reused: &reused, config: &setting.config, solving: solving.as_ref() };
