@@ -5,7 +5,7 @@ use crate::args::Check;
 use crate::console::{Console, table};
 use crate::images::load;
 use crate::train::caching;
-use frostline::data::{self, Dataset, Fault, Skip, check_all};
+use frostline::data::{self, Dataset, Fault, LabelKind, Skip, check_all};
 use frostline::fit::{
     Check as Decoded, Event, Findings, Prospect, SolveConfig, TrainConfig, Validation, prepare,
 };
@@ -23,6 +23,7 @@ struct Found {
     skipped: Vec<Skip>,
     duplicates: Vec<String>,
     summary: String,
+    has_several_labels: bool,
 }
 
 pub(crate) fn run(command: &Check, seed: u64, console: &Console) -> Result<(), Failure> {
@@ -57,6 +58,7 @@ pub(crate) fn run(command: &Check, seed: u64, console: &Console) -> Result<(), F
         skipped: skips.skipped,
         duplicates: sound.duplicates(),
         summary: sound.summary(),
+        has_several_labels: sound.kind() == LabelKind::Labels,
     };
     match command.json {
         true => console.print(document(&found, told.as_ref(), &warnings)),
@@ -121,7 +123,11 @@ fn show(
             format!("{label:.2} against {likelier:.2}"),
         ]
     });
-    list("photos that look mislabelled", suspects.collect(), console)?;
+    match found.has_several_labels {
+        true => console
+            .print("photos that look mislabelled: not looked for, since a photo may have several labels")?,
+        false => list("photos that look mislabelled", suspects.collect(), console)?,
+    }
     let pairs =
         findings.near_duplicates.iter().map(|[one, other]| vec![format!("  `{one}`"), format!("`{other}`")]);
     list("photos that are nearly the same", pairs.collect(), console)?;

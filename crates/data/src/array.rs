@@ -28,7 +28,7 @@ impl Array {
         );
         let range = match &values {
             Pixels::U8(_) => ValueRange::BYTES,
-            Pixels::F32(v) => ValueRange::of(v),
+            Pixels::F32(v) => ValueRange::of_finite(v).unwrap_or_else(|_| ValueRange::of(v)),
         };
         Self { shape, values, range, floats }
     }

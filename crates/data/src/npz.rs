@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::array::{Array, Values};
 use super::npy::{self, NpyArray, NpyValues};
+use super::range::ValueRange;
 use super::{Channels, DataError, Dataset, Example, Input, LabelKind, Reading, Split, Target};
 
 /// Labels of one split before classes are numbered.
@@ -185,7 +186,7 @@ fn inputs(
         }
     };
     if let Values::F32(v) = &values
-        && let Some(at) = v.iter().position(|v| !v.is_finite())
+        && let Err(at) = ValueRange::of_finite(v)
     {
         let row = at / x.shape[1..].elements().max(1);
         let bad = v.iter().filter(|v| !v.is_finite()).count();

@@ -61,14 +61,12 @@ pub fn read(path: &Path) -> Result<BTreeMap<String, NpyArray>, DataError> {
 }
 
 /// `expected`: the bytes that there will be, as far as is known.
-fn parse(reader: impl Read, expected: u64, path: &Path, name: &str) -> Result<NpyArray, DataError> {
+fn parse(mut reader: impl Read, expected: u64, path: &Path, name: &str) -> Result<NpyArray, DataError> {
     let refuse =
         |message: String, help: &str| DataError::source(path, format!("array `{name}` {message}"), help);
     let again = "save it again with `numpy.savez`";
-    let mut bytes = Vec::with_capacity(usize::try_from(expected.min(MAX_RESERVED)).unwrap_or_default());
-    reader.take(MAX_BYTES).read_to_end(&mut bytes).map_err(|e| refuse(format!("is damaged: {e}"), again))?;
-    let mut rest = &bytes[..];
-    let header = NpyHeader::from_reader(&mut rest).map_err(|e| refuse(format!("is damaged: {e}"), again))?;
+    let broken = |e: std::io::Error| refuse(format!("is damaged: {e}"), again);
+    let header = NpyHeader::from_reader(&mut reader).map_err(broken)?;
     let shape: Vec<usize> = header.shape().iter().map(|&extent| extent as usize).collect();
     let DType::Plain(kind) = header.dtype() else {
         return Err(refuse("is a record array".to_owned(), "save plain arrays"));
@@ -80,16 +78,31 @@ fn parse(reader: impl Read, expected: u64, path: &Path, name: &str) -> Result<Np
         ));
     }
     // The header's claim is checked before anything is allocated for it.
+    let cut_off = || refuse(format!("is cut off: it claims the shape {shape:?}"), again);
     let claimed = shape.iter().try_fold(kind.num_bytes().unwrap_or(usize::MAX), |n, &e| n.checked_mul(e));
-    let Some(claimed) = claimed.filter(|claimed| *claimed <= rest.len()) else {
-        return Err(refuse(format!("is cut off: it claims the shape {shape:?}"), again));
-    };
+    let claimed = claimed.filter(|claimed| *claimed as u64 <= MAX_BYTES).ok_or_else(cut_off)?;
     let is_column_major = header.order() == Order::Fortran;
     let descr = kind.to_string();
-    let broken = |e: std::io::Error| refuse(format!("is damaged: {e}"), again);
-    let text = || NpyFile::with_header(header.clone(), rest);
     let name = descr.trim_start_matches(['<', '>', '|', '=']);
     let is_big = descr.starts_with('>') || (cfg!(target_endian = "big") && descr.starts_with('='));
+    let of_bytes = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => cut_off(),
+        _ => broken(error),
+    };
+    if name == "f4" && is_big == cfg!(target_endian = "big") {
+        let values = NpyValues::Floats(floats(&mut reader, claimed / size_of::<f32>()).map_err(of_bytes)?);
+        // an archive checks what was read at its end
+        std::io::copy(&mut reader, &mut std::io::sink()).map_err(broken)?;
+        let values = if is_column_major { values.row_major(&shape) } else { values };
+        return Ok(NpyArray { shape, values });
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(expected.min(MAX_RESERVED)).unwrap_or_default());
+    reader.take(MAX_BYTES).read_to_end(&mut bytes).map_err(broken)?;
+    let rest = &bytes[..];
+    if claimed > rest.len() {
+        return Err(cut_off());
+    }
+    let text = || NpyFile::with_header(header.clone(), rest);
     let values = match NpyValues::of_numbers(name, is_big, &rest[..claimed]) {
         Some(numbers) => numbers,
         None if name.starts_with('U') => NpyValues::Text(text().into_vec().map_err(broken)?),
@@ -114,6 +127,19 @@ fn parse(reader: impl Read, expected: u64, path: &Path, name: &str) -> Result<Np
     };
     let values = if is_column_major { values.row_major(&shape) } else { values };
     Ok(NpyArray { shape, values })
+}
+
+/// So many f32 as they lie in memory.
+fn floats(reader: &mut impl Read, count: usize) -> std::io::Result<Vec<f32>> {
+    const PIECE: usize = 1 << 22;
+    let reserved = usize::try_from(MAX_RESERVED).unwrap_or(usize::MAX) / size_of::<f32>();
+    let mut values = Vec::with_capacity(count.min(reserved));
+    while values.len() < count {
+        let start = values.len();
+        values.resize(count.min(start + PIECE), 0.0);
+        reader.read_exact(bytemuck::cast_slice_mut(&mut values[start..]))?;
+    }
+    Ok(values)
 }
 
 /// Writes f32 arrays as a compressed `.npz`, whole or not at all.

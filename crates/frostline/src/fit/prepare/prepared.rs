@@ -112,7 +112,7 @@ pub fn prepare(
     notes.extend(split(&mut dataset, &skips, check, validation, &setting)?);
     notes.extend(few_note(&dataset));
     notes.extend(of_pipeline);
-    notes.extend(idle_notes(&setting.config, &dataset));
+    notes.extend(idle_notes(&setting.config, &dataset, &pipeline));
     let validation = validation.clone();
     let prepared = Prepared {
         model: kept,
@@ -392,7 +392,10 @@ fn few_note(dataset: &Dataset) -> Option<String> {
 }
 
 /// Names settings that decide nothing here.
-fn idle_notes(config: &TrainConfig, dataset: &Dataset) -> Vec<String> {
+fn idle_notes(config: &TrainConfig, dataset: &Dataset, pipeline: &Pipeline) -> Vec<String> {
+    let own = pipeline.own_size();
+    let has_own =
+        dataset.row_shape().is_some_and(|row| own.is_none_or(|own| row.len() < 2 || row[..2] == own));
     let scales = config.scaled_decode.is_some_and(|scaled| !scaled.is_off());
     let unwatched = dataset.val.as_ref().is_none_or(Vec::is_empty);
     let unwatched = unwatched && config.is_watched();
@@ -408,6 +411,10 @@ fn idle_notes(config: &TrainConfig, dataset: &Dataset) -> Vec<String> {
         (
             config.augment.is_identity() && config.views != TrainConfig::default().views,
             "the setting `views` is ignored: without the setting `augment` all views of an image are the same",
+        ),
+        (
+            has_own && config.fit.is_some(),
+            "the setting `fit` is ignored: the arrays have the size of the model's input",
         ),
         (
             scales && files(dataset).is_empty(),
