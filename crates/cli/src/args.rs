@@ -1,13 +1,14 @@
 //! The commands, and their arguments.
 
+mod data;
 mod training;
 mod values;
 
+pub(crate) use data::{Arrays, Excluded, Labels};
 pub(crate) use training::{Auto, Images, Storage, Training};
 pub(crate) use values::Budget;
 
 use clap::{Args, Parser, Subcommand};
-use frostline::data::{LabelKind, Reading};
 use frostline::fit::{ImageSize, Loss};
 use frostline::formats::{Architecture, Custom, LoadOptions};
 use frostline::graph::Model;
@@ -81,6 +82,22 @@ impl Command {
     }
 }
 
+impl Command {
+    /// How it takes images in.
+    pub(crate) fn images(&self) -> Option<&Images> {
+        match self {
+            Self::Plan(command) => Some(&command.training.images),
+            Self::Train(command) => Some(&command.training.images),
+            Self::Depth(command) => Some(&command.images),
+            Self::Evaluate(command) => Some(&command.images),
+            Self::Predict(command) => Some(&command.images),
+            Self::Check(command) => Some(&command.images),
+            Self::Suggest(command) => Some(&command.images),
+            Self::Inspect(_) | Self::Convert(_) | Self::Verify(_) | Self::Cache(_) | Self::Demo(_) => None,
+        }
+    }
+}
+
 /// The model that a command works on.
 #[derive(Args)]
 pub(crate) struct ModelFile {
@@ -126,24 +143,6 @@ pub(crate) struct Inspect {
     /// One JSON document instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// What is said of the data beside their path.
-#[derive(Args)]
-pub(crate) struct Labels {
-    /// What the labels of a CSV or an .npz are: `classes` or `numbers` [default: classes, where they are names, few whole
-    /// numbers or one-hot].
-    #[arg(long, value_name = "KIND", help_heading = "Data")]
-    pub(crate) task: Option<LabelKind>,
-    /// The folder that the paths of a CSV are relative to [default: that of the CSV].
-    #[arg(long, value_name = "DIR", help_heading = "Data")]
-    pub(crate) root: Option<PathBuf>,
-}
-
-impl Labels {
-    pub(crate) fn reading(&self) -> Reading {
-        Reading { task: self.task, root: self.root.clone() }
-    }
 }
 
 #[derive(Args)]
@@ -247,7 +246,8 @@ pub(crate) struct Evaluate {
 pub(crate) struct Predict {
     #[command(flatten)]
     pub(crate) model: ModelFile,
-    /// Images, folders of images, or one .npy or .npz batch in the model's own input layout.
+    /// Images, folders of images, or one .npy or .npz batch in the model's own input layout. An .npy of float32 is read as memory,
+    /// and must not be written to meanwhile.
     #[arg(required = true)]
     pub(crate) inputs: Vec<PathBuf>,
     /// One JSON object a line, an image each.
@@ -258,6 +258,10 @@ pub(crate) struct Predict {
     /// Write the raw outputs: output_0, ….
     #[arg(short, long, value_name = "OUT.npz")]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) excluded: Excluded,
+    #[command(flatten)]
+    pub(crate) arrays: Arrays,
     #[command(flatten)]
     pub(crate) images: Images,
     #[command(flatten)]
@@ -295,6 +299,8 @@ pub(crate) struct Suggest {
     pub(crate) model: ModelFile,
     /// A folder of photos without labels.
     pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) excluded: Excluded,
     /// How many to suggest.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = count)]
     pub(crate) count: usize,

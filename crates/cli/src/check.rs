@@ -5,7 +5,7 @@ use crate::args::Check;
 use crate::console::{Console, table};
 use crate::images::load;
 use crate::train::caching;
-use frostline::data::{self, Dataset, Skip, check_all};
+use frostline::data::{self, Dataset, Fault, LabelKind, Skip, check_all};
 use frostline::fit::{
     Check as Decoded, Event, Findings, Prospect, SolveConfig, TrainConfig, Validation, prepare,
 };
@@ -23,11 +23,12 @@ struct Found {
     skipped: Vec<Skip>,
     duplicates: Vec<String>,
     summary: String,
+    has_several_labels: bool,
 }
 
 pub(crate) fn run(command: &Check, seed: u64, console: &Console) -> Result<(), Failure> {
     let mut dataset = data::open_as(&command.data, &command.labels.reading())?;
-    let warnings = std::mem::take(&mut dataset.warnings);
+    let mut warnings = std::mem::take(&mut dataset.warnings);
     let (skips, told) = match &command.model {
         None => {
             let images = dataset.examples().count();
@@ -49,6 +50,7 @@ pub(crate) fn run(command: &Check, seed: u64, console: &Console) -> Result<(), F
         }
     };
     console.clear();
+    warnings.extend(skips.odd_note());
     let mut sound = dataset.without(&skips);
     sound.know_contents()?;
     let found = Found {
@@ -56,6 +58,7 @@ pub(crate) fn run(command: &Check, seed: u64, console: &Console) -> Result<(), F
         skipped: skips.skipped,
         duplicates: sound.duplicates(),
         summary: sound.summary(),
+        has_several_labels: sound.kind() == LabelKind::Labels,
     };
     match command.json {
         true => console.print(document(&found, told.as_ref(), &warnings)),
@@ -103,6 +106,8 @@ fn show(
     }
     let skips = found.skipped.iter().map(|skip| vec![format!("  `{}`", skip.name), skip.reason.clone()]);
     list("photos that cannot be read", skips.collect(), console)?;
+    let counts = Fault::counts(found.skipped.iter().map(|skip| skip.fault));
+    counts.iter().try_for_each(|counts| console.print(format_args!("of these {counts}")))?;
     found.duplicates.iter().try_for_each(|line| console.print(line))?;
     let Some((findings, _)) = told else {
         return console.print(
@@ -118,7 +123,11 @@ fn show(
             format!("{label:.2} against {likelier:.2}"),
         ]
     });
-    list("photos that look mislabelled", suspects.collect(), console)?;
+    match found.has_several_labels {
+        true => console
+            .print("photos that look mislabelled: not looked for, since a photo may have several labels")?,
+        false => list("photos that look mislabelled", suspects.collect(), console)?,
+    }
     let pairs =
         findings.near_duplicates.iter().map(|[one, other]| vec![format!("  `{one}`"), format!("`{other}`")]);
     list("photos that are nearly the same", pairs.collect(), console)?;

@@ -4,9 +4,9 @@ use crate::Failure;
 use crate::args::Convert;
 use crate::console::Console;
 use crate::images::load;
-use frostline::data::{Preprocess, Resize, View};
-use frostline::fit::{input_shape, preprocess_of, resize_of};
-use frostline::formats::{self, EmbeddedKernel, EmbeddedPreprocessing, EmbeddedSize, Format};
+use frostline::data::{Fit, Preprocess, Resize, View};
+use frostline::fit::{fit_of, input_shape, preprocess_of, resize_of};
+use frostline::formats::{self, EmbeddedFit, EmbeddedKernel, EmbeddedPreprocessing, EmbeddedSize, Format};
 use frostline::graph::Model;
 
 pub(crate) fn run(command: &Convert, console: &Console) -> Result<(), Failure> {
@@ -69,6 +69,11 @@ fn preprocessing(command: &Convert, model: &Model) -> Result<EmbeddedPreprocessi
         size: [*height, *width],
         views: views(model)?,
         kernel,
+        fit: match fit_of(model) {
+            Fit::Squash => EmbeddedFit::Squash,
+            Fit::Crop => EmbeddedFit::Crop,
+            Fit::Pad => EmbeddedFit::Pad,
+        },
         reverse_channels: affine.reverse_channels,
         scale: affine.scale,
         offset: affine.offset,
@@ -79,7 +84,7 @@ fn preprocessing(command: &Convert, model: &Model) -> Result<EmbeddedPreprocessi
 fn views(model: &Model) -> Result<Vec<EmbeddedSize>, Failure> {
     let size = |text: &String| {
         Ok(match text.parse::<View>()? {
-            View::Squash => EmbeddedSize::Own,
+            View::Own => EmbeddedSize::Own,
             View::Shape(scale) => {
                 EmbeddedSize::Shape { scale: f64::from(scale), step: View::STEP, longest: View::LONGEST }
             }

@@ -47,7 +47,8 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
         };
     };
     let ModelFile { path, arch, .. } = &command.model;
-    let source = Provenance::new(path, *arch, &command.data, rayon::current_num_threads())?;
+    let source =
+        Provenance::new(path, *arch, &command.data, command.labels.reading(), rayon::current_num_threads())?;
     let key = SearchKey::new(&source.model_hash, &dataset, &recipe, seed)?;
     let caching = Caching::Disk(cache::open(command.cache.as_deref(), command.cache_limit)?);
     let experiment = Experiment::new(&model, dataset, recipe, caching, seed)?;
@@ -144,7 +145,7 @@ fn sound(dataset: &mut Dataset, console: &Console) -> Result<SkipReport, Failure
     let images = dataset.examples().count();
     let skips = data::check_all(dataset, &|done| console.count("checking images", done, images))?;
     console.clear();
-    skips.note().iter().for_each(|note| console.warn(note));
+    skips.note().iter().chain(&skips.odd_note()).for_each(|note| console.warn(note));
     *dataset = dataset.without(&skips);
     dataset.know_contents()?;
     dataset.duplicates().iter().for_each(|warning| console.warn(warning));

@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::args::{Images, ModelFile};
 use crate::console::Console;
 use frostline::data::{Augment, Dataset, Pipeline, Resize};
-use frostline::fit::{Applied, input_shape, resize_of, scaled_decode_of};
+use frostline::fit::{Applied, fit_of, input_shape, resize_of, scaled_decode_of};
 use frostline::formats::{self, LoadReport};
 use frostline::graph::Model;
 
@@ -38,10 +38,27 @@ pub(crate) fn pipeline(
     console: &Console,
 ) -> Result<Pipeline, Failure> {
     let shape = input_shape(model, images.image_size, dataset)?;
-    let resize: Resize = images.resize.unwrap_or_else(|| resize_of(model));
+    warn_of_others(model, images, console);
+    let resize: Resize = images.kernel().unwrap_or_else(|| resize_of(model));
+    let fit = images.fit().unwrap_or_else(|| fit_of(model));
     let scaled = images.scaled_decode.unwrap_or_else(|| scaled_decode_of(model));
     let applied = Applied::to(model, &images.preprocess, dataset, &shape)?;
     applied.notes.iter().for_each(|note| console.warn(note));
     let pipeline = Pipeline::new(&shape, resize, Augment::default(), applied.preprocess)?;
-    Ok(pipeline.scaled(scaled).of_arrays(applied.arrays))
+    Ok(pipeline.fitted(fit).scaled(scaled).of_arrays(applied.arrays))
+}
+
+/// Says where images are shown to a model otherwise than those that it was trained on.
+fn warn_of_others(model: &Model, images: &Images, console: &Console) {
+    // a model that says how its images were resized was trained here, and says the rest too
+    let is_known = model.info.resize.is_some();
+    let kernel = images.kernel().map(|given| ("--resize", given.name(), resize_of(model).name()));
+    let fit = images.fit().map(|given| ("--fit", given.name(), fit_of(model).name()));
+    for (flag, given, own) in [kernel, fit].into_iter().flatten().filter(|(_, given, own)| given != own) {
+        if is_known {
+            console.warn(format_args!(
+                "{flag} {given} shows the model other images than it was trained on: with them it was {flag} {own}\nhelp: leave {flag} out"
+            ));
+        }
+    }
 }

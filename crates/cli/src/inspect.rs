@@ -3,7 +3,8 @@
 use crate::Failure;
 use crate::args::Inspect;
 use crate::console::{Console, table};
-use frostline::fit::preprocess_of;
+use frostline::data::Fit;
+use frostline::fit::{fit_of, preprocess_of};
 use frostline::graph::{Body, Graph, Model, as_flag};
 use frostline::{Shape, formats};
 use serde_json::json;
@@ -50,6 +51,7 @@ pub(crate) fn run(command: &Inspect, console: &Console) -> Result<(), Failure> {
             "classes": model.info.classes,
             "image_size": model.info.image_size,
             "resize": model.info.resize,
+            "fit": model.info.fit,
             "scaled_decode": model.info.scaled_decode,
             "preprocess": preprocess.as_ref().ok().map(|(preprocess, _)| preprocess),
             "load": {
@@ -90,7 +92,12 @@ pub(crate) fn run(command: &Inspect, console: &Console) -> Result<(), Failure> {
     }
     if let Some(resize) = &model.info.resize {
         console.print(format_args!(
-            "images: resized by {resize}{}",
+            "images: resized by {resize}{}{}",
+            match fit_of(model) {
+                Fit::Squash => "",
+                Fit::Crop => " until they cover the input, of which they fill the middle (--fit crop)",
+                Fit::Pad => " until they lie within the input, with black on both sides (--fit pad)",
+            },
             match model.info.scaled_decode {
                 Some(times) =>
                     format!(", JPEGs decoded at {times} times the input's size at least (--scaled-decode)"),

@@ -19,13 +19,17 @@ mod train;
 mod verify;
 
 use args::{Arguments, Command};
-use clap::Parser;
+use clap::{CommandFactory, Parser, error::ErrorKind};
 use console::Console;
 use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.command.images().is_some_and(|images| images.is_at_odds()) {
+        let message = "--resize and --fit say two things of the shape of photos: leave one of them out, or name a kernel in --resize";
+        Arguments::command().error(ErrorKind::ArgumentConflict, message).exit();
+    }
     let console = Console::new(arguments.quiet);
     let threads = bounded(arguments.threads, &console);
     let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();

@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::args::Suggest;
 use crate::console::{Console, table};
 use crate::images::{load, pipeline};
-use frostline::data::{path_text, pictures_in};
+use frostline::data::{Fault, path_text, pictures_in};
 use frostline::fit::{Viewed, worth_labelling};
 use serde_json::json;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,29 +18,36 @@ pub(crate) fn run(command: &Suggest, console: &Console) -> Result<(), Failure> {
         )
         .into());
     };
-    let (paths, left_out) = pictures_in(&command.folder)?;
+    let (paths, left_out) = pictures_in(&command.folder, &command.excluded.patterns())?;
     left_out.iter().for_each(|warning| console.warn(warning));
     let pipeline = pipeline(&model, &command.images, None, console)?;
     let numbers = command.storage.precision.unwrap_or_default().try_into()?;
     let mut pass = viewed.pass(&numbers, &pipeline)?;
     let done = AtomicUsize::new(0);
     let told = || console.count("looking at images", done.fetch_add(1, Ordering::Relaxed) + 1, paths.len());
-    let (mut names, mut seen) = (Vec::new(), Vec::new());
+    let (mut names, mut seen, mut bad) = (Vec::new(), Vec::new(), Vec::new());
     for (path, found) in paths.iter().zip(viewed.predict(&mut pass, paths.as_slice(), &told)?) {
         match found {
             Ok(found) => {
                 names.push(path_text(path));
                 seen.push(found);
             }
-            Err(error) => console.warn(error),
+            Err(error) => {
+                bad.push(Fault::of(&error).unwrap_or(Fault::Unreadable));
+                console.warn(error);
+            }
         }
     }
+    if let Some(counts) = Fault::counts(bad.into_iter()) {
+        console.warn(format_args!("of {} photos {counts}: they are left out", paths.len()));
+    }
+    pipeline.told().iter().for_each(|note| console.warn(note));
     console.clear();
     let class = |index: usize| match model.info.classes.as_ref().and_then(|classes| classes.get(index)) {
         Some(name) => name.clone(),
         None => index.to_string(),
     };
-    let chosen = worth_labelling(&seen, command.count);
+    let chosen = worth_labelling(&seen, command.count, model.info.several_labels);
     let rows = chosen.iter().map(|worth| {
         let name = &names[worth.index];
         let [(first, one), (second, other)] = worth.likeliest;

@@ -32,7 +32,8 @@ pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), F
         console,
     )?;
     let ModelFile { path, arch, .. } = &command.model;
-    let source = Provenance::new(path, *arch, &command.data, rayon::current_num_threads())?;
+    let source =
+        Provenance::new(path, *arch, &command.data, command.labels.reading(), rayon::current_num_threads())?;
     let folder = RunFolder::create(&command.output, &command.data)?;
     let trained = trained(&mut prepared, &folder, &|event| console.show(event))?;
     console.clear();
@@ -79,7 +80,7 @@ pub(crate) fn prepared(
         console.warn(note);
     }
     let dataset = match (&recipe.head, &model.info.classes) {
-        (Head::Keep, Some(classes)) => data::open_for_as(data, classes, &labels.reading())?,
+        (Head::Keep, Some(classes)) => data::open_for_as(data, classes, &labels.reading_for(&model)?)?,
         _ => data::open_as(data, &labels.reading())?,
     };
     if matches!(training.reuse.keep, Some(Auto::Auto)) {
@@ -175,6 +176,17 @@ fn solved_summary(head: &SolvedHead, record: &RunRecord, console: &Console) -> R
         let [low, high] = estimate.interval;
         let images = estimate.images;
         let line = match (estimate.accuracy, estimate.mse) {
+            (Some(accuracy), _)
+                if let [Some(map), Some(f1), Some(micro)] =
+                    [estimate.map, estimate.f1, estimate.f1_micro] =>
+            {
+                format!(
+                    "expect on new photos like these a mean average precision (mAP) of {map:.3}, F1 of {f1:.3} (mean over labels) and {micro:.3} (all together), and all labels right in {:.1} % (95 % interval {:.1} to {:.1}): each of the {images} training images was predicted by a head that had not seen it",
+                    100.0 * accuracy,
+                    100.0 * low,
+                    100.0 * high
+                )
+            }
             (Some(accuracy), _) => format!(
                 "expect {:.1} % of new photos like these to be right (95 % interval {:.1} to {:.1}): each of the {images} training images was predicted by a head that had not seen it",
                 100.0 * accuracy,

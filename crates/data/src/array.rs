@@ -28,7 +28,7 @@ impl Array {
         );
         let range = match &values {
             Pixels::U8(_) => ValueRange::BYTES,
-            Pixels::F32(v) => ValueRange::of(v),
+            Pixels::F32(v) => ValueRange::of_finite(v).unwrap_or_else(|_| ValueRange::of(v)),
         };
         Self { shape, values, range, floats }
     }
@@ -73,6 +73,22 @@ impl Array {
         Image { height, width, channels, pixels }
     }
 
+    /// The same with the channels in front of each row's height and width behind them. What has no three extents a row stays as it
+    /// is.
+    pub(super) fn with_channels_last(self) -> Self {
+        let [rows, channels, height, width] = *self.shape.as_slice() else { return self };
+        let len = (channels * height * width).max(1);
+        let values = match self.values {
+            Pixels::U8(values) => Pixels::U8(
+                values.chunks_exact(len).flat_map(|image| channels_last(image, channels)).collect(),
+            ),
+            Pixels::F32(values) => Pixels::F32(
+                values.chunks_exact(len).flat_map(|image| channels_last(image, channels)).collect(),
+            ),
+        };
+        Self { shape: vec![rows, height, width, channels], values, ..self }
+    }
+
     pub(super) fn hash_row(&self, row: usize) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("{:?}", self.row_shape()).as_bytes());
@@ -90,4 +106,10 @@ impl Array {
         }
         hasher.finalize()
     }
+}
+
+/// From `[channels, …]` to `[…, channels]`.
+pub(super) fn channels_last<T: Copy>(image: &[T], channels: usize) -> impl Iterator<Item = T> {
+    let pixels = image.len() / channels.max(1);
+    (0..pixels).flat_map(move |pixel| (0..channels).map(move |channel| image[channel * pixels + pixel]))
 }

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::decode::check_file;
+use super::decode::checked;
 use super::error::unread;
+use super::odd;
 use super::{DataError, Dataset, Example, Input, Split, Target};
 
 /// What is wrong with a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Fault {
     /// It cannot be decoded.
     Damaged,
@@ -19,10 +21,34 @@ pub enum Fault {
     Absent,
     /// It is of a kind that is not read.
     Kind,
+    /// The system does not let it be read.
+    Unreadable,
 }
 
 impl Fault {
-    const ALL: [Self; 3] = [Self::Damaged, Self::Absent, Self::Kind];
+    const ALL: [Self; 4] = [Self::Damaged, Self::Absent, Self::Kind, Self::Unreadable];
+
+    /// What is wrong with an image by its error; none where that says nothing of the image.
+    pub fn of(error: &DataError) -> Option<Self> {
+        match error {
+            DataError::Image { .. } => Some(Self::Damaged),
+            DataError::Kind { .. } => Some(Self::Kind),
+            DataError::Io { source, .. } if source.kind() == ErrorKind::NotFound => Some(Self::Absent),
+            _ => None,
+        }
+    }
+
+    /// How many there are of each: `2 are damaged and 1 are not found`. None of nothing.
+    pub fn counts(faults: impl Iterator<Item = Self>) -> Option<String> {
+        let faults: Vec<Self> = faults.collect();
+        let count = |fault: &Self| faults.iter().filter(|other| *other == fault).count();
+        let found: Vec<String> = Self::ALL
+            .iter()
+            .filter(|fault| count(fault) > 0)
+            .map(|fault| format!("{} {}", count(fault), fault.words()))
+            .collect();
+        (!found.is_empty()).then(|| found.join(" and "))
+    }
 
     /// What images with this fault are.
     fn words(self) -> &'static str {
@@ -30,6 +56,7 @@ impl Fault {
             Self::Damaged => "are damaged",
             Self::Absent => "are not found",
             Self::Kind => "are of a kind that is not read",
+            Self::Unreadable => "may not be read",
         }
     }
 
@@ -39,6 +66,7 @@ impl Fault {
             Self::Absent => {
                 "paths are relative to the list, or to the folder that is given for them: mend the list, or bring the files"
             }
+            Self::Unreadable => "look at their permissions",
             Self::Kind => "convert them to JPEG or PNG: viewers and phones export photos so",
         }
     }
@@ -53,7 +81,6 @@ pub struct Skip {
     /// Its name.
     pub name: String,
     /// What is wrong with it.
-    #[serde(skip)]
     pub fault: Fault,
     /// Why, without the name.
     pub reason: String,
@@ -66,6 +93,8 @@ pub struct SkipReport {
     pub checked: usize,
     /// Those that failed, in the dataset's order.
     pub skipped: Vec<Skip>,
+    /// Those that are read though something is odd about them, in the dataset's order.
+    pub odd: Vec<String>,
 }
 
 /// Decodes every image file once, on all threads, and returns those that fail. `progress` is told the number that is
@@ -76,12 +105,15 @@ pub fn check_all(dataset: &Dataset, progress: &(dyn Fn(usize) + Sync)) -> Result
     let files = files(dataset);
     let done = AtomicUsize::new(0);
     let check = |(_, _, path): &(Split, &Example, &Path)| {
-        let error = check_file(path).err();
+        let found = checked(path);
         progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-        error
+        found
     };
     let found = files.par_iter().map(check).collect::<Vec<_>>();
-    SkipReport::new(dataset, &files, found)
+    let names = files.iter().zip(&found).filter(|(_, found)| matches!(found, Ok(true)));
+    let odd = names.map(|((_, example, _), _)| example.name.clone()).collect();
+    let report = SkipReport::new(dataset, &files, found.into_iter().map(Result::err).collect())?;
+    Ok(SkipReport { odd, ..report })
 }
 
 /// The examples of a dataset that are image files.
@@ -106,19 +138,18 @@ impl SkipReport {
         errors: Vec<Option<DataError>>,
     ) -> Result<Self, DataError> {
         let skip = |((split, example, _), error): (&(Split, &Example, &Path), Option<DataError>)| {
-            let (fault, reason) = match error? {
-                DataError::Image { message, .. } => (Fault::Damaged, message),
-                DataError::Kind { kind, .. } => (Fault::Kind, unread(&kind)),
-                DataError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
-                    (Fault::Absent, "is not found".to_owned())
-                }
-                // of the file itself nothing is known: it may be as sound as the others
-                other => return Some(Err(other)),
+            let error = error?;
+            let reason = match &error {
+                DataError::Image { message, .. } => message.clone(),
+                DataError::Kind { kind, .. } => unread(kind),
+                _ => "is not found".to_owned(),
             };
+            // of another file nothing is known: it may be as sound as the others
+            let Some(fault) = Fault::of(&error) else { return Some(Err(error)) };
             Some(Ok(Skip { split: *split, name: example.name.clone(), fault, reason }))
         };
         let skipped = files.iter().zip(errors).filter_map(skip).collect::<Result<_, _>>()?;
-        let report = Self { checked: files.len(), skipped };
+        let report = Self { checked: files.len(), skipped, odd: Vec::new() };
         report.require_enough(dataset)?;
         Ok(report)
     }
@@ -126,6 +157,16 @@ impl SkipReport {
     /// How many files have a fault.
     pub fn count(&self, fault: Fault) -> usize {
         self.skipped.iter().filter(|skip| skip.fault == fault).count()
+    }
+
+    /// What is told of images that are read though something is odd about them.
+    pub fn odd_note(&self) -> Option<String> {
+        odd::told(&self.odd)
+    }
+
+    /// How many images are left out, by the reason: `2 are damaged and 1 are not found`.
+    pub fn counts(&self) -> Option<String> {
+        Fault::counts(self.skipped.iter().map(|skip| skip.fault))
     }
 
     /// Names the images that are left out, the first few of them.
@@ -136,14 +177,9 @@ impl SkipReport {
             0 => String::new(),
             more => format!("; and {more} more, listed in run.json"),
         };
-        let mut faults =
-            Fault::ALL.into_iter().map(|fault| (self.count(fault), fault)).filter(|(count, _)| *count > 0);
-        let (count, fault) = faults.next()?;
-        let mut what = format!("{count} of {} images {}", self.checked, fault.words());
-        for (count, fault) in faults {
-            what += &format!(" and {count} {}", fault.words());
-        }
-        Some(format!("{what} and left out: {}{more}", shown.join("; ")))
+        let counts = self.counts()?;
+        let (count, rest) = counts.split_once(' ')?;
+        Some(format!("{count} of {} images {rest} and left out: {}{more}", self.checked, shown.join("; ")))
     }
 
     fn require_enough(&self, dataset: &Dataset) -> Result<(), DataError> {

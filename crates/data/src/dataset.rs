@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::array::Array;
+use super::file_name::composed;
 use super::{DataError, LabelKind, Reading, SkipReport, ValueRange, path_text};
 use frostline_files::regular;
 
@@ -12,6 +13,8 @@ use frostline_files::regular;
 pub enum Target {
     /// An index into [`Dataset::classes`].
     Class(usize),
+    /// Indices into [`Dataset::classes`], ascending: as many labels as the example has, which may be none.
+    Labels(Vec<usize>),
     /// Numbers, for a regression: one, or one for each output.
     Value(Vec<f32>),
 }
@@ -73,8 +76,10 @@ impl Split {
 pub struct Dataset {
     /// The folder or file it was read from.
     pub source: PathBuf,
-    /// Class names by index; empty for a regression.
+    /// The names of classes, or of labels, by index; empty for a regression.
     pub classes: Vec<String>,
+    /// What is said of the source.
+    pub reading: Reading,
     /// What to train on.
     pub train: Vec<Example>,
     /// What to validate on, if the source says so or [`Dataset::hold_out`] split it off.
@@ -118,9 +123,35 @@ impl Dataset {
         self.classes.is_empty()
     }
 
+    /// What the labels are.
+    pub fn kind(&self) -> LabelKind {
+        match self.examples().next() {
+            _ if self.is_regression() => LabelKind::Numbers,
+            Some((_, Example { target: Target::Labels(_), .. })) => LabelKind::Labels,
+            _ => LabelKind::Classes,
+        }
+    }
+
+    /// Takes the class of each example for the only label that it has.
+    pub(super) fn take_classes_as_labels(&mut self) {
+        let Self { train, val, test, .. } = self;
+        let mut count = 0;
+        for example in train.iter_mut().chain(val.iter_mut().flatten()).chain(test.iter_mut().flatten()) {
+            if let Target::Class(class) = example.target {
+                example.target = Target::Labels(vec![class]);
+                count += 1;
+            }
+        }
+        if count > 0 {
+            self.warnings
+                .push(format!("each of {count} examples has one label, its class, and none of the others"));
+        }
+    }
+
     /// The number of values that a target holds, which is what a regression head must put out; 1 for classes.
     pub fn target_len(&self) -> usize {
         match self.examples().next() {
+            Some((_, Example { target: Target::Labels(_), .. })) => self.classes.len(),
             Some((_, Example { target: Target::Value(v), .. })) => v.len(),
             _ => 1,
         }
@@ -195,8 +226,7 @@ impl Dataset {
 
     /// Takes the examples of another folder or CSV as the validation split, its classes matched by name.
     pub fn validate_on(&mut self, path: &Path) -> Result<(), DataError> {
-        let task = if self.is_regression() { LabelKind::Numbers } else { LabelKind::Classes };
-        let reading = Reading { task: Some(task), root: None };
+        let reading = Reading { task: Some(self.kind()), root: None, ..self.reading.clone() };
         let mut other = super::read(path, (!self.is_regression()).then_some(&self.classes), &reading)?;
         if other.arrays.iter().any(Option::is_some) {
             return Err(DataError::source(
@@ -258,27 +288,48 @@ impl Dataset {
         if self.is_regression() {
             return Ok(());
         }
-        let index: HashMap<&str, usize> = classes.iter().enumerate().map(|(i, c)| (c.as_str(), i)).collect();
+        let index: HashMap<String, usize> =
+            classes.iter().enumerate().map(|(index, name)| (composed(name), index)).collect();
+        let by_name = |name: &String| index.get(&composed(name)).copied();
+        let by_number = |name: &String| name.parse().ok().filter(|number: &usize| *number < classes.len());
         let map: Vec<Option<usize>> = match self.class_names_known {
-            true => self.classes.iter().map(|c| index.get(c.as_str()).copied()).collect(),
+            true if self.classes.iter().all(|name| by_name(name).is_none() && by_number(name).is_some()) => {
+                self.warnings.push(format!(
+                    "the labels are numbers, which stand for the model's classes in their order, from 0 for `{}`",
+                    classes[0]
+                ));
+                self.classes.iter().map(by_number).collect()
+            }
+            true => self.classes.iter().map(by_name).collect(),
             false => (0..self.classes.len()).map(|i| (i < classes.len()).then_some(i)).collect(),
         };
         let Self { train, val, test, source, classes: own, warnings, .. } = self;
+        let number_of = |class: usize| {
+            map[class].ok_or_else(|| {
+                DataError::source(
+                    source,
+                    format!(
+                        "class `{}` is none of the model's {} classes: {}{}",
+                        own[class],
+                        classes.len(),
+                        listed(classes),
+                        told(warnings)
+                    ),
+                    format!(
+                        "rename the class as the model does, or leave it out with the setting `exclude = {}`",
+                        own[class]
+                    ),
+                )
+            })
+        };
         for example in train.iter_mut().chain(val.iter_mut().flatten()).chain(test.iter_mut().flatten()) {
-            if let Target::Class(class) = &mut example.target {
-                *class = map[*class].ok_or_else(|| {
-                    DataError::source(
-                        source,
-                        format!(
-                            "class `{}` is none of the model's {} classes: {}{}",
-                            own[*class],
-                            classes.len(),
-                            listed(classes),
-                            told(warnings)
-                        ),
-                        "rename the class as the model does, or leave its examples out",
-                    )
-                })?;
+            match &mut example.target {
+                Target::Class(class) => *class = number_of(*class)?,
+                Target::Labels(labels) => {
+                    *labels = labels.iter().map(|label| number_of(*label)).collect::<Result<_, _>>()?;
+                    labels.sort_unstable();
+                }
+                Target::Value(_) => {}
             }
         }
         self.classes = classes.to_vec();
@@ -286,12 +337,14 @@ impl Dataset {
         Ok(())
     }
 
-    /// How many examples of a list belong to each class.
+    /// How many examples of a list belong to each class, or have each label.
     pub fn class_counts(&self, examples: &[Example]) -> Vec<usize> {
         let mut counts = vec![0; self.classes.len()];
         for example in examples {
-            if let Target::Class(class) = example.target {
-                counts[class] += 1;
+            match &example.target {
+                Target::Class(class) => counts[*class] += 1,
+                Target::Labels(labels) => labels.iter().for_each(|label| counts[*label] += 1),
+                Target::Value(_) => {}
             }
         }
         counts
@@ -310,6 +363,17 @@ impl Dataset {
             return Ok(());
         }
         let counts = self.class_counts(&self.train);
+        if self.kind() == LabelKind::Labels {
+            let is_told_apart = |count: &usize| *count > 0 && *count < self.train.len();
+            return match counts.iter().any(is_told_apart) {
+                true => Ok(()),
+                false => Err(DataError::source(
+                    &self.source,
+                    "has no label that some of the examples to train on have, and others have not",
+                    "there must be examples with a label and without it",
+                )),
+            };
+        }
         let filled: Vec<usize> = (0..counts.len()).filter(|&c| counts[c] > 0).collect();
         if let [only] = filled[..] {
             return Err(DataError::source(

@@ -41,7 +41,18 @@ pub fn decode_file_for(path: &Path, scaled: ScaledDecode, target: [usize; 2]) ->
 
 /// The error of a file that is damaged. A JPEG is decoded by the stricter decoder alone.
 pub fn check_file(path: &Path) -> Result<(), DataError> {
-    picture(&read(path)?, &super::path_text(path), &Wanted::Soundness).map(drop)
+    checked(path).map(drop)
+}
+
+/// [`check_file`], and whether a sound file is odd; see [`is_odd`].
+pub(super) fn checked(path: &Path) -> Result<bool, DataError> {
+    let bytes = read(path)?;
+    picture(&bytes, &super::path_text(path), &Wanted::Soundness).map(|_| is_odd(&bytes))
+}
+
+/// Whether a file that is read is a JPEG whose scan header is off.
+pub(super) fn is_odd(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0xFF, 0xD8]) && jpeg_file::is_off(bytes)
 }
 
 /// `[height, width]` of the upright picture in a file, from its header alone.
@@ -72,7 +83,7 @@ fn lies_on_its_side(orientation: Orientation) -> bool {
     matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     frostline_files::regular::read(path).map_err(|e| DataError::io(path, e))
 }
 

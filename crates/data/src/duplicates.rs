@@ -60,6 +60,10 @@ impl Dataset {
     fn label(&self, example: &Example) -> String {
         match &example.target {
             Target::Class(class) => self.classes.get(*class).cloned().unwrap_or_else(|| class.to_string()),
+            Target::Labels(labels) => {
+                let names = labels.iter().filter_map(|label| self.classes.get(*label).cloned());
+                names.collect::<Vec<_>>().join(" and ")
+            }
             Target::Value(values) => values.iter().map(f32::to_string).collect::<Vec<_>>().join(", "),
         }
     }

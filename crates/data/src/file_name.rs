@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
 /// A file's name: bytes that are no UTF-8 as `\xff`.
 pub(super) fn text_of(name: &OsStr) -> String {
     // a name that looks as if it was escaped is escaped too
@@ -18,6 +20,17 @@ fn escaped(name: &OsStr) -> String {
         chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
         text
     })
+}
+
+/// A name in the form in which accents are one with their letters (NFC). Some systems, as those of Apple, write names with
+/// the accents apart (NFD): what looks the same is the same name.
+pub(super) fn composed(name: &str) -> String {
+    if is_nfc(name) { name.to_owned() } else { name.nfc().collect() }
+}
+
+/// Whether two names are the same, however their accents are written.
+pub(super) fn same_name(one: &str, other: &str) -> bool {
+    one == other || one.nfc().eq(other.nfc())
 }
 
 /// A path as text: bytes that are no UTF-8 as `\xff`, not lost.

@@ -1,5 +1,7 @@
 //! A walk over a JPEG's markers, for what the decoder lets pass: a file that was cut off, which it would fill with
-//! grey, and CMYK whose sign is unknown.
+//! grey, and CMYK whose sign is unknown; and for scan headers that other decoders take as they are.
+
+use std::borrow::Cow;
 
 /// Why a JPEG is refused before it is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,9 +13,38 @@ pub(super) enum Refused {
     UnmarkedCmyk,
 }
 
+/// What a scan of a file that is not progressive says of its coefficients and bits: all of them.
+const WHOLE_SCAN: [u8; 3] = [0, 63, 0];
+
+/// A JPEG that is not refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Walked {
+    /// Where scans of a file that is not progressive say otherwise, as some cameras write it. That says nothing: libjpeg, and so
+    /// Pillow and TensorFlow, warns and takes the whole scan.
+    off: Vec<usize>,
+}
+
+impl Walked {
+    /// Whether a scan header is off.
+    pub(super) fn is_off(&self) -> bool {
+        !self.off.is_empty()
+    }
+
+    /// The file with scan headers as they should be.
+    pub(super) fn mended<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.off.is_empty() {
+            return Cow::Borrowed(bytes);
+        }
+        let mut bytes = bytes.to_vec();
+        self.off.iter().for_each(|at| bytes[*at..*at + WHOLE_SCAN.len()].copy_from_slice(&WHOLE_SCAN));
+        Cow::Owned(bytes)
+    }
+}
+
 /// Walks from the first marker to the end of the image. `bytes` start with a start-of-image marker.
-pub(super) fn check(bytes: &[u8]) -> Result<(), Refused> {
+pub(super) fn check(bytes: &[u8]) -> Result<Walked, Refused> {
     let (mut at, mut scans, mut components, mut adobe) = (2, 0, 0, false);
+    let (mut is_sequential, mut off) = (false, Vec::new());
     loop {
         let marker = next_marker(bytes, &mut at).ok_or(Refused::Truncated)?;
         match marker {
@@ -27,13 +58,22 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Refused> {
             _ => return Err(Refused::Truncated),
         };
         let segment = bytes.get(at + 2..at + length.max(2)).ok_or(Refused::Truncated)?;
+        let start = at + 2;
         at += length.max(2);
         match marker {
-            0xDA => scans += 1,
+            0xDA => {
+                scans += 1;
+                // number of components, two bytes for each, then first and last coefficient and the bits
+                let said = 1 + 2 * usize::from(segment.first().copied().unwrap_or(0));
+                if segment.get(said..said + 3).is_some_and(|said| said != WHOLE_SCAN) {
+                    off.push(start + said);
+                }
+            }
             0xEE if segment.starts_with(b"Adobe") => adobe = true,
             // start of frame: precision, height, width, number of components
             0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
                 components = segment.get(5).copied().unwrap_or(0);
+                is_sequential = matches!(marker, 0xC0 | 0xC1);
             }
             _ => {}
         }
@@ -41,7 +81,8 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Refused> {
     if components == 4 && !adobe {
         return Err(Refused::UnmarkedCmyk);
     }
-    Ok(())
+    off.retain(|_| is_sequential);
+    Ok(Walked { off })
 }
 
 /// The code of the next marker; `at` moves behind it. Entropy-coded data is skipped: in it `FF` is followed by `00`
@@ -79,7 +120,7 @@ mod tests {
     #[test]
     fn a_whole_file_passes_and_every_cut_is_found() {
         let whole = jpeg(3, false);
-        assert_eq!(check(&whole), Ok(()));
+        assert!(check(&whole).is_ok());
         for end in 2..whole.len() {
             assert_eq!(check(&whole[..end]), Err(Refused::Truncated), "cut at {end}");
         }
@@ -87,12 +128,28 @@ mod tests {
 
     #[test]
     fn data_after_the_end_is_no_matter() {
-        assert_eq!(check(&[jpeg(3, false), vec![0; 5]].concat()), Ok(()));
+        assert!(check(&[jpeg(3, false), vec![0; 5]].concat()).is_ok());
     }
 
     #[test]
     fn cmyk_needs_the_marker_that_gives_its_sign() {
-        assert_eq!(check(&jpeg(4, true)), Ok(()));
+        assert!(check(&jpeg(4, true)).is_ok());
         assert_eq!(check(&jpeg(4, false)), Err(Refused::UnmarkedCmyk));
+    }
+
+    #[test]
+    fn scan_headers_that_are_off_are_mended_unless_the_file_is_progressive() {
+        let with = |frame: u8, said: [u8; 3]| {
+            let mut bytes = vec![0xFF, 0xD8, 0xFF, frame, 0, 9, 8, 0, 1, 0, 1, 1, 0];
+            bytes.extend([0xFF, 0xDA, 0, 8, 1, 1, 0]);
+            bytes.extend(said);
+            bytes.extend([1, 2, 0xFF, 0xD9]);
+            bytes
+        };
+        let good = with(0xC0, [0, 63, 0]);
+        assert!(!check(&good).unwrap().is_off());
+        let off = with(0xC0, [0, 255, 17]);
+        assert_eq!(check(&off).unwrap().mended(&off), good);
+        assert!(!check(&with(0xC2, [0, 0, 1])).unwrap().is_off());
     }
 }

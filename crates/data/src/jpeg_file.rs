@@ -8,6 +8,7 @@ use super::upright::{HELP_DAMAGED, pixels_of, upright};
 use image::codecs::jpeg::JpegDecoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageResult};
+use std::borrow::Cow;
 use std::io::Cursor;
 
 /// How many of a JPEG's pixels are wanted.
@@ -24,16 +25,20 @@ pub(super) fn picture(
     name: &str,
     wanted: &Wanted<'_>,
 ) -> ImageResult<Result<DynamicImage, DataError>> {
-    if let Err(refused) = jpeg::check(bytes) {
-        return Ok(Err(match refused {
-            Refused::Truncated => DataError::image(name, "is cut off before its end", HELP_DAMAGED),
-            Refused::UnmarkedCmyk => DataError::image(
+    let walked = match jpeg::check(bytes) {
+        Ok(walked) => walked,
+        Err(Refused::Truncated) => {
+            return Ok(Err(DataError::image(name, "is cut off before its end", HELP_DAMAGED)));
+        }
+        Err(Refused::UnmarkedCmyk) => {
+            return Ok(Err(DataError::image(
                 name,
                 "is a CMYK JPEG without an Adobe marker, so its colours are ambiguous",
                 "convert it to RGB",
-            ),
-        }));
-    }
+            )));
+        }
+    };
+    let bytes = &*walked.mended(bytes);
     let own = |orientation| match wanted {
         Wanted::Pixels(enough) => pixels(bytes, enough(orientation)),
         Wanted::Soundness => Ok(None),
@@ -51,8 +56,18 @@ fn pixels(bytes: &[u8], enough: Option<Enough>) -> Result<Option<DynamicImage>, 
     found.map(|decoded| decoded.pixels)
 }
 
+/// Whether a scan header is off, which is no harm to the pixels.
+pub(super) fn is_off(bytes: &[u8]) -> bool {
+    jpeg::check(bytes).is_ok_and(|walked| walked.is_off())
+}
+
 /// `(width, height)` and how the picture lies, from the header alone.
 pub(super) fn header(bytes: &[u8]) -> ImageResult<((u32, u32), Orientation)> {
-    let mut decoder = JpegDecoder::new(Cursor::new(bytes))?;
+    let mended = |error| match jpeg::check(bytes) {
+        Ok(walked) if walked.is_off() => Ok(walked.mended(bytes)),
+        _ => Err(error),
+    };
+    let mended = JpegDecoder::new(Cursor::new(bytes)).map(|_| Cow::Borrowed(bytes)).or_else(mended)?;
+    let mut decoder = JpegDecoder::new(Cursor::new(&*mended))?;
     Ok((decoder.dimensions(), decoder.orientation().unwrap_or(Orientation::NoTransforms)))
 }

@@ -20,6 +20,11 @@ pub(super) fn picture(_: &[u8], name: &str, _: &Wanted<'_>) -> ImageResult<Resul
     Ok(Err(DataError::image(name, "is a JPEG, which this build does not read", help)))
 }
 
+/// No scan header is looked at.
+pub(super) fn is_off(_: &[u8]) -> bool {
+    false
+}
+
 /// The header is not read.
 pub(super) fn header(_: &[u8]) -> ImageResult<((u32, u32), Orientation)> {
     let jpeg = image::error::ImageFormatHint::Exact(image::ImageFormat::Jpeg);

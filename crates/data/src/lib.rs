@@ -4,7 +4,7 @@
 //! 2. [`check_all`] decodes every file once (where features are stored, the first pass over the images does that instead);
 //!    [`Dataset::without`] leaves out those that are damaged.
 //! 3. [`Dataset::hold_out`] splits validation examples off, stratified by class.
-//! 4. A [`Pipeline`] loads examples: decode, [`Resize`] by a named kernel, [`Augment`] where a view is asked for,
+//! 4. A [`Pipeline`] loads examples: decode, [`Resize`] by a named kernel into a shape by [`Fit`], [`Augment`] where a view is asked for,
 //!    [`Preprocess`], into `[height, width, channels]` f32.
 //!
 //! Every step is deterministic: the same files, settings and seed give the same bytes, whatever the number of threads.
@@ -15,12 +15,15 @@ mod array;
 mod array_scale;
 mod augment;
 mod check;
+mod choose;
 mod contents;
 mod dataset;
 mod decode;
 mod duplicates;
 mod error;
+mod exclude;
 mod file_name;
+mod fit;
 mod folders;
 mod image;
 #[cfg(feature = "jpeg")]
@@ -34,12 +37,15 @@ mod loader;
 mod manifest;
 pub mod npy;
 mod npz;
+mod odd;
 mod part;
 mod preprocess;
 mod random;
 mod range;
+mod reading;
 mod resize;
 mod scaled;
+mod several;
 mod split;
 mod summary;
 mod upright;
@@ -54,13 +60,16 @@ pub use dataset::{Dataset, Example, Input, Split, Target};
 pub use decode::check_file;
 pub use decode::{DECODER_VERSION, decode, decode_file, decode_file_for, decode_for, picture_size};
 pub use error::DataError;
+pub use exclude::{Exclude, Pattern};
 pub use file_name::path_text;
+pub use fit::Fit;
 pub use folders::pictures_in;
 pub use image::{Image, Pixels};
 pub use loader::Pipeline;
 pub use preprocess::{AffinePixels, Preprocess};
 pub use random::Random;
 pub use range::ValueRange;
+pub use reading::{Channels, LabelKind, Reading};
 pub use resize::Resize;
 pub use scaled::ScaledDecode;
 pub use split::{holdout, shuffled};
@@ -69,44 +78,12 @@ pub use view::View;
 
 use std::path::Path;
 
-/// What labels of lists and arrays are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LabelKind {
-    /// Names, or numbers that stand for names.
-    Classes,
-    /// Numbers to learn.
-    Numbers,
-}
-
-impl std::str::FromStr for LabelKind {
-    type Err = DataError;
-
-    fn from_str(text: &str) -> Result<Self, DataError> {
-        match text {
-            "classes" => Ok(Self::Classes),
-            "numbers" => Ok(Self::Numbers),
-            other => {
-                Err(DataError::setting(format!("labels are no `{other}`"), "give `classes` or `numbers`"))
-            }
-        }
-    }
-}
-
-/// What is said of a source beside its path.
-#[derive(Clone, Debug, Default)]
-pub struct Reading {
-    /// What the labels are; by their values, where nothing is said.
-    pub task: Option<LabelKind>,
-    /// The folder that the paths of a list are relative to; its own, where nothing is said.
-    pub root: Option<std::path::PathBuf>,
-}
-
 /// Opens a source of labelled examples for training.
 ///
 /// * a folder with one folder a class, or with `train/` and, if there, `val/` and `test/` above those, however these are
 ///   written (`Training`, `test_set`, `dev`);
 /// * a CSV file with columns of paths and labels, and of parts if there are any, under their usual names and with any usual
-///   separator; whole numbers that are few are classes, others are learned as numbers;
+///   separator; whole numbers that are few are classes, others are learned as numbers; an image may have several labels;
 /// * an `.npz` file with `x_train, y_train[, x_val, y_val][, x_test, y_test][, class_names]`.
 ///
 /// There must be at least two classes with examples to train on, or a regression target.
@@ -128,28 +105,52 @@ pub fn open_for(path: &Path, classes: &[String]) -> Result<Dataset, DataError> {
     open_for_as(path, classes, &Reading::default())
 }
 
-/// [`open_for`], where more is said of the source. Labels are classes, whatever they look like.
+/// [`open_for`], where more is said of the source. Labels are classes, whatever they look like, unless the reading says
+/// otherwise.
 pub fn open_for_as(path: &Path, classes: &[String], reading: &Reading) -> Result<Dataset, DataError> {
     let reading = Reading { task: reading.task.or(Some(LabelKind::Classes)), ..reading.clone() };
     let mut dataset = read(path, Some(classes), &reading)?;
     dataset.relabel(classes)?;
+    if let Some(wanted) = reading.classes.as_ref().filter(|_| !dataset.is_regression()) {
+        dataset.keep_only(wanted)?;
+    }
     Ok(dataset)
 }
 
 /// `known`: the classes of a model that is to be evaluated.
 fn read(path: &Path, known: Option<&[String]>, reading: &Reading) -> Result<Dataset, DataError> {
     let metadata = std::fs::metadata(path).map_err(|e| DataError::io(path, e))?;
-    if metadata.is_dir() {
-        return folders::read(path, known);
-    }
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
-    match extension.as_str() {
-        "csv" | "tsv" | "txt" => manifest::read(path, reading),
-        "npz" => npz::read(path, reading),
-        _ => Err(DataError::source(
-            path,
-            "is not a source of examples",
-            "give a folder with one folder a class, a `.csv` with `path,label`, or an `.npz` with `x_train`, `y_train`",
-        )),
+    let mut dataset = match extension.as_str() {
+        _ if metadata.is_dir() => folders::read(path, known, reading)?,
+        "csv" | "tsv" | "txt" => manifest::read(path, reading)?,
+        "npz" => npz::read(path, reading)?,
+        _ => {
+            return Err(DataError::source(
+                path,
+                "is not a source of examples",
+                "give a folder with one folder a class, a `.csv` with `path,label`, or an `.npz` with `x_train`, `y_train`",
+            ));
+        }
+    };
+    if reading.channels == Channels::First && extension != "npz" {
+        dataset.warnings.push("the setting `channels` is ignored: the data are no arrays".to_owned());
     }
+    dataset.reading = reading.clone();
+    match &reading.classes {
+        Some(_) if dataset.is_regression() => {
+            return Err(DataError::source(
+                path,
+                "has numbers for labels, and the setting `classes` names classes",
+                "leave the setting `classes` out, or give the setting `task = classes`",
+            ));
+        }
+        // numbers stand for the model's names, which come first
+        Some(wanted) if dataset.class_names_known || known.is_none() => dataset.choose(wanted)?,
+        _ => {}
+    }
+    if reading.task == Some(LabelKind::Labels) {
+        dataset.take_classes_as_labels();
+    }
+    Ok(dataset)
 }

@@ -4,9 +4,12 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use super::decode::{is_odd, read};
+use super::odd::Odd;
+
 use super::{
-    ArrayScale, Augment, DataError, Dataset, Example, Image, Input, Preprocess, Resize, ScaledDecode,
-    ValueRange, ViewSeed, decode_file, decode_file_for,
+    ArrayScale, Augment, DataError, Dataset, Example, Fit, Image, Input, Preprocess, Resize, ScaledDecode,
+    ValueRange, ViewSeed, decode, decode_for, path_text,
 };
 
 /// Decode, resize, augment, preprocess, for one input shape.
@@ -17,12 +20,15 @@ pub struct Pipeline {
     pub scaled: ScaledDecode,
     /// How pictures of another size become the input's size.
     pub resize: Resize,
+    /// How pictures of another shape become the input's shape; squashed by default.
+    pub fit: Fit,
     /// What views may change.
     pub augment: Augment,
     /// The scale of arrays' values, which are brought to 0 to 255 first; 0 to 255 by default.
     pub arrays: ArrayScale,
     /// How 0 to 255 becomes what the model was trained on.
     pub preprocess: Preprocess,
+    odd: Odd,
 }
 
 impl Pipeline {
@@ -40,8 +46,9 @@ impl Pipeline {
                 "give the size of its images: the setting `image-size = 224`",
             ));
         }
-        let (scaled, arrays) = (ScaledDecode::OFF, ArrayScale::Bytes);
-        let pipeline = Self { input: input.to_vec(), scaled, resize, augment, arrays, preprocess };
+        let (scaled, fit, arrays) = (ScaledDecode::OFF, Fit::Squash, ArrayScale::Bytes);
+        let odd = Odd::default();
+        let pipeline = Self { input: input.to_vec(), scaled, resize, fit, augment, arrays, preprocess, odd };
         pipeline
             .preprocess
             .check_channels(pipeline.picture().map_or(input[input.len() - 1], |[_, _, c]| c))?;
@@ -51,6 +58,11 @@ impl Pipeline {
     /// The same with large JPEGs decoded small.
     pub fn scaled(self, scaled: ScaledDecode) -> Self {
         Self { scaled, ..self }
+    }
+
+    /// The same with pictures brought to the input's shape so.
+    pub fn fitted(self, fit: Fit) -> Self {
+        Self { fit, ..self }
     }
 
     /// The same for arrays on this scale.
@@ -123,10 +135,21 @@ impl Pipeline {
 
     /// The pixels of an image file, as they lie there.
     pub fn decode(&self, path: &Path) -> Result<Image, DataError> {
-        match self.picture() {
-            Some([height, width, _]) => decode_file_for(path, self.scaled, [height, width]),
-            None => decode_file(path),
+        let (bytes, name) = (read(path)?, path_text(path));
+        let image = match self.picture() {
+            Some([height, width, _]) => decode_for(&bytes, &name, self.scaled, [height, width]),
+            None => decode(&bytes, &name),
+        }?;
+        if is_odd(&bytes) {
+            self.odd.note(name);
         }
+        Ok(image)
+    }
+
+    /// What there is to tell of the images that were loaded so far, by this pipeline or one that was made of it: those that are
+    /// odd.
+    pub fn told(&self) -> Option<String> {
+        self.odd.told()
     }
 
     /// Loads a decoded picture; see [`Pipeline::load`]. `range`: the scale of its values.
@@ -140,7 +163,9 @@ impl Pipeline {
     ) -> Result<(), DataError> {
         let shape = match self.picture() {
             Some(shape @ [height, width, channels]) => {
-                self.resize.apply(&image.with_channels(channels, name)?, height, width, out)?;
+                let image = image.with_channels(channels, name)?;
+                let black = self.black(range, name)?;
+                self.fit.apply(self.resize, &image, [height, width], black, out)?;
                 shape
             }
             None => {
@@ -164,6 +189,24 @@ impl Pipeline {
         }
         self.preprocess.apply(out, shape[2]);
         Ok(())
+    }
+
+    /// The value of black on the scale of `range`.
+    ///
+    /// Errors: it is wanted to pad with, and not known.
+    fn black(&self, range: ValueRange, name: &str) -> Result<f32, DataError> {
+        match ArrayScale::of(range) {
+            Some(ArrayScale::Signed) => Ok(-1.0),
+            None if self.fit == Fit::Pad => Err(DataError::image(
+                name,
+                format!(
+                    "cannot be padded with black: the values lie in [{}, {}], where it is not known which is black",
+                    range.min, range.max
+                ),
+                "give the setting `fit = crop`, or arrays of the model's own size",
+            )),
+            _ => Ok(0.0),
+        }
     }
 
     /// Loads examples into the rows of `out` on all threads. The first error, by the order of the examples, is

@@ -7,12 +7,18 @@ use std::sync::Arc;
 
 use super::array::{Array, Values};
 use super::npy::{self, NpyArray, NpyValues};
-use super::{DataError, Dataset, Example, Input, LabelKind, Reading, Split, Target};
+use super::range::ValueRange;
+use super::{Channels, DataError, Dataset, Example, Input, LabelKind, Reading, Split, Target};
 
 /// Labels of one split before classes are numbered.
 enum Labels {
     Indices(Vec<usize>),
     Names(Vec<String>),
+    /// Indices of labels, ascending.
+    Several {
+        indices: Vec<Vec<usize>>,
+        width: usize,
+    },
     Values(Vec<Vec<f32>>),
 }
 
@@ -22,9 +28,10 @@ pub(super) fn read(source: &Path, reading: &Reading) -> Result<Dataset, DataErro
     let found = arrays.keys().cloned().collect::<Vec<_>>().join(", ");
     let mut dataset = Dataset { source: source.to_path_buf(), has_parts: true, ..Dataset::default() };
     let mut labels: Vec<(Split, Labels)> = Vec::new();
+    let mut words = None;
     for split in Split::ALL {
         let (x, y) = (take(&mut arrays, "x_", split, source)?, take(&mut arrays, "y_", split, source)?);
-        let ((x_name, x), (y_name, y)) = match (x, y) {
+        let ((x_name, mut x), (y_name, y)) = match (x, y) {
             (Some(x), Some(y)) => (x, y),
             (None, None) if split != Split::Train => continue,
             (x, _) => {
@@ -42,15 +49,23 @@ pub(super) fn read(source: &Path, reading: &Reading) -> Result<Dataset, DataErro
                 "both count the same examples, at least one",
             ));
         }
-        if let Some(train) = dataset.array(Split::Train).filter(|a| a.row_shape() != &x.shape[1..]) {
-            let message =
-                format!("`{x_name}` has rows of {:?}, `x_train` of {:?}", &x.shape[1..], train.row_shape());
-            return Err(refuse(message, "give all arrays rows of one shape"));
-        }
-        if split == Split::Train {
+        let array = inputs(&mut x, &x_name, source, &mut words, &mut dataset.warnings)?;
+        if split == Split::Train && reading.channels == Channels::Last {
             dataset.warnings.extend(channels_first(&x_name, &x.shape));
         }
-        dataset.arrays[split as usize] = Some(Arc::new(inputs(x, &x_name, source)?));
+        let array = match reading.channels {
+            Channels::Last => array,
+            Channels::First => array.with_channels_last(),
+        };
+        if let Some(train) = dataset.array(Split::Train).filter(|a| a.row_shape() != array.row_shape()) {
+            let message = format!(
+                "`{x_name}` has rows of {:?}, `x_train` of {:?}",
+                array.row_shape(),
+                train.row_shape()
+            );
+            return Err(refuse(message, "give all arrays rows of one shape"));
+        }
+        dataset.arrays[split as usize] = Some(Arc::new(array));
         labels.push((split, targets(y, &y_name, rows, source, reading)?));
     }
     dataset.class_names_known = name_classes(&mut dataset, &mut labels, arrays.remove("class_names"))?;
@@ -64,6 +79,7 @@ pub(super) fn read(source: &Path, reading: &Reading) -> Result<Dataset, DataErro
         let targets: Vec<Target> = match labels {
             Labels::Indices(v) => v.into_iter().map(Target::Class).collect(),
             Labels::Names(v) => v.iter().map(|n| Target::Class(known[n])).collect(),
+            Labels::Several { indices, .. } => indices.into_iter().map(Target::Labels).collect(),
             Labels::Values(v) => v.into_iter().map(Target::Value).collect(),
         };
         let name = |row| format!("x_{}[{row}]", split.name());
@@ -105,14 +121,64 @@ fn take(
 fn channels_first(name: &str, shape: &[usize]) -> Option<String> {
     let [_, channels @ (1 | 3 | 4), height @ (5..), width @ (5..)] = *shape else { return None };
     Some(format!(
-        "`{name}` has rows of {channels} x {height} x {width}, and images are height x width x channels: where its channels come first, save `{name}.transpose(0, 2, 3, 1)`"
+        "`{name}` has rows of {channels} x {height} x {width}, and images are height x width x channels: where its channels come first, give the setting `channels = first`, or save `{name}.transpose(0, 2, 3, 1)`"
     ))
 }
 
-fn inputs(x: NpyArray, name: &str, source: &Path) -> Result<Array, DataError> {
+/// What pixels of 16 bits mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Words {
+    /// 0 to 255, in too large a type; or no pixels.
+    AsTheyAre,
+    /// 0 to 65535.
+    Full,
+}
+
+impl Words {
+    /// The largest value of 14 bits: cameras and scanners of 10 and 12 bits save in 16, and their white lies below.
+    const UNCLEAR: u16 = 1 << 14;
+
+    /// By the largest value of the first array.
+    fn of(values: &[u16], name: &str, source: &Path) -> Result<Self, DataError> {
+        match values.iter().copied().max().unwrap_or(0) {
+            0..=255 => Ok(Self::AsTheyAre),
+            largest if largest < Self::UNCLEAR => Err(DataError::source(
+                source,
+                format!("`{name}` holds uint16 up to {largest}, and it is not clear which value is white"),
+                format!(
+                    "bring it to 0 to 255 and save it again: `({name} * (255 / 4095)).astype(\"float32\")` where there are 12 bits"
+                ),
+            )),
+            _ => Ok(Self::Full),
+        }
+    }
+}
+
+/// `words`: what pixels of 16 bits mean, once an array has decided it.
+fn inputs(
+    x: &mut NpyArray,
+    name: &str,
+    source: &Path,
+    words: &mut Option<Words>,
+    warnings: &mut Vec<String>,
+) -> Result<Array, DataError> {
     let floats = matches!(x.values, NpyValues::Floats(_));
-    let values = match x.values {
+    let values = match std::mem::replace(&mut x.values, NpyValues::Text(Vec::new())) {
         NpyValues::Bytes(v) => Values::U8(v),
+        NpyValues::Words(v) if x.shape.len() < 3 => Values::F32(v.into_iter().map(f32::from).collect()),
+        NpyValues::Words(v) => {
+            let decided = match *words {
+                Some(decided) => decided,
+                None => *words.insert(Words::of(&v, name, source)?),
+            };
+            if decided == Words::Full {
+                warnings.push(format!(
+                    "`{name}` holds uint16: pixels of 0 to 65535, which are divided by 257 and so lie from 0 to 255"
+                ));
+            }
+            let divisor = if decided == Words::Full { 257.0 } else { 1.0 };
+            Values::F32(v.into_iter().map(|v| f32::from(v) / divisor).collect())
+        }
         NpyValues::Integers(v) => Values::F32(v.into_iter().map(|v| v as f32).collect()),
         NpyValues::Floats(v) => Values::F32(v),
         NpyValues::Text(_) => {
@@ -120,7 +186,7 @@ fn inputs(x: NpyArray, name: &str, source: &Path) -> Result<Array, DataError> {
         }
     };
     if let Values::F32(v) = &values
-        && let Some(at) = v.iter().position(|v| !v.is_finite())
+        && let Err(at) = ValueRange::of_finite(v)
     {
         let row = at / x.shape[1..].elements().max(1);
         let bad = v.iter().filter(|v| !v.is_finite()).count();
@@ -130,7 +196,7 @@ fn inputs(x: NpyArray, name: &str, source: &Path) -> Result<Array, DataError> {
             "remove or mend these rows: a network that is trained on them is lost at the first step",
         ));
     }
-    Ok(Array::new(x.shape, values, floats))
+    Ok(Array::new(x.shape.clone(), values, floats))
 }
 
 fn targets(
@@ -143,6 +209,15 @@ fn targets(
     let refuse =
         |message: String, help: &str| Err(DataError::source(source, format!("`{name}` {message}"), help));
     let width: usize = y.shape[1..].iter().product();
+    if let Some(several) = several(&y, width, reading.task) {
+        return Ok(several);
+    }
+    if reading.task == Some(LabelKind::Labels) && width > 1 {
+        return refuse(
+            "holds other numbers than zeros and ones".to_owned(),
+            "where an image may have several labels, give each a column of zeros and ones",
+        );
+    }
     let integers = match y.values {
         NpyValues::Text(v) if width == 1 => return Ok(Labels::Names(v)),
         NpyValues::Text(_) => return refuse("holds several texts a row".to_owned(), "give one label a row"),
@@ -169,6 +244,7 @@ fn targets(
             v.into_iter().map(|v| v as i64).collect()
         }
         NpyValues::Bytes(v) => v.into_iter().map(i64::from).collect::<Vec<_>>(),
+        NpyValues::Words(v) => v.into_iter().map(i64::from).collect(),
         NpyValues::Integers(v) => v,
     };
     if reading.task == Some(LabelKind::Numbers) {
@@ -200,6 +276,35 @@ fn targets(
     }
 }
 
+/// Rows of zeros and ones, where some have several ones or none, or where that is what labels are said to be.
+fn several(y: &NpyArray, width: usize, task: Option<LabelKind>) -> Option<Labels> {
+    let ones: Vec<bool> = match &y.values {
+        NpyValues::Bytes(values) => marks(values, |value| f32::from(*value)),
+        NpyValues::Words(values) => marks(values, |value| f32::from(*value)),
+        NpyValues::Integers(values) => marks(values, |value| *value as f32),
+        NpyValues::Floats(values) => marks(values, |value| *value),
+        NpyValues::Text(_) => None,
+    }?;
+    let rows = || ones.chunks_exact(width.max(1));
+    let is_one_hot = |row: &[bool]| row.iter().filter(|one| **one).count() == 1;
+    let are_several = match task {
+        Some(task) => task == LabelKind::Labels,
+        None => !rows().all(is_one_hot),
+    };
+    let indices = |row: &[bool]| (0..width).filter(|at| row[*at]).collect();
+    (width > 1 && are_several).then(|| Labels::Several { indices: rows().map(indices).collect(), width })
+}
+
+/// Where all values are 0 or 1: which are 1.
+fn marks<T>(values: &[T], number: impl Fn(&T) -> f32) -> Option<Vec<bool>> {
+    let mark = |value: &T| match number(value) {
+        0.0 => Some(false),
+        1.0 => Some(true),
+        _ => None,
+    };
+    values.iter().map(mark).collect()
+}
+
 /// Fills `dataset.classes`; true where the file names them.
 fn name_classes(
     dataset: &mut Dataset,
@@ -219,10 +324,30 @@ fn name_classes(
             Labels::Indices(_) => 0,
             Labels::Names(_) => 1,
             Labels::Values(_) => 2,
+            Labels::Several { .. } => 3,
         })
         .collect();
     if kinds.len() > 1 {
         return refuse("labels are of different kinds in its splits", "give all `y_…` one type");
+    }
+    if kinds.contains(&3) {
+        let widths: std::collections::BTreeSet<usize> = labels
+            .iter()
+            .filter_map(|(_, l)| if let Labels::Several { width, .. } = l { Some(*width) } else { None })
+            .collect();
+        let width = widths.first().copied().unwrap_or(0);
+        let is_named = names.is_some();
+        dataset.classes = names.unwrap_or_else(|| (0..width).map(|label| label.to_string()).collect());
+        if widths.len() > 1 || dataset.classes.len() != width {
+            return refuse(
+                "the `y_…` arrays and `class_names` have different numbers of labels",
+                "give each label a column and a name",
+            );
+        }
+        dataset.warnings.push(format!(
+            "`y_train` holds zeros and ones, {width} a row: an image may have each of {width} labels; the setting `task = numbers` learns them as numbers"
+        ));
+        return Ok(is_named);
     }
     if kinds.contains(&2) {
         let widths: std::collections::BTreeSet<usize> = labels

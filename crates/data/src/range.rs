@@ -1,5 +1,7 @@
 //! The range that values lie in, and the warning when it is not the range that a model was trained on.
 
+use rayon::prelude::*;
+
 /// The smallest and the largest of some values.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ValueRange {
@@ -17,6 +19,19 @@ impl ValueRange {
     pub fn of(values: &[f32]) -> Self {
         let none = Self { min: f32::INFINITY, max: f32::NEG_INFINITY };
         values.iter().fold(none, |r, &v| Self { min: r.min.min(v), max: r.max.max(v) })
+    }
+
+    /// The range of many values, on all threads.
+    ///
+    /// Error: the position of the first that is no finite number.
+    pub fn of_finite(values: &[f32]) -> Result<Self, usize> {
+        const PIECE: usize = 1 << 16;
+        let piece = |(index, piece): (usize, &[f32])| match piece.iter().all(|value| value.is_finite()) {
+            true => Ok(Self::of(piece)),
+            false => Err(index * PIECE + piece.iter().position(|value| !value.is_finite()).unwrap_or(0)),
+        };
+        let of_pieces: Vec<Result<Self, usize>> = values.par_chunks(PIECE).enumerate().map(piece).collect();
+        of_pieces.into_iter().try_fold(Self::of(&[]), |all, piece| Ok(all.or(piece?)))
     }
 
     /// The range of both.

@@ -8,7 +8,8 @@ use super::{DataError, Example, Target};
 /// Splits `examples` into the indices that are kept and those that are held out, both ascending.
 ///
 /// Each class gives `round(fraction * count)` of its examples, but at least one to each side if it has two or more;
-/// a class with one example keeps it. Examples with numbers for targets are split at random as one class. The
+/// a class with one example keeps it. Examples with several labels are split by the rarest of them. Examples with numbers for
+/// targets are split at random as one class. The
 /// choice within a class depends on `seed`, the class and its count alone, so another class's images do not move it.
 /// `fraction` lies in (0, 1).
 pub fn holdout(
@@ -37,9 +38,17 @@ pub(super) fn holdout_by(
     // where the copies of a class lie in its list
     let mut copies: HashMap<(Option<usize>, blake3::Hash), usize> = HashMap::new();
     let contents: Vec<Option<blake3::Hash>> = examples.iter().map(content).collect();
+    let mut with_label: BTreeMap<usize, usize> = BTreeMap::new();
+    for example in examples {
+        if let Target::Labels(labels) = &example.target {
+            labels.iter().for_each(|label| *with_label.entry(*label).or_default() += 1);
+        }
+    }
     for (index, example) in examples.iter().enumerate() {
-        let class = match example.target {
-            Target::Class(class) => Some(class),
+        let class = match &example.target {
+            Target::Class(class) => Some(*class),
+            // so that the rare ones are on both sides
+            Target::Labels(labels) => labels.iter().copied().min_by_key(|label| (with_label[label], *label)),
             Target::Value(_) => None,
         };
         let groups = strata.entry(class).or_default();

@@ -1,6 +1,6 @@
 //! What was read, in a line: how many examples of which classes.
 
-use super::{Dataset, Example, Input, Split, Target};
+use super::{Dataset, Example, Input, LabelKind, Split, Target};
 
 /// So many classes are all named; of more, the largest and the smallest.
 const NAMED: usize = 12;
@@ -46,6 +46,14 @@ impl Dataset {
                 format!("{}, …, {}", listed(&order[..LARGEST]), listed(&order[all - LARGEST..]))
             }
         };
+        if self.kind() == LabelKind::Labels {
+            let has_none = |example: &&Example| example.target == Target::Labels(Vec::new());
+            let none = match examples.iter().filter(has_none).count() {
+                0 => String::new(),
+                none => format!("; {none} with none of them"),
+            };
+            return format!("with {} labels: {named}{none}", counts.len());
+        }
         format!("in {} classes: {named}", counts.len())
     }
 }
@@ -55,7 +63,7 @@ fn numbers(examples: &[Example]) -> String {
     let values = || {
         examples.iter().flat_map(|example| match &example.target {
             Target::Value(values) => values.as_slice(),
-            Target::Class(_) => &[],
+            Target::Class(_) | Target::Labels(_) => &[],
         })
     };
     let width = match examples.first().map(|example| &example.target) {

@@ -1,4 +1,4 @@
-//! How a picture meets the input's shape. Several views of one picture, averaged, say more than one.
+//! The size of the input that a picture is seen at. Several views of one picture, averaged, say more than one.
 //!
 //! A network that ends in pooled features takes any size. The extents of an input stay those of the model, in steps of
 //! [`View::STEP`]: most networks halve an image five times, and an extent that is no multiple would move their padding.
@@ -11,8 +11,8 @@ use std::str::FromStr;
 /// One view of a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum View {
-    /// The model's own input, whatever the picture's shape.
-    Squash,
+    /// The model's own input, whatever the picture's shape: [`Fit`](crate::Fit) says what becomes of that.
+    Own,
     /// The picture's shape, and this many times the area of the model's own input, squared: 1.4 is about twice the pixels.
     Shape(f32),
 }
@@ -45,14 +45,14 @@ impl View {
 
     /// Whether it never asks for another size than the model's own.
     pub fn is_own(self) -> bool {
-        self == View::Squash
+        self == View::Own
     }
 }
 
 impl fmt::Display for View {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            View::Squash => formatter.write_str("squash"),
+            View::Own => formatter.write_str("own"),
             View::Shape(scale) => write!(formatter, "{scale}"),
         }
     }
@@ -64,11 +64,12 @@ impl FromStr for View {
     fn from_str(text: &str) -> Result<Self, DataError> {
         let scale = |text: &str| text.parse().ok().filter(|scale| (0.5..=4.0).contains(scale));
         match text.trim() {
-            "squash" => Ok(View::Squash),
+            // its name in models of frostline 0.2 and before
+            "own" | "squash" => Ok(View::Own),
             text => scale(text).map(View::Shape).ok_or_else(|| {
                 DataError::setting(
                     format!("`{text}` is no view"),
-                    "give `squash`, or a factor from 0.5 to 4 by which the model's own input size grows, as `1.4`",
+                    "give `own`, or a factor from 0.5 to 4 by which the model's own input size grows, as `1.4`",
                 )
             }),
         }
@@ -94,7 +95,7 @@ mod tests {
     #[test]
     fn a_view_keeps_the_pictures_shape_in_steps() {
         let own = [160, 160];
-        assert_eq!(View::Squash.size([480, 640], own), own);
+        assert_eq!(View::Own.size([480, 640], own), own);
         assert_eq!(View::Shape(1.0).size([500, 500], own), own);
         // 160 / sqrt(4/3) = 138.6 and 160 sqrt(4/3) = 184.8
         assert_eq!(View::Shape(1.0).size([480, 640], own), [128, 192]);
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn views_are_written_as_they_are_read() {
-        for text in ["squash", "1", "1.4"] {
+        for text in ["own", "1", "1.4"] {
             assert_eq!(text.parse::<View>().map(|view| view.to_string()).ok().as_deref(), Some(text));
         }
         for text in ["", "9", "-1", "crop"] {

@@ -192,6 +192,8 @@ pub struct EmbeddedPreprocessing {
     pub views: Vec<EmbeddedSize>,
     /// How images of other sizes are resized.
     pub kernel: EmbeddedKernel,
+    /// What becomes of images of other shapes.
+    pub fit: EmbeddedFit,
     /// BGR instead of RGB, before scaling.
     pub reverse_channels: bool,
     /// Factors, one for all or one a channel.
@@ -214,6 +216,17 @@ pub enum EmbeddedSize {
         /// An image that is longer than this is taken to be so long.
         longest: f64,
     },
+}
+
+/// How an image of another shape than wanted is made to fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmbeddedFit {
+    /// Each side is resized by its own factor.
+    Squash,
+    /// It is resized until it covers what is wanted, and its middle is taken.
+    Crop,
+    /// It is resized until it lies within what is wanted, and black is added on both sides.
+    Pad,
 }
 
 /// A resize kernel that ONNX has.

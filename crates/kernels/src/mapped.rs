@@ -6,7 +6,8 @@ use std::ops::{Deref, Range};
 
 /// A file that is read as memory: the system brings its pages in when they are touched, and may drop them again.
 ///
-/// For files that are never changed once they have their name. One that another program cuts off while it is mapped ends
+/// For files that are never changed once they have their name, and for a user's arrays, which nobody should write to while they
+/// are read, as with NumPy's `mmap_mode`. One that another program cuts off while it is mapped ends
 /// this process at the next touch of what is gone (SIGBUS on Unix); one that is removed stays readable.
 #[derive(Debug)]
 pub struct MappedFile(memmap2::Mmap);
@@ -18,9 +19,9 @@ impl MappedFile {
     ///
     /// The file cannot be mapped: it is no regular file, or the system has no room for it.
     pub fn new(file: &File) -> io::Result<Self> {
-        // SAFETY: the bytes of a map change when its file does. Files mapped here are written under another name, renamed
-        // when they are whole, and never opened for writing again; nothing but bytes is read from them, of which every
-        // value is valid.
+        // SAFETY: the bytes of a map change when its file does. Files of frostline's own are written under another name, renamed
+        // when they are whole, and never opened for writing again; users are told not to write to an array while it is read.
+        // Nothing but bytes and numbers is read from them, of which every value is valid.
         unsafe { memmap2::Mmap::map(file) }.map(Self)
     }
 

@@ -3,7 +3,7 @@
 use super::values::{below_one, count, not_negative, positive, preprocess, share, size, validation};
 use clap::Args;
 use frostline::DType;
-use frostline::data::{Augment, Resize, ScaledDecode};
+use frostline::data::{Augment, DataError, Fit, Resize, ScaledDecode};
 use frostline::fit::{
     ClassWeights, FINE_TUNE_SHARE, GradualConfig, Head, ImageSize, Loss, Metric, OptimizerKind,
     PretrainedWeights, ReusedStatistics, Schedule, SolveConfig, StageConfig, StageDefaults, TrainConfig,
@@ -336,7 +336,12 @@ pub(crate) struct Images {
     pub(crate) image_size: Option<ImageSize>,
     /// tf-bilinear, tf-nearest, tf-bicubic, tf-area, pil-bilinear, … [default: the model's, else tf-bilinear].
     #[arg(long, value_name = "NAME")]
-    pub(crate) resize: Option<Resize>,
+    pub(crate) resize: Option<ResizeFlag>,
+    /// What becomes of the shape of photos: `squash` resizes each side by its own factor, `crop` covers the input and takes the
+    /// middle, `pad` shows all of a photo with black on both sides; `--resize crop` is the same. Saved with the model. In
+    /// `train` a solved head then reads the input's own size alone [default: the model's, else squash].
+    #[arg(long, value_name = "FIT")]
+    pub(crate) fit: Option<Fit>,
     /// Decode large JPEGs at a half, a quarter or an eighth of their size, as long as they stay N times the input's (2
     /// without a number; 0: whole). This is faster, but pixel values differ slightly; saved with the model [default: the model's, else 0].
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
@@ -346,11 +351,48 @@ pub(crate) struct Images {
     pub(crate) preprocess: String,
 }
 
+/// A kernel; or, as other tools have it under this name, what becomes of the shape of images.
+#[derive(Clone, Copy)]
+pub(crate) enum ResizeFlag {
+    Kernel(Resize),
+    Fit(Fit),
+}
+
+impl FromStr for ResizeFlag {
+    type Err = DataError;
+
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        text.parse().map(Self::Fit).or_else(|_| text.parse().map(Self::Kernel))
+    }
+}
+
 impl Images {
+    /// Whether `--resize` and `--fit` say two things of the shape of images.
+    pub(crate) fn is_at_odds(&self) -> bool {
+        matches!((self.resize, self.fit), (Some(ResizeFlag::Fit(one)), Some(other)) if one != other)
+    }
+
+    /// The kernel that is asked for.
+    pub(crate) fn kernel(&self) -> Option<Resize> {
+        match self.resize {
+            Some(ResizeFlag::Kernel(kernel)) => Some(kernel),
+            _ => None,
+        }
+    }
+
+    /// What is to become of the shape of images, where that is said.
+    pub(crate) fn fit(&self) -> Option<Fit> {
+        match self.resize {
+            Some(ResizeFlag::Fit(fit)) => self.fit.or(Some(fit)),
+            _ => self.fit,
+        }
+    }
+
     /// A recipe with what is said here in the place of what it says.
     pub(crate) fn onto(&self, mut recipe: TrainConfig) -> TrainConfig {
         recipe.image_size = self.image_size.or(recipe.image_size);
-        recipe.resize = self.resize.or(recipe.resize);
+        recipe.resize = self.kernel().or(recipe.resize);
+        recipe.fit = self.fit().or(recipe.fit);
         recipe.scaled_decode = self.scaled_decode.or(recipe.scaled_decode);
         if self.preprocess != "auto" {
             recipe.preprocess.clone_from(&self.preprocess);

@@ -18,7 +18,7 @@ pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> 
     let (mut model, _) = load(&command.model, console)?;
     command.views.onto(&mut model);
     let mut dataset = match &model.info.classes {
-        Some(classes) => data::open_for_as(&command.data, classes, &command.labels.reading())?,
+        Some(classes) => data::open_for_as(&command.data, classes, &command.labels.reading_for(&model)?)?,
         None => data::open_as(&command.data, &command.labels.reading())?,
     };
     dataset.warnings.iter().for_each(|warning| console.warn(warning));
@@ -27,6 +27,10 @@ pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> 
     for skip in &skips.skipped {
         console.warn(format_args!("`{}` {}; left out", skip.name, skip.reason));
     }
+    if let Some(counts) = skips.counts() {
+        console.warn(format_args!("of {} images {counts}: they are left out of the scores", skips.checked));
+    }
+    skips.odd_note().iter().for_each(|note| console.warn(note));
     dataset = dataset.without(&skips);
     let path = &command.model.path;
     let record = RunImages::read(path)?;
@@ -56,7 +60,10 @@ pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> 
     };
     let numbers = command.storage.precision.unwrap_or_default().try_into()?;
     let score = |examples: &[Example]| {
-        let metrics = [task.metric()];
+        let mut metrics = task.shown().to_vec();
+        if !metrics.contains(&task.metric()) {
+            metrics.push(task.metric());
+        }
         evaluate(&numbers, &model, source, examples, "scored", &loss, &metrics, &observe)
     };
     let [trained, validated, new] = &seen;
@@ -79,6 +86,7 @@ pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> 
             None => serde_json::to_value(&found.scores)?,
         };
         document["images"] = json!(headline.len());
+        document["skipped"] = json!(skips.skipped);
         if record.is_some() {
             let part = |(name, images, found): &(&str, usize, Evaluation)| {
                 let mut scores = serde_json::to_value(&found.scores)?;
@@ -118,25 +126,28 @@ fn overlap([trained, validated, new]: &[Vec<Example>; 3], what: &str) -> String 
     format!("of {all} images of {what} {}: {so}", seen.join(" and "))
 }
 
-/// Scores by class and the confusion matrix.
+/// Scores by class and the confusion matrix; of labels that an image may have several of, scores by label.
 pub(crate) fn print_classes(found: &Evaluation, console: &Console) -> Result<(), Failure> {
     /// A wider confusion matrix is for `--json`.
     const WIDEST: usize = 20;
     let Some(report) = &found.report else { return Ok(()) };
-    let mut rows = vec![["class", "precision", "recall", "f1", "images"].map(str::to_owned).to_vec()];
+    let of_labels = report.map.is_some();
+    let kind = if of_labels { "label" } else { "class" };
+    let mut rows = vec![[kind, "precision", "recall", "f1"].map(str::to_owned).to_vec()];
+    rows[0].extend(of_labels.then(|| "average precision".to_owned()));
+    rows[0].push("images".to_owned());
     rows.extend(report.classes.iter().map(|class| {
         let score = |value: f64| format!("{value:.3}");
-        vec![
-            class.name.clone(),
-            score(class.precision),
-            score(class.recall),
-            score(class.f1),
-            class.support.to_string(),
-        ]
+        let mut row = vec![class.name.clone(), score(class.precision), score(class.recall), score(class.f1)];
+        if of_labels {
+            row.push(class.average_precision.map_or_else(|| "-".to_owned(), score));
+        }
+        row.push(class.support.to_string());
+        row
     }));
     console.print("")?;
-    console.print(table(&rows, &[false, true, true, true, true]))?;
-    if report.classes.len() <= WIDEST {
+    console.print(table(&rows, &[false, true, true, true, true, true]))?;
+    if (1..=WIDEST).contains(&report.confusion.len()) {
         let mut rows = vec![
             std::iter::once("true \\ predicted".to_owned())
                 .chain(report.classes.iter().map(|class| class.name.clone()))

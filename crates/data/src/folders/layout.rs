@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::tree::Tree;
 use crate::dataset::listed;
+use crate::file_name::same_name;
 use crate::{DataError, Split, path_text};
 
 /// The class folders of each part.
@@ -27,7 +28,7 @@ pub(super) fn of<'a>(
 ) -> Result<Layout<'a>, DataError> {
     let (mut named, mut plain) = (Vec::new(), Vec::new());
     for folder in top.filled() {
-        let is_known = known.is_some_and(|known| known.contains(&folder.name));
+        let is_known = known.is_some_and(|known| known.iter().any(|name| same_name(name, &folder.name)));
         match Split::from_user(&folder.name).filter(|_| !is_known || holds_classes(folder)) {
             Some(split) => named.push((split, folder)),
             None => plain.push(folder),

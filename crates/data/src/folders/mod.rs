@@ -5,17 +5,24 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
+use super::choose::positions;
 use super::dataset::listed;
-use super::{DataError, Dataset, Example, Input, Target, path_text};
+use super::exclude::{Exclude, Excluding};
+use super::file_name::same_name;
+use super::{DataError, Dataset, Example, Input, Reading, Target, path_text};
 use layout::Layout;
 use tree::{Tree, below};
 
 /// `known`: see [`layout::of`].
-pub(super) fn read(source: &Path, known: Option<&[String]>) -> Result<Dataset, DataError> {
+pub(super) fn read(source: &Path, known: Option<&[String]>, reading: &Reading) -> Result<Dataset, DataError> {
     let mut dataset = Dataset { source: source.to_path_buf(), class_names_known: true, ..Dataset::default() };
-    let top = Tree::read(source)?;
+    let mut excluding = Excluding::by(&reading.exclude);
+    let top = Tree::read(source, &mut excluding)?;
+    dataset.warnings.extend(excluding.told(EXCLUDED));
+    dataset.warnings.extend(top.merged_names());
+    let known = known.or(reading.classes.as_deref());
     empty_folders(&top, &mut dataset.warnings);
-    let Layout { train, classes, others, has_parts } = layout::of(&top, known, &mut dataset.warnings)?;
+    let Layout { train, mut classes, others, has_parts } = layout::of(&top, known, &mut dataset.warnings)?;
     if !std::ptr::eq(train, &top) {
         empty_folders(train, &mut dataset.warnings);
     }
@@ -42,15 +49,40 @@ pub(super) fn read(source: &Path, known: Option<&[String]>) -> Result<Dataset, D
         ));
     }
     dataset.has_parts = has_parts;
+    if let Some(wanted) = &reading.classes {
+        let there: Vec<String> = classes.iter().map(|folder| folder.name.clone()).collect();
+        let kept = positions(&train.path, wanted, &there)?;
+        dataset.warnings.extend(not_named(&classes, &kept));
+        classes = kept.into_iter().map(|at| classes[at]).collect();
+    }
     dataset.classes = classes.iter().map(|folder| folder.name.clone()).collect();
     dataset.train = read_classes(train, &classes, &mut dataset)?;
     for (split, part) in others {
         empty_folders(part, &mut dataset.warnings);
-        let classes: Vec<&Tree> = part.filled().collect();
+        let mut classes: Vec<&Tree> = part.filled().collect();
+        if reading.classes.is_some() {
+            classes.retain(|folder| dataset.classes.iter().any(|class| same_name(class, &folder.name)));
+        }
         let examples = read_classes(part, &classes, &mut dataset)?;
         dataset.set_split(split, examples);
     }
     Ok(dataset)
+}
+
+/// What patterns leave out here.
+const EXCLUDED: &str = "files and folders";
+
+/// Says which class folders are left out because they are not named.
+fn not_named(classes: &[&Tree], kept: &[usize]) -> Option<String> {
+    let others = classes.iter().enumerate().filter(|(at, _)| !kept.contains(at));
+    let others: Vec<&String> = others.map(|(_, folder)| &folder.name).collect();
+    (!others.is_empty()).then(|| {
+        format!(
+            "{} class folders that the setting `classes` does not name are left out: {}",
+            others.len(),
+            listed(&others)
+        )
+    })
 }
 
 /// The examples of one part.
@@ -64,7 +96,7 @@ fn read_classes(part: &Tree, folders: &[&Tree], dataset: &mut Dataset) -> Result
     }
     let mut examples = Vec::new();
     for folder in folders {
-        let class = dataset.classes.iter().position(|class| *class == folder.name).ok_or_else(|| {
+        let class = dataset.classes.iter().position(|class| same_name(class, &folder.name)).ok_or_else(|| {
             DataError::source(
                 &folder.path,
                 format!(
@@ -72,7 +104,7 @@ fn read_classes(part: &Tree, folders: &[&Tree], dataset: &mut Dataset) -> Result
                     folder.name,
                     listed(&dataset.classes)
                 ),
-                "rename the folder, or add photos of that class to `train`",
+                "rename the folder, add photos of that class to `train`, or leave the folder out with the setting `exclude`",
             )
         })?;
         examples.extend(folder.all_pictures().into_iter().map(|file| Example {
@@ -100,13 +132,16 @@ fn empty_folders(above: &Tree, warnings: &mut Vec<String>) {
 
 /// The pictures in a folder and in those below it, those of a folder before those of the folders in it, sorted by name;
 /// and what is left out.
-pub fn pictures_in(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>), DataError> {
-    let tree = Tree::read(folder)?;
+pub fn pictures_in(folder: &Path, exclude: &Exclude) -> Result<(Vec<PathBuf>, Vec<String>), DataError> {
+    let mut excluding = Excluding::by(exclude);
+    let tree = Tree::read(folder, &mut excluding)?;
     let files: Vec<PathBuf> = tree.all_pictures().into_iter().map(Path::to_path_buf).collect();
     if files.is_empty() {
         return Err(DataError::source(folder, "holds no picture", "give JPEG or PNG files"));
     }
-    Ok((files, Tree::left_out(&[&tree], folder)))
+    let mut warnings = excluding.told(EXCLUDED);
+    warnings.extend(Tree::left_out(&[&tree], folder));
+    Ok((files, warnings))
 }
 
 #[cfg(test)]

@@ -231,3 +231,60 @@ mod unix {
         assert_eq!(names, ["a/1.png", "a/p\\xfe.png", "a/p\\xff.png", "b/1.png"]);
     }
 }
+
+fn reading(classes: &[&str], exclude: &[&str]) -> Reading {
+    Reading {
+        classes: (!classes.is_empty()).then(|| classes.iter().map(|name| (*name).to_owned()).collect()),
+        exclude: Exclude::new(exclude.iter().map(|pattern| pattern.parse().unwrap()).collect()),
+        ..Reading::default()
+    }
+}
+
+#[test]
+fn just_the_named_classes_are_taken_in_their_order_in_all_parts() {
+    let folder = tree(&[
+        "train/a/1.png",
+        "train/b/1.png",
+        "train/c/1.png",
+        "test/a/2.png",
+        "test/b/2.png",
+        "test/d/2.png",
+    ]);
+    let dataset = crate::open_as(folder.path(), &reading(&["c", "a"], &[])).unwrap();
+    assert_eq!(
+        (dataset.classes.as_slice(), counts(&dataset)),
+        (["c", "a"].map(str::to_owned).as_slice(), [2, 0, 1])
+    );
+    assert_eq!(dataset.split(Split::Test)[0].target, Target::Class(1));
+    warned(&dataset, "1 class folders that the setting `classes` does not name are left out: `b`");
+    let error = crate::open_as(folder.path(), &reading(&["a", "x"], &[])).unwrap_err().to_string();
+    assert!(error.contains("no class `x`") && error.contains("`a`, `b`, `c`"), "{error}");
+    assert!(
+        crate::open_as(folder.path(), &reading(&["a", "a"], &[])).unwrap_err().to_string().contains("twice")
+    );
+}
+
+#[test]
+fn what_patterns_name_is_left_out_and_counted() {
+    let folder = tree(&["a/1.png", "a/1.gif", "b/1.png", "b/old/2.png", "c/1.png", "c/old/1.png"]);
+    let dataset = crate::open_as(folder.path(), &reading(&[], &["*.gif", "c", "b/old", "nothing"])).unwrap();
+    assert_eq!((dataset.classes.len(), counts(&dataset)), (2, [2, 0, 0]));
+    warned(&dataset, "`exclude = c` leaves out 1");
+    warned(&dataset, "`exclude = nothing` leaves nothing out");
+    let (pictures, warnings) = pictures_in(folder.path(), &reading(&[], &["old"]).exclude).unwrap();
+    assert_eq!(pictures.len(), 4);
+    assert!(warnings[0].contains("leaves out 2"), "{warnings:?}");
+}
+
+#[test]
+fn names_whose_accents_are_written_in_two_ways_are_the_same() {
+    let dataset = opened(&["train/caf\u{e9}/1.png", "train/x/1.png", "test/cafe\u{301}/2.png"]);
+    assert_eq!((dataset.classes.len(), dataset.split(Split::Test)[0].target.clone()), (2, Target::Class(0)));
+    // both at once, where a system keeps them apart
+    let dataset = opened(&["caf\u{e9}/1.png", "cafe\u{301}/2.png", "x/1.png"]);
+    assert_eq!((dataset.classes.len(), counts(&dataset)), (2, [3, 0, 0]));
+    warned(&dataset, "NFC and NFD");
+    let folder = tree(&["cafe\u{301}/1.png"]);
+    let known = ["x", "caf\u{e9}"].map(str::to_owned);
+    assert_eq!(crate::open_for(folder.path(), &known).unwrap().train[0].target, Target::Class(1));
+}

@@ -5,7 +5,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::dataset::listed;
-use crate::file_name::text_of;
+use crate::exclude::Excluding;
+use crate::file_name::{composed, text_of};
 use crate::{DataError, path_text};
 use frostline_files::regular;
 
@@ -35,7 +36,7 @@ const OF_THE_SYSTEM: [&str; 10] = [
 pub(super) struct Tree {
     /// Where it lies.
     pub(super) path: PathBuf,
-    /// Its name, escaped where it is no UTF-8.
+    /// Its name, with accents as one with their letters; escaped where it is no UTF-8.
     pub(super) name: String,
     /// Whether that is its name to the letter.
     pub(super) has_plain_name: bool,
@@ -47,17 +48,24 @@ pub(super) struct Tree {
     pub(super) special: Vec<(PathBuf, &'static str)>,
     /// Folders.
     pub(super) folders: Vec<Tree>,
+    /// Where other folders lie whose names are the same, and which are read as this one.
+    pub(super) merged: Vec<PathBuf>,
 }
 
 impl Tree {
     /// Reads a folder and those below it.
     ///
     /// Errors: something cannot be read, or told to be a file or a folder; folders in folders without end.
-    pub(super) fn read(folder: &Path) -> Result<Self, DataError> {
-        Self::below(folder, 0)
+    pub(super) fn read(folder: &Path, excluding: &mut Excluding<'_>) -> Result<Self, DataError> {
+        Self::below(folder, folder, 0, excluding)
     }
 
-    fn below(folder: &Path, depth: usize) -> Result<Self, DataError> {
+    fn below(
+        folder: &Path,
+        top: &Path,
+        depth: usize,
+        excluding: &mut Excluding<'_>,
+    ) -> Result<Self, DataError> {
         if depth > MAX_DEPTH {
             return Err(DataError::source(
                 folder,
@@ -68,7 +76,7 @@ impl Tree {
         let name = folder.file_name().unwrap_or_default();
         let mut tree = Self {
             path: folder.to_path_buf(),
-            name: text_of(name),
+            name: composed(&text_of(name)),
             has_plain_name: name.to_str().is_some(),
             ..Self::default()
         };
@@ -80,6 +88,9 @@ impl Tree {
         for entry in entries {
             let (path, name) = (entry.path(), text_of(&entry.file_name()));
             if name.starts_with('.') || OF_THE_SYSTEM.contains(&name.to_lowercase().as_str()) {
+                continue;
+            }
+            if excluding.path(&composed(&below(&path, top))) {
                 continue;
             }
             let about = match std::fs::metadata(&path) {
@@ -99,8 +110,44 @@ impl Tree {
                 Some(kind) => tree.special.push((path, kind)),
             }
         }
-        tree.folders = folders.iter().map(|path| Self::below(path, depth + 1)).collect::<Result<_, _>>()?;
+        for path in &folders {
+            let folder = Self::below(path, top, depth + 1, excluding)?;
+            // two ways to write one name are one folder
+            match tree.folders.iter_mut().find(|other| other.name == folder.name && other.has_plain_name) {
+                Some(other) => other.merge(folder),
+                None => tree.folders.push(folder),
+            }
+        }
         Ok(tree)
+    }
+
+    /// Takes in what another folder of the same name holds.
+    fn merge(&mut self, other: Tree) {
+        self.merged.push(other.path.clone());
+        self.pictures.extend(other.pictures);
+        self.others.extend(other.others);
+        self.special.extend(other.special);
+        for folder in other.folders {
+            match self.folders.iter_mut().find(|own| own.name == folder.name) {
+                Some(own) => own.merge(folder),
+                None => self.folders.push(folder),
+            }
+        }
+    }
+
+    /// Says which folders are one because their names differ in how accents are written alone.
+    pub(super) fn merged_names(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        self.visit(&mut |folder| {
+            found.extend(folder.merged.iter().map(|other| {
+                format!(
+                    "`{}` and `{}` have one name, whose accents are written in two ways (NFC and NFD): they are read as one folder",
+                    folder.path.display(),
+                    other.display()
+                )
+            }));
+        });
+        found
     }
 
     /// The folders that hold a picture, however far down.

@@ -41,15 +41,24 @@ const LABELS: &[&str] = &[
 ];
 const SPLITS: &[&str] = &["split", "part", "set", "subset"];
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
-const HELP: &str = "name the columns `path`, `label` and, if there are parts, `split`";
+const HELP: &str = "name the columns `path`, `label` and, if there are parts, `split`; or give each label a column of zeros and ones";
 
 /// Where the columns are.
 pub(super) struct Columns {
     pub(super) path: usize,
-    pub(super) label: usize,
+    pub(super) label: LabelColumns,
     pub(super) split: Option<usize>,
     /// Whether the first line is a header.
     pub(super) has_header: bool,
+}
+
+/// Where the labels are.
+#[derive(Debug, PartialEq)]
+pub(super) enum LabelColumns {
+    /// In one column.
+    One(usize),
+    /// None is named as one of labels: these others may each be of one label, with zeros and ones.
+    Marks(Vec<(usize, String)>),
 }
 
 /// The separator that cuts the first line into most cells.
@@ -73,21 +82,34 @@ impl Columns {
         let (path, split) = (find(PATHS), find(SPLITS));
         let label = LABELS.iter().find_map(|name| names.iter().position(|own| own == name));
         match (path, label) {
-            (Some(path), Some(label)) => Ok(Self { path, label, split, has_header: true }),
+            (Some(path), Some(label)) => {
+                Ok(Self { path, label: LabelColumns::One(label), split, has_header: true })
+            }
             _ if first.len() == 2 && first.get(0).is_some_and(&is_file) => {
-                Ok(Self { path: 0, label: 1, split: None, has_header: false })
+                Ok(Self { path: 0, label: LabelColumns::One(1), split: None, has_header: false })
+            }
+            (Some(path), None) if first.len() > 2 => {
+                let own = |at: &usize| *at != path && Some(*at) != split;
+                let name = |at: usize| (at, first.get(at).unwrap_or_default().trim().to_owned());
+                let marks = (0..first.len()).filter(own).map(name).collect();
+                Ok(Self { path, label: LabelColumns::Marks(marks), split, has_header: true })
             }
             (path, _) => {
                 let missing = if path.is_none() { "paths" } else { "labels" };
-                let found: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-                Err(DataError::source(
-                    source,
-                    format!("has no column of {missing}; its columns are {}", found.join(", ")),
-                    HELP,
-                ))
+                Err(none_of(source, missing, &names))
             }
         }
     }
+}
+
+/// The error of a list without a column of paths or labels.
+pub(super) fn none_of(source: &Path, missing: &str, names: &[String]) -> DataError {
+    let found: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    DataError::source(
+        source,
+        format!("has no column of {missing}; its columns are {}", found.join(", ")),
+        HELP,
+    )
 }
 
 #[cfg(test)]
@@ -109,9 +131,12 @@ mod tests {
             Columns::of(Path::new("list.csv"), &StringRecord::from(names.to_vec()), |text| text == "a.png")
         };
         let columns = of(&["\u{feff}ID", "Breed"]).expect("found");
-        assert_eq!((columns.path, columns.label, columns.split, columns.has_header), (0, 1, None, true));
+        assert_eq!(
+            (columns.path, columns.label, columns.split, columns.has_header),
+            (0, LabelColumns::One(1), None, true)
+        );
         let columns = of(&["class", "split", "filename"]).expect("found");
-        assert_eq!((columns.path, columns.label, columns.split), (2, 0, Some(1)));
+        assert_eq!((columns.path, columns.label, columns.split), (2, LabelColumns::One(0), Some(1)));
         assert!(!of(&["a.png", "dog"]).expect("no header").has_header);
         let error = of(&["width", "height"]).err().expect("refused").to_string();
         assert!(error.contains("`width`, `height`") && error.contains("help:"), "{error}");

@@ -2,11 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
+use unicode_normalization::UnicodeNormalization;
+
 /// Endings that lists leave away.
 const ENDINGS: &[&str] = &["jpg", "jpeg", "png", "JPG", "JPEG", "PNG", "webp", "bmp", "gif", "tif", "tiff"];
 
-/// The file that a path of a list leads to; as it is written, where there is none.
+/// The file that a path of a list leads to; as it is written, where there is none. Its accents may be one with their letters in
+/// the list and apart in the folder, or the other way round.
 pub(super) fn file(folder: &Path, path: &str) -> PathBuf {
+    let as_written = found(folder, path);
+    if as_written.is_file() || path.is_ascii() {
+        return as_written;
+    }
+    let others: [String; 2] = [path.nfc().collect(), path.nfd().collect()];
+    others.iter().map(|other| found(folder, other)).find(|file| file.is_file()).unwrap_or(as_written)
+}
+
+fn found(folder: &Path, path: &str) -> PathBuf {
     let whole = folder.join(path);
     if whole.is_file() {
         return whole;

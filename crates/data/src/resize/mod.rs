@@ -1,11 +1,14 @@
 //! Resizing by a named kernel, so that training, prediction and Keras see the same pixels.
 //!
 //! Two families disagree, and a model notices: TensorFlow's `tf.image.resize` takes samples (no antialiasing, f32
-//! results), Pillow's `Image.resize` averages over the area when it shrinks (u8 results). The aspect is not kept, as
-//! `keras.utils.image_dataset_from_directory` does by default.
+//! results), Pillow's `Image.resize` averages over the area when it shrinks (u8 results). What becomes of a picture's shape is
+//! for [`Fit`](crate::Fit) to say.
 
+mod part;
 mod pil;
 mod tf;
+
+pub(super) use part::{Axis, Part};
 
 use std::fmt;
 use std::str::FromStr;
@@ -76,22 +79,31 @@ impl Resize {
     /// Resizes `image` to `[height, width, image.channels]`, written to `out`, which has that length. Equal extents
     /// give the values as they are. f32 pictures are resized in f32 by all kernels.
     pub fn apply(self, image: &Image, height: usize, width: usize, out: &mut [f32]) -> Result<(), DataError> {
-        if [height, width, image.height, image.width, image.channels].contains(&0)
-            || out.len() != height * width * image.channels
+        self.apply_part(image, &Part { rows: Axis::whole(height), columns: Axis::whole(width) }, out)
+    }
+
+    /// [`Resize::apply`], of which only a part is wanted: the same values, and no work for the others.
+    pub(super) fn apply_part(self, image: &Image, part: &Part, out: &mut [f32]) -> Result<(), DataError> {
+        let Part { rows, columns } = part;
+        if [rows.len, columns.len, image.height, image.width, image.channels].contains(&0)
+            || [rows, columns].iter().any(|axis| axis.wanted().end > axis.extent)
+            || out.len() != rows.len * columns.len * image.channels
         {
             let message = format!(
-                "{} x {} x {} does not go into {height} x {width} with {} values",
+                "{} x {} x {} does not go into {} x {} with {} values",
                 image.height,
                 image.width,
                 image.channels,
+                rows.len,
+                columns.len,
                 out.len()
             );
             return Err(DataError::setting(message, "this cannot be resized; check the extents"));
         }
-        if (image.height, image.width) == (height, width) {
+        if (image.height, image.width) == (rows.extent, columns.extent) {
             match &image.pixels {
-                Pixels::U8(v) => out.iter_mut().zip(v).for_each(|(o, &v)| *o = f32::from(v)),
-                Pixels::F32(v) => out.copy_from_slice(v),
+                Pixels::U8(v) => taken(v, image, part, out),
+                Pixels::F32(v) => taken(v, image, part, out),
             }
             return Ok(());
         }
@@ -102,8 +114,8 @@ impl Resize {
             | Resize::TfArea
             | Resize::PilNearest => {
                 match &image.pixels {
-                    Pixels::U8(v) => self.sampled(v, image, height, width, out),
-                    Pixels::F32(v) => self.sampled(v, image, height, width, out),
+                    Pixels::U8(v) => self.sampled(v, image, part, out),
+                    Pixels::F32(v) => self.sampled(v, image, part, out),
                 }
                 return Ok(());
             }
@@ -113,26 +125,28 @@ impl Resize {
             Resize::PilBicubic => pil::Filter::Bicubic,
             Resize::PilLanczos => pil::Filter::Lanczos,
         };
-        pil::convolve(filter, image, height, width, out);
+        pil::convolve(filter, image, part, out);
         Ok(())
     }
 
-    fn sampled<T: tf::Sample>(
-        self,
-        values: &[T],
-        image: &Image,
-        height: usize,
-        width: usize,
-        out: &mut [f32],
-    ) {
+    fn sampled<T: tf::Sample>(self, values: &[T], image: &Image, part: &Part, out: &mut [f32]) {
         let from = tf::Source { values, height: image.height, width: image.width, channels: image.channels };
         match self {
-            Resize::TfNearest => tf::nearest(&from, height, width, out),
-            Resize::TfBicubic => tf::bicubic(&from, height, width, out),
-            Resize::TfArea => tf::area(&from, height, width, out),
-            Resize::PilNearest => pil::nearest(&from, height, width, out),
-            _ => tf::bilinear(&from, height, width, out),
+            Resize::TfNearest => tf::nearest(&from, part, out),
+            Resize::TfBicubic => tf::bicubic(&from, part, out),
+            Resize::TfArea => tf::area(&from, part, out),
+            Resize::PilNearest => pil::nearest(&from, part, out),
+            _ => tf::bilinear(&from, part, out),
         }
+    }
+}
+
+/// A part of a picture that is not resized.
+fn taken<T: tf::Sample>(values: &[T], image: &Image, part: &Part, out: &mut [f32]) {
+    let row = part.columns.len * image.channels;
+    for (y, out) in part.rows.wanted().zip(out.chunks_exact_mut(row)) {
+        let start = (y * image.width + part.columns.start) * image.channels;
+        out.iter_mut().zip(&values[start..][..row]).for_each(|(out, value)| *out = value.value());
     }
 }
 

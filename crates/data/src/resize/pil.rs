@@ -5,6 +5,7 @@
 //! Before that version the rows always came first, which for pictures that mostly lose height differs by a
 //! level of 255.
 
+use super::part::{Axis, Part};
 use super::tf::{Sample, Source, pick};
 use crate::image::{Image, Pixels};
 use std::f64::consts::PI;
@@ -62,8 +63,8 @@ impl Window {
     }
 }
 
-fn windows(filter: Filter, input: usize, output: usize) -> Vec<Window> {
-    let scale = input as f64 / output as f64;
+fn windows(filter: Filter, input: usize, axis: &Axis) -> Vec<Window> {
+    let scale = input as f64 / axis.extent as f64;
     // a picture that shrinks is averaged over; one that grows is interpolated
     let stretch = scale.max(1.0);
     let support = filter.support() * stretch;
@@ -79,7 +80,7 @@ fn windows(filter: Filter, input: usize, output: usize) -> Vec<Window> {
         }
         Window { first, weights }
     };
-    (0..output).map(window).collect()
+    axis.wanted().map(window).collect()
 }
 
 /// How values of one type are summed up.
@@ -129,39 +130,39 @@ impl Convolved for f32 {
     }
 }
 
-/// Convolves with `filter`; a pass that changes no extent is left out. `out`: `[height, width,
+/// Convolves with `filter`; a pass that changes no extent only takes the part. `out`: `[rows of the part, columns of the part,
 /// image.channels]`. Channels are independent of each other: alpha is a channel.
-pub(super) fn convolve(filter: Filter, image: &Image, height: usize, width: usize, out: &mut [f32]) {
+pub(super) fn convolve(filter: Filter, image: &Image, part: &Part, out: &mut [f32]) {
     match &image.pixels {
-        Pixels::U8(values) => both_passes(filter, values, image, height, width, out),
-        Pixels::F32(values) => both_passes(filter, values, image, height, width, out),
+        Pixels::U8(values) => both_passes(filter, values, image, part, out),
+        Pixels::F32(values) => both_passes(filter, values, image, part, out),
     }
 }
 
-fn both_passes<T: Convolved>(
-    filter: Filter,
-    values: &[T],
-    image: &Image,
-    height: usize,
-    width: usize,
-    out: &mut [f32],
-) {
+fn both_passes<T: Convolved>(filter: Filter, values: &[T], image: &Image, part: &Part, out: &mut [f32]) {
     let channels = image.channels;
-    let across = |values: &[T]| match width == image.width {
-        true => values.to_vec(),
-        false => across(&windows(filter, image.width, width), values, image.width, channels),
+    let across = |values: &[T]| match part.columns.extent == image.width {
+        true => columns_of(values, image.width, channels, &part.columns),
+        false => across(&windows(filter, image.width, &part.columns), values, image.width, channels),
     };
-    let down = |values: &[T], width: usize| match height == image.height {
-        true => values.to_vec(),
-        false => down(&windows(filter, image.height, height), values, width * channels),
+    let down = |values: &[T], width: usize| match part.rows.extent == image.height {
+        true => columns_of(values, image.height, width * channels, &part.rows),
+        false => down(&windows(filter, image.height, &part.rows), values, width * channels),
     };
-    let lost_height = image.height as i64 - height as i64;
-    let lost_width = image.width as i64 - width as i64;
+    // by the extents of the whole, as Pillow decides before anything is cut off
+    let lost_height = image.height as i64 - part.rows.extent as i64;
+    let lost_width = image.width as i64 - part.columns.extent as i64;
     let resized = match lost_height > 0 && lost_height > 2 * lost_width {
         true => across(&down(values, image.width)),
-        false => down(&across(values), width),
+        false => down(&across(values), part.columns.len),
     };
     out.iter_mut().zip(resized).for_each(|(out, value)| *out = value.value());
+}
+
+/// What is wanted of an axis of `extent` steps of `step` values each, which is not resized.
+fn columns_of<T: Copy>(values: &[T], extent: usize, step: usize, axis: &Axis) -> Vec<T> {
+    let lines = values.chunks_exact(extent * step);
+    lines.flat_map(|line| &line[axis.start * step..][..axis.len * step]).copied().collect()
 }
 
 /// The horizontal pass.
@@ -199,17 +200,17 @@ fn down<T: Convolved>(windows: &[Window], values: &[T], row: usize) -> Vec<T> {
 
 /// Pillow's `NEAREST`: the pixel under the output pixel's centre. Centres are found one from the other, so
 /// that their rounding adds up as it does there.
-pub(super) fn nearest<T: Sample>(from: &Source<'_, T>, height: usize, width: usize, out: &mut [f32]) {
-    let centres = |input: usize, output: usize| {
-        let scale = input as f64 / output as f64;
+pub(super) fn nearest<T: Sample>(from: &Source<'_, T>, part: &Part, out: &mut [f32]) {
+    let centres = |input: usize, axis: &Axis| {
+        let scale = input as f64 / axis.extent as f64;
         let mut centre = 0.5 * scale;
         let mut next = || {
             let index = (centre as usize).min(input - 1);
             centre += scale;
             index
         };
-        (0..output).map(|_| next()).collect::<Vec<usize>>()
+        let all = (0..axis.wanted().end).map(|_| next());
+        all.skip(axis.start).collect::<Vec<usize>>()
     };
-    let (rows, columns) = (centres(from.height, height), centres(from.width, width));
-    pick(from, height, width, out, |y| rows[y], |x| columns[x]);
+    pick(from, &centres(from.height, &part.rows), &centres(from.width, &part.columns), out);
 }

@@ -1,5 +1,7 @@
 //! The kernels of `tf.image.resize` with `antialias=False`: half-pixel centres, f32 arithmetic, no rounding.
 
+use super::part::{Axis, Part};
+
 /// A value that a picture holds.
 pub(super) trait Sample: Copy {
     fn value(self) -> f32;
@@ -38,8 +40,8 @@ struct Tap {
     weight: f32,
 }
 
-fn linear_taps(input: usize, output: usize) -> Vec<Tap> {
-    let scale = input as f32 / output as f32;
+fn linear_taps(input: usize, axis: &Axis) -> Vec<Tap> {
+    let scale = input as f32 / axis.extent as f32;
     let tap = |i: usize| {
         let at = (i as f32 + 0.5) * scale - 0.5;
         let floor = at.floor();
@@ -47,14 +49,14 @@ fn linear_taps(input: usize, output: usize) -> Vec<Tap> {
         let high = (at.ceil().max(0.0) as usize).min(input - 1);
         Tap { low: low.min(input - 1), high, weight: at - floor }
     };
-    (0..output).map(tap).collect()
+    axis.wanted().map(tap).collect()
 }
 
-/// `out`: `[height, width, channels]`, here and below.
-pub(super) fn bilinear<T: Sample>(from: &Source<'_, T>, height: usize, width: usize, out: &mut [f32]) {
-    let columns = linear_taps(from.width, width);
-    let rows = linear_taps(from.height, height);
-    for (row, out) in rows.iter().zip(out.chunks_exact_mut(width * from.channels)) {
+/// `out`: `[rows of the part, columns of the part, channels]`, here and below.
+pub(super) fn bilinear<T: Sample>(from: &Source<'_, T>, part: &Part, out: &mut [f32]) {
+    let columns = linear_taps(from.width, &part.columns);
+    let rows = linear_taps(from.height, &part.rows);
+    for (row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len() * from.channels)) {
         for (column, out) in columns.iter().zip(out.chunks_exact_mut(from.channels)) {
             let corner = |y, x| from.pixel(y, x);
             let (top_left, top_right) = (corner(row.low, column.low), corner(row.low, column.high));
@@ -69,31 +71,20 @@ pub(super) fn bilinear<T: Sample>(from: &Source<'_, T>, height: usize, width: us
     }
 }
 
-pub(super) fn nearest<T: Sample>(from: &Source<'_, T>, height: usize, width: usize, out: &mut [f32]) {
-    let index = |i: usize, input: usize, output: usize| {
-        let scale = input as f32 / output as f32;
-        (((i as f32 + 0.5) * scale).floor() as usize).min(input - 1)
+pub(super) fn nearest<T: Sample>(from: &Source<'_, T>, part: &Part, out: &mut [f32]) {
+    let indices = |input: usize, axis: &Axis| -> Vec<usize> {
+        let scale = input as f32 / axis.extent as f32;
+        let index = |i: usize| (((i as f32 + 0.5) * scale).floor() as usize).min(input - 1);
+        axis.wanted().map(index).collect()
     };
-    pick(from, height, width, out, |y| index(y, from.height, height), |x| index(x, from.width, width));
+    pick(from, &indices(from.height, &part.rows), &indices(from.width, &part.columns), out);
 }
 
-/// Each output pixel is the input pixel at `(row(y), column(x))`.
-pub(super) fn pick<T: Sample>(
-    from: &Source<'_, T>,
-    height: usize,
-    width: usize,
-    out: &mut [f32],
-    row: impl Fn(usize) -> usize,
-    column: impl Fn(usize) -> usize,
-) {
-    let columns: Vec<usize> = (0..width).map(column).collect();
-    for y in 0..height {
-        let source_row = row(y);
-        for (x, &source_column) in columns.iter().enumerate() {
-            let out = &mut out[(y * width + x) * from.channels..][..from.channels];
-            let pixel = from.pixel(source_row, source_column);
-            out.iter_mut().zip(pixel).for_each(|(o, v)| *o = v.value());
-        }
+/// Each output pixel is the input pixel at the row and the column that are listed for it.
+pub(super) fn pick<T: Sample>(from: &Source<'_, T>, rows: &[usize], columns: &[usize], out: &mut [f32]) {
+    let pixels = rows.iter().flat_map(|row| columns.iter().map(move |column| (*row, *column)));
+    for ((row, column), out) in pixels.zip(out.chunks_exact_mut(from.channels)) {
+        out.iter_mut().zip(from.pixel(row, column)).for_each(|(o, v)| *o = v.value());
     }
 }
 
@@ -102,12 +93,12 @@ type Weights = Vec<(usize, f32)>;
 
 /// Keys' cubic kernel with a = −1/2, at multiples of 1/1024 as TensorFlow tabulates it; taps outside of the picture
 /// are left out and the others scaled to a sum of 1.
-fn cubic_weights(input: usize, output: usize) -> Vec<Weights> {
+fn cubic_weights(input: usize, axis: &Axis) -> Vec<Weights> {
     const A: f32 = -0.5;
     const STEPS: f32 = 1024.0;
     let near = |x: f32| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
     let far = |x: f32| ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A;
-    let scale = input as f32 / output as f32;
+    let scale = input as f32 / axis.extent as f32;
     let weights = |i: usize| {
         let at = (i as f32 + 0.5) * scale - 0.5;
         let floor = at.floor();
@@ -122,12 +113,12 @@ fn cubic_weights(input: usize, output: usize) -> Vec<Weights> {
         weights.iter_mut().for_each(|w| w.1 /= sum);
         weights
     };
-    (0..output).map(weights).collect()
+    axis.wanted().map(weights).collect()
 }
 
 /// The mean over the stretch of the input that an output pixel covers, its ends weighted by their parts.
-fn area_weights(input: usize, output: usize) -> Vec<Weights> {
-    let scale = input as f32 / output as f32;
+fn area_weights(input: usize, axis: &Axis) -> Vec<Weights> {
+    let scale = input as f32 / axis.extent as f32;
     let weights = |i: usize| {
         let (start, end) = (i as f32 * scale, ((i + 1) as f32 * scale).min(input as f32));
         let (first, last) = (start.floor() as usize, (end.ceil() as usize).min(input));
@@ -137,15 +128,15 @@ fn area_weights(input: usize, output: usize) -> Vec<Weights> {
         };
         (first..last).map(part).filter(|w| w.1 > 0.0).collect()
     };
-    (0..output).map(weights).collect()
+    axis.wanted().map(weights).collect()
 }
 
-pub(super) fn bicubic<T: Sample>(from: &Source<'_, T>, height: usize, width: usize, out: &mut [f32]) {
-    separable(from, &cubic_weights(from.height, height), &cubic_weights(from.width, width), out);
+pub(super) fn bicubic<T: Sample>(from: &Source<'_, T>, part: &Part, out: &mut [f32]) {
+    separable(from, &cubic_weights(from.height, &part.rows), &cubic_weights(from.width, &part.columns), out);
 }
 
-pub(super) fn area<T: Sample>(from: &Source<'_, T>, height: usize, width: usize, out: &mut [f32]) {
-    separable(from, &area_weights(from.height, height), &area_weights(from.width, width), out);
+pub(super) fn area<T: Sample>(from: &Source<'_, T>, part: &Part, out: &mut [f32]) {
+    separable(from, &area_weights(from.height, &part.rows), &area_weights(from.width, &part.columns), out);
 }
 
 fn separable<T: Sample>(from: &Source<'_, T>, rows: &[Weights], columns: &[Weights], out: &mut [f32]) {

@@ -92,7 +92,7 @@ impl Arm {
         // one place, one view: what an arm is compared by is what it keeps and what it trains
         let solve = SolveConfig {
             cuts: Some(vec![self.kept.clone()]),
-            views: Some(vec![View::Squash]),
+            views: Some(vec![View::Own]),
             ..SolveConfig::default()
         };
         let mut recipe = TrainConfig {

@@ -3,7 +3,7 @@
 use super::pooled::{Pooled, pooled};
 use super::scores::{Features, Ridge, RidgeProbe, h_score, leep, logme, nce};
 use super::{Cut, cuts, named_cuts};
-use crate::fit::{Observer, Source, TrainConfig, pipeline_for};
+use crate::fit::{Observer, Source, Task, TrainConfig, pipeline_for};
 use frostline_data::{Dataset, Example, Pipeline, Target};
 use frostline_engine::compile::{Frozen, compile_frozen};
 use frostline_graph::{Error, Freeze, Model, PrefixDType, Result};
@@ -107,19 +107,20 @@ pub(super) fn cuts_of(model: &Model, pipeline: &Pipeline, named: &[String]) -> R
 
 /// The classes of examples.
 ///
-/// Errors: their labels are numbers.
+/// Errors: their labels are numbers, or an example may have several.
 pub(super) fn labels<'a>(
     dataset: &Dataset,
     examples: impl Iterator<Item = &'a Example>,
 ) -> Result<Vec<usize>> {
     let label = |example: &Example| match example.target {
         Target::Class(class) => Some(class),
-        Target::Value(_) => None,
+        Target::Labels(_) | Target::Value(_) => None,
     };
     examples.map(label).collect::<Option<_>>().ok_or_else(|| {
         Error::setting(format!(
-            "the labels of `{}` are numbers, and layers are scored by classes\nhelp: name the highest layer to keep with the setting `keep = LAYER`",
-            dataset.source.display()
+            "the labels of `{}` are {}, and layers are scored by classes that exclude each other\nhelp: name the highest layer to keep with the setting `keep = LAYER`",
+            dataset.source.display(),
+            Task::of(dataset)
         ))
     })
 }

@@ -29,7 +29,7 @@ pub use forecast::plan::{StagePlan, TrainingPlan};
 pub use objective::class_weights::ClassWeights;
 pub(crate) use objective::loss::Scored;
 pub use objective::loss::{Loss, LossSetting, Outputs, Targets};
-pub use objective::metrics::{ClassReport, ClassScore, Metric, predicted_class};
+pub use objective::metrics::{ClassReport, ClassScore, Metric, predicted_class, predicted_labels};
 pub use objective::scores::Scores;
 pub(crate) use objective::targets::TargetColumn;
 pub use objective::task::{NO_NAMES, Task};
@@ -38,7 +38,7 @@ pub use optim::schedule::*;
 pub use prepare::applied::Applied;
 pub use prepare::first_pass::Check;
 pub use prepare::prepared::{Prepared, Validation, pipeline_for, prepare};
-pub use prepare::preprocessing::{input_shape, preprocess_of, resize_of, scaled_decode_of};
+pub use prepare::preprocessing::{fit_of, input_shape, preprocess_of, resize_of, scaled_decode_of};
 pub(crate) use solved::Solving;
 pub use solved::{
     Examples, Findings, LeftOut, Pictures, Prospect, Seen, SolvePlan, SolvedHead, Suspect, Unfreezing,

@@ -79,6 +79,9 @@ impl RunImages {
         for ((split, example), hash) in examples.iter().zip(&hashes) {
             let label = match &example.target {
                 Target::Class(class) => dataset.classes[*class].clone(),
+                Target::Labels(labels) => {
+                    labels.iter().map(|label| dataset.classes[*label].clone()).collect::<Vec<_>>().join("|")
+                }
                 Target::Value(values) => values.iter().map(f32::to_string).collect::<Vec<_>>().join(" "),
             };
             let hash = hash.to_hex();

@@ -6,7 +6,7 @@ use crate::fit::{
     Certificate, ClassScore, EpochRecord, Findings, LeftOut, Prepared, Prospect, Scores, SolvedHead,
     StageReport, TrainConfig, Trained, Unfreezing, Validation, peak_memory,
 };
-use frostline_data::Skip;
+use frostline_data::{Reading, Skip};
 use frostline_files::{TEMPORARY, regular, write_atomically};
 use frostline_formats::{self, Architecture};
 use frostline_graph::{Error, Result};
@@ -29,20 +29,29 @@ pub struct Provenance {
     pub model_hash: String,
     /// The folder or file of the data.
     pub data: PathBuf,
+    /// What was said of the data.
+    #[serde(skip_serializing_if = "Reading::is_silent")]
+    pub reading: Reading,
     /// Threads that worked.
     pub threads: usize,
 }
 
 impl Provenance {
     /// Hashes the model's file.
-    pub fn new(model: &Path, arch: Option<Architecture>, data: &Path, threads: usize) -> Result<Self> {
+    pub fn new(
+        model: &Path,
+        arch: Option<Architecture>,
+        data: &Path,
+        reading: Reading,
+        threads: usize,
+    ) -> Result<Self> {
         let file = frostline_formats::model_file(model);
         let mut hasher = blake3::Hasher::new();
         let read = File::open(&file).and_then(|model| hasher.update_reader(model).map(drop));
         read.map_err(|source| Error::io(&file, source))?;
         let model_hash = hasher.finalize().to_hex().to_string();
         let arch = arch.map(|arch| arch.to_string());
-        Ok(Self { model: model.to_owned(), arch, model_hash, data: data.to_owned(), threads })
+        Ok(Self { model: model.to_owned(), arch, model_hash, data: data.to_owned(), reading, threads })
     }
 }
 

@@ -79,12 +79,18 @@ impl Model {
 pub struct ModelInfo {
     /// The names of the outputs' classes, in their order.
     pub classes: Option<Vec<String>>,
+    /// Whether an image may have several of them: then each output is a label's own probability.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub several_labels: bool,
     /// The name of the preprocessing (`tf`, `caffe`, …), or a description of it, as `data` writes it.
     pub preprocess: Option<serde_json::Value>,
     /// `[height, width]` of the images it was trained on.
     pub image_size: Option<[usize; 2]>,
     /// The name of the resize kernel it was trained with.
     pub resize: Option<String>,
+    /// How images of another shape were brought to that size: `squash`, `crop` or `pad`; none where it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<String>,
     /// How many times that size JPEGs still were when they were decoded; none where they were decoded whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaled_decode: Option<u8>,

@@ -131,7 +131,7 @@ fn properties(model: &Model, is_preprocessed: bool) -> Vec<StringStringEntryProt
     if is_preprocessed {
         // the graph takes pixels as they are
         saved.preprocess = Some(serde_json::json!("none"));
-        (saved.image_size, saved.resize, saved.scaled_decode) = (None, None, None);
+        (saved.image_size, saved.resize, saved.fit, saved.scaled_decode) = (None, None, None, None);
         saved.views.clear();
     }
     let layout = (metadata::LAYOUT.to_owned(), "\"NHWC\"".to_owned());

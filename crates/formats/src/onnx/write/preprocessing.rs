@@ -4,7 +4,7 @@ use super::emit::{Attribute, Emitter, Value};
 use super::layer::Writer;
 use super::resize::interpolation;
 use crate::onnx::proto::tensor_proto::DataType;
-use crate::{EmbeddedKernel, EmbeddedPreprocessing, EmbeddedSize};
+use crate::{EmbeddedFit, EmbeddedKernel, EmbeddedPreprocessing, EmbeddedSize};
 use frostline_graph::ops::ResizeMethod;
 use frostline_graph::{Body, Model, Result, Shape};
 
@@ -74,7 +74,7 @@ impl Writer<'_> {
             EmbeddedSize::Own => emit.whole(&format!("{PATH}/size"), &[height as i64, width as i64]),
             EmbeddedSize::Shape { .. } => emit.extents(pixels, wanted.size, size),
         };
-        let mut image = emit.resized(pixels, &extents, wanted.kernel);
+        let mut image = emit.fitted(pixels, &extents, wanted.kernel, wanted.fit);
         if wanted.reverse_channels {
             let order: Vec<i64> = (0..channels as i64).rev().collect();
             let order = emit.whole(&format!("{PATH}/channels"), &order);
@@ -91,6 +91,61 @@ impl Writer<'_> {
 }
 
 impl Emitter {
+    /// Pixels of another shape, as f32. `extents`: the height and width that are wanted. Rounded as frostline does it, and
+    /// torchvision and Pillow.
+    fn fitted(&mut self, pixels: &str, extents: &str, kernel: EmbeddedKernel, fit: EmbeddedFit) -> String {
+        let cast = |emit: &mut Self, x: &str, kind: DataType| {
+            emit.node(PATH, "Cast", &[x], &[("to", Attribute::Int(kind as i64))])
+        };
+        // height and width have changed places
+        let turned = |emit: &mut Self, pair: &str| {
+            let order = emit.whole(&format!("{PATH}/turned"), &[1, 0]);
+            emit.node(PATH, "Gather", &[pair, &order], &[])
+        };
+        // the half of a whole number, to the nearest one, of two as near the even one
+        let half = |emit: &mut Self, number: &str| {
+            let two = emit.whole(&format!("{PATH}/two"), &[2]);
+            let down = emit.node(PATH, "Div", &[number, &two], &[]);
+            let [odd, down_is_odd] =
+                [number, &down].map(|number| emit.node(PATH, "Mod", &[number, &two], &[]));
+            let more = emit.node(PATH, "Mul", &[&odd, &down_is_odd], &[]);
+            emit.node(PATH, "Add", &[&down, &more], &[])
+        };
+        if fit == EmbeddedFit::Squash {
+            return self.resized(pixels, extents, kernel);
+        }
+        let own = self.node(PATH, "Shape", &[pixels], &[("start", Attribute::Int(2))]);
+        let [other_own, other_extents] = [&own, extents].map(|pair| turned(self, pair));
+        if fit == EmbeddedFit::Crop {
+            let product = self.node(PATH, "Mul", &[&own, &other_extents], &[]);
+            let scaled = self.node(PATH, "Div", &[&product, &other_own], &[]);
+            let size = self.node(PATH, "Max", &[&scaled, extents], &[]);
+            let image = self.resized(pixels, &size, kernel);
+            let over = self.node(PATH, "Sub", &[&size, extents], &[]);
+            let start = half(self, &over);
+            let end = self.node(PATH, "Add", &[&start, extents], &[]);
+            let axes = self.whole(&format!("{PATH}/axes"), &[2, 3]);
+            return self.node(PATH, "Slice", &[&image, &start, &end, &axes], &[]);
+        }
+        let [own, other_own, other_extents] =
+            [&own, &other_own, &other_extents].map(|pair| cast(self, pair, DataType::Double));
+        let ratio = self.node(PATH, "Div", &[&own, &other_own], &[]);
+        let scaled = self.node(PATH, "Mul", &[&ratio, &other_extents], &[]);
+        let scaled = self.node(PATH, "Round", &[&scaled], &[]);
+        let scaled = cast(self, &scaled, DataType::Int64);
+        let one = self.whole(&format!("{PATH}/one"), &[1]);
+        let scaled = self.node(PATH, "Max", &[&scaled, &one], &[]);
+        let size = self.node(PATH, "Min", &[&scaled, extents], &[]);
+        let image = self.resized(pixels, &size, kernel);
+        let missing = self.node(PATH, "Sub", &[extents, &size], &[]);
+        let before = half(self, &missing);
+        let after = self.node(PATH, "Sub", &[&missing, &before], &[]);
+        let none = self.whole(&format!("{PATH}/none"), &[0, 0]);
+        let pads =
+            self.node(PATH, "Concat", &[&none, &before, &none, &after], &[("axis", Attribute::Int(0))]);
+        self.node(PATH, "Pad", &[&image, &pads], &[])
+    }
+
     /// Pixels at another size, as f32. `extents`: the new height and width.
     fn resized(&mut self, pixels: &str, extents: &str, kernel: EmbeddedKernel) -> String {
         let to_floats = |emit: &mut Self, x: &str| {

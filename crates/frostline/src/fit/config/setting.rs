@@ -25,6 +25,8 @@ pub struct Setting {
     pub outputs: Outputs,
     /// What decides which epoch is best.
     pub metric: Metric,
+    /// What is told beside it.
+    pub shown: Vec<Metric>,
     /// Decides the order of images, dropout and views.
     pub seed: u64,
     /// Where the features of frozen layers are kept.
@@ -41,6 +43,7 @@ impl Setting {
             loss,
             outputs,
             metric,
+            shown: vec![Metric::Accuracy],
             seed: 0,
             caching: Caching::default(),
             dtype: PrefixDType::F32,
@@ -53,10 +56,12 @@ impl Setting {
         scores.get(self.metric).unwrap_or(loss)
     }
 
-    /// The metrics that are computed: what decides, and accuracy beside it, which numbers have none of.
+    /// The metrics that are computed: those that are told, and what decides.
     pub(in crate::fit) fn metrics(&self) -> Vec<Metric> {
-        let mut metrics = vec![Metric::Accuracy, self.metric];
-        metrics.dedup();
+        let mut metrics = self.shown.clone();
+        if !metrics.contains(&self.metric) {
+            metrics.push(self.metric);
+        }
         metrics
     }
 }

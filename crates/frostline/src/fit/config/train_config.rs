@@ -6,7 +6,7 @@ use crate::fit::{
     ClassWeights, GradualConfig, Head, ImageSize, Loss, Metric, OptimizerKind, PretrainedWeights,
     ReusedStatistics, Schedule, SolveConfig, StageConfig,
 };
-use frostline_data::{Augment, Resize, ScaledDecode};
+use frostline_data::{Augment, Fit, Resize, ScaledDecode};
 use frostline_graph::{DType, Error, Keep, Result};
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,10 @@ pub struct TrainConfig {
     /// By default the model's, else `tf-bilinear`.
     #[serde(with = "text::optional", skip_serializing_if = "Option::is_none")]
     pub resize: Option<Resize>,
+    /// How images of another shape are brought to the input's; by default as the model was trained, else both sides are resized,
+    /// each by its own factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
     /// How many times their target JPEGs must still be that are scaled down while they are decoded, 0 to decode them whole;
     /// by default the model's, else 0.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,6 +120,7 @@ impl Default for TrainConfig {
             views: 4,
             image_size: None,
             resize: None,
+            fit: None,
             scaled_decode: None,
             preprocess: "auto".to_owned(),
             precision: DType::F32,
@@ -160,7 +165,7 @@ setters! {
     optimizer: OptimizerKind, schedule: Schedule, weight_decay: f32, label_smoothing: f32,
     class_weights: Option<ClassWeights>, batch_norm: Option<ReusedStatistics>, clip_norm: Option<f32>, batch: usize,
     shuffle: bool, patience: Option<usize>, augment: Augment, views: usize, image_size: Option<ImageSize>,
-    resize: Option<Resize>, scaled_decode: Option<ScaledDecode>, preprocess: String, precision: DType,
+    resize: Option<Resize>, fit: Option<Fit>, scaled_decode: Option<ScaledDecode>, preprocess: String, precision: DType,
     features: Option<DType>, solve: Option<SolveConfig>, gradual: Option<GradualConfig>,
 }
 

@@ -65,6 +65,8 @@ pub enum Outputs {
 pub enum Targets<'a> {
     /// A class an image.
     Classes(&'a [u32]),
+    /// For each label 1 where an image has it, else 0: `[images, width]`.
+    Labels(&'a [f32]),
     /// `[images, width]`.
     Values(&'a [f32]),
 }
@@ -149,7 +151,7 @@ impl LossSetting {
     /// The target of one output, smoothed.
     fn target(&self, targets: &Targets<'_>, image: usize, width: usize, output: usize) -> f64 {
         let plain = match targets {
-            Targets::Values(values) => f64::from(values[image * width + output]),
+            Targets::Labels(values) | Targets::Values(values) => f64::from(values[image * width + output]),
             Targets::Classes(classes) if width == 1 => f64::from(classes[image]),
             Targets::Classes(classes) => f64::from(u8::from(classes[image] as usize == output)),
         };

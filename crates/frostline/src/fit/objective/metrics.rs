@@ -8,7 +8,8 @@ use std::str::FromStr;
 /// A metric by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    /// The share of images whose class is found: above 0.5 for one output, else the largest output.
+    /// The share of images whose class is found: above 0.5 for one output, else the largest output. Of several labels: the share
+    /// of images of which all are right.
     Accuracy,
     /// The share of images whose class is among the `k` largest outputs.
     TopK(usize),
@@ -18,8 +19,14 @@ pub enum Metric {
     DType,
     /// Found among those of a class, mean over classes (of class 1 for one output).
     Recall,
-    /// Harmonic mean of precision and recall, mean over classes (of class 1 for one output).
+    /// Harmonic mean of precision and recall, mean over classes (of class 1 for one output) or labels: scikit-learn's
+    /// `average="macro"`.
     F1,
+    /// The same from all decisions on all labels together: scikit-learn's `average="micro"`.
+    MicroF1,
+    /// The mean over classes or labels of the average precision, by how images are ordered by an output: scikit-learn's
+    /// `average_precision_score`. Labels that no image has do not count.
+    MeanAveragePrecision,
     /// Mean squared error.
     MeanSquaredError,
     /// Mean absolute error.
@@ -35,13 +42,16 @@ impl FromStr for Metric {
             "auc" => Self::Auc,
             "precision" => Self::DType,
             "recall" => Self::Recall,
-            "f1" => Self::F1,
+            "f1" | "f1-macro" => Self::F1,
+            "f1-micro" => Self::MicroF1,
+            "map" => Self::MeanAveragePrecision,
             "mse" | "mean_squared_error" => Self::MeanSquaredError,
             "mae" | "mean_absolute_error" => Self::MeanAbsoluteError,
             other => match other.strip_prefix("top").and_then(|k| k.parse().ok()).filter(|k| *k > 0) {
                 Some(k) => Self::TopK(k),
                 None => {
-                    let known = "accuracy, top5 (any number), auc, precision, recall, f1, mse, mae";
+                    let known =
+                        "accuracy, top5 (any number), auc, precision, recall, f1, f1-micro, map, mse, mae";
                     return Err(format!("there is no metric `{name}`; known are {known}"));
                 }
             },
@@ -58,6 +68,8 @@ impl fmt::Display for Metric {
             Self::DType => formatter.write_str("precision"),
             Self::Recall => formatter.write_str("recall"),
             Self::F1 => formatter.write_str("f1"),
+            Self::MicroF1 => formatter.write_str("f1-micro"),
+            Self::MeanAveragePrecision => formatter.write_str("map"),
             Self::MeanSquaredError => formatter.write_str("mse"),
             Self::MeanAbsoluteError => formatter.write_str("mae"),
         }
@@ -67,7 +79,12 @@ impl fmt::Display for Metric {
 impl Metric {
     /// Whether its value for many images is the mean of its values for each.
     pub fn is_mean_over_images(self) -> bool {
-        !matches!(self, Self::Auc | Self::DType | Self::Recall | Self::F1)
+        matches!(self, Self::Accuracy | Self::TopK(_) | Self::MeanSquaredError | Self::MeanAbsoluteError)
+    }
+
+    /// Whether it says something of images that may have several labels.
+    pub fn is_of_labels(self) -> bool {
+        !matches!(self, Self::TopK(_) | Self::Auc | Self::MeanSquaredError | Self::MeanAbsoluteError)
     }
 
     /// Whether it counts classes that are found, so that it says nothing about numbers.
@@ -87,7 +104,7 @@ impl Metric {
         if let Self::MeanSquaredError | Self::MeanAbsoluteError = self {
             let error = |(index, output): (usize, &f32)| {
                 let target = match targets {
-                    Targets::Values(values) => values[index],
+                    Targets::Labels(values) | Targets::Values(values) => values[index],
                     Targets::Classes(classes) if width == 1 => classes[index] as f32,
                     Targets::Classes(classes) => {
                         f32::from(u8::from(classes[index / width] as usize == index % width))
@@ -98,7 +115,11 @@ impl Metric {
             };
             return Some(outputs.iter().enumerate().map(error).sum::<f64>() / outputs.len().max(1) as f64);
         }
-        let Targets::Classes(classes) = targets else { return None };
+        let classes = match targets {
+            Targets::Classes(classes) => classes,
+            Targets::Labels(values) => return super::labels::compute(self, outputs, width, values),
+            Targets::Values(_) => return None,
+        };
         let share = |hits: usize| hits as f64 / images.max(1) as f64;
         match self {
             Self::Accuracy => {
@@ -113,6 +134,14 @@ impl Metric {
                 Some(share(outputs.chunks_exact(width).zip(*classes).filter(hit).count()))
             }
             Self::Auc => (width == 1).then(|| auc(outputs, classes)),
+            Self::MicroF1 => None,
+            Self::MeanAveragePrecision => {
+                let is_of = |output: usize| -> Vec<bool> {
+                    let class = if width == 1 { 1 } else { output };
+                    classes.iter().map(|own| *own as usize == class).collect()
+                };
+                super::labels::mean_average_precision(outputs, width, is_of)
+            }
             _ => {
                 let report = ClassReport::of(outputs, width, classes);
                 let measure = |class: &ClassScore| match self {
@@ -137,6 +166,11 @@ pub fn predicted_class(row: &[f32]) -> usize {
         [one] => usize::from(*one > 0.5),
         many => largest(many),
     }
+}
+
+/// The labels that a row of outputs says an image has.
+pub fn predicted_labels(row: &[f32]) -> Vec<usize> {
+    (0..row.len()).filter(|label| row[*label] > super::labels::HAS_LABEL).collect()
 }
 
 /// The index of the largest value; of equal ones the first.
@@ -178,20 +212,33 @@ pub struct ClassScore {
     pub recall: f64,
     /// Harmonic mean of both.
     pub f1: f64,
+    /// Of a label: its average precision; none where no image has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub average_precision: Option<f64>,
     /// Images of the class.
     pub support: usize,
 }
 
-/// Scores by class: what `evaluate --json` prints.
+/// Scores by class or label: what `evaluate --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClassReport {
     /// Mean loss.
     pub loss: f64,
-    /// Share of images whose class is found.
+    /// Share of images whose class is found, or of which all labels are right.
     pub accuracy: f64,
+    /// Of labels: the mean of their average precisions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub map: Option<f64>,
+    /// Of labels: the mean of their F1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub f1: Option<f64>,
+    /// Of labels: F1 of all decisions together.
+    #[serde(rename = "f1-micro", skip_serializing_if = "Option::is_none")]
+    pub f1_micro: Option<f64>,
     /// In the order of the model's outputs.
     pub classes: Vec<ClassScore>,
-    /// `confusion[true class][predicted class]` images.
+    /// `confusion[true class][predicted class]` images; empty for labels, of which an image may have several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub confusion: Vec<Vec<usize>>,
 }
 
@@ -221,11 +268,12 @@ impl ClassReport {
             let (precision, recall) = (ratio(hits, called), ratio(hits, support));
             let sum = precision + recall;
             let f1 = if sum == 0.0 { 0.0 } else { 2.0 * precision * recall / sum };
-            ClassScore { name: class.to_string(), precision, recall, f1, support }
+            ClassScore { name: class.to_string(), precision, recall, f1, average_precision: None, support }
         };
         let hits = (0..number).map(|class| confusion[class][class]).sum();
         let scores = (0..number).map(score).collect();
-        Self { loss: 0.0, accuracy: ratio(hits, classes.len()), classes: scores, confusion }
+        let accuracy = ratio(hits, classes.len());
+        Self { loss: 0.0, accuracy, map: None, f1: None, f1_micro: None, classes: scores, confusion }
     }
 }
 

@@ -43,7 +43,7 @@ pub(in crate::fit) fn compute(
     let squashed: Vec<f32>;
     let outputs = match (from, width) {
         // one logit is above 0 where its probability is above one half
-        (Outputs::Logits, 1) => {
+        (Outputs::Logits, _) if width == 1 || matches!(targets, Targets::Labels(_)) => {
             squashed = outputs.iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect();
             &squashed
         }

@@ -2,7 +2,7 @@
 
 use crate::fit::train::evaluate::squash;
 use crate::fit::{Loss, Metric};
-use frostline_data::{Dataset, Split};
+use frostline_data::{Dataset, LabelKind, Split};
 use frostline_engine::Squash;
 use frostline_graph::layers::Dense;
 use frostline_graph::{Error, Model, Result};
@@ -18,6 +18,8 @@ pub enum Task {
     Binary,
     /// One of several: `Dense(n, softmax)` and sparse categorical cross-entropy.
     Classes(usize),
+    /// So many labels, of which an image may have several: `Dense(n, sigmoid)` and binary cross-entropy.
+    Labels(usize),
     /// So many numbers: `Dense(n)` and mean squared error.
     Numbers(usize),
 }
@@ -25,10 +27,11 @@ pub enum Task {
 impl Task {
     /// From the labels.
     pub fn of(dataset: &Dataset) -> Self {
-        match (dataset.is_regression(), dataset.classes.len()) {
-            (true, _) => Self::Numbers(dataset.target_len()),
-            (false, 2) => Self::Binary,
-            (false, classes) => Self::Classes(classes),
+        match (dataset.kind(), dataset.classes.len()) {
+            (LabelKind::Numbers, _) => Self::Numbers(dataset.target_len()),
+            (LabelKind::Labels, labels) => Self::Labels(labels),
+            (LabelKind::Classes, 2) => Self::Binary,
+            (LabelKind::Classes, classes) => Self::Classes(classes),
         }
     }
 
@@ -39,6 +42,7 @@ impl Task {
             Self::Binary if loss.is_some_and(Loss::is_over_classes) => Dense::new(2).softmax(),
             Self::Binary => Dense::new(1).sigmoid(),
             Self::Classes(classes) => Dense::new(*classes).softmax(),
+            Self::Labels(labels) => Dense::new(*labels).sigmoid(),
             Self::Numbers(numbers) => Dense::new(*numbers),
         }
     }
@@ -48,6 +52,7 @@ impl Task {
         match self {
             Self::Numbers(_) => Loss::MeanSquaredError,
             Self::Binary if outputs == 1 => Loss::BinaryCrossentropy,
+            Self::Labels(_) => Loss::BinaryCrossentropy,
             _ => Loss::SparseCategoricalCrossentropy,
         }
     }
@@ -56,7 +61,17 @@ impl Task {
     pub fn metric(&self) -> Metric {
         match self {
             Self::Numbers(_) => Metric::MeanSquaredError,
+            Self::Labels(_) => Metric::MeanAveragePrecision,
             _ => Metric::Accuracy,
+        }
+    }
+
+    /// The metrics that are shown beside the one that decides.
+    pub fn shown(&self) -> &'static [Metric] {
+        match self {
+            Self::Labels(_) => &[Metric::MeanAveragePrecision, Metric::F1, Metric::MicroF1],
+            Self::Numbers(_) => &[],
+            _ => &[Metric::Accuracy],
         }
     }
 
@@ -66,7 +81,7 @@ impl Task {
         match (output, self) {
             ([outputs], Self::Binary) if *outputs >= 1 => Ok(*outputs),
             ([outputs], Self::Classes(classes)) if outputs >= classes => Ok(*outputs),
-            ([outputs], Self::Numbers(numbers)) if outputs == numbers => Ok(*outputs),
+            ([outputs], Self::Numbers(wanted) | Self::Labels(wanted)) if outputs == wanted => Ok(*outputs),
             _ => Err(Error::setting(format!(
                 "the model's output has the shape {output:?}, the labels of `{}` are {self}\nhelp: {help}",
                 dataset.source.display()
@@ -82,6 +97,12 @@ impl Task {
             return refuse(
                 format!("the loss `{loss}` is one of classes, the labels are {self}"),
                 "give the setting `loss = mse` or mae; labels of classes are names, as `class_3`",
+            );
+        }
+        if matches!(self, Self::Labels(_)) && loss.is_over_classes() {
+            return refuse(
+                format!("the loss `{loss}` is one of classes that exclude each other, the labels are {self}"),
+                "leave the setting `loss` out; the setting `task = classes` learns one class an image",
             );
         }
         if loss.is_over_classes() && outputs == 1 {
@@ -107,6 +128,12 @@ impl Task {
             Self::Numbers(_) if metric.is_of_classes() => Err(Error::setting(format!(
                 "the metric `{metric}` is one of classes, the labels are {self}\nhelp: give the setting `metric = mse` or mae; labels of classes are names, as `class_3`"
             ))),
+            Self::Labels(_) if !metric.is_of_labels() => Err(Error::setting(format!(
+                "the metric `{metric}` says nothing of images with several labels\nhelp: give the setting `metric = map`, f1, f1-micro, precision, recall or accuracy"
+            ))),
+            Self::Binary | Self::Classes(_) if metric == Metric::MicroF1 => Err(Error::setting(
+                "the metric `f1-micro` of classes is the accuracy\nhelp: give the setting `metric = accuracy`, or f1".to_owned(),
+            )),
             _ => Ok(()),
         }
     }
@@ -141,6 +168,7 @@ impl fmt::Display for Task {
         match self {
             Self::Binary => formatter.write_str("2 classes"),
             Self::Classes(classes) => write!(formatter, "{classes} classes"),
+            Self::Labels(labels) => write!(formatter, "{labels} labels, of which an image may have several"),
             Self::Numbers(1) => formatter.write_str("numbers, one an image"),
             Self::Numbers(numbers) => write!(formatter, "numbers, {numbers} an image"),
         }

@@ -7,9 +7,9 @@ use crate::fit::train::evaluate::returns;
 use crate::fit::train::stages::Stages;
 use crate::fit::{
     Applied, Caching, Check, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Setting,
-    Solving, Task, TrainConfig, input_shape, resize_of, scaled_decode_of,
+    Solving, Task, TrainConfig, fit_of, input_shape, resize_of, scaled_decode_of,
 };
-use frostline_data::{Dataset, Pipeline, Resize, SkipReport, files};
+use frostline_data::{Dataset, Fit, LabelKind, Pipeline, Resize, SkipReport, files};
 use frostline_engine::compile::Prefixes;
 use frostline_formats as formats;
 use frostline_graph::layers::{Kind, OneDimensional, parse_head};
@@ -85,12 +85,16 @@ pub fn prepare(
     drop(model); // before a first pass takes its memory
     if !dataset.is_regression() {
         kept.info.classes = Some(dataset.classes.clone());
+        kept.info.several_labels = dataset.kind() == LabelKind::Labels;
     }
     let Goal { loss, outputs, metric } = goal;
     let dtype = numbers(config.precision, &dataset, &pipeline)?;
-    let setting = Setting { loss, outputs, metric, seed, caching, dtype, config };
+    let shown = task.shown().to_vec();
+    let setting = Setting { loss, outputs, metric, shown, seed, caching, dtype, config };
     if let Some(solving) = &mut solving {
-        solving.choose_inputs(&dataset, &pipeline, &setting.dtype, setting.config.has_stages())?;
+        let keeps_shape = setting.config.fit.is_some() || pipeline.fit != Fit::Squash;
+        let reads_own = setting.config.has_stages() || keeps_shape;
+        solving.choose_inputs(&dataset, &pipeline, &setting.dtype, reads_own)?;
     }
     let stages = Stages { model: &kept, reused: &reused, config: &setting.config, solving: solving.as_ref() };
     let ahead = stages.ahead()?;
@@ -104,10 +108,11 @@ pub fn prepare(
     };
     let Checked { skips, known } = first_pass::check(check, &mut pass, observe)?;
     notes.extend(skips.note());
+    notes.extend(skips.odd_note().or_else(|| pipeline.told()));
     notes.extend(split(&mut dataset, &skips, check, validation, &setting)?);
     notes.extend(few_note(&dataset));
     notes.extend(of_pipeline);
-    notes.extend(idle_notes(&setting.config, &dataset));
+    notes.extend(idle_notes(&setting.config, &dataset, &pipeline));
     let validation = validation.clone();
     let prepared = Prepared {
         model: kept,
@@ -266,6 +271,19 @@ fn check_labels(config: &TrainConfig, task: &Task, dataset: &Dataset) -> Result<
     if let Some(metric) = config.metric {
         task.check_metric(metric)?;
     }
+    if let Task::Labels(_) = task {
+        let given = [
+            (config.class_weights.is_some(), "class-weights"),
+            (config.solve.as_ref().is_some_and(|solve| solve.reject.is_some()), "reject"),
+        ];
+        return match given.iter().find(|(given, _)| *given) {
+            Some((_, name)) => Err(Error::setting(format!(
+                "the setting `{name}` is for classes that exclude each other, the labels of `{}` are {task}\nhelp: leave it out",
+                dataset.source.display()
+            ))),
+            None => Ok(()),
+        };
+    }
     if !dataset.is_regression() {
         return match &config.class_weights {
             Some(weights) => {
@@ -374,7 +392,10 @@ fn few_note(dataset: &Dataset) -> Option<String> {
 }
 
 /// Names settings that decide nothing here.
-fn idle_notes(config: &TrainConfig, dataset: &Dataset) -> Vec<String> {
+fn idle_notes(config: &TrainConfig, dataset: &Dataset, pipeline: &Pipeline) -> Vec<String> {
+    let own = pipeline.own_size();
+    let has_own =
+        dataset.row_shape().is_some_and(|row| own.is_none_or(|own| row.len() < 2 || row[..2] == own));
     let scales = config.scaled_decode.is_some_and(|scaled| !scaled.is_off());
     let unwatched = dataset.val.as_ref().is_none_or(Vec::is_empty);
     let unwatched = unwatched && config.is_watched();
@@ -390,6 +411,10 @@ fn idle_notes(config: &TrainConfig, dataset: &Dataset) -> Vec<String> {
         (
             config.augment.is_identity() && config.views != TrainConfig::default().views,
             "the setting `views` is ignored: without the setting `augment` all views of an image are the same",
+        ),
+        (
+            has_own && config.fit.is_some(),
+            "the setting `fit` is ignored: the arrays have the size of the model's input",
         ),
         (
             scales && files(dataset).is_empty(),
@@ -452,11 +477,13 @@ fn pipeline(
         None if config.solve.is_some() && model.info.resize.is_none() => Resize::PilBilinear,
         None => resize_of(model),
     };
+    let fit = config.fit.unwrap_or_else(|| fit_of(model));
     let scaled = config.scaled_decode.unwrap_or_else(|| scaled_decode_of(model));
     let Applied { preprocess, arrays, of_files, mut notes } =
         Applied::to(model, &config.preprocess, Some(dataset), shape)?;
     kept.info.preprocess = serde_json::to_value(&of_files).ok();
     kept.info.resize = Some(resize.name().to_owned());
+    kept.info.fit = Some(fit.name().to_owned());
     kept.info.scaled_decode = (!scaled.is_off()).then(|| scaled.times());
     kept.info.image_size = match shape.as_slice() {
         [height, width] | [height, width, _] => Some([*height, *width]),
@@ -475,6 +502,6 @@ fn pipeline(
             random.join(", ")
         ));
     }
-    let pipeline = Pipeline::new(shape, resize, config.augment, preprocess)?;
+    let pipeline = Pipeline::new(shape, resize, config.augment, preprocess)?.fitted(fit);
     Ok((pipeline.scaled(scaled).of_arrays(arrays), notes))
 }

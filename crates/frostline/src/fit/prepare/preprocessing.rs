@@ -1,9 +1,9 @@
-//! What a model expects of its images: their size, their resize kernel, how their JPEGs are decoded, their
-//! preprocessing.
+//! What a model expects of its images: their size, their resize kernel, what becomes of their shape, how their JPEGs are decoded,
+//! their preprocessing.
 
 use crate::fit::ImageSize;
 use crate::fit::prepare::input_scaling::{InputScaling, input_scaling};
-use frostline_data::{Dataset, Preprocess, Resize, ScaledDecode};
+use frostline_data::{Dataset, Fit, Preprocess, Resize, ScaledDecode};
 use frostline_graph::{Body, Error, Graph, Model, Result, Shape};
 
 /// Architectures of `keras.applications` by how their models' names begin, and what their `preprocess_input` does; and what
@@ -89,6 +89,11 @@ fn shared_tower(graph: &Graph) -> Option<&str> {
 /// The resize kernel that was saved with a model, else `tf-bilinear`.
 pub fn resize_of(model: &Model) -> Resize {
     model.info.resize.as_deref().and_then(|name| name.parse().ok()).unwrap_or_default()
+}
+
+/// How the images that a model was trained on were brought to its input's shape; squashed where it does not say.
+pub fn fit_of(model: &Model) -> Fit {
+    model.info.fit.as_deref().and_then(|name| name.parse().ok()).unwrap_or_default()
 }
 
 /// How far the JPEGs that a model was trained on were scaled down while they were decoded; not at all where it does not

@@ -61,6 +61,7 @@ impl<'a> Work<'a> {
         let method = match self.recipe.method {
             // by out-of-sample loss logistic regression looks better than it is on new images: its penalty was chosen by that
             HeadMethod::Auto if matches!(self.task, Task::Numbers(_)) => Method::Ridge,
+            HeadMethod::Auto if matches!(self.task, Task::Labels(_)) => Method::Logistic,
             HeadMethod::Auto => Method::Mean,
             HeadMethod::Ridge => Method::Ridge,
             HeadMethod::Logistic => Method::Logistic,
@@ -142,9 +143,13 @@ impl<'a> Work<'a> {
         if candidates.len() == 1 {
             return Ok(candidates.swap_remove(0));
         }
+        let method = match self.task {
+            Task::Labels(_) => Method::Logistic,
+            _ => Method::Ridge,
+        };
         let all_losses = candidates
             .iter()
-            .map(|reading| Ok(self.losses(&self.solve(examples, reading, Method::Ridge)?, examples)))
+            .map(|reading| Ok(self.losses(&self.solve(examples, reading, method)?, examples)))
             .collect::<Result<Vec<_>>>()?;
         let gains = |losses: &[f64]| -> Vec<f64> {
             losses.iter().zip(&all_losses[0]).map(|(other, usual)| usual - other).collect()
@@ -165,6 +170,14 @@ impl<'a> Work<'a> {
         let rows = solved.out_of_sample.chunks_exact(width);
         let loss = |(row, example): (&[f64], &&Example)| match &example.target {
             Target::Class(class) => log_sum_exp(row) - row[*class],
+            Target::Labels(labels) => {
+                // −ln of a sigmoid, or of what it leaves
+                let loss = |(label, logit): (usize, &f64)| {
+                    let towards = if labels.contains(&label) { *logit } else { -*logit };
+                    (-towards).max(0.0) + (-towards.abs()).exp().ln_1p()
+                };
+                row.iter().enumerate().map(loss).sum::<f64>()
+            }
             Target::Value(values) => {
                 values.iter().zip(row).map(|(value, found)| (f64::from(*value) - found).powi(2)).sum::<f64>()
             }
@@ -191,11 +204,11 @@ pub(super) fn groups_of(dataset: &Dataset, examples: &[&Example]) -> Result<Vec<
     examples.iter().map(&mut group).collect()
 }
 
-/// The class of an example; 0 where it has numbers.
+/// The class of an example; 0 where it has numbers or may have several labels.
 pub(super) fn class_of(example: &Example) -> usize {
     match example.target {
         Target::Class(class) => class,
-        Target::Value(_) => 0,
+        Target::Labels(_) | Target::Value(_) => 0,
     }
 }
 
@@ -216,6 +229,7 @@ fn thinned<'a>(examples: &[&'a Example]) -> Vec<&'a Example> {
 /// The targets of examples.
 pub(super) enum OwnTargets {
     Classes { labels: Vec<usize>, classes: usize },
+    Labels { values: Vec<f32>, width: usize },
     Numbers { values: Vec<f32>, width: usize },
 }
 
@@ -226,8 +240,18 @@ impl OwnTargets {
                 let values = |example: &&Example| match &example.target {
                     Target::Value(values) => values.clone(),
                     Target::Class(class) => vec![*class as f32],
+                    Target::Labels(_) => Vec::new(),
                 };
                 Self::Numbers { values: examples.iter().flat_map(values).collect(), width: *width }
+            }
+            Task::Labels(width) => {
+                let mut values = vec![0.0; examples.len() * width];
+                for (example, row) in examples.iter().zip(values.chunks_exact_mut((*width).max(1))) {
+                    if let Target::Labels(labels) = &example.target {
+                        labels.iter().for_each(|label| row[*label] = 1.0);
+                    }
+                }
+                Self::Labels { values, width: *width }
             }
             Task::Binary => Self::classes(examples, 2),
             Task::Classes(classes) => Self::classes(examples, *classes),
@@ -241,6 +265,7 @@ impl OwnTargets {
     pub(super) fn all(&self) -> Targets<'_> {
         match self {
             Self::Classes { labels, classes } => Targets::Classes { labels, classes: *classes },
+            Self::Labels { values, width } => Targets::Labels { values, width: *width },
             Self::Numbers { values, width } => Targets::Numbers { values, width: *width },
         }
     }

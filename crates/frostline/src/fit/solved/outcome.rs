@@ -2,18 +2,18 @@
 
 use super::findings::{Findings, mislabelled, neighbours};
 use super::head::refused;
-use super::head::{Found, class_of, groups_of};
+use super::head::{Found, OwnTargets, class_of, groups_of};
 use super::left_out::LeftOut;
 use super::reading::views::{Viewed, squashed};
 use crate::fit::config::text;
 use crate::fit::train::observe::counter;
-use crate::fit::{Observer, Prepared, Task};
+use crate::fit::{ClassReport, Observer, Prepared, Task};
 use frostline_data::{Example, Target, View};
 use frostline_engine::Squash;
 use frostline_formats as formats;
 use frostline_graph::{Keep, Model, Pooling, Result, Transfer};
 use frostline_head::novelty::Novelty;
-use frostline_head::{Solved, interval};
+use frostline_head::{Solved, interval, interval::is_right};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -51,9 +51,18 @@ pub struct SolvedHead {
 /// without it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Prospect {
-    /// The share of images whose class is found; none for numbers.
+    /// The share of images whose class is found, or of which all labels are; none for numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
+    /// Of labels: the mean of their average precisions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub map: Option<f64>,
+    /// Of labels: the mean of their F1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub f1: Option<f64>,
+    /// Of labels: F1 of all decisions together.
+    #[serde(rename = "f1-micro", skip_serializing_if = "Option::is_none")]
+    pub f1_micro: Option<f64>,
     /// The mean squared error of numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mse: Option<f64>,
@@ -180,8 +189,18 @@ pub(super) fn output_weights(solved: &Solved, task: &Task) -> (Vec<f32>, Vec<f32
             let difference = |pair: &[f32]| (f64::from(pair[1]) - f64::from(pair[0])) as f32;
             (kernel.chunks_exact(2).map(difference).collect(), bias.chunks_exact(2).map(difference).collect())
         }
-        Task::Classes(_) | Task::Numbers(_) => (kernel.clone(), bias.clone()),
+        Task::Classes(_) | Task::Labels(_) | Task::Numbers(_) => (kernel.clone(), bias.clone()),
     }
+}
+
+/// What is said of each label of images by a head that has not seen them.
+fn of_labels(found: &Found, examples: &[&Example], labels: usize) -> ClassReport {
+    let outputs: Vec<f32> = squashed(&found.solved.out_of_sample, Some(Squash::Sigmoid)).collect();
+    let values = match OwnTargets::of(examples, &Task::Labels(labels)) {
+        OwnTargets::Labels { values, .. } => values,
+        _ => Vec::new(),
+    };
+    ClassReport::of_labels(&outputs, labels, &values, &[], found.solved.log_loss.unwrap_or(f64::NAN))
 }
 
 fn told_of(
@@ -200,12 +219,30 @@ fn told_of(
                     values.iter().zip(row).map(|(value, found)| (f64::from(*value) - found).powi(2));
                 squares.sum::<f64>() / width as f64
             }
-            Target::Class(_) => 0.0,
+            Target::Class(_) | Target::Labels(_) => 0.0,
         };
         let errors: Vec<f64> = rows.zip(examples).map(error).collect();
         let found = interval::mean_squared_error(&errors, LEVEL).map_err(refused)?;
         let (mse, interval) = (Some(found.value), [found.low, found.high]);
         return Ok((Prospect { mse, interval, images, ..Prospect::default() }, Vec::new()));
+    }
+    if let Task::Labels(labels) = task {
+        let report = of_labels(found, examples, *labels);
+        let correct = is_right(&OwnTargets::of(examples, task).all(), &found.solved.out_of_sample);
+        let all_right: Vec<bool> =
+            correct.chunks_exact(width).map(|row| row.iter().all(|right| *right)).collect();
+        let accuracy = interval::accuracy(&all_right, Some(groups), LEVEL).map_err(refused)?;
+        let prospect = Prospect {
+            accuracy: Some(report.accuracy),
+            map: report.map,
+            f1: report.f1,
+            f1_micro: report.f1_micro,
+            interval: [accuracy.low, accuracy.high],
+            log_loss: found.solved.log_loss,
+            images,
+            ..Prospect::default()
+        };
+        return Ok((prospect, Vec::new()));
     }
     let of_image = |(row, example): (&[f64], &&Example)| LeftOut {
         name: example.name.clone(),
@@ -220,11 +257,11 @@ fn told_of(
         .map_err(refused)?;
     let prospect = Prospect {
         accuracy: Some(correct.iter().filter(|correct| **correct).count() as f64 / images.max(1) as f64),
-        mse: None,
         interval: [accuracy.low, accuracy.high],
         log_loss: found.solved.log_loss,
         calibration_error: Some(calibration),
         images,
+        ..Prospect::default()
     };
     Ok((prospect, left_out))
 }

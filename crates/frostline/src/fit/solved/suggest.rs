@@ -17,10 +17,19 @@ pub struct Worth {
 /// At most `count` images, the most worth first: the model is least sure of them (the margin between the two likeliest classes;
 /// Scheffer et al. 2001), and each is far from those before it (greedy k-centre; Sener and Savarese 2018), so that copies of one
 /// scene are not all asked for.
-pub fn worth_labelling(seen: &[Seen], count: usize) -> Vec<Worth> {
+///
+/// Where an image may have `several_labels`, it is as unsure as the label that is nearest to one half.
+pub fn worth_labelling(seen: &[Seen], count: usize, several_labels: bool) -> Vec<Worth> {
     let mut unsure: Vec<Worth> =
         seen.iter().enumerate().map(|(index, one)| worth(index, &one.outputs)).collect();
-    let margin = |one: &Worth| one.likeliest[0].1 - one.likeliest[1].1;
+    let from_half = |index: usize| {
+        let margins = seen[index].outputs.iter().map(|share| (2.0 * share - 1.0).abs());
+        margins.fold(f32::INFINITY, f32::min)
+    };
+    let margin = |one: &Worth| match several_labels {
+        true => from_half(one.index),
+        false => one.likeliest[0].1 - one.likeliest[1].1,
+    };
     unsure.sort_by(|a, b| margin(a).total_cmp(&margin(b)).then(a.index.cmp(&b.index)));
     unsure.truncate(count.saturating_mul(LOOKED_AT));
     let mut chosen: Vec<Worth> = Vec::new();
@@ -71,10 +80,12 @@ mod tests {
         // the first is certain, the third like the second
         let all =
             [seen(0.99, [1.0, 0.0]), seen(0.5, [1.0, 1.0]), seen(0.51, [1.0, 1.0]), seen(0.55, [0.0, 1.0])];
-        let chosen: Vec<usize> = worth_labelling(&all[..], 2).iter().map(|worth| worth.index).collect();
+        let chosen: Vec<usize> =
+            worth_labelling(&all[..], 2, false).iter().map(|worth| worth.index).collect();
         assert_eq!(chosen, [1, 3]);
-        let three: Vec<usize> = worth_labelling(&all[1..], 2).iter().map(|worth| worth.index).collect();
+        let three: Vec<usize> =
+            worth_labelling(&all[1..], 2, false).iter().map(|worth| worth.index).collect();
         assert_eq!(three, [0, 2]);
-        assert!(worth_labelling(&[], 3).is_empty());
+        assert!(worth_labelling(&[], 3, false).is_empty());
     }
 }

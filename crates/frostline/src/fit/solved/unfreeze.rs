@@ -66,7 +66,7 @@ impl Prepared {
         observe: Observer<'_>,
     ) -> Result<Option<Considered>> {
         let images = self.dataset.train.len();
-        if images < LEAST || matches!(Task::of(&self.dataset), Task::Numbers(_)) {
+        if images < LEAST || matches!(Task::of(&self.dataset), Task::Labels(_) | Task::Numbers(_)) {
             return Ok(None);
         }
         let Some(from) = self.planned().blocks().into_iter().next() else { return Ok(None) };

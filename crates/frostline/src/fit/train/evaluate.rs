@@ -28,7 +28,7 @@ pub struct Evaluation {
     pub scores: Scores,
     /// By class, with the confusion matrix; none where numbers are predicted.
     pub report: Option<ClassReport>,
-    /// The class that each image is given; empty where numbers are predicted.
+    /// The class that each image is given; empty where numbers or several labels are predicted.
     pub predicted: Vec<usize>,
     /// The first image for which the model puts out something that is not a finite number: its scores are none.
     pub not_finite: Option<usize>,
@@ -175,10 +175,10 @@ pub(in crate::fit) fn scored(
 ) -> Evaluation {
     let width = outputs.len() / examples.len().max(1);
     let not_finite = first_lost(&outputs, examples.len());
-    let targets = TargetColumn::of(examples);
+    let targets = TargetColumn::of(examples, source.dataset.classes.len());
     // numbers are what the model returns; only classes can be logits
     let from = match &targets {
-        TargetColumn::Classes(_) => returns(&model.graph),
+        TargetColumn::Classes(_) | TargetColumn::Labels { .. } => returns(&model.graph),
         TargetColumn::Values { .. } => Outputs::Probabilities,
     };
     let scores = Scores::of(&outputs, from, width, &targets.all(), loss, metrics);
@@ -190,6 +190,12 @@ pub(in crate::fit) fn scored(
             }
             predicted.extend(outputs.chunks_exact(width.max(1)).map(predicted_class));
             Some(ClassReport::new(&outputs, width, classes, &source.dataset.classes, scores.loss))
+        }
+        TargetColumn::Labels { values, .. } => {
+            if from == Outputs::Logits {
+                outputs.iter_mut().for_each(|logit| *logit = 1.0 / (1.0 + (-*logit).exp()));
+            }
+            Some(ClassReport::of_labels(&outputs, width, values, &source.dataset.classes, scores.loss))
         }
         TargetColumn::Values { .. } => None,
     };

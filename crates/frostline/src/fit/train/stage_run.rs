@@ -72,7 +72,8 @@ impl<'a> StageRun<'a> {
             .as_ref()
             .map(|weights| weights.weights(&source.dataset.classes, &source.dataset.class_counts(train)))
             .transpose()?;
-        let train_targets = TargetColumn::of(train);
+        let labels = source.dataset.classes.len();
+        let train_targets = TargetColumn::of(train, labels);
         Ok(Self {
             stage,
             setting,
@@ -81,7 +82,7 @@ impl<'a> StageRun<'a> {
             val: val_features,
             batch_targets: train_targets.clone(),
             train_targets,
-            val_targets: TargetColumn::of(val),
+            val_targets: TargetColumn::of(val, labels),
             class_weights,
             factors,
             optimizer: Optimizer::new(setting.config.optimizer, lens, setting.config.weight_decay),
@@ -227,7 +228,9 @@ impl<'a> StageRun<'a> {
         self.val.prepare(store, 0, self.observe)?;
         let images = match &self.val_targets {
             TargetColumn::Classes(classes) => classes.len(),
-            TargetColumn::Values { width, values } => values.len() / width.max(&1),
+            TargetColumn::Labels { width, values } | TargetColumn::Values { width, values } => {
+                values.len() / width.max(&1)
+            }
         };
         let mut batches = Batches::new(&mut self.val, store, (0..images).collect(), self.batch, 0)?;
         let mut outputs = Vec::new();

@@ -1,6 +1,6 @@
 //! What features are found by.
 
-use frostline_data::{ArrayScale, DECODER_VERSION, Pipeline};
+use frostline_data::{ArrayScale, DECODER_VERSION, Fit, Pipeline};
 use frostline_engine::compile::Frozen;
 use frostline_graph::DType;
 use std::fmt;
@@ -34,6 +34,9 @@ impl PrefixKey {
             "frostline {version}, features {VERSION}, {precision} by {set}, in {element}, {DECODER_VERSION}"
         ));
         say(format!("{input:?} {resize:?} {preprocess:?}"));
+        if pipeline.fit != Fit::Squash {
+            say(format!("{:?}", pipeline.fit));
+        }
         if !pipeline.scaled.is_off() {
             say(format!("{:?}", pipeline.scaled));
         }

@@ -55,7 +55,7 @@ impl Solving {
         let usual = Reading {
             cuts: (0..found.len()).rev().take(joined).collect(),
             pooling: recipe.pooling.unwrap_or_default(),
-            views: vec![View::Squash],
+            views: vec![View::Own],
         };
         Ok(Self { backbone, cuts: found, wides: Vec::new(), usual, recipe })
     }
@@ -70,8 +70,8 @@ impl Solving {
         self.usual.cuts.iter().map(|cut| (self.cuts[*cut].path.as_str(), self.usual.pooling)).collect()
     }
 
-    /// Decides what is known of each image of a dataset: two sizes of it where the model can take them, unless `trains_on`, that
-    /// is, stages follow, which train on the model's own view. Where all images have the shape of the model's input, and in networks
+    /// Decides what is known of each image of a dataset: two sizes of it where the model can take them, unless it `reads_own`, that
+    /// is, stages follow, which train on the model's own view, or a setting says what becomes of the images' shape. Where all images have the shape of the model's input, and in networks
     /// for small images, outputs are pooled in cells too.
     ///
     /// Errors: views that were asked for and that the model cannot take; cells in images of several sizes, or where no output
@@ -81,10 +81,10 @@ impl Solving {
         dataset: &Dataset,
         pipeline: &Pipeline,
         numbers: &PrefixDType,
-        trains_on: bool,
+        reads_own: bool,
     ) -> Result<()> {
         let refused = |why: &str, help: &str| Err(Error::setting(format!("{why}\nhelp: {help}")));
-        let (input, own) = (pipeline.input().to_vec(), vec![View::Squash]);
+        let (input, own) = (pipeline.input().to_vec(), vec![View::Own]);
         let wide = |poolings, views: &[View]| {
             Wide::new(&self.backbone, &self.cuts, poolings, views.to_vec(), &input)
         };
@@ -104,17 +104,17 @@ impl Solving {
             Some(_) if in_cells => {
                 return refused(
                     "cells pool images of one size, and these views have several",
-                    "leave the views out, or give `squash`",
+                    "leave the views out, or give `own`",
                 );
             }
             Some(views) if takes_any => views.clone(),
             Some(_) => {
                 return refused(
                     "this model takes images of its own size alone",
-                    "leave the views out, or give `squash`",
+                    "leave the views out, or give `own`",
                 );
             }
-            None if !in_cells && !trains_on && takes_any => View::USUAL.to_vec(),
+            None if !in_cells && !reads_own && takes_any => View::USUAL.to_vec(),
             None => own.clone(),
         };
         self.usual.views.clone_from(&views);

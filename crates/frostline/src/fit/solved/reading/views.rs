@@ -119,7 +119,7 @@ impl Viewed {
 /// The views that were saved with a model; its own where there are none.
 fn views_of(model: &Model) -> Result<Vec<View>> {
     match model.info.views.as_slice() {
-        [] => Ok(vec![View::Squash]),
+        [] => Ok(vec![View::Own]),
         saved => saved.iter().map(|view| Ok(view.parse()?)).collect(),
     }
 }

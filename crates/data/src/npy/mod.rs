@@ -1,10 +1,16 @@
 //! numpy's `.npy` and `.npz` files, read without pickles and written atomically.
 
+mod batch;
+mod values;
+
+pub use batch::{Batch, batches};
+pub use values::NpyValues;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
+use npyz::{DType, NpyFile, NpyHeader, Order, TypeChar, WriterBuilder};
 
 use super::DataError;
 use frostline_files::{FileError, write_atomically};
@@ -12,6 +18,8 @@ use frostline_graph::Tensor;
 
 /// The largest array that is read, in bytes: a small zip can claim to hold more than memory.
 const MAX_BYTES: u64 = 1 << 36;
+/// So many bytes are reserved at once where a file says that it holds them, or more.
+const MAX_RESERVED: u64 = 1 << 30;
 
 /// An array of a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,28 +30,10 @@ pub struct NpyArray {
     pub values: NpyValues,
 }
 
-/// The values of an array by kind.
-#[derive(Clone, Debug, PartialEq)]
-pub enum NpyValues {
-    /// `uint8`.
-    Bytes(Vec<u8>),
-    /// Every other integer, and booleans.
-    Integers(Vec<i64>),
-    /// `float32`, and `float64` rounded to it.
-    Floats(Vec<f32>),
-    /// Text.
-    Text(Vec<String>),
-}
-
 impl NpyArray {
     /// The values as f32; none for text.
     pub fn into_tensor(self) -> Option<Tensor> {
-        let data = match self.values {
-            NpyValues::Bytes(v) => v.into_iter().map(f32::from).collect(),
-            NpyValues::Integers(v) => v.into_iter().map(|v| v as f32).collect(),
-            NpyValues::Floats(v) => v,
-            NpyValues::Text(_) => return None,
-        };
+        let data = self.values.into_floats()?;
         Some(Tensor { shape: self.shape, data })
     }
 }
@@ -52,7 +42,8 @@ impl NpyArray {
 pub fn read(path: &Path) -> Result<BTreeMap<String, NpyArray>, DataError> {
     let file = frostline_files::regular::open(path).map_err(|e| DataError::io(path, e))?;
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
-        return Ok(BTreeMap::from([("array".to_owned(), parse(file, path, "array")?)]));
+        let len = file.metadata().map_or(0, |about| about.len());
+        return Ok(BTreeMap::from([("array".to_owned(), parse(file, len, path, "array")?)]));
     }
     let damaged = |message: String| DataError::source(path, message, "save it again with `numpy.savez`");
     let mut archive = zip::ZipArchive::new(std::io::BufReader::new(file))
@@ -62,28 +53,22 @@ pub fn read(path: &Path) -> Result<BTreeMap<String, NpyArray>, DataError> {
         let entry = archive.by_index(index).map_err(|e| damaged(format!("is damaged: {e}")))?;
         let name = entry.name().map_err(|e| damaged(format!("is damaged: {e}")))?.into_owned();
         let Some(name) = name.strip_suffix(".npy").map(str::to_owned) else { continue };
-        let array = parse(entry, path, &name)?;
+        let len = entry.size();
+        let array = parse(entry, len, path, &name)?;
         arrays.insert(name, array);
     }
     Ok(arrays)
 }
 
-/// Reads the arrays of an `.npy` or `.npz` that are numbers, as f32, by name.
-pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, DataError> {
-    let arrays = read(path)?;
-    Ok(arrays.into_iter().filter_map(|(name, array)| Some((name, array.into_tensor()?))).collect())
-}
-
-fn parse(reader: impl Read, path: &Path, name: &str) -> Result<NpyArray, DataError> {
+/// `expected`: the bytes that there will be, as far as is known.
+fn parse(mut reader: impl Read, expected: u64, path: &Path, name: &str) -> Result<NpyArray, DataError> {
     let refuse =
         |message: String, help: &str| DataError::source(path, format!("array `{name}` {message}"), help);
     let again = "save it again with `numpy.savez`";
-    let mut bytes = Vec::new();
-    reader.take(MAX_BYTES).read_to_end(&mut bytes).map_err(|e| refuse(format!("is damaged: {e}"), again))?;
-    let file = NpyFile::new(&bytes[..]).map_err(|e| refuse(format!("is damaged: {e}"), again))?;
-    let shape: Vec<usize> = file.shape().iter().map(|&extent| extent as usize).collect();
-    let fortran = file.order() == Order::Fortran;
-    let DType::Plain(kind) = file.dtype() else {
+    let broken = |e: std::io::Error| refuse(format!("is damaged: {e}"), again);
+    let header = NpyHeader::from_reader(&mut reader).map_err(broken)?;
+    let shape: Vec<usize> = header.shape().iter().map(|&extent| extent as usize).collect();
+    let DType::Plain(kind) = header.dtype() else {
         return Err(refuse("is a record array".to_owned(), "save plain arrays"));
     };
     if matches!(kind.type_char(), TypeChar::Object) {
@@ -93,40 +78,36 @@ fn parse(reader: impl Read, path: &Path, name: &str) -> Result<NpyArray, DataErr
         ));
     }
     // The header's claim is checked before anything is allocated for it.
+    let cut_off = || refuse(format!("is cut off: it claims the shape {shape:?}"), again);
     let claimed = shape.iter().try_fold(kind.num_bytes().unwrap_or(usize::MAX), |n, &e| n.checked_mul(e));
-    if claimed.is_none_or(|claimed| claimed > bytes.len()) {
-        return Err(refuse(format!("is cut off: it claims the shape {shape:?}"), again));
-    }
+    let claimed = claimed.filter(|claimed| *claimed as u64 <= MAX_BYTES).ok_or_else(cut_off)?;
+    let is_column_major = header.order() == Order::Fortran;
     let descr = kind.to_string();
-    let broken = |e: std::io::Error| refuse(format!("is damaged: {e}"), again);
-    let values = match descr.trim_start_matches(['<', '>', '|', '=']) {
-        "u1" => NpyValues::Bytes(file.into_vec().map_err(broken)?),
-        "b1" => {
-            NpyValues::Integers(file.into_vec::<bool>().map_err(broken)?.into_iter().map(i64::from).collect())
-        }
-        "i1" => {
-            NpyValues::Integers(file.into_vec::<i8>().map_err(broken)?.into_iter().map(i64::from).collect())
-        }
-        "i2" => {
-            NpyValues::Integers(file.into_vec::<i16>().map_err(broken)?.into_iter().map(i64::from).collect())
-        }
-        "u2" => {
-            NpyValues::Integers(file.into_vec::<u16>().map_err(broken)?.into_iter().map(i64::from).collect())
-        }
-        "i4" => {
-            NpyValues::Integers(file.into_vec::<i32>().map_err(broken)?.into_iter().map(i64::from).collect())
-        }
-        "u4" => {
-            NpyValues::Integers(file.into_vec::<u32>().map_err(broken)?.into_iter().map(i64::from).collect())
-        }
-        "i8" => NpyValues::Integers(file.into_vec().map_err(broken)?),
-        "f4" => NpyValues::Floats(file.into_vec().map_err(broken)?),
-        "f8" => {
-            NpyValues::Floats(file.into_vec::<f64>().map_err(broken)?.into_iter().map(|v| v as f32).collect())
-        }
-        text if text.starts_with('U') => NpyValues::Text(file.into_vec().map_err(broken)?),
-        text if text.starts_with('S') => {
-            let words = file.into_vec::<Vec<u8>>().map_err(broken)?;
+    let name = descr.trim_start_matches(['<', '>', '|', '=']);
+    let is_big = descr.starts_with('>') || (cfg!(target_endian = "big") && descr.starts_with('='));
+    let of_bytes = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => cut_off(),
+        _ => broken(error),
+    };
+    if name == "f4" && is_big == cfg!(target_endian = "big") {
+        let values = NpyValues::Floats(floats(&mut reader, claimed / size_of::<f32>()).map_err(of_bytes)?);
+        // an archive checks what was read at its end
+        std::io::copy(&mut reader, &mut std::io::sink()).map_err(broken)?;
+        let values = if is_column_major { values.row_major(&shape) } else { values };
+        return Ok(NpyArray { shape, values });
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(expected.min(MAX_RESERVED)).unwrap_or_default());
+    reader.take(MAX_BYTES).read_to_end(&mut bytes).map_err(broken)?;
+    let rest = &bytes[..];
+    if claimed > rest.len() {
+        return Err(cut_off());
+    }
+    let text = || NpyFile::with_header(header.clone(), rest);
+    let values = match NpyValues::of_numbers(name, is_big, &rest[..claimed]) {
+        Some(numbers) => numbers,
+        None if name.starts_with('U') => NpyValues::Text(text().into_vec().map_err(broken)?),
+        None if name.starts_with('S') => {
+            let words = text().into_vec::<Vec<u8>>().map_err(broken)?;
             // two words that are no UTF-8 could become one
             let text = |(row, word): (usize, Vec<u8>)| {
                 String::from_utf8(word).map_err(|error| {
@@ -139,38 +120,26 @@ fn parse(reader: impl Read, path: &Path, name: &str) -> Result<NpyArray, DataErr
             };
             NpyValues::Text(words.into_iter().enumerate().map(text).collect::<Result<_, _>>()?)
         }
-        other => {
+        None => {
             let help = "save it as float32, uint8, an integer type or text";
-            return Err(refuse(format!("is of type `{other}`"), help));
+            return Err(refuse(format!("is of type `{name}`"), help));
         }
     };
-    let values = if fortran { row_major(values, &shape) } else { values };
+    let values = if is_column_major { values.row_major(&shape) } else { values };
     Ok(NpyArray { shape, values })
 }
 
-fn row_major(values: NpyValues, shape: &[usize]) -> NpyValues {
-    fn reorder<T: Clone>(values: Vec<T>, shape: &[usize]) -> Vec<T> {
-        let mut index = vec![0usize; shape.len()];
-        let mut out = Vec::with_capacity(values.len());
-        for _ in 0..values.len() {
-            let at = index.iter().zip(shape).rev().fold(0, |at, (i, extent)| at * extent + i);
-            out.push(values[at].clone());
-            for axis in (0..shape.len()).rev() {
-                index[axis] += 1;
-                if index[axis] < shape[axis] {
-                    break;
-                }
-                index[axis] = 0;
-            }
-        }
-        out
+/// So many f32 as they lie in memory.
+fn floats(reader: &mut impl Read, count: usize) -> std::io::Result<Vec<f32>> {
+    const PIECE: usize = 1 << 22;
+    let reserved = usize::try_from(MAX_RESERVED).unwrap_or(usize::MAX) / size_of::<f32>();
+    let mut values = Vec::with_capacity(count.min(reserved));
+    while values.len() < count {
+        let start = values.len();
+        values.resize(count.min(start + PIECE), 0.0);
+        reader.read_exact(bytemuck::cast_slice_mut(&mut values[start..]))?;
     }
-    match values {
-        NpyValues::Bytes(v) => NpyValues::Bytes(reorder(v, shape)),
-        NpyValues::Integers(v) => NpyValues::Integers(reorder(v, shape)),
-        NpyValues::Floats(v) => NpyValues::Floats(reorder(v, shape)),
-        NpyValues::Text(v) => NpyValues::Text(reorder(v, shape)),
-    }
+    Ok(values)
 }
 
 /// Writes f32 arrays as a compressed `.npz`, whole or not at all.
@@ -204,13 +173,7 @@ mod tests {
         let path = folder.path().join("a.npz");
         let tensor = Tensor { shape: vec![2, 3], data: vec![1.0, -2.0, 3.5, 4.0, 0.0, 6.0] };
         write_npz(&path, &[("x".to_owned(), tensor.clone())]).unwrap();
-        assert_eq!(read_tensors(&path).unwrap()["x"], tensor);
-    }
-
-    #[test]
-    fn column_major_arrays_become_row_major() {
-        let values = NpyValues::Integers(vec![1, 4, 2, 5, 3, 6]);
-        assert_eq!(row_major(values, &[2, 3]), NpyValues::Integers(vec![1, 2, 3, 4, 5, 6]));
+        assert_eq!(read(&path).unwrap().remove("x").and_then(NpyArray::into_tensor), Some(tensor));
     }
 
     #[test]
@@ -223,7 +186,8 @@ mod tests {
         bytes.extend(header.as_bytes());
         bytes.push(b'\n');
         std::fs::write(&path, bytes).unwrap();
-        let error = read(&path).unwrap_err().to_string();
-        assert!(error.contains("`array` is cut off"), "{error}");
+        for error in [read(&path).unwrap_err(), batches(&path).unwrap_err()] {
+            assert!(error.to_string().contains("`array` is cut off"), "{error}");
+        }
     }
 }

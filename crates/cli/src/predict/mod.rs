@@ -1,13 +1,16 @@
 //! `frostline predict`.
 
+mod array;
+
 use crate::Failure;
 use crate::args::Predict;
 use crate::console::Console;
 use crate::images::{load, pipeline};
+use array::predict_array;
 use frostline::compile::compile_inference;
-use frostline::data::{Pipeline, ValueRange, npy, path_text, pictures_in};
+use frostline::data::{Fault, Pipeline, npy, path_text, pictures_in};
 use frostline::engine::Plan;
-use frostline::fit::{NO_NAMES, Outputs, Viewed, no_scores, predicted_class, preprocess_of, returns};
+use frostline::fit::{NO_NAMES, Outputs, Viewed, no_scores, predicted_class, predicted_labels, returns};
 use frostline::graph::Model;
 use frostline::report::read_novelty;
 use frostline::{PrefixDType, Shape, Tensor};
@@ -45,7 +48,7 @@ pub(crate) fn run(command: &Predict, console: &Console) -> Result<(), Failure> {
     let bad = match command.inputs.as_slice() {
         [batch] if is_array(batch) => {
             predict_array(&model, batch, &mut answers)?;
-            0
+            Vec::new()
         }
         inputs if inputs.iter().any(is_array) => {
             return Err("give images, or one .npy or .npz batch, not both".into());
@@ -55,88 +58,27 @@ pub(crate) fn run(command: &Predict, console: &Console) -> Result<(), Failure> {
     if let Some(path) = &command.output {
         answers.write(path)?;
     }
-    match bad {
-        0 => Ok(()),
-        bad => {
-            Err(format!("{bad} images could not be read; the others are above\nhelp: replace or remove them")
-                .into())
-        }
-    }
-}
-
-/// Predicts a batch in the model's own input layout.
-fn predict_array(model: &Model, path: &Path, answers: &mut Answers<'_>) -> Result<(), Failure> {
-    let mut arrays = npy::read_tensors(path)?;
-    let wanted = model.graph.inputs.len();
-    let mut inputs: Vec<Tensor> =
-        (0..wanted).map_while(|index| arrays.remove(&format!("input_{index}"))).collect();
-    if inputs.is_empty() && wanted == 1 {
-        let only =
-            if arrays.len() == 1 { arrays.pop_first().map(|(_, array)| array) } else { arrays.remove("x") };
-        inputs.extend(only);
-    }
-    let images = inputs.first().and_then(|input| input.shape.first()).copied().unwrap_or(0);
-    if inputs.len() != wanted || images == 0 || inputs.iter().any(|input| input.shape[0] != images) {
-        let dataset = ["x_test", "x_train"].into_iter().find(|name| arrays.contains_key(*name));
-        if let Some(name) = dataset {
-            return Err(format!(
-                "`{}` holds the data of a training, not one batch\nhelp: save `{name}` alone, in the layout and range of the model's input; `frostline evaluate` takes the file as it is",
-                path.display()
-            )
-            .into());
-        }
-        return Err(format!(
-            "`{}` does not hold {wanted} batches of one length\nhelp: name the model's inputs `input_0`, `input_1`, … (one input may have any name)",
-            path.display()
+    match Fault::counts(bad.iter().copied()) {
+        None => Ok(()),
+        Some(counts) => Err(format!(
+            "{} images could not be read ({counts}); the others are above\nhelp: replace or remove them",
+            bad.len()
         )
-        .into());
+        .into()),
     }
-    for (index, input) in inputs.iter().enumerate() {
-        if let Some(at) = input.data.iter().position(|value| !value.is_finite()) {
-            let row = at / (input.data.len() / images).max(1);
-            return Err(format!(
-                "`{}`: row {row} of input {index} holds {}, which is no finite number\nhelp: mend or remove that row",
-                path.display(),
-                input.data[at]
-            )
-            .into());
-        }
-    }
-    let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape[1..].to_vec()).collect();
-    if let Ok((preprocess, _)) = preprocess_of(model)
-        && shapes[0].len() >= 2
-        && let expected = preprocess.range().unwrap_or(ValueRange::BYTES)
-        && let Some(warning) = ValueRange::of(&inputs[0].data).warning(expected)
-    {
-        answers.console.warn(format_args!("`{}`: {warning}", path.display()));
-    }
-    let mut plan = compile_inference(
-        &answers.command.storage.precision.unwrap_or_default().try_into()?,
-        model,
-        &shapes,
-    )?;
-    let row = |image: usize| {
-        inputs.iter().flat_map(move |input| {
-            let len = input.data.len() / images;
-            input.data[image * len..][..len].iter().copied()
-        })
-    };
-    for start in (0..images).step_by(CHUNK) {
-        let indices: Vec<usize> = (start..images.min(start + CHUNK)).collect();
-        let rows: Vec<f32> = indices.iter().flat_map(|image| row(*image)).collect();
-        let names: Vec<String> = indices.iter().map(|image| format!("{}[{image}]", path.display())).collect();
-        answers.take(model, &mut plan, &shapes, &names, &rows)?;
-    }
-    Ok(())
 }
 
-/// Predicts image files. Returns how many could not be read.
-fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) -> Result<usize, Failure> {
+/// Predicts image files. Returns what is wrong with those that could not be read.
+fn predict_images(
+    model: &Model,
+    inputs: &[PathBuf],
+    answers: &mut Answers<'_>,
+) -> Result<Vec<Fault>, Failure> {
     let mut paths = Vec::new();
     for input in inputs {
         match input.is_dir() {
             true => {
-                let (found, left_out) = pictures_in(input)?;
+                let (found, left_out) = pictures_in(input, &answers.command.excluded.patterns())?;
                 left_out.iter().for_each(|warning| answers.console.warn(warning));
                 paths.extend(found);
             }
@@ -146,12 +88,25 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
     let pipeline = pipeline(model, &answers.command.images, None, answers.console)?;
     let numbers = answers.command.storage.precision.unwrap_or_default().try_into()?;
     let novelty = read_novelty(&answers.command.model.path)?;
-    if let Some(viewed) = Viewed::where_needed(model, novelty)? {
-        return predict_in_views(model, &viewed, &numbers, &pipeline, &paths, answers);
-    }
+    let bad = match Viewed::where_needed(model, novelty)? {
+        Some(viewed) => predict_in_views(model, &viewed, &numbers, &pipeline, &paths, answers)?,
+        None => predict_as_they_are(model, &numbers, &pipeline, &paths, answers)?,
+    };
+    pipeline.told().iter().for_each(|note| answers.console.warn(note));
+    Ok(bad)
+}
+
+/// Predicts image files by the model's own outputs on its own view. Returns what is wrong with those that could not be read.
+fn predict_as_they_are(
+    model: &Model,
+    numbers: &PrefixDType,
+    pipeline: &Pipeline,
+    paths: &[PathBuf],
+    answers: &mut Answers<'_>,
+) -> Result<Vec<Fault>, Failure> {
     let shapes = [pipeline.input().to_vec()];
-    let mut plan = compile_inference(&numbers, model, &shapes)?;
-    let mut bad = 0;
+    let mut plan = compile_inference(numbers, model, &shapes)?;
+    let mut bad = Vec::new();
     for chunk in paths.chunks(CHUNK) {
         let (mut names, mut rows) = (Vec::new(), Vec::new());
         for path in chunk {
@@ -163,7 +118,7 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
                     rows.extend(row);
                 }
                 Err(error) => {
-                    bad += 1;
+                    bad.push(Fault::of(&error).unwrap_or(Fault::Unreadable));
                     answers.console.warn(error);
                 }
             }
@@ -173,7 +128,8 @@ fn predict_images(model: &Model, inputs: &[PathBuf], answers: &mut Answers<'_>) 
     Ok(bad)
 }
 
-/// Predicts image files from the features of several views of each. Returns how many could not be read.
+/// Predicts image files from the features of several views of each. Returns what is wrong with those that could not be
+/// read.
 fn predict_in_views(
     model: &Model,
     viewed: &Viewed,
@@ -181,9 +137,9 @@ fn predict_in_views(
     pipeline: &Pipeline,
     paths: &[PathBuf],
     answers: &mut Answers<'_>,
-) -> Result<usize, Failure> {
+) -> Result<Vec<Fault>, Failure> {
     let mut pass = viewed.pass(numbers, pipeline)?;
-    let mut bad = 0;
+    let mut bad = Vec::new();
     for chunk in paths.chunks(CHUNK) {
         for (path, seen) in chunk.iter().zip(viewed.predict(&mut pass, chunk, &|| {})?) {
             match seen {
@@ -193,7 +149,7 @@ fn predict_in_views(
                     answers.add(model, vec![shape], &names, vec![seen.outputs])?;
                 }
                 Err(error) => {
-                    bad += 1;
+                    bad.push(Fault::of(&error).unwrap_or(Fault::Unreadable));
                     answers.console.warn(error);
                 }
             }
@@ -292,6 +248,9 @@ impl Answers<'_> {
                 false => self.console.print(format_args!("{name}: {}", row[0])),
             };
         }
+        if model.info.several_labels {
+            return self.print_labels(classes, name, row);
+        }
         let scores = match row {
             [one] => vec![1.0 - one, *one],
             row => row.to_vec(),
@@ -322,6 +281,33 @@ impl Answers<'_> {
             Some(true) => self.console.print(format_args!("{name}: none of these (nearest: {shown})")),
             _ => self.console.print(format_args!("{name}: {shown}")),
         }
+    }
+
+    /// The labels that an image has, by their probabilities.
+    fn print_labels(&self, names: Option<&[String]>, image: &str, logits: &[f32]) -> Result<(), Failure> {
+        let scores: Vec<f32> = match self.from {
+            Outputs::Probabilities => logits.to_vec(),
+            Outputs::Logits => logits.iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect(),
+        };
+        let label = |index: usize| match names.and_then(|names| names.get(index)) {
+            Some(name) => name.clone(),
+            None => index.to_string(),
+        };
+        let mut has = predicted_labels(&scores);
+        if self.command.json {
+            let labels: Vec<String> = has.into_iter().map(label).collect();
+            return self.console.print(json!({ "image": image, "labels": labels, "scores": scores }));
+        }
+        has.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+        let shown: Vec<String> = match has.is_empty() {
+            false => has.into_iter().map(|index| format!("{} {:.4}", label(index), scores[index])).collect(),
+            true => {
+                let likeliest =
+                    (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap_or(0);
+                vec![format!("none (likeliest: {} {:.4})", label(likeliest), scores[likeliest])]
+            }
+        };
+        self.console.print(format_args!("{image}: {}", shown.join(", ")))
     }
 
     fn write(self, path: &Path) -> Result<(), Failure> {
