@@ -10,6 +10,7 @@ import onnx
 import onnx.numpy_helper
 import onnxruntime
 import pytest
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 from conftest import relative
 from onnx_weights import fill
 from PIL import Image
@@ -113,13 +114,12 @@ def test_an_operator_that_no_layer_does_is_named_and_the_graph_cut_below_it(fros
 def test_what_cannot_be_read_says_what_to_do(frostline, tmp_path):
     node = onnx.helper.make_node
     conv = [node("Conv", ["x", "w"], ["y"], name="conv")]
-    dequantized = [node("DequantizeLinear", ["q", "s"], ["w"], name="dq"), *conv]
-    integers = {"q": kernel().astype("int8"), "s": np.float32(0.1)}
+    integer = [node("ConvInteger", ["x", "q"], ["y"], name="conv")]
     np.savez(tmp_path / "x.npz", input_0=images(1, 8))
     for model, words in [
         (small(conv, {"w": kernel()}, opset=6), "opset 6"),
         (small(conv, {"w": kernel()}, opset=99), "opset 99"),
-        (small(dequantized, integers), "quantized"),
+        (small(integer, {"q": kernel().astype("int8")}), "quantized"),
         (small([node("Conv", ["x", "w"], ["a"]), node("If", ["a"], ["y"], name="branch")], {"w": kernel()}), "`If`"),
     ]:
         path = tmp_path / "refused.onnx"
@@ -329,3 +329,35 @@ def test_models_of_keras_exported_by_others_are_read(name, exporter, frostline, 
     # and it goes on as a Keras model
     frostline.done("convert", path, "-o", tmp_path / "model.keras")
     assert relative(keras.saving.load_model(tmp_path / "model.keras")(batch), expected) < OUTPUT
+
+
+class Pictures(CalibrationDataReader):
+    """Images by which ONNX Runtime chooses the ranges of values."""
+
+    def __init__(self):
+        self.left = [{"x": images(4, 8, seed).transpose(0, 3, 1, 2)} for seed in range(4)]
+
+    def get_next(self):
+        return self.left.pop() if self.left else None
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_quantised_models_are_widened(per_channel, frostline, tmp_path):
+    node = onnx.helper.make_node
+    nodes = [
+        node("Conv", ["x", "w"], ["a"], name="/first/Conv"),
+        # the range of what follows makes it superfluous, and it is left out
+        node("Relu", ["a"], ["r"], name="/act/Relu"),
+        node("Conv", ["r", "v"], ["y"], name="/second/Conv"),
+    ]
+    second = np.random.default_rng(7).normal(size=(5, 4, 1, 1)).astype("float32")
+    path, narrow = tmp_path / "wide.onnx", tmp_path / "narrow.onnx"
+    onnx.save(small(nodes, {"w": kernel(), "v": second}), path)
+    quantize_static(path, narrow, Pictures(), quant_format=QuantFormat.QDQ, per_channel=per_channel)
+    assert not any(made.op_type == "Relu" for made in onnx.load(narrow).graph.node)
+    batch = images(2, 8)
+    expected = run(narrow, batch.transpose(0, 3, 1, 2))[0].transpose(0, 2, 3, 1)
+    report = frostline.json("inspect", narrow)["load"]
+    assert report["unsupported"] == [] and any("not rounded" in note for note in report["notes"])
+    # values of 8 bits are rounded by half a step of 255, three times one behind the other
+    assert relative(frostline.outputs(narrow, batch, tmp_path), expected) < 3 * 0.5 / 255 * 4

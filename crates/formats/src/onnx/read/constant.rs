@@ -125,6 +125,14 @@ impl Constant {
                 len * width
             )));
         }
+        if let (DataType::Int8 | DataType::Uint8, Some(raw), true) = (kind, &raw, len > MOST_WHOLE) {
+            // quantised weights, which are widened once their scale is known
+            let widen = |byte: &u8| match kind {
+                DataType::Int8 => f32::from(byte.cast_signed()),
+                _ => f32::from(*byte),
+            };
+            return Ok(Self { dims, data: Data::Float(raw.iter().map(widen).collect()) });
+        }
         if is_whole(kind) && len > MOST_WHOLE {
             return Ok(Self { dims, data: Data::Other(kind.as_str_name().to_lowercase()) });
         }

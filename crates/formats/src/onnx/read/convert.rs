@@ -35,6 +35,8 @@ pub(super) struct Converter<'a> {
     pub(super) turned: bool,
     /// Scales and offsets that went into the kernel below them.
     pub(super) folded: usize,
+    /// The file rounds values.
+    pub(super) quantised: bool,
 }
 
 impl<'a> Converter<'a> {
@@ -49,6 +51,7 @@ impl<'a> Converter<'a> {
             has_batch_normalization: false,
             turned: false,
             folded: 0,
+            quantised: false,
         }
     }
 
@@ -277,7 +280,8 @@ impl<'a> Converter<'a> {
             "Pad" => self.padding(node, name),
             "Slice" => self.slice(node, name),
             "Resize" | "Upsample" => self.resize(node, name),
-            "Identity" => self.value(node, 0),
+            "Identity" | "DequantizeLinear" => self.value(node, 0),
+            "QuantizeLinear" => self.quantise(node, name),
             // to float, float16, double or bfloat16
             // truths and places are numbers here
             "Cast" if matches!(node.int("to"), Some(1 | 6 | 7 | 9 | 10 | 11 | 16)) => self.cast(node, name),

@@ -17,6 +17,7 @@ mod normalization;
 mod operations;
 mod patterns;
 mod pooling;
+mod quantised;
 mod resize;
 mod sampling;
 mod shape;
@@ -50,6 +51,9 @@ pub(crate) fn load(path: &Path, bytes: &[u8]) -> Result<Loaded> {
         true => Error::format(path, message),
         false => Error::format(path, format!("{message}\nhelp: the file is damaged; export the model again")),
     })?;
+    if converter.quantised {
+        report.notes.push("the model was quantised: its weights were widened, and its values are clipped as there, but not rounded".to_owned());
+    }
     let (mut builder, has_batch_normalization, folded) =
         (converter.builder, converter.has_batch_normalization, converter.folded);
     builder.graph.prune();

@@ -3,6 +3,7 @@
 use super::constant::{Constant, Extent};
 use super::fold;
 use super::node::{Attribute, Node};
+use super::quantised;
 use crate::onnx::proto::tensor_shape_proto::dimension;
 use crate::onnx::proto::{ModelProto, TypeProto, ValueInfoProto, type_proto};
 use frostline_graph::{Error, Result};
@@ -37,6 +38,8 @@ pub(super) struct Source {
     pub(super) inputs: Vec<Input>,
     pub(super) outputs: Vec<String>,
     pub(super) metadata: BTreeMap<String, String>,
+    /// Of the tensors of few bits what they can hold.
+    pub(super) ranges: BTreeMap<String, [f32; 2]>,
 }
 
 impl Source {
@@ -63,9 +66,10 @@ impl Source {
         if !graph.sparse_initializer.is_empty() {
             return Err(wrong("it holds sparse tensors\nhelp: save it with dense weights"));
         }
-        let mut constants = BTreeMap::new();
+        let (mut constants, mut ranges) = (BTreeMap::new(), BTreeMap::new());
         for tensor in graph.initializer {
             let name = tensor.name.clone().unwrap_or_default();
+            ranges.extend(quantised::range(tensor.data_type).map(|range| (name.clone(), range)));
             constants.insert(name, Rc::new(Constant::read(path, tensor)?));
         }
         let stored: BTreeSet<String> = constants.keys().cloned().collect();
@@ -91,6 +95,7 @@ impl Source {
             inputs,
             outputs: graph.output.into_iter().map(|output| output.name.unwrap_or_default()).collect(),
             metadata: metadata.collect(),
+            ranges,
         };
         for mut node in nodes {
             if opset < 13 && node.op == "Softmax" {

@@ -449,8 +449,8 @@ fn lift(op: &str) -> Option<Lift> {
     use super::{elementwise, operations};
     Some(match op {
         "Affine" | "Where" => Lift::Beside,
-        "Identity" | "Cast" | "Dropout" | "Relu" | "LeakyRelu" | "Elu" | "Selu" | "Clip" | "HardSigmoid"
-        | "Rectifier" | "Mish" | "Celu" => Lift::Elements,
+        "Identity" | "QuantizeLinear" | "DequantizeLinear" | "Cast" | "Dropout" | "Relu" | "LeakyRelu"
+        | "Elu" | "Selu" | "Clip" | "HardSigmoid" | "Rectifier" | "Mish" | "Celu" => Lift::Elements,
         "Softmax" | "LogSoftmax" | "LayerNormalization" | "UnitNormalization" | "Concat" => Lift::Axis(-1),
         "Gather" | "Split" | "ArgMax" | "ArgMin" => Lift::Axis(0),
         "Slice" => Lift::Slice,

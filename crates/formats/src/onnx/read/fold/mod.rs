@@ -10,6 +10,7 @@ pub(super) use shape::{ranges, transpose};
 
 use super::constant::{Constant, Data, Extent, MOST_WHOLE, product};
 use super::node::{Attribute, Node};
+use super::quantised::dequantised;
 use linear::{batch_normalization, conv, cumulative_sum, einsum, gemm, matmul, softmax};
 use places::{gather_nd, not, one_hot, scatter_nd};
 use reduce::{choose, compare, for_one, joined, reduce, tile};
@@ -46,6 +47,7 @@ pub(super) fn evaluate(node: &Node, inputs: &[Option<&Constant>]) -> Option<Cons
         "CumSum" => cumulative_sum(node, x, second()?),
         "Conv" => conv(node, inputs),
         "BatchNormalization" => batch_normalization(node, inputs),
+        "DequantizeLinear" => dequantised(node, inputs),
         "GatherND" => gather_nd(node, x, second()?),
         "ScatterND" => scatter_nd(node, inputs),
         "OneHot" => one_hot(node, inputs),
