@@ -11,6 +11,7 @@ mod elementwise;
 mod external;
 mod fold;
 mod layout;
+mod lift;
 mod names;
 mod node;
 mod normalization;
