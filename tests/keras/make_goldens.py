@@ -320,6 +320,11 @@ CASES = {
         (6, 8), (7, 5), (7, 9),
     ),
     "attention_images": attention_images,
+    "einsum_dense": lambda: chain(
+        L.EinsumDense("abc,bd->adc", (4, 5)), L.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="de", activation="tanh"),
+        L.EinsumDense("abcd,cde->abe", (None, 5), bias_axes="e"), L.EinsumDense("...x,xy->...y", 6, bias_axes="y"), L.GlobalMaxPooling1D(),
+        shape=(6, 5),
+    ),
     "nested_in_sequential": lambda: chain(backbone(), L.GlobalAveragePooling2D(), L.Dense(3, activation="softmax")),
     "sequential_in_functional": lambda: function(
         lambda x: L.Dense(1, activation="sigmoid")(
@@ -337,7 +342,7 @@ RANDOM = {"dropout", "augmentation", "conv1d"}
 # these are also saved in the other formats
 ALSO_H5 = {"dense", "batch_norm", "nested_in_sequential", "sequential_in_functional", "deeply_nested", "shared_layer",
            "shared_model", "separable", "depthwise_multiplier", "normalization_adapted", "unet", "layer_norm", "prelu", "conv1d",
-           "conv_transpose", "attention_cross", "attention_images"}
+           "conv_transpose", "einsum_dense", "attention_cross", "attention_images"}
 
 
 def paths(model, prefix=""):

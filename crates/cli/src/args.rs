@@ -314,7 +314,7 @@ pub(crate) struct Convert {
     /// The file to write.
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
-    /// Load these weights (.weights.h5, .h5 or .safetensors) onto the model first.
+    /// Load these weights (.weights.h5, the .weights.json of sharded ones, .h5 or .safetensors) onto the model first.
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
     /// Write the resizing and scaling of images into the ONNX graph, which then takes images of any size, uint8

@@ -87,6 +87,7 @@ pub fn load_with(path: &Path, options: &LoadOptions) -> Result<Loaded> {
     let path = model_file(path);
     let bytes = regular::read(&path).map_err(|source| Error::io(&path, source))?;
     let loaded = match (bytes.as_slice(), *architecture) {
+        _ if foreign::lists_shards(&path) => Err(foreign::shards_alone(&path)),
         (content, _) if pickle::is_pickle(content) => Err(pickle::refusal(&path)),
         ([b'P', b'K', ..] | [0x89, b'H', b'D', b'F', ..], Some(architecture)) => {
             Err(safetensors::says_it_itself(&path, architecture))
@@ -141,7 +142,7 @@ pub fn model_file(path: &Path) -> PathBuf {
     if path.is_dir() { path.join("model.keras") } else { path.to_owned() }
 }
 
-/// Reads a file of weights (`.weights.h5`, a whole-model `.h5`, `.safetensors`) onto a model that is there already. The
+/// Reads a file of weights (`.weights.h5`, the `.weights.json` of a sharded one, a whole-model `.h5`, `.safetensors`) onto a model that is there already. The
 /// model is changed only if every weight fits.
 pub fn load_weights(path: &Path, model: &Model) -> Result<LoadReport> {
     if let Some(refused) = foreign::refusal(path) {
@@ -153,6 +154,7 @@ pub fn load_weights(path: &Path, model: &Model) -> Result<LoadReport> {
         content if safetensors::is_safetensors(path, content) => {
             safetensors::load_weights(path, content, model)
         }
+        list if foreign::lists_shards(path) => keras::shards::load_weights(path, list, model),
         [b'P', b'K', ..] => Err(foreign::whole_model(path)),
         _ => keras::legacy::load_weights(path, bytes, model),
     };

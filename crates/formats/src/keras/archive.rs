@@ -39,7 +39,7 @@ pub(crate) fn load(path: &Path, bytes: Vec<u8>, custom: &[Custom]) -> Result<Loa
     let version = metadata["keras_version"].as_str().unwrap_or("3");
     let mut report = LoadReport::default();
     let (graph, renamed) = parse(path, &config, major(Some(version)), custom, &mut report)?;
-    let (weights, found) = store::read(path, &hdf5::open(path, weights)?, &graph, &renamed)?;
+    let (weights, found) = store::read(path, &[hdf5::open(path, weights)?], &graph, &renamed)?;
     report.tensors = found.tensors;
     report.loaded = found.loaded;
     report.unused = found.unused;

@@ -1,13 +1,15 @@
 //! Keras's model config to a [`Graph`].
 
 use super::dialect::normalise;
+use super::dtype::Policies;
 use super::inbound::{TensorName, tensors};
+use super::known::as_keras;
 use super::names::{Renamed, safe_names};
 use super::operation::with_call;
 use super::owner::foreign;
 use super::tf_operations;
 use crate::{Custom, LoadReport};
-use frostline_graph::layers::{Config, InputLayer, Kind, LayerKind, read_kind};
+use frostline_graph::layers::{Config, InputLayer, Kind, LayerKind, classes, read_kind};
 use frostline_graph::{Body, Call, Form, Graph, Layer, TensorId, join};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -25,6 +27,10 @@ pub(super) struct Reader<'a> {
     pub(super) report: &'a mut LoadReport,
     /// Layers whose names were changed.
     pub(super) renamed: Renamed,
+    /// What layers store and compute.
+    pub(super) policies: Policies,
+    /// Layers with LoRA adapters.
+    pub(super) adapted: usize,
 }
 
 /// Where a tensor is referred to.
@@ -84,6 +90,10 @@ impl Reader<'_> {
             let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
             return Ok(Layer { name, trainable, body: Body::Model(Box::new(inner)), config: Map::new() });
         }
+        if class_name != "InputLayer" {
+            self.policies.note(config.get("dtype").unwrap_or(&Value::Null));
+        }
+        self.adapted += usize::from(config.get("lora_rank").is_some_and(Value::is_number));
         if let Some(kind) = Custom::of(self.custom, &name, class_name) {
             self.report
                 .notes
@@ -91,8 +101,19 @@ impl Reader<'_> {
             let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
             return Ok(Layer { name, trainable, body: Body::Kind(kind.clone()), config: kind.config() });
         }
-        let (mut class, mut config) = normalise(class_name, config, self.major);
+        let known = as_keras(class_name, config);
+        if let Some((class, _)) = &known {
+            self.report.notes.push(format!(
+                "`{path}` is a `{class_name}`, which does nothing at inference, and is read as Keras's `{class}`"
+            ));
+        }
+        let is_known = known.is_some();
+        let (mut class, mut config) = match known {
+            Some((class, config)) => (class.to_owned(), config),
+            None => normalise(class_name, config, self.major),
+        };
         let called = match foreign(json) {
+            _ if is_known => Ok(()),
             Some(reason) => Err(reason),
             None if tf_operations::is_function(&class) => tf_operations::as_layer(json).map(|read| {
                 (class, config) = read;
@@ -368,6 +389,7 @@ fn input_layer(extents: Vec<Option<usize>>) -> Layer {
 fn reason(class: &str) -> String {
     match class {
         "Lambda" => "a Lambda layer holds Python code, which is never run; where it does what an operation of keras.ops does, say so with the setting `custom = Lambda=identity`, or with its own name in the place of `Lambda`".to_owned(),
-        _ => String::new(),
+        class if classes().contains(&class) => String::new(),
+        class => format!("where it does what an operation of keras.ops does, or nothing, say so with the setting `custom = {class}=identity`"),
     }
 }

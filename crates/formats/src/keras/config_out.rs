@@ -1,5 +1,6 @@
 //! A [`Graph`] as Keras 3's model config.
 
+use super::dtype::written;
 use super::newer::for_all_versions;
 use super::order::keras_order;
 use frostline_graph::layers::{
@@ -169,8 +170,10 @@ fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
         None => (kind.class_name(), &layer.config),
     };
     for (key, value) in own {
-        if key != "name" && key != "trainable" {
-            config.insert(key.clone(), value.clone());
+        match key.as_str() {
+            "name" | "trainable" => {}
+            "dtype" => drop(config.insert(key.clone(), written(value))),
+            _ => drop(config.insert(key.clone(), value.clone())),
         }
     }
     if config.get("activation") == Some(&json!(HARD_SIGMOID_KERAS_2)) {

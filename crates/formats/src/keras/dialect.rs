@@ -19,6 +19,8 @@ const CLASSES: &[(&str, &str)] = &[
     ("RandomWidth", "Identity"),
     ("SeparableConvolution2D", "SeparableConv2D"),
     ("SyncBatchNormalization", "BatchNormalization"),
+    // the same but at the threshold itself
+    ("ThresholdedReLU", "ReLU"),
 ];
 
 /// Keys whose name has changed; the class is empty where the change holds for all.
@@ -38,6 +40,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("Dropout", "p", "rate"),
     ("SpatialDropout2D", "p", "rate"),
     ("LeakyReLU", "alpha", "negative_slope"),
+    ("ReLU", "theta", "threshold"),
     ("GlobalAveragePooling2D", "keep_dims", "keepdims"),
     ("GlobalMaxPooling2D", "keep_dims", "keepdims"),
 ];
@@ -63,7 +66,9 @@ pub(super) fn normalise(
         let renamed = KEYS.iter().find(|(of, old, _)| (of.is_empty() || *of == class) && old == key);
         let key = renamed.map_or(key.as_str(), |(_, _, new)| new);
         if !map.contains_key(key) || renamed.is_none() {
-            map.insert(key.to_owned(), plain(value));
+            let value = plain(value);
+            let is_activation = key == "activation" || key.ends_with("_activation");
+            map.insert(key.to_owned(), if is_activation { activation(value, major) } else { value });
         }
     }
     if major < 2 {
@@ -76,6 +81,17 @@ pub(super) fn normalise(
         map.insert("activation".to_owned(), json!(frostline_graph::layers::HARD_SIGMOID_KERAS_2));
     }
     (class, map)
+}
+
+/// A layer in the place of an activation has a class and a config like any other.
+fn activation(value: Value, major: u32) -> Value {
+    match (value.get("class_name").and_then(Value::as_str), value.get("config").and_then(Value::as_object)) {
+        (Some(class), Some(config)) => {
+            let (class, config) = normalise(class, config, major);
+            json!({"module": "keras.layers", "class_name": class, "config": config, "registered_name": null})
+        }
+        _ => value,
+    }
 }
 
 /// What Keras 1 wrote in more than another name.
@@ -131,5 +147,27 @@ fn plain(value: &Value) -> Value {
         },
         Value::Array(items) => Value::Array(items.iter().map(plain).collect()),
         other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_as_an_activation_is_brought_up_to_date_with_its_layer() {
+        let leaky = json!({"class_name": "LeakyReLU", "config": {"name": "leaky", "alpha": 0.1}});
+        let config = json!({"filters": 8, "activation": leaky});
+        let (_, config) = normalise("Conv2D", config.as_object().expect("an object"), 2);
+        assert_eq!(config["activation"]["config"], json!({"name": "leaky", "negative_slope": 0.1}));
+        let plain = json!({"activation": "relu"});
+        assert_eq!(normalise("Conv2D", plain.as_object().expect("an object"), 2).1["activation"], "relu");
+    }
+
+    #[test]
+    fn a_thresholded_relu_is_a_relu_with_a_threshold() {
+        let config = json!({"theta": 0.3});
+        let (class, config) = normalise("ThresholdedReLU", config.as_object().expect("an object"), 2);
+        assert_eq!((class.as_str(), &config["threshold"]), ("ReLU", &json!(0.3)));
     }
 }

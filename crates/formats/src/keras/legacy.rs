@@ -5,7 +5,9 @@ use super::assign::assign_values;
 use super::chains::without_mixed_chains;
 use super::config_in::Reader;
 use super::config_out::{Style, model as model_config};
+use super::dtype::Policies;
 use super::leftover::refuse_leftovers;
+use super::merged::by_name;
 use super::names::Renamed;
 use super::order::keras_order;
 use super::sublayers::path_in_keras;
@@ -113,9 +115,22 @@ pub(crate) fn parse(
     let json: Value = json::parse(config).map_err(|error| {
         failed(format!("the model's config is no JSON: {error}\nhelp: the file is cut off or damaged"))
     })?;
-    let mut reader = Reader { major, custom, report: &mut *report, renamed: Renamed::default() };
+    let mut reader = Reader {
+        major,
+        custom,
+        report: &mut *report,
+        renamed: Renamed::default(),
+        policies: Policies::default(),
+        adapted: 0,
+    };
     let mut graph = reader.model(&json).map_err(failed)?;
-    let renamed = reader.renamed;
+    let Reader { renamed, policies, adapted, .. } = reader;
+    report.warnings.extend(policies.warnings());
+    if adapted > 0 {
+        report.notes.push(format!(
+            "{adapted} layers have LoRA adapters, which are merged into their weights, and are written so"
+        ));
+    }
     report.notes.extend(renamed.to_note());
     report.unsupported.extend(graph.set_aside_what_does_not_fit());
     Ok((graph, renamed))
@@ -132,17 +147,23 @@ pub(crate) fn load_weights(path: &Path, bytes: Vec<u8>, model: &Model) -> Result
     let root = file.root();
     let renamed = Renamed::of(&model.info.renamed);
     if store::is_store(&file) {
-        let (weights, report) = store::read(path, &file, &model.graph, &renamed)?;
-        for (name, handle) in weights.iter() {
-            let own = model.weights.get(name)?;
-            handle.with(|value| own.set(&value.data));
-        }
-        return Ok(report);
+        return load_store(path, &[file], model);
     }
     let group = root.group("model_weights").unwrap_or(root);
     let (values, report): (Vec<(String, Tensor)>, _) = read(path, &group, &model.graph, &renamed, tensor)?;
     for (name, value) in values {
         model.weights.get(&name)?.set(&value.data);
+    }
+    Ok(report)
+}
+
+/// Reads Keras 3's store, of one file or of several, onto a model.
+pub(crate) fn load_store(path: &Path, files: &[File], model: &Model) -> Result<LoadReport> {
+    let renamed = Renamed::of(&model.info.renamed);
+    let (weights, report) = store::read(path, files, &model.graph, &renamed)?;
+    for (name, handle) in weights.iter() {
+        let own = model.weights.get(name)?;
+        handle.with(|value| own.set(&value.data));
     }
     Ok(report)
 }
@@ -175,7 +196,8 @@ fn read<T: From<Tensor>>(
         };
         find_by(renamed).or_else(|| find_by(&Renamed::default()))
     };
-    let (values, used) = assign_values(path, graph, &tensors, find, value)?;
+    let beside = |_: &WantedWeight, name: &str| by_name(name);
+    let (values, used) = assign_values(path, graph, &tensors, find, beside, value)?;
     let report = LoadReport {
         tensors: tensors.len(),
         loaded: used.len(),

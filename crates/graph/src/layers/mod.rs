@@ -16,6 +16,7 @@ mod dense;
 mod depthwise_conv2d;
 mod dot;
 mod dropout;
+mod einsum_dense;
 mod global_pooling;
 mod group_normalization;
 mod head;
@@ -56,6 +57,7 @@ pub use dense::Dense;
 pub use depthwise_conv2d::DepthwiseConv2D;
 pub use dot::Dot;
 pub use dropout::Dropout;
+pub use einsum_dense::EinsumDense;
 pub use global_pooling::GlobalPooling2D;
 pub use group_normalization::GroupNormalization;
 pub use head::parse_head;
@@ -102,6 +104,7 @@ layers![
     DepthwiseConv2D: "DepthwiseConv2D";
     Dot: "Dot";
     Dropout: "Dropout"(Dropped::Elements), "SpatialDropout2D"(Dropped::Channels), "StochasticDepth"(Dropped::Images);
+    EinsumDense: "EinsumDense";
     Elu: "ELU";
     Flatten: "Flatten";
     GlobalPooling2D: "GlobalAveragePooling2D"(PoolKind::Average), "GlobalMaxPooling2D"(PoolKind::Max);
@@ -206,6 +209,11 @@ pub trait LayerKind: Debug + Send + Sync {
 
     /// Whether the layer is called on one list of values, as merges are.
     fn takes_list(&self) -> bool {
+        false
+    }
+
+    /// Whether Keras's 8-bit weights of the layer have a scale for each row, and not for each output.
+    fn scale_is_a_row(&self) -> bool {
         false
     }
 

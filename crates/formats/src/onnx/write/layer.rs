@@ -146,7 +146,9 @@ impl Writer<'_> {
                 let alpha = [("alpha", Attribute::Float(layer.alpha))];
                 self.in_place(path, &mut x, |emit, x| emit.node(path, "Elu", &[x], &alpha))
             }
-            Kind::Dropout(Dropout { rate, dropped: Dropped::Elements }) => {
+            Kind::Dropout(Dropout { rate, dropped: Dropped::Elements, noise_shape })
+                if noise_shape.is_empty() =>
+            {
                 // read back as the layer; runtimes leave it out
                 let rate = self.emit.number(&format!("{path}/rate"), *rate);
                 self.in_place(path, &mut x, |emit, x| emit.node(path, "Dropout", &[x, &rate], &[]))
