@@ -2,6 +2,7 @@
 //! that are not.
 
 use super::merged::{Beside, merged};
+use crate::Misfits;
 use crate::hdf5::Dataset;
 use crate::hdf5::{shape, tensor};
 use frostline_graph::layers::Kind;
@@ -19,15 +20,24 @@ pub(super) fn assign(
     available: &BTreeMap<String, Dataset>,
     find: impl Fn(&WantedWeight) -> Option<String>,
     beside: impl Fn(&WantedWeight, &str) -> Beside,
-) -> Result<(Weights, BTreeSet<String>)> {
-    let (values, used) = assign_values(path, graph, available, find, beside, tensor)?;
+    misfits: Misfits,
+) -> Result<(Weights, Assigned<Tensor>)> {
+    let mut assigned = assign_values(path, graph, available, find, beside, tensor, misfits)?;
     let mut weights = Weights::default();
+    let values = std::mem::take(&mut assigned.values);
     values.into_iter().for_each(|(path, value)| weights.insert(path, Handle::new(value)));
-    Ok((weights, used))
+    Ok((weights, assigned))
 }
 
-/// Values of weights by their paths, and the names of the file's tensors that they came from.
-pub(super) type Assigned<T> = (Vec<(String, T)>, BTreeSet<String>);
+/// What a file's tensors become.
+pub(super) struct Assigned<T> {
+    /// Values of weights by their paths.
+    pub(super) values: Vec<(String, T)>,
+    /// The names of the tensors that they came from.
+    pub(super) used: BTreeSet<String>,
+    /// Weights that are not filled, with the reason.
+    pub(super) kept: Vec<String>,
+}
 
 /// The values of a graph's weights, as `value` makes them of a dataset with its name and shape. `beside`: where other parts of a
 /// weight would be.
@@ -38,6 +48,7 @@ pub(super) fn assign_values<T: From<Tensor>>(
     find: impl Fn(&WantedWeight) -> Option<String>,
     beside: impl Fn(&WantedWeight, &str) -> Beside,
     value: impl Fn(&Path, &str, &Dataset, &[usize]) -> Result<T>,
+    misfits: Misfits,
 ) -> Result<Assigned<T>> {
     let mut values = Vec::new();
     let (mut used, mut wrong) = (BTreeSet::new(), Vec::new());
@@ -69,9 +80,10 @@ pub(super) fn assign_values<T: From<Tensor>>(
         }
         values.push((wanted.path, value(path, name, dataset, &found)?));
     }
-    match wrong.is_empty() {
-        true => Ok((values, used)),
-        false => Err(do_not_fit(path, wrong)),
+    match (wrong.is_empty(), misfits) {
+        (true, _) => Ok(Assigned { values, used, kept: wrong }),
+        (false, Misfits::Kept) if !used.is_empty() => Ok(Assigned { values, used, kept: wrong }),
+        _ => Err(do_not_fit(path, wrong)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Keras's `.h5` files: whole models of every Keras, and files of weights alone.
 //! Source: `keras/src/legacy/saving/legacy_h5_format.py`.
 
-use super::assign::assign_values;
+use super::assign::{Assigned, assign_values};
 use super::chains::without_mixed_chains;
 use super::config_in::Reader;
 use super::config_out::{Style, model as model_config};
@@ -14,7 +14,7 @@ use super::sublayers::path_in_keras;
 use super::{store, theano};
 use crate::hdf5::{Dataset, File, Group};
 use crate::hdf5::{Stored, Tree, attribute_names, attribute_string, damaged, datasets, open, stored, tensor};
-use crate::{Custom, LoadReport, Loaded};
+use crate::{Custom, LoadReport, Loaded, MatchBy, Misfits, WeightsOptions};
 use frostline_graph::ops::Role;
 use frostline_graph::{
     Body, Error, Graph, Handle, Layer, Model, ModelInfo, Result, Tensor, WantedWeight, Weights, join, json,
@@ -82,7 +82,7 @@ fn describe(path: &Path, bytes: Vec<u8>, custom: &[Custom]) -> Result<Described>
     let version = version.or_else(|| attribute_string(&group, "keras_version"));
     let mut report = LoadReport::default();
     let (graph, renamed) = parse(path, &config, major(version.as_deref()), custom, &mut report)?;
-    let (values, found) = read(path, &group, &graph, &renamed, stored)?;
+    let (values, found) = read(path, &group, &graph, &renamed, stored, WeightsOptions::default())?;
     let backend = attribute_string(&root, "backend");
     if backend.is_none() && version.is_none_or(|version| version.starts_with("1.")) {
         let note = "Keras 1 does not say which backend it ran on: kernels are taken as TensorFlow's, and would have to be turned if it was Theano";
@@ -142,15 +142,21 @@ pub(crate) fn major(version: Option<&str>) -> u32 {
 }
 
 /// Reads weights alone onto a model, of any of the three layouts.
-pub(crate) fn load_weights(path: &Path, bytes: Vec<u8>, model: &Model) -> Result<LoadReport> {
+pub(crate) fn load_weights(
+    path: &Path,
+    bytes: Vec<u8>,
+    model: &Model,
+    options: WeightsOptions,
+) -> Result<LoadReport> {
     let file: File = open(path, bytes)?;
     let root = file.root();
     let renamed = Renamed::of(&model.info.renamed);
     if store::is_store(&file) {
-        return load_store(path, &[file], model);
+        return load_store(path, &[file], model, options);
     }
     let group = root.group("model_weights").unwrap_or(root);
-    let (values, report): (Vec<(String, Tensor)>, _) = read(path, &group, &model.graph, &renamed, tensor)?;
+    let (values, report): (Vec<(String, Tensor)>, _) =
+        read(path, &group, &model.graph, &renamed, tensor, options)?;
     for (name, value) in values {
         model.weights.get(&name)?.set(&value.data);
     }
@@ -158,9 +164,14 @@ pub(crate) fn load_weights(path: &Path, bytes: Vec<u8>, model: &Model) -> Result
 }
 
 /// Reads Keras 3's store, of one file or of several, onto a model.
-pub(crate) fn load_store(path: &Path, files: &[File], model: &Model) -> Result<LoadReport> {
+pub(crate) fn load_store(
+    path: &Path,
+    files: &[File],
+    model: &Model,
+    options: WeightsOptions,
+) -> Result<LoadReport> {
     let renamed = Renamed::of(&model.info.renamed);
-    let (weights, report) = store::read(path, files, &model.graph, &renamed)?;
+    let (weights, report) = store::read(path, files, &model.graph, &renamed, options)?;
     for (name, handle) in weights.iter() {
         let own = model.weights.get(name)?;
         handle.with(|value| own.set(&value.data));
@@ -175,20 +186,32 @@ fn read<T: From<Tensor>>(
     graph: &Graph,
     renamed: &Renamed,
     value: impl Fn(&Path, &str, &Dataset, &[usize]) -> Result<T>,
+    options: WeightsOptions,
 ) -> Result<(Vec<(String, T)>, LoadReport)> {
     let layers = attribute_names(group, "layer_names").ok_or_else(|| {
         Error::format(path, "the file holds no list of layers\nhelp: it is no Keras file, or damaged")
     })?;
     let tensors = datasets(path, group)?;
     // for each layer of the file its tensors: name as the file lists it, parts, key of the dataset
-    let mut listed: BTreeMap<&str, Vec<(Vec<String>, String)>> = BTreeMap::new();
+    let mut listed: BTreeMap<&str, Vec<Listed>> = BTreeMap::new();
     for layer in &layers {
         let Some(own) = descend(group, layer) else { continue };
         let names = attribute_names(&own, "weight_names").unwrap_or_default();
         let entry = |name: &String| (parts(layer, name), join(layer, name));
         listed.insert(layer, names.iter().map(entry).collect());
     }
+    let in_order = match options.by {
+        MatchBy::Name => None,
+        MatchBy::Order => {
+            let with_weights = layers.iter().filter_map(|layer| listed.get(layer.as_str()));
+            let with_weights: Vec<_> = with_weights.filter(|names| !names.is_empty()).collect();
+            Some(by_order(graph, &with_weights).map_err(|message| Error::format(path, message))?)
+        }
+    };
     let find = |wanted: &WantedWeight| {
+        if let Some(in_order) = &in_order {
+            return in_order.get(&wanted.path).cloned();
+        }
         let path = path_in_keras(wanted);
         let find_by = |renamed: &Renamed| {
             let (top, rest) = renamed.path_in_file(&path)?;
@@ -197,13 +220,18 @@ fn read<T: From<Tensor>>(
         find_by(renamed).or_else(|| find_by(&Renamed::default()))
     };
     let beside = |_: &WantedWeight, name: &str| by_name(name);
-    let (values, used) = assign_values(path, graph, &tensors, find, beside, value)?;
+    let Assigned { values, used, kept } =
+        assign_values(path, graph, &tensors, find, beside, value, options.misfits)?;
     let report = LoadReport {
         tensors: tensors.len(),
         loaded: used.len(),
         unused: tensors.into_keys().filter(|name| !used.contains(name)).collect(),
+        kept,
         ..LoadReport::default()
     };
+    if options.misfits == Misfits::Kept {
+        return Ok((values, report));
+    }
     refuse_leftovers(path, graph, &report.unused, |layer, tensor| {
         let Some((top, rest)) = renamed.path_in_file(&join(layer, "")) else { return false };
         // in a nested model's group a tensor has the name of its layer somewhere in its own
@@ -242,22 +270,60 @@ fn parts(layer: &str, name: &str) -> Vec<String> {
     })
 }
 
+/// Whether a variable of a layer of this class may be called `found` in a file.
+fn is_called(found: &str, variable: &str, class_name: &str) -> bool {
+    let of_variable = |(class, own, _): &&(&str, &str, &[&str])| {
+        *own == variable && (class.is_empty() || *class == class_name)
+    };
+    let mut others = OTHER_NAMES.iter().filter(of_variable).flat_map(|(_, _, names)| names.iter());
+    // `kernel_1`: TensorFlow numbered variables whose name was taken
+    let bare =
+        found.rsplit_once('_').filter(|(_, number)| number.parse::<u32>().is_ok()).map(|(bare, _)| bare);
+    let is = |name: &str| name == found || bare == Some(name);
+    is(variable) || others.any(|name| is(name))
+}
+
+/// A tensor of a layer as its file lists it: the parts of its name, and the key of the dataset.
+type Listed = (Vec<String>, String);
+
+/// For each weight of a graph the tensor in its place: layers with weights in Keras's order, and in each its variables, which must be
+/// called alike.
+fn by_order(graph: &Graph, layers: &[&Vec<Listed>]) -> Result<BTreeMap<String, String>, String> {
+    let specs = graph.weight_specs(&graph.stand_in_shapes()).map_err(|error| error.to_string())?;
+    let variables = |layer: usize| {
+        let mut found = Vec::new();
+        collect(&graph.layers[layer], &graph.layers[layer].name, true, &specs, &mut found);
+        found.sort_by_key(|variable| !variable.trains);
+        found
+    };
+    let own: Vec<_> = keras_order(graph).into_iter().map(variables).filter(|own| !own.is_empty()).collect();
+    if own.len() != layers.len() {
+        return Err(format!(
+            "the file has {} layers with weights, and the model {}\nhelp: by order both must have as many; leave the setting `weights-by` out to match by name",
+            layers.len(),
+            own.len()
+        ));
+    }
+    let mut found = BTreeMap::new();
+    for (own, listed) in own.iter().zip(layers) {
+        for (variable, (parts, key)) in own.iter().zip(listed.iter()) {
+            let kind = specs.iter().find(|wanted| wanted.path == variable.path);
+            let class = kind.map_or("", |wanted| wanted.kind.class_name());
+            let name = variable.name.rsplit('/').next().unwrap_or_default();
+            if parts.last().is_some_and(|found| is_called(found, name, class)) {
+                found.insert(variable.path.to_owned(), key.clone());
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// The tensor whose name ends as the weight's path does; the longest agreement counts, and it must be the only
 /// one. Order alone never decides.
-fn match_name(listed: &[(Vec<String>, String)], rest: &str, class_name: &str) -> Option<String> {
+fn match_name(listed: &[Listed], rest: &str, class_name: &str) -> Option<String> {
     let wanted: Vec<&str> = rest.split('/').collect();
     let (variable, layers) = wanted.split_last()?;
-    let of_variable = |(class, own, _): &&(&str, &str, &[&str])| {
-        *own == *variable && (class.is_empty() || *class == class_name)
-    };
-    let others = OTHER_NAMES.iter().filter(of_variable).flat_map(|(_, _, names)| names.iter());
-    let names: Vec<&str> = std::iter::once(variable).chain(others).copied().collect();
-    let is_variable = |found: &str| {
-        // `kernel_1`: TensorFlow numbered variables whose name was taken
-        let bare =
-            found.rsplit_once('_').filter(|(_, number)| number.parse::<u32>().is_ok()).map(|(bare, _)| bare);
-        names.iter().any(|name| *name == found || bare == Some(*name))
-    };
+    let is_variable = |found: &str| is_called(found, variable, class_name);
     for agreement in (usize::from(!layers.is_empty())..=layers.len()).rev() {
         let suffix = &layers[layers.len() - agreement..];
         let mut matches = listed.iter().filter(|(parts, _)| {

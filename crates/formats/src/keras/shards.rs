@@ -3,7 +3,7 @@
 //! Source: `ShardedH5IOStore` of `keras/src/saving/saving_lib.py`.
 
 use super::legacy::load_store;
-use crate::{LoadReport, hdf5};
+use crate::{LoadReport, WeightsOptions, hdf5};
 use frostline_files::regular;
 use frostline_graph::{Error, Model, Result};
 use serde_json::Value;
@@ -14,7 +14,12 @@ use std::path::Path;
 const MOST: usize = 10_000;
 
 /// Reads weights onto a model, all or none.
-pub(crate) fn load_weights(path: &Path, list: &[u8], model: &Model) -> Result<LoadReport> {
+pub(crate) fn load_weights(
+    path: &Path,
+    list: &[u8],
+    model: &Model,
+    options: WeightsOptions,
+) -> Result<LoadReport> {
     let names = names(list).map_err(|what| Error::format(path, what))?;
     let mut files = Vec::with_capacity(names.len());
     for name in names {
@@ -22,7 +27,7 @@ pub(crate) fn load_weights(path: &Path, list: &[u8], model: &Model) -> Result<Lo
         let bytes = regular::read(&shard).map_err(|source| Error::io(&shard, source))?;
         files.push(hdf5::open(&shard, bytes)?);
     }
-    load_store(path, &files, model)
+    load_store(path, &files, model, options)
 }
 
 /// The names of the shards, which lie beside the list.

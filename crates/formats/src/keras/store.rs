@@ -8,9 +8,9 @@ use super::merged::Beside;
 use super::names::Renamed;
 use super::order::keras_order;
 use super::sublayers::{self, Place};
-use crate::LoadReport;
 use crate::hdf5::{File, Group};
 use crate::hdf5::{Tree, attribute_string, datasets};
+use crate::{LoadReport, MatchBy, Misfits, WeightsOptions};
 use frostline_graph::{
     Body, Error, ErrorKind, Graph, Layer, Model, Result, WantedWeight, Weights, is_within, join, snake_case,
 };
@@ -34,6 +34,7 @@ pub(super) fn read(
     files: &[File],
     graph: &Graph,
     renamed: &Renamed,
+    options: WeightsOptions,
 ) -> Result<(Weights, LoadReport)> {
     let roots: Vec<Group> = files.iter().map(File::root).collect();
     let mut tensors = BTreeMap::new();
@@ -50,7 +51,7 @@ pub(super) fn read(
     }
     let order = sublayers::places(graph)?;
     let mut places = BTreeMap::new();
-    let at = At { order: &order, renamed };
+    let at = At { order: &order, renamed, by: options.by };
     locate(graph, &at, &roots, "", "", &mut places);
     let find = |wanted: &WantedWeight| {
         let (layer, variable) = wanted.path.rsplit_once('/')?;
@@ -71,12 +72,16 @@ pub(super) fn read(
         let group = name.rsplit_once('/').map_or("", |(group, _)| group);
         Beside { scale: join(group, &count.to_string()), adapters: None }
     };
-    let (weights, used) = assign(path, graph, &tensors, find, beside)?;
+    let (weights, assigned) = assign(path, graph, &tensors, find, beside, options.misfits)?;
+    let used = assigned.used;
+    report.kept = assigned.kept;
     report.loaded = used.len();
     report.unused = tensors.into_keys().filter(|name| !used.contains(name)).collect();
-    refuse_leftovers(path, graph, &report.unused, |layer, tensor| {
-        places.get(layer).is_some_and(|place| is_within(tensor, place))
-    })?;
+    if options.misfits == Misfits::Refused {
+        refuse_leftovers(path, graph, &report.unused, |layer, tensor| {
+            places.get(layer).is_some_and(|place| is_within(tensor, place))
+        })?;
+    }
     Ok((weights, report))
 }
 
@@ -102,10 +107,12 @@ fn group_names(graph: &Graph, counts: impl Fn(&Layer) -> usize) -> Vec<(usize, S
 struct At<'a> {
     order: &'a BTreeMap<String, Vec<Place>>,
     renamed: &'a Renamed,
+    by: MatchBy,
 }
 
-/// Notes the group of every layer. A layer is found by the name that newer versions write beside its variables,
-/// else by Keras's rule for the groups' names.
+/// Notes the group of every layer: by the names that newer versions write beside the variables, where each layer with weights is
+/// found so, else by Keras's rule for the groups' names, which goes by order. Half by the one and half by the other would take a
+/// group twice.
 fn locate(
     graph: &Graph,
     at: &At<'_>,
@@ -133,11 +140,20 @@ fn locate(
         let is_counted_twice = *container == DEPENDENCIES && at.order.keys().any(|own| is_within(own, &path));
         if is_counted_twice { 2 } else { 1 }
     };
+    let named = |layer: &Layer| {
+        let path = join(path, &layer.name);
+        by_name.get(at.renamed.in_file(&path)).or_else(|| by_name.get(&layer.name))
+    };
+    let has_weights = |layer: &&Layer| {
+        let path = join(path, &layer.name);
+        at.order.keys().any(|own| is_within(own, &path))
+    };
+    let all_named = graph.layers.iter().filter(has_weights).all(|layer| named(layer).is_some());
     for (layer, by_class) in group_names(graph, counts) {
         let layer = &graph.layers[layer];
+        let found = named(layer).filter(|_| all_named && at.by == MatchBy::Name);
         let path = join(path, &layer.name);
-        let named = by_name.get(at.renamed.in_file(&path)).or_else(|| by_name.get(&layer.name));
-        let child = named.cloned().unwrap_or(by_class);
+        let child = found.cloned().unwrap_or(by_class);
         let place = join(prefix, &format!("{container}/{child}"));
         let children = inside(&layers, &child);
         match &layer.body {
