@@ -172,6 +172,20 @@ def attention():
     return models.Model(image, L.Dense(3)(L.GlobalAveragePooling1D()(x)))
 
 
+WORDS = 11
+
+
+def sequences():
+    """Whole numbers of which 0 is no step, and the recurrent layers with the settings that they had then."""
+    words = L.Input(shape=(8,))
+    x = L.Embedding(WORDS, 6, mask_zero=True, input_length=8)(words)
+    x = L.LSTM(5, return_sequences=True, recurrent_activation="hard_sigmoid")(x)
+    x = L.Bidirectional(L.GRU(4, return_sequences=True, reset_after=False), merge_mode="sum")(L.Dropout(0.0)(x))
+    x = L.TimeDistributed(L.Dense(5, activation="tanh"))(x)
+    ends = [L.Bidirectional(L.LSTM(3))(x), L.SimpleRNN(3, go_backwards=True)(x), L.GlobalAveragePooling1D()(x)]
+    return models.Model(words, L.Dense(3)(L.Concatenate()(ends)))
+
+
 def liven(model):
     random = np.random.RandomState(1)
     for layer in model.layers:
@@ -195,13 +209,15 @@ def main(folder, *cases):
     makers = [sequential, graph]
     makers += [depthwise] if VERSION >= (2, 1) else []
     makers += [functions] if VERSION >= (2, 12) else []
-    makers += [attention] if VERSION >= (2, 15) else []
+    makers += [attention, sequences] if VERSION >= (2, 15) else []
     for make in makers:
         if cases and make.__name__ not in cases:
             continue
         model = make()
         liven(model)
-        x = np.random.RandomState(2).normal(0.3, 1.5, (2, *IMAGE)).astype("float32")
+        random = np.random.RandomState(2)
+        x = random.normal(0.3, 1.5, (2, *IMAGE)) if make is not sequences else random.randint(0, WORDS, (2, 8))
+        x = x.astype("float32")
         name = f"keras-{keras.__version__}-{make.__name__}"
         model.save(str(folder / f"{name}.h5"))
         np.savez_compressed(folder / f"{name}.npz", input_0=x, output_0=np.asarray(model.predict(x)))

@@ -7,7 +7,10 @@ use crate::images::{load, pipeline};
 use frostline::compile::compile_inference;
 use frostline::data::{Pipeline, ValueRange, npy, path_text, pictures_in};
 use frostline::engine::Plan;
-use frostline::fit::{NO_NAMES, Outputs, Viewed, no_scores, predicted_class, preprocess_of, returns};
+use frostline::fit::{
+    NO_NAMES, Outputs, Viewed, check_numbers, no_scores, predicted_class, preprocess_of, returns,
+    takes_sequences,
+};
 use frostline::graph::Model;
 use frostline::report::read_novelty;
 use frostline::{PrefixDType, Shape, Tensor};
@@ -102,8 +105,14 @@ fn predict_array(model: &Model, path: &Path, answers: &mut Answers<'_>) -> Resul
             .into());
         }
     }
+    for (index, input) in inputs.iter().enumerate() {
+        let ValueRange { min, max } = ValueRange::of(&input.data);
+        check_numbers(model, index, min, max)
+            .map_err(|error| format!("`{}`: {}", path.display(), error.message()))?;
+    }
     let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape[1..].to_vec()).collect();
     if let Ok((preprocess, _)) = preprocess_of(model)
+        && !takes_sequences(model)
         && shapes[0].len() >= 2
         && let expected = preprocess.range().unwrap_or(ValueRange::BYTES)
         && let Some(warning) = ValueRange::of(&inputs[0].data).warning(expected)

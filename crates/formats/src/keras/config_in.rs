@@ -1,9 +1,10 @@
 //! Keras's model config to a [`Graph`].
 
-use super::dialect::normalise;
+use super::dialect::{INNER, normalise};
 use super::dtype::Policies;
 use super::inbound::{TensorName, tensors};
 use super::known::as_keras;
+use super::masks::without_masks;
 use super::names::{Renamed, safe_names};
 use super::operation::with_call;
 use super::owner::foreign;
@@ -112,7 +113,10 @@ impl Reader<'_> {
             Some((class, config)) => (class.to_owned(), config),
             None => normalise(class_name, config, self.major),
         };
-        let called = match foreign(json) {
+        // a layer within the layer may be somebody else's too
+        let inner = INNER.iter().filter_map(|key| json["config"].get(*key));
+        let not_kerass = std::iter::once(json).chain(inner).find_map(foreign);
+        let called = match not_kerass {
             _ if is_known => Ok(()),
             Some(reason) => Err(reason),
             None if tf_operations::is_function(&class) => tf_operations::as_layer(json).map(|read| {
@@ -198,6 +202,7 @@ impl Reader<'_> {
         group: &str,
         depth: usize,
     ) -> Parsed<Graph> {
+        let layers = &without_masks(layers, &config["output_layers"]);
         let mut built = Vec::with_capacity(layers.len());
         // for each layer, for each of its calls, the tensors it is called on
         let mut wanted: Vec<Vec<Vec<TensorName>>> = Vec::with_capacity(layers.len());
@@ -389,6 +394,9 @@ fn input_layer(extents: Vec<Option<usize>>) -> Layer {
 fn reason(class: &str) -> String {
     match class {
         "Lambda" => "a Lambda layer holds Python code, which is never run; where it does what an operation of keras.ops does, say so with the setting `custom = Lambda=identity`, or with its own name in the place of `Lambda`".to_owned(),
+        "TextVectorization" | "StringLookup" | "IntegerLookup" | "Hashing" | "HashedCrossing" | "CategoryEncoding"
+        | "Discretization" => "it makes numbers of texts or categories, which frostline does not: run it in Python, save what it gives as an array, and save a model of the layers above it, `keras.Sequential([keras.Input(shape), *model.layers[1:]])`".to_owned(),
+        "AutoContrast" | "ContrastLimitedAdaptiveHistogramEqualization" => "it changes images at inference too, by all of their pixels: leave it out in Python, and do it to the images before".to_owned(),
         class if classes().contains(&class) => String::new(),
         class => format!("where it does what an operation of keras.ops does, or nothing, say so with the setting `custom = {class}=identity`"),
     }

@@ -15,6 +15,7 @@ use super::{store, theano};
 use crate::hdf5::{Dataset, File, Group};
 use crate::hdf5::{Stored, Tree, attribute_names, attribute_string, damaged, datasets, open, stored, tensor};
 use crate::{Custom, LoadReport, Loaded, MatchBy, Misfits, WeightsOptions};
+use frostline_graph::layers::Kind;
 use frostline_graph::ops::Role;
 use frostline_graph::{
     Body, Error, Graph, Handle, Layer, Model, ModelInfo, Result, Tensor, WantedWeight, Weights, join, json,
@@ -200,6 +201,7 @@ fn read<T: From<Tensor>>(
         let entry = |name: &String| (parts(layer, name), join(layer, name));
         listed.insert(layer, names.iter().map(entry).collect());
     }
+    let leaves: BTreeMap<String, &Layer> = graph.leaves().into_iter().collect();
     let in_order = match options.by {
         MatchBy::Name => None,
         MatchBy::Order => {
@@ -212,12 +214,17 @@ fn read<T: From<Tensor>>(
         if let Some(in_order) = &in_order {
             return in_order.get(&wanted.path).cloned();
         }
-        let path = path_in_keras(wanted);
-        let find_by = |renamed: &Renamed| {
-            let (top, rest) = renamed.path_in_file(&path)?;
+        let layer = wanted.path.rsplit_once('/').and_then(|(layer, _)| leaves.get(layer).copied());
+        let own = path_with_inner_names(wanted, layer);
+        // tf.keras gives the variables in a TimeDistributed no name of their layer
+        let of_wrapper = matches!(wanted.kind, Kind::TimeDistributed(_))
+            .then(|| path_in_keras(wanted).replace("/layer/", "/"));
+        let find_by = |path: &String, renamed: &Renamed| {
+            let (top, rest) = renamed.path_in_file(path)?;
             match_name(listed.get(top.as_str())?, &rest, wanted.kind.class_name())
         };
-        find_by(renamed).or_else(|| find_by(&Renamed::default()))
+        let find = |path: &String| find_by(path, renamed).or_else(|| find_by(path, &Renamed::default()));
+        find(&own).or_else(|| find(&of_wrapper?))
     };
     let beside = |_: &WantedWeight, name: &str| by_name(name);
     let Assigned { values, used, kept } =
@@ -257,7 +264,7 @@ const KERAS_1_VARIABLES: &[&str] =
 fn parts(layer: &str, name: &str) -> Vec<String> {
     let name = name.split(':').next().unwrap_or(name);
     if name.contains('/') {
-        return name.split('/').map(str::to_owned).collect();
+        return with_cells(name.split('/'));
     }
     let of_variable = |variable: &&str| {
         let own = name.strip_suffix(*variable)?.strip_suffix('_')?;
@@ -318,10 +325,45 @@ fn by_order(graph: &Graph, layers: &[&Vec<Listed>]) -> Result<BTreeMap<String, S
     Ok(found)
 }
 
+/// Names of cells, which TensorFlow numbers, as `cell`.
+fn with_cells<'a>(parts: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let is_cell = |part: &str| {
+        let rest =
+            ["lstm_cell", "gru_cell", "simple_rnn_cell"].iter().find_map(|cell| part.strip_prefix(cell));
+        rest.is_some_and(|rest| {
+            rest.is_empty() || rest.strip_prefix('_').is_some_and(|n| n.parse::<u32>().is_ok())
+        })
+    };
+    parts.map(|part| if is_cell(part) { "cell" } else { part }.to_owned()).collect()
+}
+
+/// The path of a weight as its layer's file has it: the layers in a Bidirectional or a TimeDistributed have names of their own.
+fn path_with_inner_names(wanted: &WantedWeight, layer: Option<&Layer>) -> String {
+    let path = path_in_keras(wanted);
+    let inner = |key: &str| layer.and_then(|layer| layer.config.get(key)?["config"]["name"].as_str());
+    let side = |side: &str| {
+        let own = (side == "backward").then(|| inner("backward_layer")).flatten().map(str::to_owned);
+        let base = inner("layer").unwrap_or_default();
+        let base =
+            ["forward_", "backward_"].iter().find_map(|prefix| base.strip_prefix(prefix)).unwrap_or(base);
+        own.unwrap_or_else(|| format!("{side}_{base}"))
+    };
+    match &wanted.kind {
+        Kind::Bidirectional(_) => path
+            .replace("/forward_cell/", &format!("/{}/cell/", side("forward")))
+            .replace("/backward_cell/", &format!("/{}/cell/", side("backward"))),
+        Kind::TimeDistributed(_) => {
+            path.replace("/layer/", &format!("/{}/", inner("layer").unwrap_or("layer")))
+        }
+        _ => path,
+    }
+}
+
 /// The tensor whose name ends as the weight's path does; the longest agreement counts, and it must be the only
 /// one. Order alone never decides.
 fn match_name(listed: &[Listed], rest: &str, class_name: &str) -> Option<String> {
-    let wanted: Vec<&str> = rest.split('/').collect();
+    let wanted = with_cells(rest.split('/'));
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
     let (variable, layers) = wanted.split_last()?;
     let is_variable = |found: &str| is_called(found, variable, class_name);
     for agreement in (usize::from(!layers.is_empty())..=layers.len()).rev() {
@@ -412,7 +454,7 @@ fn collect<'a>(
         specs.iter().filter(|wanted| wanted.path.rsplit_once('/').is_some_and(|(layer, _)| layer == path));
     found.extend(own.map(|wanted| Variable {
         path: &wanted.path,
-        name: path_in_keras(wanted),
+        name: path_with_inner_names(wanted, Some(layer)),
         trains: trains && wanted.spec.role == Role::Trainable,
     }));
 }

@@ -5,10 +5,11 @@ use serde_json::{Map, Value, json};
 
 /// Settings that came after Keras 3.0, and the value that means what all versions do. The class is empty where that holds for
 /// all.
-fn added() -> [(&'static str, &'static str, Value); 25] {
+fn added() -> [(&'static str, &'static str, Value); 26] {
     [
         ("", "input_axes", Value::Null),
         ("", "output_axes", Value::Null),
+        ("", "zero_output_for_mask", json!(false)),
         ("DotProductAttention", "flash_attention", Value::Null),
         ("DotProductAttention", "attn_logits_soft_cap", Value::Null),
         ("MultiHeadAttention", "flash_attention", Value::Null),

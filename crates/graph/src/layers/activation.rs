@@ -250,6 +250,10 @@ impl LayerKind for Activation {
         Map::from_iter([("activation".to_owned(), self.activation.json())])
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Passed
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         super::one_of(inputs).cloned()
     }

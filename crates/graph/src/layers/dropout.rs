@@ -103,6 +103,10 @@ impl LayerKind for Dropout {
         config
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Passed
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let shape = super::one_of(inputs)?;
         self.dropped_on(shape).map(|_| shape.clone())

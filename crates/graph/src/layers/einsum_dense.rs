@@ -192,6 +192,10 @@ impl LayerKind for EinsumDense {
         Ok(weights)
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Dropped
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let input = super::one_of(inputs)?;
         let axes = self.axes(input)?;

@@ -51,6 +51,11 @@ impl Writer<'_> {
                         "layer `{path}` is a `{class_name}`, which frostline cannot run and does not write\nhelp: keep the layers below it"
                     ));
                 }
+                Body::Kind(kind) if kind.makes_mask() => {
+                    return Err(format!(
+                        "layer `{path}` says which steps of a sequence count, which ONNX's operators are not told\nhelp: save the model as `.keras`"
+                    ));
+                }
                 Body::Kind(_) if call.inputs.is_empty() => {
                     let position = graph.inputs.iter().position(|id| id.call == index);
                     let input = position.and_then(|position| inputs.get(position)).copied();
