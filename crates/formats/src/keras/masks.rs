@@ -42,7 +42,7 @@ pub(super) fn without_masks(layers: &[Value], outputs: &Value) -> Vec<Value> {
     // the operations that made them, where nothing else reads those
     let outputs: BTreeSet<String> = tensors(outputs).into_iter().map(|tensor| tensor.layer).collect();
     loop {
-        let read: BTreeSet<String> = layers.iter().flat_map(|layer| read_by(layer)).collect();
+        let read: BTreeSet<String> = layers.iter().flat_map(read_by).collect();
         let before = layers.len();
         layers.retain(|layer| {
             let is_made_with = layer["class_name"].as_str().is_some_and(|class| MADE_WITH.contains(&class));

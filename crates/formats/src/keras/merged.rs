@@ -99,7 +99,7 @@ fn divide(kernel: &mut Tensor, scale: &Tensor, by_row: bool) -> Result<(), Strin
 fn add_product(kernel: &mut Tensor, a: &Tensor, b: &Tensor, ratio: f32) -> Result<(), String> {
     let rank = b.shape.first().copied().unwrap_or(0);
     let columns = kernel.shape.last().copied().unwrap_or(0);
-    let rows = if columns == 0 { 0 } else { kernel.data.len() / columns };
+    let rows = kernel.data.len().checked_div(columns).unwrap_or(0);
     if rank == 0 || a.data.len() != rows * rank || b.data.len() != rank * columns {
         return Err(format!(
             "LoRA's {:?} and {:?} do not fit its shape {:?}",

@@ -18,8 +18,8 @@ enum MergeMode {
 /// Two recurrent layers.
 #[derive(Clone, Debug)]
 pub struct Bidirectional {
-    forward: Recurrent,
-    backward: Recurrent,
+    forward: Box<Recurrent>,
+    backward: Box<Recurrent>,
     merge: MergeMode,
     /// Verbatim.
     config: Map<String, Value>,
@@ -49,7 +49,7 @@ impl Bidirectional {
             Some("mul") => MergeMode::Multiply,
             _ => return Err(config.error("`merge_mode` is none of concat, sum, ave and mul\nhelp: put both outputs together in the layer")),
         };
-        Ok(Self { forward, backward, merge, config: whole })
+        Ok(Self { forward: Box::new(forward), backward: Box::new(backward), merge, config: whole })
     }
 
     /// Along the sequence, and against it.
