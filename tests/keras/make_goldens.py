@@ -191,6 +191,24 @@ def unet():
     return function(build)
 
 
+def recurrent_stack(masked):
+    """Whole numbers to vectors, recurrent layers of all kinds, and what the mask goes through between them."""
+
+    def build(x):
+        x = L.Embedding(9, 6, mask_zero=masked, name="words")(x)
+        x = L.LSTM(5, return_sequences=True, activation="relu", recurrent_activation="hard_sigmoid", name="lstm")(x)
+        x = L.Dropout(0.0)(L.Dense(5, activation="tanh", name="each")(x))
+        x = L.LayerNormalization(epsilon=0.1, name="norm")(L.Add()([x, L.Activation("sigmoid")(x)]))
+        x = L.Bidirectional(L.GRU(4, return_sequences=True, name="inner"), merge_mode="ave", name="both")(x)
+        x = L.TimeDistributed(L.Dense(6, name="step"), name="steps")(x)
+        last = L.Bidirectional(L.LSTM(3, name="inner"), name="ends")(L.GRU(5, return_sequences=True, reset_after=False, name="gru")(x))
+        back = L.SimpleRNN(4, go_backwards=True, name="simple")(x)
+        mean = L.GlobalAveragePooling1D(name="mean")(x)
+        return L.Dense(3, activation="softmax", name="classes")(L.Concatenate()([last, back, mean]))
+
+    return function(build, (7,))
+
+
 def adapted(model):
     """Gives Normalization layers the statistics of some data."""
     for layer in model.layers:
@@ -320,6 +338,24 @@ CASES = {
         (6, 8), (7, 5), (7, 9),
     ),
     "attention_images": attention_images,
+    "einsum_dense": lambda: chain(
+        L.EinsumDense("abc,bd->adc", (4, 5)), L.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="de", activation="tanh"),
+        L.EinsumDense("abcd,cde->abe", (None, 5), bias_axes="e"), L.EinsumDense("...x,xy->...y", 6, bias_axes="y"), L.GlobalMaxPooling1D(),
+        shape=(6, 5),
+    ),
+    "embedding": lambda: chain(L.Embedding(9, 4), L.Flatten(), L.Dense(3), shape=(7,)),
+    "lstm": layer(L.LSTM, 4, shape=(5, 3)),
+    "lstm_bare": layer(L.LSTM, 4, use_bias=False, return_sequences=True, go_backwards=True, shape=(5, 3)),
+    "gru": layer(L.GRU, 4, shape=(5, 3)),
+    "gru_before": layer(L.GRU, 4, reset_after=False, return_sequences=True, activation="softsign", shape=(5, 3)),
+    "simple_rnn": layer(L.SimpleRNN, 4, activation="relu", shape=(5, 3)),
+    **{f"bidirectional_{mode}": layer(L.Bidirectional, L.LSTM(4, return_sequences=True), merge_mode=mode, shape=(5, 3)) for mode in ("concat", "sum", "mul")},
+    "bidirectional_two": layer(L.Bidirectional, L.GRU(4), backward_layer=L.LSTM(4, go_backwards=True), shape=(5, 3)),
+    "time_distributed": lambda: chain(L.TimeDistributed(L.Conv2D(4, 3, activation="relu")), L.TimeDistributed(L.Flatten()), L.LSTM(3), shape=(3, 6, 5, 2)),
+    "recurrent": lambda: recurrent_stack(False),
+    "masked": lambda: recurrent_stack(True),
+    "masking": lambda: chain(L.Masking(0.5), L.LSTM(4, return_sequences=True), L.LSTM(3), shape=(6, 2)),
+    "nested_recurrent": lambda: chain(keras.Sequential([keras.Input((7,)), L.Embedding(9, 4, mask_zero=True), L.Bidirectional(L.LSTM(3))], name="inner"), L.Dense(2), shape=(7,)),
     "nested_in_sequential": lambda: chain(backbone(), L.GlobalAveragePooling2D(), L.Dense(3, activation="softmax")),
     "sequential_in_functional": lambda: function(
         lambda x: L.Dense(1, activation="sigmoid")(
@@ -334,10 +370,34 @@ CASES = {
 
 # dropout and augmentation would make the pass in training mode random
 RANDOM = {"dropout", "augmentation", "conv1d"}
+# whole numbers go in
+WORDS = {"embedding", "recurrent", "masked", "nested_recurrent"}
 # these are also saved in the other formats
 ALSO_H5 = {"dense", "batch_norm", "nested_in_sequential", "sequential_in_functional", "deeply_nested", "shared_layer",
            "shared_model", "separable", "depthwise_multiplier", "normalization_adapted", "unet", "layer_norm", "prelu", "conv1d",
-           "conv_transpose", "attention_cross", "attention_images"}
+           "conv_transpose", "einsum_dense", "recurrent", "nested_recurrent", "time_distributed", "bidirectional_two", "attention_cross", "attention_images"}
+
+
+def inner_name(layer, variable):
+    """What a layer made of layers puts before the names of the inner layers' variables."""
+    above = variable.path.split("/")
+    if isinstance(layer, L.MultiHeadAttention):
+        return above[-2] + "_"
+    if isinstance(layer, L.Bidirectional):
+        return ("forward" if any(w is variable for w in layer.forward_layer.weights) else "backward") + "_cell_"
+    if isinstance(layer, L.TimeDistributed):
+        return "layer_"
+    return "cell_" if isinstance(layer, (L.LSTM, L.GRU, L.SimpleRNN)) else ""
+
+
+def sequence_of(name, rng, shape):
+    """Whole numbers for models that begin with an Embedding, and steps that a mask leaves out for those that have one."""
+    if name in WORDS:
+        return rng.integers(0, 9, (BATCH, *shape)).astype("float32")
+    values = rng.normal(0.3, 1.5, (BATCH, *shape)).astype("float32")
+    if name == "masking":
+        values[0, 1:3], values[1, 4:] = 0.5, 0.5
+    return values
 
 
 def paths(model, prefix=""):
@@ -348,8 +408,7 @@ def paths(model, prefix=""):
             yield from paths(layer, path + "/")
         else:
             for variable in layer.weights:
-                # a layer made of layers: its variables are those of the inner layers
-                inner = variable.path.split("/")[-2] + "_" if isinstance(layer, L.MultiHeadAttention) else ""
+                inner = inner_name(layer, variable)
                 yield f"{path}/{inner}{variable.name}", variable
 
 
@@ -385,7 +444,7 @@ def record(name, model):
     seed = sum(map(ord, name))
     rng = np.random.default_rng(seed)
     liven(model, rng)
-    inputs = [rng.normal(0.3, 1.5, (BATCH, *tensor.shape[1:])).astype("float32") for tensor in model.inputs]
+    inputs = [sequence_of(name, rng, tensor.shape[1:]) for tensor in model.inputs]
     given = inputs if len(inputs) > 1 else inputs[0]
     outputs = model(given, training=False)
     outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
@@ -406,7 +465,7 @@ def record(name, model):
     arrays["training"] = np.int64(training)
     for (path, _), gradient in zip(trainable, gradients):
         if gradient is not None:
-            arrays[f"grad/{path}"] = gradient.numpy()
+            arrays[f"grad/{path}"] = tf.convert_to_tensor(gradient).numpy()
     return arrays
 
 

@@ -1,6 +1,6 @@
 """Writes models with a real old Keras, and what it computes with them, to `tests/golden/old/`.
 
-    python tests/keras/make_old_goldens.py tests/golden/old
+    python tests/keras/make_old_goldens.py tests/golden/old [CASE...]     (all of them without names)
 
 Runs in an environment of the old version's own, on Python 3.11:
 
@@ -152,6 +152,40 @@ def functions():
     return models.Model(image, L.Dense(3)(tf.clip_by_value(top, -0.2, 0.2) * 3.0))
 
 
+def attention():
+    """Layers made of layers, layers as activations, and a dropout of a package's own."""
+
+    class FixedDropout(L.Dropout):
+        """As `efficientnet` defines it."""
+
+        def _get_noise_shape(self, inputs):
+            symbolic = keras.backend.shape(inputs)
+            return tuple(symbolic[axis] if extent is None else extent for axis, extent in enumerate(self.noise_shape))
+
+    image = L.Input(shape=IMAGE)
+    x = L.Conv2D(8, 4, strides=2, activation=L.LeakyReLU(0.1))(image)
+    x = L.Add()([x, FixedDropout(0.2, noise_shape=(None, 1, 1, 1))(L.ThresholdedReLU(0.3)(x))])
+    x = L.Dense(8, activation=L.ReLU(2.0, negative_slope=0.2, threshold=0.1))(L.Reshape((20, 8))(x))
+    x = L.MultiHeadAttention(2, 4, name="heads")(x, x)
+    x = L.MultiHeadAttention(2, 4, value_dim=3, attention_axes=1)(x, x, key=x)
+    x = L.EinsumDense("abc,cd->abd", (None, 6), bias_axes="d", activation=L.ELU(0.5))(x)
+    return models.Model(image, L.Dense(3)(L.GlobalAveragePooling1D()(x)))
+
+
+WORDS = 11
+
+
+def sequences():
+    """Whole numbers of which 0 is no step, and the recurrent layers with the settings that they had then."""
+    words = L.Input(shape=(8,))
+    x = L.Embedding(WORDS, 6, mask_zero=True, input_length=8)(words)
+    x = L.LSTM(5, return_sequences=True, recurrent_activation="hard_sigmoid")(x)
+    x = L.Bidirectional(L.GRU(4, return_sequences=True, reset_after=False), merge_mode="sum")(L.Dropout(0.0)(x))
+    x = L.TimeDistributed(L.Dense(5, activation="tanh"))(x)
+    ends = [L.Bidirectional(L.LSTM(3))(x), L.SimpleRNN(3, go_backwards=True)(x), L.GlobalAveragePooling1D()(x)]
+    return models.Model(words, L.Dense(3)(L.Concatenate()(ends)))
+
+
 def liven(model):
     random = np.random.RandomState(1)
     for layer in model.layers:
@@ -169,13 +203,21 @@ def liven(model):
         layer.set_weights([symmetric(value(name, old)).astype("float32") for name, old in zip(names, layer.get_weights())])
 
 
-def main(folder):
+def main(folder, *cases):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for make in (sequential, graph) if VERSION < (2, 1) else (sequential, graph, depthwise, *((functions,) if VERSION >= (2, 12) else ())):
+    makers = [sequential, graph]
+    makers += [depthwise] if VERSION >= (2, 1) else []
+    makers += [functions] if VERSION >= (2, 12) else []
+    makers += [attention, sequences] if VERSION >= (2, 15) else []
+    for make in makers:
+        if cases and make.__name__ not in cases:
+            continue
         model = make()
         liven(model)
-        x = np.random.RandomState(2).normal(0.3, 1.5, (2, *IMAGE)).astype("float32")
+        random = np.random.RandomState(2)
+        x = random.normal(0.3, 1.5, (2, *IMAGE)) if make is not sequences else random.randint(0, WORDS, (2, 8))
+        x = x.astype("float32")
         name = f"keras-{keras.__version__}-{make.__name__}"
         model.save(str(folder / f"{name}.h5"))
         np.savez_compressed(folder / f"{name}.npz", input_0=x, output_0=np.asarray(model.predict(x)))

@@ -154,27 +154,6 @@ def test_a_model_that_only_trains_otherwise_is_read_as_the_functional_model_it_i
     assert any("OwnStep" in note for note in frostline.json("inspect", tmp_path / "model.keras")["load"]["notes"])
 
 
-def test_quantised_and_lora_weights_are_not_left_out(frostline, tmp_path):
-    file, _ = photo(tmp_path)
-    quantised = scaled_by(lambda x: x / 255.0)
-    quantised.quantize("int8")
-    quantised.save(tmp_path / "int8.keras")
-    ran = frostline.run("predict", tmp_path / "int8.keras", file)
-    assert ran.returncode == 1 and "quantise" in ran.stderr, ran.stderr
-    lora = scaled_by(lambda x: x / 255.0)
-    lora.get_layer("classes").enable_lora(2)
-    for variable in lora.get_layer("classes").trainable_variables:
-        variable.assign(np.random.default_rng(1).normal(0, 1, variable.shape))
-    expected = lora.predict(photo(tmp_path)[1], verbose=0)
-    for ending in ("keras", "h5"):
-        lora.save(tmp_path / f"lora.{ending}")
-        ran = frostline.run("predict", tmp_path / f"lora.{ending}", file, "-o", tmp_path / "o.npz")
-        if ran.returncode == 0:  # merged into the kernel by Keras itself
-            assert relative(np.load(tmp_path / "o.npz")["output_0"], expected) <= OUTPUT
-        else:
-            assert "would not be read" in ran.stderr, ran.stderr
-
-
 def test_numbers_in_bfloat16_are_read(frostline, tmp_path):
     keras.config.set_dtype_policy("bfloat16")
     try:
@@ -368,6 +347,27 @@ def test_what_is_no_keras_file_is_called_what_it_is(frostline, tmp_path):
     assert "SavedModel" in said["saved"] and "SavedModel" in said["pb"]
     assert "whole model" in said["whole"] and "frostline convert MODEL --weights" in said["weights"]
     assert all("help:" in text for text in said.values()), said
+
+
+def test_sharded_weights_are_put_onto_their_architecture(frostline, tmp_path):
+    keras.utils.set_random_seed(1)
+    inner = keras.Sequential([keras.Input((SIDE, SIDE, 3)), L.Conv2D(4, 3), L.BatchNormalization()], name="inner")
+    model = scaled_by(inner)
+    for variable in model.weights:
+        variable.assign(np.random.default_rng(len(variable.path)).uniform(0.1, 1, variable.shape))
+    model.save_weights(tmp_path / "w.weights.json", max_shard_size=2e-6)
+    assert len(list(tmp_path.glob("w_*.weights.h5"))) > 1
+    keras.utils.set_random_seed(2)
+    scaled_by(keras.models.clone_model(inner)).save(tmp_path / "empty.keras")
+    out = tmp_path / "out.keras"
+    frostline.done("convert", tmp_path / "empty.keras", "--weights", tmp_path / "w.weights.json", "-o", out)
+    for found, expected in zip(keras.saving.load_model(out).weights, model.weights, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    alone = frostline.run("inspect", tmp_path / "w.weights.json").stderr
+    assert "shards" in alone and "--weights" in alone, alone
+    next(tmp_path.glob("w_*.weights.h5")).unlink()
+    lost = frostline.run("convert", tmp_path / "empty.keras", "--weights", tmp_path / "w.weights.json", "-o", out)
+    assert lost.returncode == 1 and "w_0000" in lost.stderr, lost.stderr
 
 
 @keras.saving.register_keras_serializable("my")

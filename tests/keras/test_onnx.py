@@ -250,9 +250,17 @@ def test_a_model_of_pytorch_is_fine_tuned_and_handed_back(name, filled, frostlin
     assert np.abs(probability - np.array(scores)[:, 1]).max() < OUTPUT
 
 
+# what `docs/onnx.md` says is not written
+NOT_WRITTEN = {"Bidirectional", "EinsumDense", "Embedding", "GRU", "LSTM", "Masking", "SimpleRNN", "TimeDistributed"}
+
+
 @pytest.mark.parametrize("path", [path for path in FILES if path.suffix == ".keras"], ids=lambda path: path.stem)
 def test_every_golden_model_runs_in_onnx_runtime(path, frostline, tmp_path):
     reference = np.load(path.with_suffix(".npz"))
+    if NOT_WRITTEN & {layer["kind"] for layer in frostline.json("inspect", path)["layers"]}:
+        refused = frostline.run("convert", path, "-o", tmp_path / "model.onnx")
+        assert refused.returncode == 1 and "save the model as `.keras`" in refused.stderr, refused.stderr
+        return
     frostline.done("convert", path, "-o", tmp_path / "model.onnx")
     model = check(tmp_path / "model.onnx")
     assert model.opset_import[0].version == 17

@@ -10,10 +10,10 @@ pub(crate) use values::Budget;
 
 use clap::{Args, Parser, Subcommand};
 use frostline::fit::{ImageSize, Loss};
-use frostline::formats::{Architecture, Custom, LoadOptions};
+use frostline::formats::{Architecture, Custom, LoadOptions, MatchBy};
 use frostline::graph::Model;
 use std::path::{Path, PathBuf};
-use values::{budget, count, size};
+use values::{budget, count, match_by, size};
 
 /// Reuse the lower layers of a pretrained network for a new task.
 ///
@@ -320,9 +320,16 @@ pub(crate) struct Convert {
     /// The file to write.
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
-    /// Load these weights (.weights.h5, .h5 or .safetensors) onto the model first.
+    /// Load these weights (.weights.h5, the .weights.json of sharded ones, .h5 or .safetensors) onto the model first.
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
+    /// With --weights: what layers are matched by. `order`, as Keras's load_weights: the n-th layer with weights gets those of the
+    /// n-th, whatever their names.
+    #[arg(long, value_name = "name|order", default_value = "name", value_parser = match_by, requires = "weights")]
+    pub(crate) weights_by: MatchBy,
+    /// With --weights: weights that the file does not fill, or not in their shape, stay what they are in MODEL, and are listed.
+    #[arg(long, requires = "weights")]
+    pub(crate) skip_mismatch: bool,
     /// Write the resizing and scaling of images into the ONNX graph, which then takes images of any size, uint8
     /// [batch, height, width, channels].
     #[arg(long)]

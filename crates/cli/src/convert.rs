@@ -6,14 +6,28 @@ use crate::console::Console;
 use crate::images::load;
 use frostline::data::{Fit, Preprocess, Resize, View};
 use frostline::fit::{fit_of, input_shape, preprocess_of, resize_of};
-use frostline::formats::{self, EmbeddedFit, EmbeddedKernel, EmbeddedPreprocessing, EmbeddedSize, Format};
+use frostline::formats::{
+    self, EmbeddedFit, EmbeddedKernel, EmbeddedPreprocessing, EmbeddedSize, Format, Misfits, WeightsOptions,
+};
 use frostline::graph::Model;
 
 pub(crate) fn run(command: &Convert, console: &Console) -> Result<(), Failure> {
     let (mut model, _) = load(&command.model, console)?;
     command.views.onto(&mut model);
     if let Some(weights) = &command.weights {
-        let report = formats::load_weights(weights, &model)?;
+        let misfits = if command.skip_mismatch { Misfits::Kept } else { Misfits::Refused };
+        let options = WeightsOptions { by: command.weights_by, misfits };
+        let report = formats::load_weights_with(weights, &model, options)?;
+        if !report.kept.is_empty() {
+            console.warn(format_args!(
+                "`{}` does not fill {} of {} weights, which stay what they are in `{}`:\n  {}",
+                weights.display(),
+                report.kept.len(),
+                model.weights.len(),
+                command.model.path.display(),
+                report.kept.join("\n  ")
+            ));
+        }
         if !report.unused.is_empty() {
             let unused = formats::few(&report.unused);
             console.warn(format_args!("`{}`: not used: {unused}", weights.display()));

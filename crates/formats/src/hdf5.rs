@@ -116,8 +116,8 @@ pub(super) fn tensor(path: &Path, name: &str, dataset: &Dataset, shape: &[usize]
             let values = dataset.read_f64().map_err(|error| failed(&error))?;
             values.into_iter().map(|value| value as f32).collect()
         }
-        // Keras hands bfloat16 on as two bytes without a meaning
-        _ if is_bfloat16() && matches!(dataset.datatype(), Ok(Datatype::Opaque { size: 2, .. })) => {
+        // Keras hands bfloat16, and no other numbers, on as two bytes without a meaning; its `.h5` files do not say so
+        _ if matches!(dataset.datatype(), Ok(Datatype::Opaque { size: 2, .. })) => {
             let bytes = dataset.read_raw().map_err(|error| failed(&error))?;
             let bits = bytes.chunks_exact(2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
             bits.map(|bits| bf16::from_bits(bits).to_f32()).collect()
@@ -138,6 +138,11 @@ pub(super) fn tensor(path: &Path, name: &str, dataset: &Dataset, shape: &[usize]
         return Err(failed(&format!("{} numbers for a shape of {shape:?}", data.len())));
     }
     Ok(Tensor { shape: shape.to_vec(), data })
+}
+
+/// Whether a dataset holds whole numbers of 8 bits, as quantised kernels do.
+pub(super) fn is_int8(dataset: &Dataset) -> bool {
+    matches!(dataset.dtype(), Ok(DType::I8))
 }
 
 /// The numbers of a dataset: in memory, or where they lie in the file as they are wanted, so that they need not be there twice.

@@ -87,6 +87,7 @@ pub fn load_with(path: &Path, options: &LoadOptions) -> Result<Loaded> {
     let path = model_file(path);
     let bytes = regular::read(&path).map_err(|source| Error::io(&path, source))?;
     let loaded = match (bytes.as_slice(), *architecture) {
+        _ if foreign::lists_shards(&path) => Err(foreign::shards_alone(&path)),
         (content, _) if pickle::is_pickle(content) => Err(pickle::refusal(&path)),
         ([b'P', b'K', ..] | [0x89, b'H', b'D', b'F', ..], Some(architecture)) => {
             Err(safetensors::says_it_itself(&path, architecture))
@@ -141,20 +142,59 @@ pub fn model_file(path: &Path) -> PathBuf {
     if path.is_dir() { path.join("model.keras") } else { path.to_owned() }
 }
 
-/// Reads a file of weights (`.weights.h5`, a whole-model `.h5`, `.safetensors`) onto a model that is there already. The
-/// model is changed only if every weight fits.
+/// How the tensors of a file of weights find their layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MatchBy {
+    /// By the names of layers and variables. Where files of Keras 3 have no names, by their rule.
+    #[default]
+    Name,
+    /// By the order of layers with weights, as `model.load_weights` does; names of layers mean nothing.
+    Order,
+}
+
+/// What becomes of weights that a file does not fill.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Misfits {
+    /// Nothing is loaded.
+    #[default]
+    Refused,
+    /// They stay what they are in the model, and the report lists them.
+    Kept,
+}
+
+/// How a file of weights is put onto a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WeightsOptions {
+    /// How tensors find their layers.
+    pub by: MatchBy,
+    /// What becomes of weights without a tensor of their shape.
+    pub misfits: Misfits,
+}
+
+/// [`load_weights_with`] by name, all or none.
 pub fn load_weights(path: &Path, model: &Model) -> Result<LoadReport> {
+    load_weights_with(path, model, WeightsOptions::default())
+}
+
+/// Reads a file of weights (`.weights.h5`, the `.weights.json` of a sharded one, a whole-model `.h5`, `.safetensors`) onto a model that is there already. The
+/// model is changed only if every weight fits, or as `options` say.
+pub fn load_weights_with(path: &Path, model: &Model, options: WeightsOptions) -> Result<LoadReport> {
     if let Some(refused) = foreign::refusal(path) {
         return Err(refused);
     }
     let bytes = regular::read(path).map_err(|source| Error::io(path, source))?;
     let report = match bytes.as_slice() {
         content if pickle::is_pickle(content) => Err(pickle::refusal(path)),
-        content if safetensors::is_safetensors(path, content) => {
-            safetensors::load_weights(path, content, model)
-        }
+        content if safetensors::is_safetensors(path, content) => match options == WeightsOptions::default() {
+            true => safetensors::load_weights(path, content, model),
+            false => Err(Error::format(
+                path,
+                "tensors of `.safetensors` files are matched by name, all or none\nhelp: leave the settings `weights-by` and `skip-mismatch` out",
+            )),
+        },
+        list if foreign::lists_shards(path) => keras::shards::load_weights(path, list, model, options),
         [b'P', b'K', ..] => Err(foreign::whole_model(path)),
-        _ => keras::legacy::load_weights(path, bytes, model),
+        _ => keras::legacy::load_weights(path, bytes, model, options),
     };
     report.map_err(|error| in_file(path, error))
 }

@@ -11,7 +11,7 @@ pub struct Loaded {
     pub report: LoadReport,
 }
 
-/// What became of a file's content. Every weight of the model is filled, or the load has failed.
+/// What became of a file's content. Every weight of the model is filled, or the load has failed, but for those `kept`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoadReport {
     /// Tensors of layers in the file (the optimizer's not counted).
@@ -20,6 +20,8 @@ pub struct LoadReport {
     pub loaded: usize,
     /// The names of those that did not.
     pub unused: Vec<String>,
+    /// Weights that the file does not fill and that stay what they were, each with the reason: where that was asked for.
+    pub kept: Vec<String>,
     /// What is worth knowing: settings that mean nothing here, the optimizer's state left behind.
     pub notes: Vec<String>,
     /// Why the model may compute something else than it did where it comes from.

@@ -94,6 +94,8 @@ fn without_products(model: &Model) -> Option<Model> {
 fn products(program: &Program) -> usize {
     let of_node = |node: &Node| match node.op {
         Op::Dense(_) => 1,
+        // the input's, which the backward pass makes again, and the gradients of the input and of both kernels
+        Op::Recurrent(_) => 2,
         // one for each pair of matrices in its inputs
         Op::Product(_) => program.shape(node.inputs[0]).iter().rev().skip(2).product(),
         _ => 0,

@@ -1,12 +1,21 @@
 //! Values of arguments, and what is said of those that cannot be.
 
 use frostline::data::Preprocess;
+use frostline::formats::MatchBy;
 use std::time::Duration;
 
 pub(super) fn preprocess(name: &str) -> Result<String, String> {
     match name {
         "auto" => Ok(name.to_owned()),
         name => name.parse::<Preprocess>().map(|p| p.to_string()).map_err(|error| error.to_string()),
+    }
+}
+
+pub(super) fn match_by(name: &str) -> Result<MatchBy, String> {
+    match name {
+        "name" => Ok(MatchBy::Name),
+        "order" => Ok(MatchBy::Order),
+        _ => Err("give name or order".to_owned()),
     }
 }
 

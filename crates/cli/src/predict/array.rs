@@ -6,7 +6,7 @@ use frostline::Shape;
 use frostline::compile::compile_inference;
 use frostline::data::npy::{self, Batch};
 use frostline::data::{Channels, ValueRange};
-use frostline::fit::preprocess_of;
+use frostline::fit::{check_numbers, preprocess_of, takes_sequences};
 use frostline::graph::Model;
 use std::path::Path;
 
@@ -52,9 +52,14 @@ pub(super) fn predict_array(model: &Model, path: &Path, answers: &mut Answers<'_
             )
         })?);
     }
+    for (index, ValueRange { min, max }) in ranges.iter().enumerate() {
+        check_numbers(model, index, *min, *max)
+            .map_err(|error| format!("`{}`: {}", path.display(), error.message()))?;
+    }
     let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape[1..].to_vec()).collect();
     refuse_channels_first(model, path, &shapes)?;
     if let Ok((preprocess, _)) = preprocess_of(model)
+        && !takes_sequences(model)
         && shapes[0].len() >= 2
         && let expected = preprocess.range().unwrap_or(ValueRange::BYTES)
         && let Some(warning) = ranges[0].warning(expected)

@@ -1,5 +1,6 @@
 //! Layers to ops: walks a graph, nested models in place, and lets every layer lower itself.
 
+use frostline_graph::layers;
 use frostline_graph::ops::{LayerInfo, Lowering, Program, ValueId};
 use frostline_graph::{Body, Error, Freeze, Graph, Result, Shape, join};
 
@@ -38,7 +39,7 @@ fn lower_graph(
                 let info = LayerInfo { frozen, inference, path };
                 program.layers.push(info);
                 let layer = program.layers.len() - 1;
-                kind.lower_all(&mut Lowering::new(program, layer), &given)?
+                layers::lower(kind, &mut Lowering::new(program, layer), &given)?
             }
             Body::Model(inner) => lower_graph(inner, &path, freeze, &given, program)?,
             Body::Unsupported { .. } => return Err(Error::shape(path, "it cannot be run")), // infer_shapes has said so

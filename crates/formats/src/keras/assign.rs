@@ -1,10 +1,12 @@
 //! From a file's tensors to a model's weights: every weight is filled, or the load fails with the list of those
 //! that are not.
 
+use super::merged::{Beside, merged};
+use crate::Misfits;
 use crate::hdf5::Dataset;
 use crate::hdf5::{shape, tensor};
 use frostline_graph::layers::Kind;
-use frostline_graph::{Error, Graph, Handle, Result, Tensor, WantedWeight, Weights};
+use frostline_graph::{Error, Graph, Handle, Layer, Result, Tensor, WantedWeight, Weights};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -17,26 +19,40 @@ pub(super) fn assign(
     graph: &Graph,
     available: &BTreeMap<String, Dataset>,
     find: impl Fn(&WantedWeight) -> Option<String>,
-) -> Result<(Weights, BTreeSet<String>)> {
-    let (values, used) = assign_values(path, graph, available, find, tensor)?;
+    beside: impl Fn(&WantedWeight, &str) -> Beside,
+    misfits: Misfits,
+) -> Result<(Weights, Assigned<Tensor>)> {
+    let mut assigned = assign_values(path, graph, available, find, beside, tensor, misfits)?;
     let mut weights = Weights::default();
+    let values = std::mem::take(&mut assigned.values);
     values.into_iter().for_each(|(path, value)| weights.insert(path, Handle::new(value)));
-    Ok((weights, used))
+    Ok((weights, assigned))
 }
 
-/// Values of weights by their paths, and the names of the file's tensors that they came from.
-pub(super) type Assigned<T> = (Vec<(String, T)>, BTreeSet<String>);
+/// What a file's tensors become.
+pub(super) struct Assigned<T> {
+    /// Values of weights by their paths.
+    pub(super) values: Vec<(String, T)>,
+    /// The names of the tensors that they came from.
+    pub(super) used: BTreeSet<String>,
+    /// Weights that are not filled, with the reason.
+    pub(super) kept: Vec<String>,
+}
 
-/// The values of a graph's weights, as `value` makes them of a dataset with its name and shape.
+/// The values of a graph's weights, as `value` makes them of a dataset with its name and shape. `beside`: where other parts of a
+/// weight would be.
 pub(super) fn assign_values<T: From<Tensor>>(
     path: &Path,
     graph: &Graph,
     available: &BTreeMap<String, Dataset>,
     find: impl Fn(&WantedWeight) -> Option<String>,
+    beside: impl Fn(&WantedWeight, &str) -> Beside,
     value: impl Fn(&Path, &str, &Dataset, &[usize]) -> Result<T>,
+    misfits: Misfits,
 ) -> Result<Assigned<T>> {
     let mut values = Vec::new();
     let (mut used, mut wrong) = (BTreeSet::new(), Vec::new());
+    let layers: BTreeMap<String, &Layer> = graph.leaves().into_iter().collect();
     for wanted in graph.weight_specs(&graph.stand_in_shapes())? {
         let Some((name, dataset)) = find(&wanted).and_then(|name| available.get_key_value(&name)) else {
             // files of some versions leave the count of a Normalization layer out; nothing is computed with it
@@ -55,11 +71,19 @@ pub(super) fn assign_values<T: From<Tensor>>(
             continue;
         }
         used.insert(name.clone());
+        let layer = wanted.path.rsplit_once('/').and_then(|(layer, _)| layers.get(layer).copied());
+        let parts = beside(&wanted, name);
+        if let Some((value, more)) = merged(path, &wanted, layer, (name, dataset), &parts, available)? {
+            used.extend(more);
+            values.push((wanted.path, value.into()));
+            continue;
+        }
         values.push((wanted.path, value(path, name, dataset, &found)?));
     }
-    match wrong.is_empty() {
-        true => Ok((values, used)),
-        false => Err(do_not_fit(path, wrong)),
+    match (wrong.is_empty(), misfits) {
+        (true, _) => Ok(Assigned { values, used, kept: wrong }),
+        (false, Misfits::Kept) if !used.is_empty() => Ok(Assigned { values, used, kept: wrong }),
+        _ => Err(do_not_fit(path, wrong)),
     }
 }
 

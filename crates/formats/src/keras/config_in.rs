@@ -1,13 +1,16 @@
 //! Keras's model config to a [`Graph`].
 
-use super::dialect::normalise;
+use super::dialect::{INNER, normalise};
+use super::dtype::Policies;
 use super::inbound::{TensorName, tensors};
+use super::known::as_keras;
+use super::masks::without_masks;
 use super::names::{Renamed, safe_names};
 use super::operation::with_call;
 use super::owner::foreign;
 use super::tf_operations;
 use crate::{Custom, LoadReport};
-use frostline_graph::layers::{Config, InputLayer, Kind, LayerKind, read_kind};
+use frostline_graph::layers::{Config, InputLayer, Kind, LayerKind, classes, read_kind};
 use frostline_graph::{Body, Call, Form, Graph, Layer, TensorId, join};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -25,6 +28,10 @@ pub(super) struct Reader<'a> {
     pub(super) report: &'a mut LoadReport,
     /// Layers whose names were changed.
     pub(super) renamed: Renamed,
+    /// What layers store and compute.
+    pub(super) policies: Policies,
+    /// Layers with LoRA adapters.
+    pub(super) adapted: usize,
 }
 
 /// Where a tensor is referred to.
@@ -84,6 +91,10 @@ impl Reader<'_> {
             let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
             return Ok(Layer { name, trainable, body: Body::Model(Box::new(inner)), config: Map::new() });
         }
+        if class_name != "InputLayer" {
+            self.policies.note(config.get("dtype").unwrap_or(&Value::Null));
+        }
+        self.adapted += usize::from(config.get("lora_rank").is_some_and(Value::is_number));
         if let Some(kind) = Custom::of(self.custom, &name, class_name) {
             self.report
                 .notes
@@ -91,8 +102,22 @@ impl Reader<'_> {
             let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
             return Ok(Layer { name, trainable, body: Body::Kind(kind.clone()), config: kind.config() });
         }
-        let (mut class, mut config) = normalise(class_name, config, self.major);
-        let called = match foreign(json) {
+        let known = as_keras(class_name, config);
+        if let Some((class, _)) = &known {
+            self.report.notes.push(format!(
+                "`{path}` is a `{class_name}`, which does nothing at inference, and is read as Keras's `{class}`"
+            ));
+        }
+        let is_known = known.is_some();
+        let (mut class, mut config) = match known {
+            Some((class, config)) => (class.to_owned(), config),
+            None => normalise(class_name, config, self.major),
+        };
+        // a layer within the layer may be somebody else's too
+        let inner = INNER.iter().filter_map(|key| json["config"].get(*key));
+        let not_kerass = std::iter::once(json).chain(inner).find_map(foreign);
+        let called = match not_kerass {
+            _ if is_known => Ok(()),
             Some(reason) => Err(reason),
             None if tf_operations::is_function(&class) => tf_operations::as_layer(json).map(|read| {
                 (class, config) = read;
@@ -177,6 +202,7 @@ impl Reader<'_> {
         group: &str,
         depth: usize,
     ) -> Parsed<Graph> {
+        let layers = &without_masks(layers, &config["output_layers"]);
         let mut built = Vec::with_capacity(layers.len());
         // for each layer, for each of its calls, the tensors it is called on
         let mut wanted: Vec<Vec<Vec<TensorName>>> = Vec::with_capacity(layers.len());
@@ -368,6 +394,10 @@ fn input_layer(extents: Vec<Option<usize>>) -> Layer {
 fn reason(class: &str) -> String {
     match class {
         "Lambda" => "a Lambda layer holds Python code, which is never run; where it does what an operation of keras.ops does, say so with the setting `custom = Lambda=identity`, or with its own name in the place of `Lambda`".to_owned(),
-        _ => String::new(),
+        "TextVectorization" | "StringLookup" | "IntegerLookup" | "Hashing" | "HashedCrossing" | "CategoryEncoding"
+        | "Discretization" => "it makes numbers of texts or categories, which frostline does not: run it in Python, save what it gives as an array, and save a model of the layers above it, `keras.Sequential([keras.Input(shape), *model.layers[1:]])`".to_owned(),
+        "AutoContrast" | "ContrastLimitedAdaptiveHistogramEqualization" => "it changes images at inference too, by all of their pixels: leave it out in Python, and do it to the images before".to_owned(),
+        class if classes().contains(&class) => String::new(),
+        class => format!("where it does what an operation of keras.ops does, or nothing, say so with the setting `custom = {class}=identity`"),
     }
 }

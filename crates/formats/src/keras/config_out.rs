@@ -1,5 +1,6 @@
 //! A [`Graph`] as Keras 3's model config.
 
+use super::dtype::written;
 use super::newer::for_all_versions;
 use super::order::keras_order;
 use frostline_graph::layers::{
@@ -169,11 +170,13 @@ fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
         None => (kind.class_name(), &layer.config),
     };
     for (key, value) in own {
-        if key != "name" && key != "trainable" {
-            config.insert(key.clone(), value.clone());
+        match key.as_str() {
+            "name" | "trainable" => {}
+            "dtype" => drop(config.insert(key.clone(), written(value))),
+            _ => drop(config.insert(key.clone(), value.clone())),
         }
     }
-    if config.get("activation") == Some(&json!(HARD_SIGMOID_KERAS_2)) {
+    if config.values().any(|value| holds_text(value, HARD_SIGMOID_KERAS_2)) {
         return Err(format!(
             "layer `{}` has the hard_sigmoid of Keras 2, which Keras 3 has no name for\nhelp: keep the layers below it",
             layer.name
@@ -184,6 +187,16 @@ fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
     let module = kind.keras_module();
     let registered = if module == KERAS_LAYERS { Value::Null } else { json!(class_name) };
     Ok(object(style, module, class_name, config, registered))
+}
+
+/// Whether a text is somewhere in a value.
+fn holds_text(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(own) => own == text,
+        Value::Array(items) => items.iter().any(|item| holds_text(item, text)),
+        Value::Object(map) => map.values().any(|item| holds_text(item, text)),
+        _ => false,
+    }
 }
 
 /// Whether the constructor in Keras takes `trainable`.

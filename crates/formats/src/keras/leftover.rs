@@ -42,7 +42,7 @@ pub(super) fn refuse_leftovers(
     Err(Error::format(
         path,
         format!(
-            "{} tensors of layers that are run would not be read: `{}`{more}\nhelp: these layers compute more than their class says here; save the model before `quantize` or `enable_lora`, or with LoRA weights merged",
+            "{} tensors of layers that are run would not be read: `{}`{more}\nhelp: these layers compute more than their class says here; save the model before `quantize` or `enable_lora`",
             left.len(),
             left.iter().take(NAMED).copied().collect::<Vec<_>>().join("`, `")
         ),

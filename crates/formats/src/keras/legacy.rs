@@ -1,18 +1,21 @@
 //! Keras's `.h5` files: whole models of every Keras, and files of weights alone.
 //! Source: `keras/src/legacy/saving/legacy_h5_format.py`.
 
-use super::assign::assign_values;
+use super::assign::{Assigned, assign_values};
 use super::chains::without_mixed_chains;
 use super::config_in::Reader;
 use super::config_out::{Style, model as model_config};
+use super::dtype::Policies;
 use super::leftover::refuse_leftovers;
+use super::merged::by_name;
 use super::names::Renamed;
 use super::order::keras_order;
 use super::sublayers::path_in_keras;
 use super::{store, theano};
 use crate::hdf5::{Dataset, File, Group};
 use crate::hdf5::{Stored, Tree, attribute_names, attribute_string, damaged, datasets, open, stored, tensor};
-use crate::{Custom, LoadReport, Loaded};
+use crate::{Custom, LoadReport, Loaded, MatchBy, Misfits, WeightsOptions};
+use frostline_graph::layers::Kind;
 use frostline_graph::ops::Role;
 use frostline_graph::{
     Body, Error, Graph, Handle, Layer, Model, ModelInfo, Result, Tensor, WantedWeight, Weights, join, json,
@@ -80,7 +83,7 @@ fn describe(path: &Path, bytes: Vec<u8>, custom: &[Custom]) -> Result<Described>
     let version = version.or_else(|| attribute_string(&group, "keras_version"));
     let mut report = LoadReport::default();
     let (graph, renamed) = parse(path, &config, major(version.as_deref()), custom, &mut report)?;
-    let (values, found) = read(path, &group, &graph, &renamed, stored)?;
+    let (values, found) = read(path, &group, &graph, &renamed, stored, WeightsOptions::default())?;
     let backend = attribute_string(&root, "backend");
     if backend.is_none() && version.is_none_or(|version| version.starts_with("1.")) {
         let note = "Keras 1 does not say which backend it ran on: kernels are taken as TensorFlow's, and would have to be turned if it was Theano";
@@ -113,9 +116,22 @@ pub(crate) fn parse(
     let json: Value = json::parse(config).map_err(|error| {
         failed(format!("the model's config is no JSON: {error}\nhelp: the file is cut off or damaged"))
     })?;
-    let mut reader = Reader { major, custom, report: &mut *report, renamed: Renamed::default() };
+    let mut reader = Reader {
+        major,
+        custom,
+        report: &mut *report,
+        renamed: Renamed::default(),
+        policies: Policies::default(),
+        adapted: 0,
+    };
     let mut graph = reader.model(&json).map_err(failed)?;
-    let renamed = reader.renamed;
+    let Reader { renamed, policies, adapted, .. } = reader;
+    report.warnings.extend(policies.warnings());
+    if adapted > 0 {
+        report.notes.push(format!(
+            "{adapted} layers have LoRA adapters, which are merged into their weights, and are written so"
+        ));
+    }
     report.notes.extend(renamed.to_note());
     report.unsupported.extend(graph.set_aside_what_does_not_fit());
     Ok((graph, renamed))
@@ -127,22 +143,39 @@ pub(crate) fn major(version: Option<&str>) -> u32 {
 }
 
 /// Reads weights alone onto a model, of any of the three layouts.
-pub(crate) fn load_weights(path: &Path, bytes: Vec<u8>, model: &Model) -> Result<LoadReport> {
+pub(crate) fn load_weights(
+    path: &Path,
+    bytes: Vec<u8>,
+    model: &Model,
+    options: WeightsOptions,
+) -> Result<LoadReport> {
     let file: File = open(path, bytes)?;
     let root = file.root();
     let renamed = Renamed::of(&model.info.renamed);
     if store::is_store(&file) {
-        let (weights, report) = store::read(path, &file, &model.graph, &renamed)?;
-        for (name, handle) in weights.iter() {
-            let own = model.weights.get(name)?;
-            handle.with(|value| own.set(&value.data));
-        }
-        return Ok(report);
+        return load_store(path, &[file], model, options);
     }
     let group = root.group("model_weights").unwrap_or(root);
-    let (values, report): (Vec<(String, Tensor)>, _) = read(path, &group, &model.graph, &renamed, tensor)?;
+    let (values, report): (Vec<(String, Tensor)>, _) =
+        read(path, &group, &model.graph, &renamed, tensor, options)?;
     for (name, value) in values {
         model.weights.get(&name)?.set(&value.data);
+    }
+    Ok(report)
+}
+
+/// Reads Keras 3's store, of one file or of several, onto a model.
+pub(crate) fn load_store(
+    path: &Path,
+    files: &[File],
+    model: &Model,
+    options: WeightsOptions,
+) -> Result<LoadReport> {
+    let renamed = Renamed::of(&model.info.renamed);
+    let (weights, report) = store::read(path, files, &model.graph, &renamed, options)?;
+    for (name, handle) in weights.iter() {
+        let own = model.weights.get(name)?;
+        handle.with(|value| own.set(&value.data));
     }
     Ok(report)
 }
@@ -154,34 +187,58 @@ fn read<T: From<Tensor>>(
     graph: &Graph,
     renamed: &Renamed,
     value: impl Fn(&Path, &str, &Dataset, &[usize]) -> Result<T>,
+    options: WeightsOptions,
 ) -> Result<(Vec<(String, T)>, LoadReport)> {
     let layers = attribute_names(group, "layer_names").ok_or_else(|| {
         Error::format(path, "the file holds no list of layers\nhelp: it is no Keras file, or damaged")
     })?;
     let tensors = datasets(path, group)?;
     // for each layer of the file its tensors: name as the file lists it, parts, key of the dataset
-    let mut listed: BTreeMap<&str, Vec<(Vec<String>, String)>> = BTreeMap::new();
+    let mut listed: BTreeMap<&str, Vec<Listed>> = BTreeMap::new();
     for layer in &layers {
         let Some(own) = descend(group, layer) else { continue };
         let names = attribute_names(&own, "weight_names").unwrap_or_default();
         let entry = |name: &String| (parts(layer, name), join(layer, name));
         listed.insert(layer, names.iter().map(entry).collect());
     }
+    let leaves: BTreeMap<String, &Layer> = graph.leaves().into_iter().collect();
+    let in_order = match options.by {
+        MatchBy::Name => None,
+        MatchBy::Order => {
+            let with_weights = layers.iter().filter_map(|layer| listed.get(layer.as_str()));
+            let with_weights: Vec<_> = with_weights.filter(|names| !names.is_empty()).collect();
+            Some(by_order(graph, &with_weights).map_err(|message| Error::format(path, message))?)
+        }
+    };
     let find = |wanted: &WantedWeight| {
-        let path = path_in_keras(wanted);
-        let find_by = |renamed: &Renamed| {
-            let (top, rest) = renamed.path_in_file(&path)?;
+        if let Some(in_order) = &in_order {
+            return in_order.get(&wanted.path).cloned();
+        }
+        let layer = wanted.path.rsplit_once('/').and_then(|(layer, _)| leaves.get(layer).copied());
+        let own = path_with_inner_names(wanted, layer);
+        // tf.keras gives the variables in a TimeDistributed no name of their layer
+        let of_wrapper = matches!(wanted.kind, Kind::TimeDistributed(_))
+            .then(|| path_in_keras(wanted).replace("/layer/", "/"));
+        let find_by = |path: &String, renamed: &Renamed| {
+            let (top, rest) = renamed.path_in_file(path)?;
             match_name(listed.get(top.as_str())?, &rest, wanted.kind.class_name())
         };
-        find_by(renamed).or_else(|| find_by(&Renamed::default()))
+        let find = |path: &String| find_by(path, renamed).or_else(|| find_by(path, &Renamed::default()));
+        find(&own).or_else(|| find(&of_wrapper?))
     };
-    let (values, used) = assign_values(path, graph, &tensors, find, value)?;
+    let beside = |_: &WantedWeight, name: &str| by_name(name);
+    let Assigned { values, used, kept } =
+        assign_values(path, graph, &tensors, find, beside, value, options.misfits)?;
     let report = LoadReport {
         tensors: tensors.len(),
         loaded: used.len(),
         unused: tensors.into_keys().filter(|name| !used.contains(name)).collect(),
+        kept,
         ..LoadReport::default()
     };
+    if options.misfits == Misfits::Kept {
+        return Ok((values, report));
+    }
     refuse_leftovers(path, graph, &report.unused, |layer, tensor| {
         let Some((top, rest)) = renamed.path_in_file(&join(layer, "")) else { return false };
         // in a nested model's group a tensor has the name of its layer somewhere in its own
@@ -207,7 +264,7 @@ const KERAS_1_VARIABLES: &[&str] =
 fn parts(layer: &str, name: &str) -> Vec<String> {
     let name = name.split(':').next().unwrap_or(name);
     if name.contains('/') {
-        return name.split('/').map(str::to_owned).collect();
+        return with_cells(name.split('/'));
     }
     let of_variable = |variable: &&str| {
         let own = name.strip_suffix(*variable)?.strip_suffix('_')?;
@@ -220,22 +277,95 @@ fn parts(layer: &str, name: &str) -> Vec<String> {
     })
 }
 
+/// Whether a variable of a layer of this class may be called `found` in a file.
+fn is_called(found: &str, variable: &str, class_name: &str) -> bool {
+    let of_variable = |(class, own, _): &&(&str, &str, &[&str])| {
+        *own == variable && (class.is_empty() || *class == class_name)
+    };
+    let mut others = OTHER_NAMES.iter().filter(of_variable).flat_map(|(_, _, names)| names.iter());
+    // `kernel_1`: TensorFlow numbered variables whose name was taken
+    let bare =
+        found.rsplit_once('_').filter(|(_, number)| number.parse::<u32>().is_ok()).map(|(bare, _)| bare);
+    let is = |name: &str| name == found || bare == Some(name);
+    is(variable) || others.any(|name| is(name))
+}
+
+/// A tensor of a layer as its file lists it: the parts of its name, and the key of the dataset.
+type Listed = (Vec<String>, String);
+
+/// For each weight of a graph the tensor in its place: layers with weights in Keras's order, and in each its variables, which must be
+/// called alike.
+fn by_order(graph: &Graph, layers: &[&Vec<Listed>]) -> Result<BTreeMap<String, String>, String> {
+    let specs = graph.weight_specs(&graph.stand_in_shapes()).map_err(|error| error.to_string())?;
+    let variables = |layer: usize| {
+        let mut found = Vec::new();
+        collect(&graph.layers[layer], &graph.layers[layer].name, true, &specs, &mut found);
+        found.sort_by_key(|variable| !variable.trains);
+        found
+    };
+    let own: Vec<_> = keras_order(graph).into_iter().map(variables).filter(|own| !own.is_empty()).collect();
+    if own.len() != layers.len() {
+        return Err(format!(
+            "the file has {} layers with weights, and the model {}\nhelp: by order both must have as many; leave the setting `weights-by` out to match by name",
+            layers.len(),
+            own.len()
+        ));
+    }
+    let mut found = BTreeMap::new();
+    for (own, listed) in own.iter().zip(layers) {
+        for (variable, (parts, key)) in own.iter().zip(listed.iter()) {
+            let kind = specs.iter().find(|wanted| wanted.path == variable.path);
+            let class = kind.map_or("", |wanted| wanted.kind.class_name());
+            let name = variable.name.rsplit('/').next().unwrap_or_default();
+            if parts.last().is_some_and(|found| is_called(found, name, class)) {
+                found.insert(variable.path.to_owned(), key.clone());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Names of cells, which TensorFlow numbers, as `cell`.
+fn with_cells<'a>(parts: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let is_cell = |part: &str| {
+        let rest =
+            ["lstm_cell", "gru_cell", "simple_rnn_cell"].iter().find_map(|cell| part.strip_prefix(cell));
+        rest.is_some_and(|rest| {
+            rest.is_empty() || rest.strip_prefix('_').is_some_and(|n| n.parse::<u32>().is_ok())
+        })
+    };
+    parts.map(|part| if is_cell(part) { "cell" } else { part }.to_owned()).collect()
+}
+
+/// The path of a weight as its layer's file has it: the layers in a Bidirectional or a TimeDistributed have names of their own.
+fn path_with_inner_names(wanted: &WantedWeight, layer: Option<&Layer>) -> String {
+    let path = path_in_keras(wanted);
+    let inner = |key: &str| layer.and_then(|layer| layer.config.get(key)?["config"]["name"].as_str());
+    let side = |side: &str| {
+        let own = (side == "backward").then(|| inner("backward_layer")).flatten().map(str::to_owned);
+        let base = inner("layer").unwrap_or_default();
+        let base =
+            ["forward_", "backward_"].iter().find_map(|prefix| base.strip_prefix(prefix)).unwrap_or(base);
+        own.unwrap_or_else(|| format!("{side}_{base}"))
+    };
+    match &wanted.kind {
+        Kind::Bidirectional(_) => path
+            .replace("/forward_cell/", &format!("/{}/cell/", side("forward")))
+            .replace("/backward_cell/", &format!("/{}/cell/", side("backward"))),
+        Kind::TimeDistributed(_) => {
+            path.replace("/layer/", &format!("/{}/", inner("layer").unwrap_or("layer")))
+        }
+        _ => path,
+    }
+}
+
 /// The tensor whose name ends as the weight's path does; the longest agreement counts, and it must be the only
 /// one. Order alone never decides.
-fn match_name(listed: &[(Vec<String>, String)], rest: &str, class_name: &str) -> Option<String> {
-    let wanted: Vec<&str> = rest.split('/').collect();
+fn match_name(listed: &[Listed], rest: &str, class_name: &str) -> Option<String> {
+    let wanted = with_cells(rest.split('/'));
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
     let (variable, layers) = wanted.split_last()?;
-    let of_variable = |(class, own, _): &&(&str, &str, &[&str])| {
-        *own == *variable && (class.is_empty() || *class == class_name)
-    };
-    let others = OTHER_NAMES.iter().filter(of_variable).flat_map(|(_, _, names)| names.iter());
-    let names: Vec<&str> = std::iter::once(variable).chain(others).copied().collect();
-    let is_variable = |found: &str| {
-        // `kernel_1`: TensorFlow numbered variables whose name was taken
-        let bare =
-            found.rsplit_once('_').filter(|(_, number)| number.parse::<u32>().is_ok()).map(|(bare, _)| bare);
-        names.iter().any(|name| *name == found || bare == Some(*name))
-    };
+    let is_variable = |found: &str| is_called(found, variable, class_name);
     for agreement in (usize::from(!layers.is_empty())..=layers.len()).rev() {
         let suffix = &layers[layers.len() - agreement..];
         let mut matches = listed.iter().filter(|(parts, _)| {
@@ -324,7 +454,7 @@ fn collect<'a>(
         specs.iter().filter(|wanted| wanted.path.rsplit_once('/').is_some_and(|(layer, _)| layer == path));
     found.extend(own.map(|wanted| Variable {
         path: &wanted.path,
-        name: path_in_keras(wanted),
+        name: path_with_inner_names(wanted, Some(layer)),
         trains: trains && wanted.spec.role == Role::Trainable,
     }));
 }

@@ -5,13 +5,11 @@ use serde_json::{Map, Value, json};
 
 /// Settings that came after Keras 3.0, and the value that means what all versions do. The class is empty where that holds for
 /// all.
-fn added() -> [(&'static str, &'static str, Value); 28] {
+fn added() -> [(&'static str, &'static str, Value); 26] {
     [
-        ("", "quantization_config", Value::Null),
-        ("", "lora_rank", Value::Null),
-        ("", "lora_alpha", Value::Null),
         ("", "input_axes", Value::Null),
         ("", "output_axes", Value::Null),
+        ("", "zero_output_for_mask", json!(false)),
         ("DotProductAttention", "flash_attention", Value::Null),
         ("DotProductAttention", "attn_logits_soft_cap", Value::Null),
         ("MultiHeadAttention", "flash_attention", Value::Null),
@@ -48,7 +46,10 @@ pub(super) fn for_all_versions(class_name: &str, config: Map<String, Value>) -> 
     let says_nothing = |key: &str, value: &Value| {
         added.iter().any(|(class, name, default)| {
             (class.is_empty() || *class == class_name) && *name == key && is_same(value, default)
-        }) || (key == "value_range" && HAD_VALUE_RANGE.contains(&class_name))
+        })
+            // what they say of weights is done when they are read
+            || ["lora_rank", "lora_alpha", "quantization_config"].contains(&key)
+            || (key == "value_range" && HAD_VALUE_RANGE.contains(&class_name))
             || (key == "data_format" && class_name.starts_with("Random") && *value == "channels_last")
             // old files say the input's shape at the first layer
             || (["batch_shape", "batch_input_shape"].contains(&key) && class_name != "InputLayer")
@@ -91,7 +92,7 @@ mod tests {
     fn only_what_says_something_is_kept_of_newer_settings() {
         let map = |value: Value| value.as_object().cloned().expect("an object");
         let config = map(json!({
-            "units": 3, "quantization_config": null, "activation": null,
+            "units": 3, "quantization_config": null, "lora_rank": 4, "activation": null,
             "kernel_initializer": {"class_name": "GlorotUniform", "config": {"seed": null, "input_axes": null}},
         }));
         let expected = map(json!({

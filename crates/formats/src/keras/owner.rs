@@ -1,12 +1,13 @@
 //! Whether a layer's class is Keras's own. A class of somebody else's may have the name of one of Keras's and compute another
 //! thing.
 
+use super::dtype::{INT8, Policy, policy};
 use serde_json::Value;
 
 /// Where Keras and tf.keras define and export what is theirs.
 const MODULES: &[&str] = &["keras", "tensorflow.keras", "tensorflow.python.keras", "tf_keras"];
 
-/// Why a layer cannot be run, where its class is not Keras's own or its weights are not plain numbers.
+/// Why a layer cannot be run, where its class is not Keras's own or its weights are numbers that cannot be read.
 pub(super) fn foreign(json: &Value) -> Option<String> {
     let text = |key: &str| json.get(key).and_then(Value::as_str);
     let class = text("class_name").unwrap_or_default();
@@ -32,26 +33,12 @@ pub(super) fn foreign(json: &Value) -> Option<String> {
             "`{name}` is not a layer of Keras's own, and its code is not in the file; where it does what an operation of keras.ops does, or nothing, say so with the setting `custom = {class}=identity`"
         ));
     }
-    quantised(&json["config"]["dtype"]).map(|policy| {
-        format!("its weights are quantised (`{policy}`): save the model before `quantize` is called")
-    })
-}
-
-/// The name of a policy that stores weights in 8 bits or fewer.
-fn quantised(dtype: &Value) -> Option<String> {
-    let name = match dtype {
-        Value::String(name) => name.as_str(),
-        dtype => {
-            let class = dtype["class_name"].as_str().unwrap_or_default();
-            let config = &dtype["config"];
-            let name = config["name"].as_str().or(config["mode"].as_str()).unwrap_or(class);
-            if class.contains("Quantized") { return Some(name.to_owned()) } else { name }
+    match policy(&json["config"]["dtype"]) {
+        Policy::Quantised(mode) if mode != INT8 => {
+            Some(format!("its weights are quantised (`{mode}`): save the model before `quantize` is called"))
         }
-    };
-    ["int4", "int8", "float8", "gptq", "awq"]
-        .iter()
-        .any(|kind| name.starts_with(kind))
-        .then(|| name.to_owned())
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +55,7 @@ mod tests {
             json!({"class_name": "LayerScale", "module": "keras.src.applications.convnext", "registered_name": "LayerScale"}),
             json!({"class_name": "keras.layers>Conv2D"}),
             json!({"class_name": "Dense", "config": {"dtype": {"class_name": "DTypePolicy", "config": {"name": "mixed_float16"}}}}),
+            json!({"class_name": "Dense", "config": {"dtype": "int8_from_float32"}}),
         ];
         for json in own {
             assert_eq!(foreign(&json), None, "{json}");
@@ -79,8 +67,8 @@ mod tests {
             json!({"class_name": "Conv2D", "module": null, "registered_name": "Conv2D"}),
             json!({"class_name": "Conv2D", "module": "__main__", "registered_name": "Conv2D"}),
             json!({"class_name": "Conv2D", "module": "keras_own.layers", "registered_name": null}),
-            json!({"class_name": "Dense", "module": "keras.layers", "config": {"dtype": {"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8"}}}}),
-            json!({"class_name": "Dense", "config": {"dtype": "int8_from_float32"}}),
+            json!({"class_name": "Dense", "module": "keras.layers", "config": {"dtype": {"class_name": "QuantizedDTypePolicy", "config": {"mode": "gptq/4/128"}}}}),
+            json!({"class_name": "Dense", "config": {"dtype": "int4_from_float32"}}),
         ];
         for json in others {
             assert!(foreign(&json).is_some(), "{json}");

@@ -38,7 +38,9 @@ pub use optim::schedule::*;
 pub use prepare::applied::Applied;
 pub use prepare::first_pass::Check;
 pub use prepare::prepared::{Prepared, Validation, pipeline_for, prepare};
-pub use prepare::preprocessing::{fit_of, input_shape, preprocess_of, resize_of, scaled_decode_of};
+pub use prepare::preprocessing::{
+    check_numbers, fit_of, input_shape, preprocess_of, resize_of, scaled_decode_of, takes_sequences,
+};
 pub(crate) use solved::Solving;
 pub use solved::{
     Examples, Findings, LeftOut, Pictures, Prospect, Seen, SolvePlan, SolvedHead, Suspect, Unfreezing,

@@ -101,6 +101,7 @@ impl NamedActivation {
                 // a layer used as an activation
                 let settings = map.get("config").and_then(Value::as_object)?;
                 match map.get("class_name").and_then(Value::as_str)? {
+                    "Activation" => settings.get("activation").and_then(Value::as_str),
                     "ReLU" if says(settings, &[("negative_slope", 0.0), ("threshold", 0.0)]) => {
                         match settings.get("max_value").and_then(Value::as_f64) {
                             None => Some("relu"),
@@ -134,7 +135,12 @@ impl NamedActivation {
         let class = value.get("class_name").and_then(Value::as_str)?;
         let name = ["ReLU", "LeakyReLU", "ELU"].into_iter().find(|own| *own == class)?;
         let settings = value.get("config").and_then(Value::as_object)?;
-        let kind = read_kind(name, &Config::new(name, settings))?.ok()?;
+        let config = Config::new(name, settings);
+        let kind = read_kind(name, &config)?.ok()?;
+        // a setting that nobody reads could change what it computes
+        if !config.unread().is_empty() {
+            return None;
+        }
         Some(Self { name, layer: Some(Arc::new(OfLayer { kind, json: value.clone() })) })
     }
 
@@ -242,6 +248,10 @@ impl LayerKind for Activation {
 
     fn config(&self) -> Map<String, Value> {
         Map::from_iter([("activation".to_owned(), self.activation.json())])
+    }
+
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Passed
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {

@@ -127,6 +127,10 @@ impl LayerKind for BatchNormalization {
         Ok(self.names().map(spec).collect())
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Passed
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         self.channels(inputs)?;
         Ok(inputs[0].clone())

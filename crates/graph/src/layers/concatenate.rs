@@ -37,6 +37,11 @@ impl LayerKind for Concatenate {
         Map::from_iter([("axis".to_owned(), json!(self.axis))])
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        // channels of a sequence
+        if [-1, 2].contains(&self.axis) { super::MaskRule::Passed } else { super::MaskRule::Refused }
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let first = inputs.first().ok_or("expected inputs, received none")?;
         let axis = self.axis(first.len())?;

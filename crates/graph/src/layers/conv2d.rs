@@ -69,6 +69,10 @@ impl LayerKind for Conv2D {
         Ok([kernel].into_iter().chain(self.convolution.bias_spec(self.filters)).collect())
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Dropped
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         self.kernel_shape(super::one_of(inputs)?)?;
         let [height, width] = self.convolution.extents(&inputs[0])?;

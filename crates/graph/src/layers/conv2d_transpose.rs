@@ -88,6 +88,10 @@ impl LayerKind for Conv2DTranspose {
         Ok([kernel].into_iter().chain(self.convolution.bias_spec(self.filters)).collect())
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Dropped
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (op, kernel) = self.op(super::one_of(inputs)?)?;
         crate::ops::OpKind::output_shape(&op, inputs, &[kernel.to_vec()])

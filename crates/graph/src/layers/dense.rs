@@ -112,6 +112,10 @@ impl LayerKind for Dense {
         Ok(weights)
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Passed
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let mut shape = super::one_of(inputs)?.clone();
         *shape.last_mut().ok_or("expected values, received none")? = self.units;

@@ -63,6 +63,10 @@ impl LayerKind for DepthwiseConv2D {
         Ok([kernel].into_iter().chain(bias).collect())
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Dropped
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let kernel = self.kernel_shape(super::one_of(inputs)?)?;
         let [height, width] = self.convolution.extents(&inputs[0])?;

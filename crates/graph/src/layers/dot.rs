@@ -64,6 +64,10 @@ impl LayerKind for Dot {
         ])
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Dropped
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let summed = self.summed(inputs)?;
         let left =

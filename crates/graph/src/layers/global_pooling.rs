@@ -48,6 +48,10 @@ impl LayerKind for GlobalPooling2D {
         ])
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Dropped
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let channels = match (super::one_of(inputs)?.as_slice(), self.channels_first) {
             ([channels, _, _], true) | ([_, _, channels], false) => *channels,

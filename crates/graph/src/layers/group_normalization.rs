@@ -109,6 +109,10 @@ impl LayerKind for GroupNormalization {
         Ok(self.affine.weights(channels))
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Passed
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let input = super::one_of(inputs)?;
         match input.last().map(|channels| (*channels, self.of(*channels).groups)) {

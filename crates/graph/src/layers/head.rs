@@ -27,7 +27,7 @@ fn parse_word(spec: &Spec<'_>) -> Result<Kind> {
         ("dropout", [rate]) => {
             let rate = rate.parse().ok().filter(|rate| (0.0..1.0).contains(rate));
             let rate = rate.ok_or_else(|| wrong(word, "expected a rate from 0 to below 1"))?;
-            Dropout { rate, dropped: Dropped::Elements }.into()
+            Dropout { rate, dropped: Dropped::Elements, noise_shape: Vec::new() }.into()
         }
         ("dense", [units, rest @ ..]) if rest.len() < 2 => {
             let units = units.parse().ok().filter(|units| (1..1 << 20).contains(units));

@@ -21,6 +21,7 @@ impl Identity {
         "AlphaDropout",
         "AugMix",
         "CutMix",
+        "Equalization",
         "GaussianDropout",
         "GaussianNoise",
         "Identity",
@@ -30,6 +31,7 @@ impl Identity {
         "RandomColorDegeneration",
         "RandomColorJitter",
         "RandomContrast",
+        "RandomCrop",
         "RandomElasticTransform",
         "RandomErasing",
         "RandomFlip",
@@ -48,9 +50,10 @@ impl Identity {
         "Solarization",
     ];
 
-    /// Whether Keras changes images with it at random.
+    /// Whether Keras changes images with it while it trains.
     pub fn is_augmentation(&self) -> bool {
-        self.class_name.starts_with("Random")
+        let others = ["AugMix", "CutMix", "Equalization", "MixUp", "RandAugment", "Solarization"];
+        self.class_name.starts_with("Random") || others.contains(&self.class_name)
     }
 
     /// The class's config, verbatim.
@@ -68,8 +71,22 @@ impl LayerKind for Identity {
         self.config.clone()
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Passed
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
-        super::one_of(inputs).cloned()
+        let shape = super::one_of(inputs)?;
+        let size = ["height", "width"].map(|key| self.config.get(key).and_then(Value::as_u64));
+        if let ("RandomCrop", [Some(height), Some(width)], [rows, columns, _]) =
+            (self.class_name, size, shape.as_slice())
+            && [height, width] != [*rows as u64, *columns as u64]
+        {
+            return Err(format!(
+                "it crops images of {rows} x {columns} to {height} x {width} while Keras trains; at inference Keras 3 leaves them as they are, and tf.keras resizes them\nhelp: put a CenterCrop or a Resizing in its place in Python, as the images are meant to be"
+            ));
+        }
+        Ok(shape.clone())
     }
 
     fn lower(&self, _: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {

@@ -53,6 +53,10 @@ impl LayerKind for LayerNormalization {
         Ok(self.affine.weights(self.channels(inputs)?))
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Passed
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         self.channels(inputs)?;
         Ok(inputs[0].clone())

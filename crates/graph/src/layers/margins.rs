@@ -78,6 +78,10 @@ impl LayerKind for ZeroPadding2D {
         ])
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Dropped
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let [height, width, channels] = image(inputs)?;
         let [vertical, horizontal] = self.padding.map(|sides| sides.iter().sum::<usize>());
@@ -99,6 +103,10 @@ impl LayerKind for Cropping2D {
             ("cropping".to_owned(), json!(self.cropping)),
             ("data_format".to_owned(), json!("channels_last")),
         ])
+    }
+
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Dropped
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {

@@ -57,6 +57,10 @@ impl LayerKind for Merge {
         Map::new()
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Passed
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (first, others) = inputs.split_first().ok_or("expected at least two inputs, received none")?;
         if others.is_empty() || (*self == Self::Subtract && others.len() != 1) {

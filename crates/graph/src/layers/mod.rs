@@ -6,6 +6,7 @@
 mod list;
 mod activation;
 mod batch_normalization;
+mod bidirectional;
 mod center_crop;
 mod concatenate;
 mod config;
@@ -16,6 +17,8 @@ mod dense;
 mod depthwise_conv2d;
 mod dot;
 mod dropout;
+mod einsum_dense;
+mod embedding;
 mod global_pooling;
 mod group_normalization;
 mod head;
@@ -25,6 +28,8 @@ mod input_layer;
 mod layer_normalization;
 mod layer_scale;
 mod margins;
+mod mask;
+mod masking;
 mod merge;
 mod multi_head_attention;
 mod normalization;
@@ -33,6 +38,7 @@ mod operation;
 mod permute;
 mod pooling;
 mod prelu;
+mod recurrent;
 mod relu;
 mod repeat_vector;
 mod rescaling;
@@ -40,12 +46,14 @@ mod reshape;
 mod resizing;
 mod scaled_add;
 mod separable_conv2d;
+mod time_distributed;
 mod unit_normalization;
 
 use crate::json::of_number as number;
 pub use activation::HARD_SIGMOID_KERAS_2;
 pub use activation::{Activation, NamedActivation};
 pub use batch_normalization::BatchNormalization;
+pub use bidirectional::Bidirectional;
 pub use center_crop::CenterCrop;
 pub use concatenate::Concatenate;
 pub use config::Config;
@@ -56,6 +64,8 @@ pub use dense::Dense;
 pub use depthwise_conv2d::DepthwiseConv2D;
 pub use dot::Dot;
 pub use dropout::Dropout;
+pub use einsum_dense::EinsumDense;
+pub use embedding::Embedding;
 pub use global_pooling::GlobalPooling2D;
 pub use group_normalization::GroupNormalization;
 pub use head::parse_head;
@@ -65,6 +75,8 @@ pub use input_layer::InputLayer;
 pub use layer_normalization::LayerNormalization;
 pub use layer_scale::LayerScale;
 pub use margins::{Cropping2D, ZeroPadding2D};
+pub use mask::{MaskRule, lower};
+pub use masking::Masking;
 pub use merge::Merge;
 pub use multi_head_attention::MultiHeadAttention;
 pub use normalization::Normalization;
@@ -73,6 +85,7 @@ pub use operation::{Argument, Arguments, Array, CALL, Operation};
 pub use permute::Permute;
 pub use pooling::Pooling2D;
 pub use prelu::PRelu;
+pub use recurrent::Recurrent;
 pub use relu::{Elu, LeakyRelu, Relu, Softmax};
 pub use repeat_vector::RepeatVector;
 pub use rescaling::Rescaling;
@@ -80,9 +93,10 @@ pub use reshape::{Flatten, Reshape};
 pub use resizing::{Resizing, UpSampling2D};
 pub use scaled_add::ScaledAdd;
 pub use separable_conv2d::SeparableConv2D;
+pub use time_distributed::TimeDistributed;
 pub use unit_normalization::UnitNormalization;
 
-use crate::ops::{Dropped, Lowering, PoolKind, Role, ValueId};
+use crate::ops::{Cell, Dropped, Lowering, PoolKind, Role, ValueId};
 use crate::{Result, Shape};
 use serde_json::{Map, Value};
 use std::fmt::Debug;
@@ -93,6 +107,7 @@ layers![
     operations: Operation;
     Activation: "Activation";
     BatchNormalization: "BatchNormalization";
+    Bidirectional: "Bidirectional";
     CenterCrop: "CenterCrop";
     Concatenate: "Concatenate";
     Conv2D: "Conv2D";
@@ -102,7 +117,9 @@ layers![
     DepthwiseConv2D: "DepthwiseConv2D";
     Dot: "Dot";
     Dropout: "Dropout"(Dropped::Elements), "SpatialDropout2D"(Dropped::Channels), "StochasticDepth"(Dropped::Images);
+    EinsumDense: "EinsumDense";
     Elu: "ELU";
+    Embedding: "Embedding";
     Flatten: "Flatten";
     GlobalPooling2D: "GlobalAveragePooling2D"(PoolKind::Average), "GlobalMaxPooling2D"(PoolKind::Max);
     GroupNormalization: "GroupNormalization";
@@ -110,6 +127,7 @@ layers![
     LayerNormalization: "LayerNormalization";
     LayerScale: "LayerScale";
     LeakyRelu: "LeakyReLU";
+    Masking: "Masking";
     Merge: "Add"(Merge::Add), "Average"(Merge::Average), "Maximum"(Merge::Maximum), "Minimum"(Merge::Minimum),
         "Multiply"(Merge::Multiply), "Subtract"(Merge::Subtract);
     MultiHeadAttention: "MultiHeadAttention";
@@ -117,6 +135,7 @@ layers![
     PRelu: "PReLU";
     Permute: "Permute";
     Pooling2D: "AveragePooling2D"(PoolKind::Average), "MaxPooling2D"(PoolKind::Max);
+    Recurrent: "LSTM"(Cell::Lstm), "GRU"(Cell::Gru { reset_after: false }), "SimpleRNN"(Cell::Simple);
     Relu: "ReLU";
     RepeatVector: "RepeatVector";
     Rescaling: "Rescaling";
@@ -125,6 +144,7 @@ layers![
     ScaledAdd: "CustomScaleLayer";
     SeparableConv2D: "SeparableConv2D";
     Softmax: "Softmax";
+    TimeDistributed: "TimeDistributed";
     UnitNormalization: "UnitNormalization";
     UpSampling2D: "UpSampling2D";
     ZeroPadding2D: "ZeroPadding2D";
@@ -209,8 +229,28 @@ pub trait LayerKind: Debug + Send + Sync {
         false
     }
 
+    /// Whether Keras's 8-bit weights of the layer have a scale for each row, and not for each output.
+    fn scale_is_a_row(&self) -> bool {
+        false
+    }
+
     /// Whether images come out at a size of the layer's own, whatever theirs is.
     fn fixes_size(&self) -> bool {
+        false
+    }
+
+    /// What the layer does with a sequence of which not all steps count.
+    fn on_mask(&self) -> MaskRule {
+        MaskRule::Refused
+    }
+
+    /// Whether the layer says which steps count.
+    fn makes_mask(&self) -> bool {
+        false
+    }
+
+    /// Whether each step of a sequence gives one, for layers that compute otherwise under a mask: then it is their output's too.
+    fn keeps_steps(&self) -> bool {
         false
     }
 

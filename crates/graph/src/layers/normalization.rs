@@ -82,6 +82,10 @@ impl LayerKind for Normalization {
         })
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Passed
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         self.channels(inputs)?;
         Ok(inputs[0].clone())

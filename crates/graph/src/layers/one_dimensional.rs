@@ -1,7 +1,7 @@
 //! Layers over one axis, `[length, channels]`: they run as their counterparts over images of height 1.
 
-use super::{Config, Kind, LayerKind, WeightSpec, read_kind};
-use crate::ops::{self, Lowering, ValueId};
+use super::{Config, GlobalPooling2D, Kind, LayerKind, MaskRule, WeightSpec, read_kind};
+use crate::ops::{self, Binary, BinaryKind, Lowering, Reduce, ReduceKind, ValueId};
 use crate::{Error, Result, Shape};
 use serde_json::{Map, Value, json};
 
@@ -58,6 +58,27 @@ impl OneDimensional {
         };
         let read = Self::from_config(class, &Config::new("pooling", &Map::new()));
         read.unwrap_or_else(|| Err(Error::surgery(format!("`{class}` is no layer"))))
+    }
+
+    /// The mean over the steps that a mask has: no number where it has none, as in Keras.
+    fn mean_of_steps_that_count(
+        &self,
+        lowering: &mut Lowering<'_>,
+        input: ValueId,
+        mask: ValueId,
+    ) -> Result<ValueId> {
+        let shape = self.output_shape(&[lowering.shape(input).clone()]).map_err(Error::surgery)?;
+        let steps = lowering.shape(input)[0];
+        let column = lowering.push(ops::Reshape { shape: vec![steps, 1] }, &[mask], &[])?;
+        let counted = lowering.push(Binary { kind: BinaryKind::Multiply }, &[input, column], &[])?;
+        let sum = Reduce { kind: ReduceKind::Sum, axes: vec![0], keep_dims: false };
+        let (total, count) =
+            (lowering.push(sum.clone(), &[counted], &[])?, lowering.push(sum, &[column], &[])?);
+        let mean = lowering.push(Binary { kind: BinaryKind::Divide }, &[total, count], &[])?;
+        match *lowering.shape(mean) == shape {
+            true => Ok(mean),
+            false => lowering.push(ops::Reshape { shape }, &[mean], &[]),
+        }
     }
 
     /// Reads a layer of one of the classes; `None` for all others.
@@ -146,11 +167,22 @@ impl LayerKind for OneDimensional {
         Ok(weights)
     }
 
+    fn on_mask(&self) -> MaskRule {
+        match *self.over_images {
+            Kind::Dropout(_) => MaskRule::Passed,
+            Kind::GlobalPooling2D(GlobalPooling2D { kind: ops::PoolKind::Average, .. }) => MaskRule::Own,
+            _ => MaskRule::Dropped,
+        }
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         self.over_images.output_shape(&images(inputs)?).map(|shape| without_height(&shape))
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
+        if let (MaskRule::Own, Some(mask)) = (self.on_mask(), lowering.mask(inputs[0])) {
+            return self.mean_of_steps_that_count(lowering, inputs[0], mask);
+        }
         let shapes: Vec<Shape> = inputs.iter().map(|input| lowering.shape(*input).clone()).collect();
         let mut values = Vec::new();
         for (input, shape) in inputs.iter().zip(images(&shapes).map_err(Error::surgery)?) {

@@ -39,6 +39,10 @@ impl LayerKind for Permute {
         Map::from_iter([("dims".to_owned(), json!(self.dims))])
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Dropped
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         ops::OpKind::output_shape(&self.op(), inputs, &[])
     }

@@ -45,6 +45,10 @@ impl LayerKind for Pooling2D {
         ])
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Dropped
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let input = super::one_of(inputs)?;
         let [height, width] = output_extents(input, self.pool_size, self.sliding)?;

@@ -60,6 +60,10 @@ impl LayerKind for PRelu {
         Ok(vec![WeightSpec::trainable("alpha", &shape, self.alpha_initializer.clone())])
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Passed
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         self.alpha_shape(inputs)?;
         Ok(inputs[0].clone())

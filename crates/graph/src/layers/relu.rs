@@ -85,6 +85,10 @@ impl LayerKind for Relu {
         ])
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Passed
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         super::one_of(inputs).cloned()
     }
@@ -106,6 +110,10 @@ impl LayerKind for LeakyRelu {
         Map::from_iter([("negative_slope".to_owned(), number(self.negative_slope))])
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Passed
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         super::one_of(inputs).cloned()
     }
@@ -123,6 +131,10 @@ impl LayerKind for Elu {
 
     fn config(&self) -> Map<String, Value> {
         Map::from_iter([("alpha".to_owned(), number(self.alpha))])
+    }
+
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Passed
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {

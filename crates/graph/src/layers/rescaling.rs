@@ -37,6 +37,10 @@ impl LayerKind for Rescaling {
         Map::from_iter([("scale".to_owned(), list(&self.scale)), ("offset".to_owned(), list(&self.offset))])
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Passed
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         super::one_of(inputs).cloned()
     }

@@ -51,6 +51,10 @@ impl LayerKind for Flatten {
         Map::from_iter([("data_format".to_owned(), json!("channels_last"))])
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Dropped
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         Ok(vec![super::one_of(inputs)?.iter().product()])
     }
@@ -68,6 +72,10 @@ impl LayerKind for Reshape {
 
     fn config(&self) -> Map<String, Value> {
         Map::from_iter([("target_shape".to_owned(), json!(self.target_shape))])
+    }
+
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Dropped
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {

@@ -92,6 +92,10 @@ impl LayerKind for Resizing {
         ])
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Dropped
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         image(inputs).map(|[_, _, channels]| vec![self.height, self.width, channels])
     }
@@ -117,6 +121,10 @@ impl LayerKind for UpSampling2D {
             ("data_format".to_owned(), json!("channels_last")),
             ("interpolation".to_owned(), json!(method_name(self.method))),
         ])
+    }
+
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Dropped
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {

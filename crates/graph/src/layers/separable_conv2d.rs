@@ -84,6 +84,10 @@ impl LayerKind for SeparableConv2D {
         Ok(kernels.into_iter().chain(self.convolution.bias_spec(self.filters)).collect())
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Dropped
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let [height, width] = self.convolution.extents(super::one_of(inputs)?)?;
         Ok(vec![height, width, self.filters])

@@ -28,6 +28,10 @@ impl LayerKind for UnitNormalization {
         Map::from_iter([("axis".to_owned(), self.axis.clone())])
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Passed
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let input = super::one_of(inputs)?;
         super::is_last_axis(&self.axis, input).then(|| input.clone()).ok_or_else(|| {

@@ -2,6 +2,7 @@
 
 use super::Op;
 use crate::{Error, Result, Shape};
+use std::collections::BTreeMap;
 
 /// Index into [`Program::values`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +73,8 @@ pub struct Program {
     pub inputs: Vec<ValueId>,
     /// The values that are wanted.
     pub outputs: Vec<ValueId>,
+    /// For sequences of which not all steps count, while layers are lowered: a value with 0 for each step that does not.
+    pub masks: BTreeMap<ValueId, ValueId>,
 }
 
 impl Program {
@@ -111,12 +114,34 @@ impl Program {
 pub struct Lowering<'a> {
     program: &'a mut Program,
     layer: usize,
+    /// How the names of weights begin, in a layer within the layer.
+    prefix: &'static str,
 }
 
 impl<'a> Lowering<'a> {
     /// Begins the ops of `program.layers[layer]`.
     pub fn new(program: &'a mut Program, layer: usize) -> Self {
-        Self { program, layer }
+        Self { program, layer, prefix: "" }
+    }
+
+    /// Lowers a layer within the layer, the names of whose weights begin so.
+    pub fn within<R>(&mut self, prefix: &'static str, lower: impl FnOnce(&mut Lowering<'_>) -> R) -> R {
+        lower(&mut Lowering { program: &mut *self.program, layer: self.layer, prefix })
+    }
+
+    /// The mask of a sequence, where not all of its steps count.
+    pub fn mask(&self, value: ValueId) -> Option<ValueId> {
+        self.program.masks.get(&value).copied()
+    }
+
+    /// Says which steps of a sequence count.
+    pub fn set_mask(&mut self, value: ValueId, mask: ValueId) {
+        self.program.masks.insert(value, mask);
+    }
+
+    /// Whether the layer runs as in prediction, whatever is trained.
+    pub fn is_inference(&self) -> bool {
+        self.program.layers[self.layer].inference
     }
 
     /// The shape of a value, without the batch.
@@ -131,7 +156,7 @@ impl<'a> Lowering<'a> {
 
     /// The layer's weight `name`; the same weight for every call of the layer.
     pub fn weight(&mut self, name: &str, shape: &[usize], role: Role) -> ParamId {
-        let path = format!("{}/{name}", self.program.layers[self.layer].path);
+        let path = format!("{}/{}{name}", self.program.layers[self.layer].path, self.prefix);
         if let Some(found) = self.program.params.iter().position(|param| param.path == path) {
             return ParamId(found);
         }

@@ -137,9 +137,11 @@ impl Writer<'_> {
             | Op::ConvTranspose2d(_)
             | Op::Dense(_)
             | Op::Depthwise(_)
+            | Op::Embed(_)
             | Op::GroupNorm(_)
             | Op::Constant(_)
-            | Op::Normalize(_) => {
+            | Op::Normalize(_)
+            | Op::Recurrent(_) => {
                 return Err(format!(
                     "it computes a `{}`, which is not written as ONNX for it\nhelp: save the model as `.keras`, or keep the layers below it",
                     op.kind().name()

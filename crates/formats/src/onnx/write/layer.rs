@@ -51,6 +51,11 @@ impl Writer<'_> {
                         "layer `{path}` is a `{class_name}`, which frostline cannot run and does not write\nhelp: keep the layers below it"
                     ));
                 }
+                Body::Kind(kind) if kind.makes_mask() => {
+                    return Err(format!(
+                        "layer `{path}` says which steps of a sequence count, which ONNX's operators are not told\nhelp: save the model as `.keras`"
+                    ));
+                }
                 Body::Kind(_) if call.inputs.is_empty() => {
                     let position = graph.inputs.iter().position(|id| id.call == index);
                     let input = position.and_then(|position| inputs.get(position)).copied();
@@ -146,7 +151,9 @@ impl Writer<'_> {
                 let alpha = [("alpha", Attribute::Float(layer.alpha))];
                 self.in_place(path, &mut x, |emit, x| emit.node(path, "Elu", &[x], &alpha))
             }
-            Kind::Dropout(Dropout { rate, dropped: Dropped::Elements }) => {
+            Kind::Dropout(Dropout { rate, dropped: Dropped::Elements, noise_shape })
+                if noise_shape.is_empty() =>
+            {
                 // read back as the layer; runtimes leave it out
                 let rate = self.emit.number(&format!("{path}/rate"), *rate);
                 self.in_place(path, &mut x, |emit, x| emit.node(path, "Dropout", &[x, &rate], &[]))

@@ -1,9 +1,9 @@
 //! What is done to the data at hand, and what is saved with the model to be done to image files: by what the user says, by
 //! what is known of the model, and, where the data are arrays, by the range of their values.
 
-use crate::fit::preprocess_of;
+use crate::fit::{check_numbers, preprocess_of, takes_sequences};
 use frostline_data::{Array, ArrayScale, Dataset, Preprocess, Split, ValueRange};
-use frostline_graph::{Model, Result, Shape};
+use frostline_graph::{Error, Model, Result, Shape};
 
 /// The preprocessing of one set of data for one model.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,19 @@ impl Applied {
     pub fn to(model: &Model, name: &str, dataset: Option<&Dataset>, input: &Shape) -> Result<Self> {
         let array = dataset.and_then(|dataset| Some((dataset, dataset.array(Split::Train)?)));
         let known = preprocess_of(model);
+        if takes_sequences(model) {
+            let named = if name == "auto" { Preprocess::None } else { name.parse()? };
+            if named != Preprocess::None {
+                return Err(Error::setting(format!(
+                    "the setting `preprocess = {named}` is for pixels, and the model takes sequences\nhelp: leave it out"
+                )));
+            }
+            if let Some((dataset, _)) = array {
+                let ValueRange { min, max } = dataset.found_range();
+                check_numbers(model, 0, min, max)?;
+            }
+            return Ok(Self::plain(Preprocess::None, Preprocess::None));
+        }
         if name != "auto" {
             return Self::named(name.parse()?, &known, array);
         }

@@ -3,6 +3,7 @@
 use crate::fit::prepare::calibration::numbers;
 use crate::fit::prepare::first_pass::{self, Checked, FirstPass};
 use crate::fit::prepare::number_names::number_notes;
+use crate::fit::takes_sequences;
 use crate::fit::train::evaluate::returns;
 use crate::fit::train::stages::Stages;
 use crate::fit::{
@@ -486,16 +487,26 @@ fn pipeline(
     kept.info.fit = Some(fit.name().to_owned());
     kept.info.scaled_decode = (!scaled.is_off()).then(|| scaled.times());
     kept.info.image_size = match shape.as_slice() {
-        [height, width] | [height, width, _] => Some([*height, *width]),
+        [height, width] | [height, width, _] if !takes_sequences(model) => Some([*height, *width]),
         _ => None,
     };
-    let random: Vec<&str> = kept
-        .graph
-        .layers
-        .iter()
-        .filter(|layer| matches!(&layer.body, Body::Kind(Kind::Identity(kind)) if kind.is_augmentation()))
-        .map(|layer| layer.name.as_str())
-        .collect();
+    let named = |is_one: fn(&Kind) -> bool| -> Vec<String> {
+        let leaves = kept.graph.leaves().into_iter();
+        let found = leaves.filter(|(_, layer)| matches!(&layer.body, Body::Kind(kind) if is_one(kind)));
+        found.map(|(path, _)| path).collect()
+    };
+    let dropping = named(|kind| match kind {
+        Kind::Recurrent(layer) => layer.drops(),
+        Kind::Bidirectional(layer) => layer.layers().iter().any(|layer| layer.drops()),
+        _ => false,
+    });
+    if !dropping.is_empty() {
+        notes.push(format!(
+            "the dropout in {} is not applied here, also where they train; put a Dropout layer below them for it",
+            dropping.join(", ")
+        ));
+    }
+    let random = named(|kind| matches!(kind, Kind::Identity(kind) if kind.is_augmentation()));
     if !random.is_empty() {
         notes.push(format!(
             "the augmentation layers {} do nothing here; use the setting `augment`",

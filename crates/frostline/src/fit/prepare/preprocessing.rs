@@ -4,7 +4,8 @@
 use crate::fit::ImageSize;
 use crate::fit::prepare::input_scaling::{InputScaling, input_scaling};
 use frostline_data::{Dataset, Fit, Preprocess, Resize, ScaledDecode};
-use frostline_graph::{Body, Error, Graph, Model, Result, Shape};
+use frostline_graph::layers::Kind;
+use frostline_graph::{Body, Error, Graph, Layer, Model, Result, Shape, join};
 
 /// Architectures of `keras.applications` by how their models' names begin, and what their `preprocess_input` does; and what
 /// frostline names after PyTorch.
@@ -43,6 +44,9 @@ pub fn preprocess_of(model: &Model) -> Result<(Preprocess, String), String> {
     if model.graph.inputs.len() != 1 {
         return Err("the model has several inputs".to_owned());
     }
+    if takes_sequences(model) {
+        return Ok((Preprocess::None, "its input are sequences, which go in as they are".to_owned()));
+    }
     match input_scaling(model) {
         InputScaling::Expects { preprocess, path } => {
             let from = match preprocess {
@@ -58,6 +62,58 @@ pub fn preprocess_of(model: &Model) -> Result<(Preprocess, String), String> {
             .map(|(name, preprocess)| (preprocess, format!("from the architecture's name, `{name}`")))
             .ok_or_else(|| "nothing is known of the model's preprocessing".to_owned()),
     }
+}
+
+/// Whether a model's one input is a sequence of numbers or of vectors, and no image: what it is read by says so.
+pub fn takes_sequences(model: &Model) -> bool {
+    let shapes = model.graph.input_shapes();
+    let is_of_sequences = |kind: &Kind| {
+        matches!(
+            kind,
+            Kind::Bidirectional(_)
+                | Kind::Embedding(_)
+                | Kind::Masking(_)
+                | Kind::OneDimensional(_)
+                | Kind::Recurrent(_)
+                | Kind::TimeDistributed(_)
+        )
+    };
+    let reads = |layer: &Layer| matches!(&layer.body, Body::Kind(kind) if is_of_sequences(kind));
+    matches!(shapes.as_slice(), [shape] if matches!(shape.len(), 1 | 2))
+        && model.graph.leaves().into_iter().any(|(_, layer)| reads(layer))
+}
+
+/// Below what the whole numbers of an input must lie, where an `Embedding` looks them up: the layer's path, and its number of
+/// vectors.
+fn looked_up_in(graph: &Graph, input: usize) -> Option<(String, usize)> {
+    let id = graph.inputs.get(input)?;
+    let readers = graph.calls.iter().filter(|call| call.inputs.first() == Some(id));
+    readers
+        .filter_map(|call| {
+            let layer = &graph.layers[call.layer];
+            match &layer.body {
+                Body::Kind(Kind::Embedding(embedding)) => Some((layer.name.clone(), embedding.input_dim)),
+                Body::Model(inner) => {
+                    looked_up_in(inner, 0).map(|(path, size)| (join(&layer.name, &path), size))
+                }
+                _ => None,
+            }
+        })
+        .min_by_key(|(_, size)| *size)
+}
+
+/// The error for numbers of an input that no vector is there for.
+///
+/// Error: which layer, and what it takes.
+pub fn check_numbers(model: &Model, input: usize, least: f32, largest: f32) -> Result<()> {
+    let Some((path, size)) = looked_up_in(&model.graph, input) else { return Ok(()) };
+    if least >= 0.0 && largest < size as f32 {
+        return Ok(());
+    }
+    Err(Error::setting(format!(
+        "the numbers go from {least} to {largest}, and `{path}` has vectors for 0 to {}\nhelp: number words as the model was trained with them; what it does not know has a number of its own there",
+        size - 1
+    )))
 }
 
 /// What is known by the architecture's name: none where a format other than Keras's names a graph as it likes.

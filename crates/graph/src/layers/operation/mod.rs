@@ -105,6 +105,10 @@ impl LayerKind for Operation {
         config
     }
 
+    fn on_mask(&self) -> super::MaskRule {
+        super::MaskRule::Dropped
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         self.output_shapes(inputs)?.into_iter().next().ok_or_else(|| "it gives nothing".to_owned())
     }
