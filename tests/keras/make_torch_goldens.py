@@ -16,6 +16,7 @@ import numpy as np
 import timm
 import torch
 import torchvision
+from timm.layers.grn import GlobalResponseNorm
 from torch_formula import value
 
 CLASSES = 10
@@ -43,19 +44,34 @@ def fill(model):
     return model.eval()
 
 
+# Parameters that no module holds, which a Dense layer on a one has.
+ALONE = ("beta", "class_token", "cls_token", "dist_token", "pos_embed", "pos_embedding", "reg_token",
+         "relative_position_bias_table")  # fmt: skip
+
+
 def keras_path(model, name, gradient):
     """Where frostline keeps a parameter, and its gradient in that layout."""
     module, _, last = name.rpartition(".")
-    if last in ("gamma", "layer_scale"):
+    if last in ALONE:
+        return f"{name}/kernel", gradient.reshape(1, -1)
+    if last in ("alpha", "gamma", "layer_scale", "ls1", "ls2", "scale"):
         return f"{name}/gamma", gradient.reshape(-1)
+    if last.startswith("in_proj_"):
+        of = {"in_proj_weight": ("kernel", gradient.T), "in_proj_bias": ("bias", gradient)}
+        return f"{module}.in_proj/{of[last][0]}", of[last][1]
     kind = model.get_submodule(module)
-    if isinstance(kind, (torch.nn.BatchNorm2d, torch.nn.LayerNorm)):
+    if isinstance(kind, (torch.nn.BatchNorm2d, torch.nn.GroupNorm, torch.nn.LayerNorm)):
         return f"{module}/{'gamma' if last == 'weight' else 'beta'}", gradient
     if last == "bias":
         return f"{module}/bias", gradient
-    if isinstance(kind, torch.nn.Linear):
-        return f"{module}/kernel", gradient.T
-    depthwise = kind.groups > 1
+    if isinstance(kind, GlobalResponseNorm):
+        return f"{module}/kernel", gradient.reshape(1, 1, -1, 1)
+    # a Linear layer of timm's may be a convolution
+    if isinstance(kind, torch.nn.Linear) or ".mlp.fc" in module:
+        return f"{module}/kernel", gradient.flatten(1).T
+    if isinstance(kind, torch.nn.Conv1d):
+        return f"{module}/kernel", gradient.permute(2, 1, 0)
+    depthwise = kind.groups > 1 and kind.groups == kind.out_channels
     return f"{module}/kernel", gradient.permute((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
 
 
