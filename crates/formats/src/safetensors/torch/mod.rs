@@ -9,15 +9,20 @@ mod beside;
 mod builder;
 mod convnext;
 mod densenet;
+mod ghostnet;
 mod guess;
+mod inception;
 mod mixer;
 mod mobile;
 mod poolformer;
 mod pretrained;
 mod regnet;
 mod registry;
+mod repvgg;
 mod resnet;
+mod shufflenet;
 mod source;
+mod squeezenet;
 mod swin;
 mod twins;
 mod vgg;
@@ -37,14 +42,16 @@ use pretrained::Pretrained;
 use registry::{Entry, Library};
 use std::path::Path;
 
-/// The graph that a state dict of this architecture fills, and whose names its modules have: those of the library of which
-/// more are in the file.
+/// The graph that a state dict of this architecture fills, and whose names its modules have: those of the library with which
+/// fewer weights find no tensor, and fewer tensors are left over.
 fn graph(entry: &Entry, tensors: &Tensors<'_>) -> Result<(Graph, Library)> {
     let built = Library::ALL.into_iter().filter(|library| entry.name_in(*library).is_some()).map(|library| {
         let graph = built(entry, tensors, library)?;
         let wanted = graph.weight_specs(&graph.stand_in_shapes())?;
-        let wrong = wanted.iter().filter(|wanted| misfit(tensors, wanted, source(wanted).as_ref()).is_some());
-        Ok((wrong.count(), graph, library))
+        let fits = wanted.iter().filter(|wanted| misfit(tensors, wanted, source(wanted).as_ref()).is_none());
+        let fits = fits.count();
+        let (missing, left) = (wanted.len() - fits, tensors.names().len().saturating_sub(fits));
+        Ok((missing + left, graph, library))
     });
     let built: Vec<Result<(usize, Graph, Library)>> = built.collect();
     let (fitting, failed): (Vec<_>, Vec<_>) = built.into_iter().partition(Result::is_ok);

@@ -1,7 +1,10 @@
 //! Every architecture, by the names of torchvision and timm. To add a family: a file with a table, and a line here.
 
 use super::builder::Builder;
-use super::{convnext, densenet, mixer, mobile, poolformer, regnet, resnet, swin, vgg, vit};
+use super::{
+    convnext, densenet, ghostnet, inception, mixer, mobile, poolformer, regnet, repvgg, resnet, shufflenet, squeezenet,
+    swin, vgg, vit,
+};
 use frostline_graph::TensorId;
 use std::fmt::Debug;
 use std::sync::LazyLock;
@@ -116,6 +119,12 @@ pub(super) static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     all.extend(entries("RegNet", regnet::TABLE));
     all.extend(entries("VGG", vgg::TABLE));
     all.extend(entries("AlexNet", vgg::ALEXNETS));
+    all.extend(entries("RepVGG", repvgg::TABLE));
+    all.extend(entries("GoogLeNet", inception::GOOGLENETS));
+    all.extend(entries("Inception V3", inception::TABLE));
+    all.extend(entries("SqueezeNet", squeezenet::TABLE));
+    all.extend(entries("ShuffleNet V2", shufflenet::TABLE));
+    all.extend(entries("GhostNet", ghostnet::TABLE));
     all.extend(entries("ViT, DeiT and DINOv2", vit::TABLE));
     all.extend(entries("Swin", swin::TABLE));
     all.extend(entries("PoolFormer", poolformer::TABLE));
