@@ -228,31 +228,34 @@ def check(frostline, keras, library, name, folder, most_converted):
 
 def table(results):
     """The table of docs/pytorch-names.md."""
-    family = {(library, name): family for library, name, family in names()}
-    print("# Architectures of PyTorch, compared\n")
-    print("Made by `tests/keras/check_torch_names.py`, which says how: every name with random weights, on images of the side")
-    print("given, beside PyTorch. Differences of outputs are shares of the largest output, those of gradients are in relative")
-    print("norm: the largest of so many small weights. Where rounding turns a ReLU on in one and off in the other they differ by a")
-    print(f"hundredth or so: then {MOST_IMAGES - 1} other image is taken, which a number in brackets says.")
-    print("`.keras` was loaded and run by Keras, `.onnx` by ONNX Runtime; – where a large model was not converted.\n")
+    known = names()
+    print("# Architectures of PyTorch\n")
+    print("What `--arch` knows, by the names of torchvision and timm; a tag of timm may follow: `resnet50.a1_in1k`.\n")
+    print("Made by `tests/keras/check_torch_names.py`, which says how: each name in the tables was filled with random weights and")
+    print("compared with PyTorch on images of the side given. Differences of outputs are shares of the largest output, those of")
+    print("gradients are in relative norm, the largest of so many small weights. Where rounding turns a ReLU on in one and off in")
+    print("the other they differ by a hundredth or so: then another image is taken, which a number in brackets says, and what it")
+    print("gives stands here. `.keras` was loaded and run by Keras, `.onnx` by ONNX Runtime; – where a model was not converted.")
+    print("Names below a table are built by the same code from other numbers of the same kinds, and were not run beside PyTorch.")
     number = lambda value: "–" if value is None else f"{value:.1e}"  # noqa: E731
-    last = None
-    for result in results:
-        own = family.get((result["library"], result["name"]))
-        if own is None:
-            continue
-        if own != last:
-            print(f"\n## {own}\n")
+    for family in dict.fromkeys(family for _, _, family in known):
+        print(f"\n## {family}\n")
+        own = [result for result in results if (result["library"], result["name"], family) in known]
+        if own:
             print("| `--arch` | library | weights | side | forward | gradients | `.keras` | `.onnx` |")
             print("|---|---|---:|---:|---|---|---|---|")
-            last = own
-        gradients = f"{number(result['gradient'])} of {result['gradients']}"
-        if result.get("tries", 1) > 1:
-            gradients += f" ({result['tries']})"
-        print(
-            f"| `{result['name']}` | {result['library']} | {result['parameters'] / 1e6:.1f} M | {result['side']} "
-            f"| {number(result['forward'])} | {gradients} | {number(result.get('keras'))} | {number(result.get('onnx'))} |"
-        )
+        for result in own:
+            gradients = f"{number(result['gradient'])} of {result['gradients']}"
+            if result.get("tries", 1) > 1:
+                gradients += f" ({result['tries']})"
+            print(
+                f"| `{result['name']}` | {result['library']} | {result['parameters'] / 1e6:.1f} M | {result['side']} "
+                f"| {number(result['forward'])} | {gradients} | {number(result.get('keras'))} | {number(result.get('onnx'))} |"
+            )
+        compared = {result["name"] for result in own}
+        rest = [name for _, name, of in known if of == family and name not in compared]
+        if rest:
+            print("\nNot compared: " + ", ".join(f"`{name}`" for name in dict.fromkeys(rest)))
 
 
 def main():

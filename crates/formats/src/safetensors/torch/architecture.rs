@@ -63,7 +63,7 @@ impl FromStr for Architecture {
         let unknown = || {
             let near = near(name).map(|near| format!(": did you mean {near}?")).unwrap_or_default();
             format!(
-                "`{name}` is no architecture that is known here{near}; known are {} of the families {}, which docs/pytorch.md lists",
+                "`{name}` is no architecture that is known here{near}; known are {} of the families {}, which docs/pytorch-names.md lists",
                 Self::names().len(),
                 families().join(", ")
             )

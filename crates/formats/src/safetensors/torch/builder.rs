@@ -13,6 +13,8 @@ pub(super) struct Builder<'a> {
     pub(super) norm: BatchNorm,
     /// Whether convolutions are padded as TensorFlow's `same`, which puts more below and to the right.
     pub(super) tensorflow_padding: bool,
+    /// Whether the first layer whose tensors the file does not have ends the work: no architecture that misses one fits.
+    is_guess: bool,
     failed: Option<Error>,
 }
 
@@ -88,7 +90,12 @@ impl<'a> Builder<'a> {
             inputs: Vec::new(),
             outputs: Vec::new(),
         };
-        Self { graph, tensors, norm: BatchNorm::DEFAULT, tensorflow_padding: false, failed: None }
+        Self { graph, tensors, norm: BatchNorm::DEFAULT, tensorflow_padding: false, is_guess: false, failed: None }
+    }
+
+    /// [`Builder::new`], which fails at the first layer whose tensors are not there.
+    pub(super) fn guess(name: &str, tensors: &'a Tensors<'a>) -> Self {
+        Self { is_guess: true, ..Self::new(name, tensors) }
     }
 
     /// The graph with this output.
@@ -133,6 +140,12 @@ impl<'a> Builder<'a> {
 
     /// Adds a layer and calls it.
     pub(super) fn layer(&mut self, name: &str, class: &str, config: Value, inputs: &[TensorId]) -> TensorId {
+        if self.is_guess && self.failed.is_none() && !self.has_tensors(name, class, &config) {
+            self.fail(Error::weights(format!("no tensor for `{name}`")));
+        }
+        if self.is_guess && self.failed.is_some() {
+            return TensorId { call: 0, output: 0 };
+        }
         let map = config.as_object().cloned().unwrap_or_default();
         let reader = Config::new(name, &map);
         let kind =
@@ -148,6 +161,22 @@ impl<'a> Builder<'a> {
             Err(error) => self.fail(error),
         }
         TensorId { call: self.graph.calls.len().saturating_sub(1), output: 0 }
+    }
+
+    /// Whether the file has a tensor of a layer's name, with as many outputs as the layer has.
+    fn has_tensors(&self, name: &str, class: &str, config: &Value) -> bool {
+        let outputs = match class {
+            "Conv2D" => &config["filters"],
+            "Dense" => &config["units"],
+            "DepthwiseConv2D" | "BatchNormalization" | "LayerNormalization" | "GroupNormalization" => &Value::Null,
+            _ => return true,
+        };
+        let weight = [".weight", "_weight"].iter().find_map(|end| self.shape(&format!("{name}{end}")));
+        match weight {
+            Some(shape) => outputs.is_null() || outputs.as_u64() == shape.first().map(|extent| *extent as u64),
+            // a parameter that no module holds
+            None => self.shape(name).is_some(),
+        }
     }
 
     /// Calls the layer that gave a value once more.

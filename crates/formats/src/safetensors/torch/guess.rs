@@ -1,8 +1,9 @@
 //! Which architecture's tensors a file holds, and what is said where the user named none, or one that is not known.
 
 use super::beside::Beside;
+use super::builder::Builder;
 use super::registry::{ENTRIES, Entry, Library, families};
-use super::{built, source, twins};
+use super::{source, twins};
 use crate::few;
 use crate::safetensors::assign::{LEFT_BEHIND, is_aside, misfit};
 use crate::safetensors::file::Tensors;
@@ -30,7 +31,9 @@ pub(super) fn near(word: &str) -> Option<String> {
 /// The tensors of the file that an architecture leaves, where it finds all that it needs in their shapes.
 fn leaves(entry: &Entry, library: Library, tensors: &Tensors<'_>) -> Option<Vec<String>> {
     entry.name_in(library)?;
-    let graph = built(entry, tensors, library).ok()?;
+    let mut builder = Builder::guess("guess", tensors);
+    let output = entry.network.build(&mut builder, library);
+    let graph = builder.finish(output).ok()?;
     let mut used = BTreeSet::new();
     for wanted in &graph.weight_specs(&graph.stand_in_shapes()).ok()? {
         let source = source(wanted);

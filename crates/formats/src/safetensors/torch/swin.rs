@@ -269,7 +269,7 @@ mod tests {
     fn only_places_that_were_together_see_each_other() {
         let place = Place { side: 4, window: 2, shift: 1, channels: 8, heads: 1 };
         let mask = mask(place);
-        assert_eq!(mask[0][0][0], json!([[0.0; 4], [0.0; 4], [0.0; 4], [0.0; 4]]));
+        assert_eq!(mask[0][0][0], json!(vec![vec![0.0; 4]; 4]));
         assert_eq!(mask[0][1][0][0], json!([0.0, APART, 0.0, APART]));
         assert_eq!(mask[0][3][0][0], json!([0.0, APART, APART, APART]));
     }

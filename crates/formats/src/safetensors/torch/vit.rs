@@ -3,7 +3,7 @@
 
 use super::builder::{Builder, Conv};
 use super::registry::{Library, Network, Row, named, timm};
-use frostline_graph::TensorId;
+use frostline_graph::{Error, TensorId};
 use serde_json::json;
 
 /// What differs between them.
@@ -135,6 +135,14 @@ impl Network for Vit {
         let positions = b.shape(names.positions).and_then(|shape| shape.get(1)).copied().unwrap_or(0);
         let patches = positions.saturating_sub(with_positions);
         let side = patches.isqrt();
+        if b.shape(names.positions).is_none() {
+            b.fail(Error::weights(format!("no tensor `{}`, which says how large the images are", names.positions)));
+        } else if side * side != patches || patches == 0 {
+            b.fail(Error::weights(format!(
+                "`{}` has {positions} positions, {with_positions} of them of no patch: the rest are no square image\nhelp: it is another architecture, or was trained on images that are not square, which cannot be told",
+                names.positions
+            )));
+        }
         let image = b.images_of([side * self.patch; 2]);
         let conv = Conv { bias: !self.pre_norm, ..Conv::patches(self.channels, self.patch) };
         let map = b.conv(names.patches, image, conv);
