@@ -79,8 +79,8 @@ def smallest(library, name):
         return {"img_size": side}, side
     if name.startswith(("swin_", "mixer", "resmlp", "vgg", "alexnet")):
         return {}, 384 if name.endswith("_384") else 224
-    if name.startswith(("inception", "xception")):
-        return {}, 96
+    if name == "inception_v3":
+        return {}, 160
     if name.startswith("convmixer"):
         return {}, 56
     return {}, 64

@@ -26,7 +26,7 @@ BATCH, SIZE = 2, 64
 TORCHVISION = [
     "resnet18", "resnet34", "resnet50", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small",
     "efficientnet_b0", "convnext_tiny", "densenet121", "mnasnet0_5", "regnet_y_400mf", "squeezenet1_1",
-    "shufflenet_v2_x0_5", "googlenet", "swin_t",
+    "shufflenet_v2_x0_5", "googlenet", "inception_v3", "swin_t",
 ]  # fmt: skip
 TIMM = {
     "resnet18": "resnet18", "resnet50": "resnet50", "mobilenetv2_100": "mobilenet_v2",
@@ -35,8 +35,8 @@ TIMM = {
 }  # fmt: skip
 # Those of timm alone, and of the families above what differs most.
 TIMM_ALONE = [
-    "seresnext26t_32x4d", "resnetrs50", "mobilenetv4_conv_small", "tf_mobilenetv3_small_100", "tf_efficientnet_es",
-    "convnextv2_atto", "regnetx_002", "repvgg_a0", "inception_v3", "ghostnet_050", "vit_tiny_patch16_224",
+    "seresnext26t_32x4d", "mobilenetv4_conv_small", "tf_mobilenetv3_small_100", "tf_efficientnet_es",
+    "convnextv2_atto", "regnetx_002", "repvgg_a0", "ghostnet_050", "vit_tiny_patch16_224",
     "deit_tiny_distilled_patch16_224", "vit_small_patch14_reg4_dinov2", "poolformer_s12", "resmlp_12_224", "mixer_s32_224",
     "convmixer_768_32",
 ]  # fmt: skip
@@ -161,7 +161,10 @@ def features_of_vgg():
 
 def models():
     for name in TORCHVISION:
-        yield f"torchvision-{name}", name, lambda name=name: torchvision.models.get_model(name, num_classes=CLASSES)
+        # these draw their first weights for minutes
+        drawn = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+        build = lambda name=name, drawn=drawn: torchvision.models.get_model(name, num_classes=CLASSES, **drawn)  # noqa: E731
+        yield f"torchvision-{name}", name, build
     for name, architecture in TIMM.items():
         yield f"timm-{name}", architecture, lambda name=name: timm.create_model(name, num_classes=CLASSES)
     for name in TIMM_ALONE:

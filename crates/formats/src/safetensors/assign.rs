@@ -83,11 +83,7 @@ pub(super) fn left_over(path: &Path, unused: &[String], of: &str, help: &str) ->
 
 /// What became of the tensors. `aside`: how the names begin, with a dot at the end, or what their last parts are, of tensors
 /// that are left behind, with the reason.
-pub(super) fn report(
-    tensors: &Tensors<'_>,
-    used: &BTreeSet<String>,
-    aside: &[(&str, &str)],
-) -> LoadReport {
+pub(super) fn report(tensors: &Tensors<'_>, used: &BTreeSet<String>, aside: &[(&str, &str)]) -> LoadReport {
     let mut names = tensors.names();
     let mut notes = Vec::new();
     for (part, reason) in aside {

@@ -24,7 +24,9 @@ impl Layout {
             Self::Permuted(_) => {
                 let source = self.tensor_shape(weight);
                 let is_flat = match (tensor, source.split_first()) {
-                    ([first, rest], Some((outputs, inputs))) => first == outputs && *rest == inputs.elements(),
+                    ([first, rest], Some((outputs, inputs))) => {
+                        first == outputs && *rest == inputs.elements()
+                    }
                     _ => false,
                 };
                 trimmed(tensor) == trimmed(&source) || is_flat

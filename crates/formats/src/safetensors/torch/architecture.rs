@@ -90,7 +90,8 @@ mod tests {
     fn every_name_is_read_back_and_is_of_one_architecture() {
         let mut seen = BTreeSet::new();
         for entry in ENTRIES.iter() {
-            let names: BTreeSet<&str> = Library::ALL.iter().filter_map(|library| entry.name_in(*library)).collect();
+            let names: BTreeSet<&str> =
+                Library::ALL.iter().filter_map(|library| entry.name_in(*library)).collect();
             for name in names {
                 assert!(seen.insert(name), "{name} twice");
                 assert_eq!(name.parse::<Architecture>().map(|known| known.to_string()).as_deref(), Ok(name));

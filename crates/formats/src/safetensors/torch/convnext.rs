@@ -1,6 +1,7 @@
 //! ConvNeXt and ConvNeXt V2. Source: Liu et al. 2022, section 2 and table 9; Woo et al. 2023, section 3.
 
-use super::builder::{Builder, Conv, divisible};
+use super::builder::Builder;
+use super::modules::{Conv, divisible};
 use super::registry::{Library, Network, Row, both, timm};
 use frostline_graph::TensorId;
 use serde_json::json;

@@ -1,6 +1,7 @@
 //! DenseNet. Source: Huang et al. 2016, table 1.
 
-use super::builder::{Builder, Conv};
+use super::builder::Builder;
+use super::modules::Conv;
 use super::registry::{Library, Network, Row, both, timm};
 use frostline_graph::TensorId;
 
@@ -75,7 +76,8 @@ impl DenseNet {
         let child = |name: &str| format!("{path}.{name}");
         let y = b.batch_norm(&child("norm1"), x);
         let y = b.activation(&child("norm1"), FUNCTION, y);
-        let y = b.conv_bn_act([&child("conv1"), &child("norm2")], y, Conv::pointwise(4 * self.growth), FUNCTION);
+        let y =
+            b.conv_bn_act([&child("conv1"), &child("norm2")], y, Conv::pointwise(4 * self.growth), FUNCTION);
         let y = b.conv(&child("conv2"), y, Conv::new(self.growth, 3));
         b.joined(&child("concat"), &[x, y], -1)
     }

@@ -1,6 +1,7 @@
 //! GhostNet. Source: Han et al. 2020, table 1.
 
-use super::builder::{Builder, Conv, Squeeze, rounded};
+use super::builder::Builder;
+use super::modules::{Conv, Squeeze, rounded};
 use super::registry::{Library, Network, Row, timm};
 use frostline_graph::TensorId;
 use serde_json::json;

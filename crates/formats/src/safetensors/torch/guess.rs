@@ -2,7 +2,7 @@
 
 use super::beside::Beside;
 use super::builder::Builder;
-use super::registry::{ENTRIES, Entry, Library, families};
+use super::registry::{ENTRIES, Entry, Library};
 use super::{source, twins};
 use crate::few;
 use crate::safetensors::assign::{LEFT_BEHIND, is_aside, misfit};
@@ -67,11 +67,8 @@ pub(super) fn guess(tensors: &Tensors<'_>) -> Vec<&'static Entry> {
 }
 
 /// What can be done with an architecture that is not known.
-pub(super) fn elsewhere() -> String {
-    format!(
-        "export the model as ONNX, which says its architecture itself; for the setting `arch` the families known here are {}",
-        families().join(", ")
-    )
+pub(super) fn elsewhere() -> &'static str {
+    "export the model as ONNX, which says its architecture itself; docs/pytorch-names.md lists what the setting `arch` knows"
 }
 
 /// The error for a state dict whose architecture nothing names.

@@ -1,6 +1,7 @@
 //! GoogLeNet and Inception V3. Source: Szegedy et al. 2014, table 1; Szegedy et al. 2015, table 1.
 
-use super::builder::{BatchNorm, Builder, Conv};
+use super::builder::Builder;
+use super::modules::{BatchNorm, Conv};
 use super::registry::{Library, Network, Row, both, torchvision};
 use frostline_graph::TensorId;
 
@@ -24,7 +25,8 @@ pub(super) const GOOGLENETS: &[Row<GoogLeNet>] = &[torchvision("googlenet", Goog
 /// The name of a block, and the channels of its branches.
 type Block = (&'static str, [usize; 6]);
 
-const THIRD: &[Block] = &[("inception3a", [64, 96, 128, 16, 32, 32]), ("inception3b", [128, 128, 192, 32, 96, 64])];
+const THIRD: &[Block] =
+    &[("inception3a", [64, 96, 128, 16, 32, 32]), ("inception3b", [128, 128, 192, 32, 96, 64])];
 const FOURTH: &[Block] = &[
     ("inception4a", [192, 96, 208, 16, 48, 64]),
     ("inception4b", [160, 112, 224, 24, 64, 64]),
@@ -44,7 +46,8 @@ impl Network for GoogLeNet {
         let x = basic(b, "conv2", x, Conv::pointwise(64));
         let x = basic(b, "conv3", x, Conv::new(192, 3));
         let mut x = b.max_pool_ceil("maxpool2", x, 3);
-        for (blocks, pool) in [(THIRD, Some(("maxpool3", 3))), (FOURTH, Some(("maxpool4", 2))), (FIFTH, None)] {
+        for (blocks, pool) in [(THIRD, Some(("maxpool3", 3))), (FOURTH, Some(("maxpool4", 2))), (FIFTH, None)]
+        {
             for (path, channels) in blocks {
                 x = block(b, path, x, *channels);
             }
@@ -195,7 +198,8 @@ fn block_e(b: &mut Builder<'_>, path: &str, x: TensorId) -> TensorId {
     let first = branch(b, path, x, &[step("branch1x1", 320, [1, 1])]);
     let second = branch(b, path, x, &[step("branch3x3_1", 384, [1, 1])]);
     let second = both_ways(b, path, second, ["branch3x3_2a", "branch3x3_2b"]);
-    let third = branch(b, path, x, &[step("branch3x3dbl_1", 448, [1, 1]), step("branch3x3dbl_2", 384, [3, 3])]);
+    let third =
+        branch(b, path, x, &[step("branch3x3dbl_1", 448, [1, 1]), step("branch3x3dbl_2", 384, [3, 3])]);
     let third = both_ways(b, path, third, ["branch3x3dbl_3a", "branch3x3dbl_3b"]);
     let fourth = pooled(b, path, x, 192);
     b.joined(&format!("{path}.concat"), &[first, second, third, fourth], -1)

@@ -1,7 +1,8 @@
 //! Networks that mix patches without attention: MLP-Mixer, ResMLP, ConvMixer. Source: Tolstikhin et al. 2021; Touvron et al.
 //! 2021; Trockman and Kolter 2022.
 
-use super::builder::{Builder, Conv};
+use super::builder::Builder;
+use super::modules::Conv;
 use super::registry::{Library, Network, Row, timm};
 use frostline_graph::TensorId;
 use serde_json::json;

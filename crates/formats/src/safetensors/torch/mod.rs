@@ -14,10 +14,11 @@ mod guess;
 mod inception;
 mod mixer;
 mod mobile;
+mod modules;
 mod poolformer;
 mod pretrained;
-mod regnet;
 mod registry;
+mod regnet;
 mod repvgg;
 mod resnet;
 mod shufflenet;
@@ -43,9 +44,11 @@ use registry::{Entry, Library};
 use std::path::Path;
 
 /// The graph that a state dict of this architecture fills, and whose names its modules have: those of the library with which
-/// fewer weights find no tensor, and fewer tensors are left over.
-fn graph(entry: &Entry, tensors: &Tensors<'_>) -> Result<(Graph, Library)> {
-    let built = Library::ALL.into_iter().filter(|library| entry.name_in(*library).is_some()).map(|library| {
+/// fewer weights find no tensor, and fewer tensors are left over. `likely` is taken where both fit alike.
+fn graph(entry: &Entry, tensors: &Tensors<'_>, likely: Library) -> Result<(Graph, Library)> {
+    let mut libraries = Library::ALL.to_vec();
+    libraries.sort_by_key(|library| *library != likely);
+    let built = libraries.into_iter().filter(|library| entry.name_in(*library).is_some()).map(|library| {
         let graph = built(entry, tensors, library)?;
         let wanted = graph.weight_specs(&graph.stand_in_shapes())?;
         let fits = wanted.iter().filter(|wanted| misfit(tensors, wanted, source(wanted).as_ref()).is_none());
@@ -89,7 +92,12 @@ pub(super) fn load_unnamed(path: &Path, tensors: &Tensors<'_>) -> Result<Loaded>
 pub(super) fn load(path: &Path, tensors: &Tensors<'_>, architecture: Architecture) -> Result<Loaded> {
     let entry = architecture.entry();
     let aside: Vec<(&str, &str)> = entry.network.only_trained().iter().chain(LEFT_BEHIND).copied().collect();
-    let filled = graph(entry, tensors).and_then(|(graph, library)| {
+    let beside = Beside::read(path);
+    // only timm has tags, and a `config.json` beside its files
+    let is_timms = architecture.tagged().is_some_and(Pretrained::is_timms)
+        || beside.as_ref().is_some_and(|beside| beside.is_of(architecture));
+    let likely = if is_timms { Library::Timm } else { Library::Torchvision };
+    let filled = graph(entry, tensors, likely).and_then(|(graph, library)| {
         let (weights, used) = assign(path, tensors, &graph, source)?;
         Ok((graph, weights, report(tensors, &used, &aside), library))
     });
@@ -112,7 +120,6 @@ pub(super) fn load(path: &Path, tensors: &Tensors<'_>, architecture: Architectur
         );
         return Err(left_over(path, &report.unused, &format!("`{architecture}`"), &help));
     }
-    let beside = Beside::read(path);
     if let Some(said) = twins::said_beside(entry, path, beside.as_ref()) {
         return Err(Error::format(path, said));
     }

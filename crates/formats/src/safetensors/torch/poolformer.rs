@@ -1,6 +1,7 @@
 //! PoolFormer. Source: Yu et al. 2022, section 3.
 
-use super::builder::{Builder, Conv};
+use super::builder::Builder;
+use super::modules::Conv;
 use super::registry::{Library, Network, Row, timm};
 use frostline_graph::TensorId;
 use serde_json::json;

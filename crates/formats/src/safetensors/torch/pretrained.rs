@@ -89,7 +89,8 @@ impl Pretrained {
     /// timm's `pretrained_cfg`.
     pub(super) fn from_config(config: &Value) -> Option<Self> {
         let three = |key: &str| -> Option<[f64; 3]> { serde_json::from_value(config.get(key)?.clone()).ok() };
-        let [_, height, width]: [usize; 3] = serde_json::from_value(config.get("input_size")?.clone()).ok()?;
+        let [_, height, width]: [usize; 3] =
+            serde_json::from_value(config.get("input_size")?.clone()).ok()?;
         let filter = match config.get("interpolation")?.as_str()? {
             "bicubic" => "bicubic",
             "bilinear" => "bilinear",
@@ -107,6 +108,11 @@ impl Pretrained {
             mean: three("mean")?,
             deviation: three("std")?,
         })
+    }
+
+    /// Whether they are weights of timm's.
+    pub(super) fn is_timms(&self) -> bool {
+        self.library == "timm"
     }
 
     /// Whether it is ImageNet's mean and deviation.

@@ -2,8 +2,8 @@
 
 use super::builder::Builder;
 use super::{
-    convnext, densenet, ghostnet, inception, mixer, mobile, poolformer, regnet, repvgg, resnet, shufflenet, squeezenet,
-    swin, vgg, vit,
+    convnext, densenet, ghostnet, inception, mixer, mobile, poolformer, regnet, repvgg, resnet, shufflenet,
+    squeezenet, swin, vgg, vit,
 };
 use frostline_graph::TensorId;
 use std::fmt::Debug;

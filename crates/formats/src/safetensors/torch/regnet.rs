@@ -1,6 +1,7 @@
 //! RegNet X and Y. Source: Radosavovic et al. 2020; the widths and depths are those that its rule gives.
 
-use super::builder::{Builder, Conv, Squeeze};
+use super::builder::Builder;
+use super::modules::{Conv, Squeeze};
 use super::registry::{Library, Network, Row, named, timm};
 use frostline_graph::TensorId;
 

@@ -1,6 +1,7 @@
 //! RepVGG, with the branches that training has. Source: Ding et al. 2021, table 2.
 
-use super::builder::{Builder, Conv};
+use super::builder::Builder;
+use super::modules::Conv;
 use super::registry::{Library, Network, Row, timm};
 use frostline_graph::TensorId;
 

@@ -3,7 +3,8 @@
 //! convolution. Zagoruyko and Komodakis 2016; Xie et al. 2016; Hu et al. 2017; He et al. 2018; Wang et al. 2019; Bello et
 //! al. 2021.
 
-use super::builder::{Builder, Conv, Squeeze, rounded};
+use super::builder::Builder;
+use super::modules::{Conv, Squeeze, rounded};
 use super::registry::{Library, Network, Row, both, timm};
 use frostline_graph::TensorId;
 use serde_json::json;
@@ -291,8 +292,13 @@ impl ResNet {
             Attention::None => y,
             Attention::Squeeze(share) => {
                 let width = rounded(outputs as f64 * share, 8, 0.0);
-                let squeeze =
-                    Squeeze { names: ["fc1", "fc2"], channels: outputs, width, function: FUNCTION, gate: "sigmoid" };
+                let squeeze = Squeeze {
+                    names: ["fc1", "fc2"],
+                    channels: outputs,
+                    width,
+                    function: FUNCTION,
+                    gate: "sigmoid",
+                };
                 b.squeeze(&child("se"), y, &squeeze)
             }
             Attention::Channels => channel_attention(b, &child("se"), y, outputs),

@@ -1,6 +1,7 @@
 //! ShuffleNet V2. Source: Ma et al. 2018, table 5.
 
-use super::builder::{Builder, Conv};
+use super::builder::Builder;
+use super::modules::Conv;
 use super::registry::{Library, Network, Row, torchvision};
 use frostline_graph::TensorId;
 use serde_json::json;

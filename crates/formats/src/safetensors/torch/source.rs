@@ -36,7 +36,8 @@ pub(in crate::safetensors) fn source(wanted: &WantedWeight) -> Option<Source> {
         (Kind::Dense(_), "kernel") if PARAMETERS.contains(&last) => return itself(Layout::Row),
         // one parameter for queries, keys and values, which is no module of its own
         (Kind::Dense(_), _) if last == "in_proj" => {
-            let (parameter, layout) = if variable == "kernel" { ("weight", LINEAR) } else { ("bias", Layout::Same) };
+            let (parameter, layout) =
+                if variable == "kernel" { ("weight", LINEAR) } else { ("bias", Layout::Same) };
             return Some(Source { name: format!("{module}_{parameter}"), layout });
         }
         (Kind::Conv2D(_), "kernel") => ("weight", CONVOLUTION),
@@ -45,8 +46,13 @@ pub(in crate::safetensors) fn source(wanted: &WantedWeight) -> Option<Source> {
         (Kind::Dense(_), "kernel") => ("weight", LINEAR),
         // a parameter by itself, of the shape [channels] in timm and [channels, 1, 1] in torchvision
         (Kind::LayerScale(_), "gamma") => return itself(Layout::Vector),
-        (Kind::BatchNormalization(_) | Kind::GroupNormalization(_) | Kind::LayerNormalization(_), "gamma") => ("weight", Layout::Same),
-        (Kind::BatchNormalization(_) | Kind::GroupNormalization(_) | Kind::LayerNormalization(_), "beta") => ("bias", Layout::Same),
+        (
+            Kind::BatchNormalization(_) | Kind::GroupNormalization(_) | Kind::LayerNormalization(_),
+            "gamma",
+        ) => ("weight", Layout::Same),
+        (Kind::BatchNormalization(_) | Kind::GroupNormalization(_) | Kind::LayerNormalization(_), "beta") => {
+            ("bias", Layout::Same)
+        }
         (Kind::BatchNormalization(_), "moving_mean") => ("running_mean", Layout::Same),
         (Kind::BatchNormalization(_), "moving_variance") => ("running_var", Layout::Same),
         (Kind::Conv2D(_) | Kind::DepthwiseConv2D(_) | Kind::Dense(_), "bias") => ("bias", Layout::Same),

@@ -1,6 +1,7 @@
 //! SqueezeNet. Source: Iandola et al. 2016, table 1.
 
-use super::builder::{Builder, Conv};
+use super::builder::Builder;
+use super::modules::Conv;
 use super::registry::{Library, Network, Row, torchvision};
 use frostline_graph::TensorId;
 

@@ -1,6 +1,7 @@
 //! Swin. Source: Liu et al. 2021, sections 3.1 and 3.2.
 
-use super::builder::{Builder, Conv};
+use super::builder::Builder;
+use super::modules::Conv;
 use super::registry::{Library, Network, Row, named, timm};
 use frostline_graph::TensorId;
 use serde_json::{Value, json};
@@ -94,6 +95,10 @@ impl Network for Swin {
                 }
                 Library::Timm => (format!("layers.{stage}.downsample"), format!("layers.{stage}.blocks")),
             };
+            // the masks of windows are large, and not worth their making for a guess that fails
+            if b.has_failed() {
+                return x;
+            }
             if stage > 0 {
                 x = merged(b, &merging, x, side, channels);
             }

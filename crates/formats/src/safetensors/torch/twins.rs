@@ -41,7 +41,7 @@ pub(super) fn said_beside(entry: &Entry, path: &Path, beside: Option<&Beside>) -
     let says = |what: &str, twin: &str| {
         let remedy = match find(twin) {
             Some(_) => format!("give the setting `arch = {twin}`"),
-            None => elsewhere(),
+            None => elsewhere().to_owned(),
         };
         let own = entry.name();
         format!(

@@ -1,6 +1,7 @@
 //! VGG and AlexNet. Source: Simonyan and Zisserman 2014, table 1; Krizhevsky 2014.
 
-use super::builder::{Builder, Conv};
+use super::builder::Builder;
+use super::modules::Conv;
 use super::registry::{Library, Network, Row, both, torchvision};
 use frostline_graph::TensorId;
 use serde_json::json;

@@ -1,7 +1,8 @@
 //! Vision transformers: ViT, DeiT, DINOv2 and CLIP's. Source: Dosovitskiy et al. 2020; Touvron et al. 2020 and 2022; Oquab et
 //! al. 2023; Darcet et al. 2023.
 
-use super::builder::{Builder, Conv};
+use super::builder::Builder;
+use super::modules::Conv;
 use super::registry::{Library, Network, Row, named, timm};
 use frostline_graph::{Error, TensorId};
 use serde_json::json;
@@ -136,7 +137,10 @@ impl Network for Vit {
         let patches = positions.saturating_sub(with_positions);
         let side = patches.isqrt();
         if b.shape(names.positions).is_none() {
-            b.fail(Error::weights(format!("no tensor `{}`, which says how large the images are", names.positions)));
+            b.fail(Error::weights(format!(
+                "no tensor `{}`, which says how large the images are",
+                names.positions
+            )));
         } else if side * side != patches || patches == 0 {
             b.fail(Error::weights(format!(
                 "`{}` has {positions} positions, {with_positions} of them of no patch: the rest are no square image\nhelp: it is another architecture, or was trained on images that are not square, which cannot be told",
@@ -278,7 +282,10 @@ pub(super) const TABLE: &[Row<Vit>] = &[
     timm("vit_base_patch16_gap_224", vit(16, 768, 12, 16).no_class_token().mean()),
     timm("vit_base_patch16_plus_240", vit(16, 896, 12, 14).scaled()),
     timm("vit_base_patch16_plus_clip_240", vit(16, 896, 12, 14).pre_norm()),
-    timm("vit_base_patch16_reg4_gap_256", vit(16, 768, 12, 12).registers(4).no_class_token().positions_of_patches().mean()),
+    timm(
+        "vit_base_patch16_reg4_gap_256",
+        vit(16, 768, 12, 12).registers(4).no_class_token().positions_of_patches().mean(),
+    ),
     timm("vit_base_patch16_siglip_gap_224", vit(16, 768, 12, 12).no_class_token().mean()),
     timm("vit_base_patch16_siglip_gap_256", vit(16, 768, 12, 12).no_class_token().mean()),
     timm("vit_base_patch16_siglip_gap_384", vit(16, 768, 12, 12).no_class_token().mean()),
@@ -291,9 +298,18 @@ pub(super) const TABLE: &[Row<Vit>] = &[
     timm("vit_base_patch32_clip_448", vit(32, 768, 12, 12).pre_norm()),
     timm("vit_base_patch32_plus_256", vit(32, 896, 12, 14).scaled()),
     timm("vit_betwixt_patch16_gap_256", vit(16, 640, 12, 10).scaled().no_class_token().mean()),
-    timm("vit_betwixt_patch16_reg1_gap_256", vit(16, 640, 12, 10).scaled().registers(1).no_class_token().positions_of_patches().mean()),
-    timm("vit_betwixt_patch16_reg4_gap_256", vit(16, 640, 12, 10).scaled().registers(4).no_class_token().positions_of_patches().mean()),
-    timm("vit_betwixt_patch16_reg4_gap_384", vit(16, 640, 12, 10).scaled().registers(4).no_class_token().positions_of_patches().mean()),
+    timm(
+        "vit_betwixt_patch16_reg1_gap_256",
+        vit(16, 640, 12, 10).scaled().registers(1).no_class_token().positions_of_patches().mean(),
+    ),
+    timm(
+        "vit_betwixt_patch16_reg4_gap_256",
+        vit(16, 640, 12, 10).scaled().registers(4).no_class_token().positions_of_patches().mean(),
+    ),
+    timm(
+        "vit_betwixt_patch16_reg4_gap_384",
+        vit(16, 640, 12, 10).scaled().registers(4).no_class_token().positions_of_patches().mean(),
+    ),
     timm("vit_betwixt_patch32_clip_224", vit(32, 640, 12, 10).pre_norm()),
     named("vit_h_14", "vit_huge_patch14_224", vit(14, 1280, 32, 16)),
     timm("vit_huge_patch14_clip_224", vit(14, 1280, 32, 16).pre_norm()),
@@ -317,11 +333,23 @@ pub(super) const TABLE: &[Row<Vit>] = &[
     timm("vit_medium_patch16_gap_240", vit(16, 512, 12, 8).scaled().no_class_token().mean()),
     timm("vit_medium_patch16_gap_256", vit(16, 512, 12, 8).scaled().no_class_token().mean()),
     timm("vit_medium_patch16_gap_384", vit(16, 512, 12, 8).scaled().no_class_token().mean()),
-    timm("vit_medium_patch16_reg1_gap_256", vit(16, 512, 12, 8).scaled().registers(1).no_class_token().positions_of_patches().mean()),
-    timm("vit_medium_patch16_reg4_gap_256", vit(16, 512, 12, 8).scaled().registers(4).no_class_token().positions_of_patches().mean()),
+    timm(
+        "vit_medium_patch16_reg1_gap_256",
+        vit(16, 512, 12, 8).scaled().registers(1).no_class_token().positions_of_patches().mean(),
+    ),
+    timm(
+        "vit_medium_patch16_reg4_gap_256",
+        vit(16, 512, 12, 8).scaled().registers(4).no_class_token().positions_of_patches().mean(),
+    ),
     timm("vit_medium_patch32_clip_224", vit(32, 512, 12, 8).pre_norm()),
-    timm("vit_mediumd_patch16_reg4_gap_256", vit(16, 512, 20, 8).scaled().registers(4).no_class_token().positions_of_patches().mean()),
-    timm("vit_mediumd_patch16_reg4_gap_384", vit(16, 512, 20, 8).scaled().registers(4).no_class_token().positions_of_patches().mean()),
+    timm(
+        "vit_mediumd_patch16_reg4_gap_256",
+        vit(16, 512, 20, 8).scaled().registers(4).no_class_token().positions_of_patches().mean(),
+    ),
+    timm(
+        "vit_mediumd_patch16_reg4_gap_384",
+        vit(16, 512, 20, 8).scaled().registers(4).no_class_token().positions_of_patches().mean(),
+    ),
     timm("vit_small_patch8_224", vit(8, 384, 12, 6)),
     timm("vit_small_patch14_dinov2", vit(14, 384, 12, 6).scaled()),
     timm("vit_small_patch14_reg4_dinov2", vit(14, 384, 12, 6).scaled().registers(4).positions_of_patches()),

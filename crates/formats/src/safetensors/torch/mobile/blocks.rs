@@ -4,7 +4,8 @@
 use super::names::{Names, Parts};
 use super::notation::{Kind, Written};
 use super::{Mobile, SqueezeRule};
-use crate::safetensors::torch::builder::{Builder, Conv, Squeeze, divisible, rounded};
+use crate::safetensors::torch::builder::Builder;
+use crate::safetensors::torch::modules::{Conv, Squeeze, divisible, rounded};
 use frostline_graph::TensorId;
 
 /// A block with its widths.
@@ -47,7 +48,8 @@ impl Block {
     /// Adds the block.
     pub(super) fn build(&self, b: &mut Builder<'_>, names: &Names, path: &str, x: TensorId) -> TensorId {
         let Written { kind, kernel, stride, squeeze, .. } = self.written;
-        let Parts { start, expand, middle, squeeze: squeezed, project } = &names.parts(path, kind, squeeze > 0.0);
+        let Parts { start, expand, middle, squeeze: squeezed, project } =
+            &names.parts(path, kind, squeeze > 0.0);
         let mut y = x;
         match kind {
             Kind::Convolution => {

@@ -8,7 +8,8 @@ mod table;
 
 pub(super) use table::TABLE;
 
-use super::builder::{BatchNorm, Builder, Conv, rounded};
+use super::builder::Builder;
+use super::modules::{BatchNorm, Conv, rounded};
 use super::registry::{Library, Network};
 use blocks::Block;
 use frostline_graph::TensorId;
@@ -117,8 +118,9 @@ impl Mobile {
             };
             let repeated = written.iter().zip(repeats).flat_map(|(block, times)| vec![*block; times]);
             // only the first block of a stage has a stride
-            let strided =
-                repeated.enumerate().map(|(at, block)| Written { stride: if at == 0 { block.stride } else { 1 }, ..block });
+            let strided = repeated
+                .enumerate()
+                .map(|(at, block)| Written { stride: if at == 0 { block.stride } else { 1 }, ..block });
             Some(strided.collect())
         });
         stages.collect()
@@ -135,8 +137,7 @@ impl Network for Mobile {
         let mut names = Names::new(library, self.torchvision.style, stages.len());
         let x = b.images();
         let mut input = if self.scales_stem { self.scaled(self.stem) } else { self.stem };
-        let mut x =
-            b.conv_bn_act(names.stem(), x, Conv::new(input, 3).stride(2), self.function);
+        let mut x = b.conv_bn_act(names.stem(), x, Conv::new(input, 3).stride(2), self.function);
         let mut number = 0;
         for (stage, blocks) in stages.iter().enumerate() {
             for (index, written) in blocks.iter().enumerate() {

@@ -79,7 +79,9 @@ impl Names {
     /// torchvision counts the parts that there are.
     fn torchvision(&self, path: &str, kind: Kind, squeezes: bool) -> Parts {
         let at = |number: usize| match self.style {
-            Style::EfficientNet | Style::MobileNetV3 => [0, 1].map(|part| format!("{path}.block.{number}.{part}")),
+            Style::EfficientNet | Style::MobileNetV3 => {
+                [0, 1].map(|part| format!("{path}.block.{number}.{part}"))
+            }
             Style::MobileNetV2 => [0, 1].map(|part| format!("{path}.conv.{number}.{part}")),
             // convolution, normalisation, activation
             Style::Mnasnet if path == "layers" => [3, 4].map(|part| format!("{path}.{}", part + 3 * number)),

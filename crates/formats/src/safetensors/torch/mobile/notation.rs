@@ -124,7 +124,10 @@ mod tests {
         assert_eq!((block.kind, block.repeats, block.kernel, block.stride), (Kind::Inverted, 2, 5, 2));
         assert_eq!((block.expansion, block.output, block.squeeze), (4.5, 24, 0.25));
         assert_eq!((block.relu, block.skip), (true, Some(false)));
-        assert_eq!(Written::read("uir_r1_a5_k0_s1_e4_c96").map(|block| (block.start, block.kernel)), Some((5, 0)));
+        assert_eq!(
+            Written::read("uir_r1_a5_k0_s1_e4_c96").map(|block| (block.start, block.kernel)),
+            Some((5, 0))
+        );
         assert_eq!(Written::read("mha_r1_k3_s1_c8"), None);
         assert_eq!(Written::read("ir_r1_x3"), None);
     }

@@ -1,24 +1,21 @@
 //! Every network, in timm's notation. Names that begin with `tf_` are ports from TensorFlow: its padding and its epsilon.
 
 use super::{Channels, Depth, Mobile, Rounding, SqueezeRule, Style, Top, Torchvision};
-use crate::safetensors::torch::builder::BatchNorm;
+use crate::safetensors::torch::modules::BatchNorm;
 use crate::safetensors::torch::registry::{Row, both, named, timm, torchvision};
 
 const TO_8: Rounding = Rounding { divisor: 8, limit: 0.9 };
 
 /// By the channels that come in, with the block's activation.
-const OF_INPUT: SqueezeRule = SqueezeRule { of_expanded: false, rounding: None, function: "", gate: "sigmoid" };
+const OF_INPUT: SqueezeRule =
+    SqueezeRule { of_expanded: false, rounding: None, function: "", gate: "sigmoid" };
 
 /// MobileNetV3: by the expanded channels, rounded to 8.
 const OF_EXPANDED: SqueezeRule =
     SqueezeRule { of_expanded: true, rounding: Some(TO_8), function: "relu", gate: "hard_sigmoid" };
 
-const TIMM_ONLY: Torchvision = Torchvision {
-    style: Style::EfficientNet,
-    norm: BatchNorm::DEFAULT,
-    dropout: 0.0,
-    stochastic_depth: 0.0,
-};
+const TIMM_ONLY: Torchvision =
+    Torchvision { style: Style::EfficientNet, norm: BatchNorm::DEFAULT, dropout: 0.0, stochastic_depth: 0.0 };
 
 /// As timm's builder has it where nothing else is said.
 const PLAIN: Mobile = Mobile {
@@ -55,7 +52,13 @@ impl Mobile {
 
 const fn mobilenet_v1(width: f64) -> Mobile {
     Mobile {
-        stages: &["dsa_r1_k3_s1_c64", "dsa_r2_k3_s2_c128", "dsa_r2_k3_s2_c256", "dsa_r6_k3_s2_c512", "dsa_r2_k3_s2_c1024"],
+        stages: &[
+            "dsa_r1_k3_s1_c64",
+            "dsa_r2_k3_s2_c128",
+            "dsa_r2_k3_s2_c256",
+            "dsa_r6_k3_s2_c512",
+            "dsa_r2_k3_s2_c1024",
+        ],
         function: "relu6",
         top: Top::None,
         ..PLAIN.width(width)
@@ -160,7 +163,13 @@ const MOBILENET_V3_SMALL_MINIMAL: Mobile = Mobile {
 };
 
 const fn mobilenet_v4(stages: &'static [&'static str], stem: usize, width: f64) -> Mobile {
-    Mobile { stages, stem, scales_stem: width >= 1.0, top: Top::PooledNorm { channels: 1280 }, ..PLAIN.width(width) }
+    Mobile {
+        stages,
+        stem,
+        scales_stem: width >= 1.0,
+        top: Top::PooledNorm { channels: 1280 },
+        ..PLAIN.width(width)
+    }
 }
 
 const V4_SMALL: &[&str] = &[
@@ -471,15 +480,16 @@ const fn efficientnet_v2_rw(
     depths: &'static [f64],
     top: usize,
 ) -> Mobile {
-    Mobile { depths, top: Top::Convolution(Channels::Scaled(top)), ..efficientnet_v2(stages, 24, 0.0).width(width) }
+    Mobile {
+        depths,
+        top: Top::Convolution(Channels::Scaled(top)),
+        ..efficientnet_v2(stages, 24, 0.0).width(width)
+    }
 }
 
 pub(in crate::safetensors::torch) const TABLE: &[Row<Mobile>] = &[
     timm("mobilenetv1_100", mobilenet_v1(1.0)),
-    timm(
-        "mobilenetv1_100h",
-        Mobile { top: Top::Convolution(Channels::AtLeast(1024)), ..mobilenet_v1(1.0) },
-    ),
+    timm("mobilenetv1_100h", Mobile { top: Top::Convolution(Channels::AtLeast(1024)), ..mobilenet_v1(1.0) }),
     timm("mobilenetv1_125", mobilenet_v1(1.25)),
     timm("mobilenetv2_035", mobilenet_v2(0.35)),
     timm("mobilenetv2_050", mobilenet_v2(0.5)),
