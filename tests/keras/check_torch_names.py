@@ -28,7 +28,7 @@ TABLES = ROOT / "crates/formats/src/safetensors/torch"
 CLASSES = 10
 # Gradients of weights with more numbers are not compared.
 LARGEST_GRADIENT = 2048
-# Where rounding turns a ReLU on in one and off in the other, gradients differ by more than this: then other images are taken.
+# Where rounding turns a ReLU on in one and off in the other, gradients differ by more than this: then another image is taken.
 FLIPPED = 1e-3
 MOST_IMAGES = 2
 
@@ -234,8 +234,8 @@ def table(results):
     print("Made by `tests/keras/check_torch_names.py`, which says how: each name in the tables was filled with random weights and")
     print("compared with PyTorch on images of the side given. Differences of outputs are shares of the largest output, those of")
     print("gradients are in relative norm, the largest of so many small weights. Where rounding turns a ReLU on in one and off in")
-    print("the other they differ by a hundredth or so: then another image is taken, which a number in brackets says, and what it")
-    print("gives stands here. `.keras` was loaded and run by Keras, `.onnx` by ONNX Runtime; – where a model was not converted.")
+    print("the other they differ by up to a tenth, as PyTorch's own do in 32 and 64 bits; then another image may be taken, which a")
+    print("number in brackets says. `.keras` was loaded and run by Keras, `.onnx` by ONNX Runtime; – where a model was not converted.")
     print("Names below a table are built by the same code from other numbers of the same kinds, and were not run beside PyTorch.")
     number = lambda value: "–" if value is None else f"{value:.1e}"  # noqa: E731
     for family in dict.fromkeys(family for _, _, family in known):

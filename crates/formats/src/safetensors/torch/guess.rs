@@ -49,6 +49,11 @@ fn leaves(entry: &Entry, library: Library, tensors: &Tensors<'_>) -> Option<Vec<
     Some(sorted(tensors).into_iter().filter(|name| !used.contains(name) && !aside(name)).collect())
 }
 
+/// Whether the modules have timm's names.
+pub(super) fn is_timms(entry: &Entry, tensors: &Tensors<'_>) -> bool {
+    leaves(entry, Library::Timm, tensors).is_some()
+}
+
 /// Each architecture that finds all that it needs, and what it leaves.
 fn fitting(tensors: &Tensors<'_>) -> Vec<(&'static Entry, Vec<String>)> {
     let left = |entry: &'static Entry| {
@@ -79,10 +84,14 @@ pub(super) fn unnamed(path: &Path, tensors: &Tensors<'_>) -> Error {
         fitting.iter().filter(|(_, left)| left.is_empty()).map(|(entry, _)| *entry).collect();
     let words = "the file holds weights alone, no architecture";
     let help = match (whole.as_slice(), beside) {
-        ([first, ..], beside) => match twins::said_beside(first, path, beside.as_ref()) {
-            Some(said) => return Error::format(path, format!("{words}, and {said}")),
-            None => named(&whole),
-        },
+        ([first, ..], beside) => {
+            let is_timms = is_timms(first, tensors);
+            let said = twins::said_beside(first, path, beside.as_ref()).filter(|_| is_timms);
+            match said {
+                Some(said) => return Error::format(path, format!("{words}, and {said}")),
+                None => named(&whole, is_timms),
+            }
+        }
         ([], Some(beside)) => format!(
             "the `config.json` beside it says that it is a `{}`, which is no architecture that is known here: {}",
             beside.said,
@@ -104,7 +113,7 @@ pub(super) fn unnamed(path: &Path, tensors: &Tensors<'_>) -> Error {
 }
 
 /// That the tensors are those of the first of these, and of what else.
-fn named(whole: &[&Entry]) -> String {
+fn named(whole: &[&Entry], is_timms: bool) -> String {
     let first = whole[0];
     let same = whole.iter().skip(1).filter(|other| other.is_the_same_as(first));
     let same: Vec<String> = same.map(|other| format!("`{}`", other.name())).collect();
@@ -112,7 +121,7 @@ fn named(whole: &[&Entry]) -> String {
         true => String::new(),
         false => format!(" (the same as {})", same.join(", ")),
     };
-    let twins = twins::in_words(first);
+    let twins = twins::in_words(first).filter(|_| is_timms);
     let twins = twins.map(|twins| format!(", or of {twins}, which cannot be told apart"));
     let name = first.name();
     format!(

@@ -120,10 +120,13 @@ pub(super) fn load(path: &Path, tensors: &Tensors<'_>, architecture: Architectur
         );
         return Err(left_over(path, &report.unused, &format!("`{architecture}`"), &help));
     }
-    if let Some(said) = twins::said_beside(entry, path, beside.as_ref()) {
-        return Err(Error::format(path, said));
+    // all twins are of timm's, whose modules may have other names
+    if guess::is_timms(entry, tensors) {
+        if let Some(said) = twins::said_beside(entry, path, beside.as_ref()) {
+            return Err(Error::format(path, said));
+        }
+        report.warnings.extend(twins::warning(entry, beside.as_ref()));
     }
-    report.warnings.extend(twins::warning(entry, beside.as_ref()));
     let shown = shown(architecture, library, beside.as_ref());
     if !shown.is_imagenets() {
         graph.name = format!("timm_{}", entry.name());
