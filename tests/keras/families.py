@@ -152,8 +152,8 @@ def table(records):
 def main(folder, document):
     stems = sorted(path.with_suffix("") for path in pathlib.Path(folder).glob("*.json") if ".row" not in path.name)
     records = []
-    # a process each, since Keras never gives back the memory of a model
-    with multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=1) as pool:
+    # processes of their own, since Keras never gives back the memory of a model
+    with multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=8) as pool:
         for record in pool.imap(examined, stems, chunksize=1):
             records.append(record)
             print("| " + " | ".join(cells(record)) + " |", flush=True)

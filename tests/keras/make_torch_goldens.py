@@ -9,6 +9,7 @@ For some models an `.npz` holds the gradients of small weights, in the format an
 """
 
 import argparse
+import collections
 import json
 import pathlib
 
@@ -16,6 +17,7 @@ import numpy as np
 import timm
 import torch
 import torchvision
+from timm.layers.grn import GlobalResponseNorm
 from torch_formula import value
 
 CLASSES = 10
@@ -23,45 +25,76 @@ BATCH, SIZE = 2, 64
 
 TORCHVISION = [
     "resnet18", "resnet34", "resnet50", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small",
-    "efficientnet_b0", "convnext_tiny",
+    "efficientnet_b0", "convnext_tiny", "densenet121", "mnasnet0_5", "regnet_y_400mf", "squeezenet1_1",
+    "shufflenet_v2_x0_5", "googlenet", "inception_v3", "swin_t",
 ]  # fmt: skip
 TIMM = {
     "resnet18": "resnet18", "resnet50": "resnet50", "mobilenetv2_100": "mobilenet_v2",
     "mobilenetv3_large_100": "mobilenet_v3_large", "mobilenetv3_small_100": "mobilenet_v3_small",
     "efficientnet_b0": "efficientnet_b0", "convnext_tiny": "convnext_tiny",
 }  # fmt: skip
+# Those of timm alone, and of the families above what differs most.
+TIMM_ALONE = [
+    "seresnext26t_32x4d", "mobilenetv4_conv_small", "tf_mobilenetv3_small_100", "tf_efficientnet_es",
+    "convnextv2_atto", "regnetx_002", "repvgg_a0", "ghostnet_050", "vit_tiny_patch16_224",
+    "deit_tiny_distilled_patch16_224", "vit_small_patch14_reg4_dinov2", "poolformer_s12", "resmlp_12_224", "mixer_s32_224",
+    "convmixer_768_32",
+]  # fmt: skip
 # Without a classifier: the backbone with pooled features.
 HEADLESS = {"mobilenetv3_small_100": "mobilenet_v3_small", "resnet18": "resnet18", "convnext_tiny": "convnext_tiny"}
-GRADIENTS = ["torchvision-mobilenet_v3_small", "torchvision-resnet18", "timm-convnext_tiny"]
+GRADIENTS = [
+    "torchvision-mobilenet_v3_small", "torchvision-resnet18", "timm-convnext_tiny", "timm-convnextv2_atto", "torchvision-swin_t",
+    "timm-vit_small_patch14_reg4_dinov2",
+]  # fmt: skip
+# The sides of images where 64 is none.
+SIZES = {"swin_t": 224, "resmlp_12_224": 224, "mixer_s32_224": 224, "inception_v3": 96, "vit_tiny_patch16_224": 48,
+         "deit_tiny_distilled_patch16_224": 48, "vit_small_patch14_reg4_dinov2": 42, "convmixer_768_32": 56}  # fmt: skip
 # Gradients of weights with more numbers are left out, so that the files stay small.
 LARGEST_GRADIENT = 600
 
 
 def fill(model):
-    state = {name: torch.from_numpy(value(name, tuple(old.shape))) for name, old in model.state_dict().items()}
-    model.load_state_dict(state)
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if tensor.is_floating_point():
+                tensor.copy_(torch.from_numpy(value(name, tuple(tensor.shape))))
     return model.eval()
+
+
+# Parameters that no module holds, which a Dense layer on a one has.
+ALONE = ("beta", "class_token", "cls_token", "dist_token", "pos_embed", "pos_embedding", "reg_token",
+         "relative_position_bias_table")  # fmt: skip
 
 
 def keras_path(model, name, gradient):
     """Where frostline keeps a parameter, and its gradient in that layout."""
     module, _, last = name.rpartition(".")
-    if last in ("gamma", "layer_scale"):
+    if last in ALONE:
+        return f"{name}/kernel", gradient.reshape(1, -1)
+    if last in ("alpha", "gamma", "layer_scale", "ls1", "ls2", "scale"):
         return f"{name}/gamma", gradient.reshape(-1)
+    if last.startswith("in_proj_"):
+        of = {"in_proj_weight": ("kernel", gradient.T), "in_proj_bias": ("bias", gradient)}
+        return f"{module}.in_proj/{of[last][0]}", of[last][1]
     kind = model.get_submodule(module)
-    if isinstance(kind, (torch.nn.BatchNorm2d, torch.nn.LayerNorm)):
+    if isinstance(kind, (torch.nn.BatchNorm2d, torch.nn.GroupNorm, torch.nn.LayerNorm)):
         return f"{module}/{'gamma' if last == 'weight' else 'beta'}", gradient
     if last == "bias":
         return f"{module}/bias", gradient
-    if isinstance(kind, torch.nn.Linear):
-        return f"{module}/kernel", gradient.T
-    depthwise = kind.groups > 1
+    if isinstance(kind, GlobalResponseNorm):
+        return f"{module}/kernel", gradient.reshape(1, 1, -1, 1)
+    # a Linear layer of timm's may be a convolution
+    if isinstance(kind, torch.nn.Linear) or ".mlp.fc" in module:
+        return f"{module}/kernel", gradient.flatten(1).T
+    if isinstance(kind, torch.nn.Conv1d):
+        return f"{module}/kernel", gradient.permute(2, 1, 0)
+    depthwise = kind.groups > 1 and kind.groups == kind.out_channels
     return f"{module}/kernel", gradient.permute((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
 
 
 def gradients(model, images):
     """Mean squared error against a fixed target, BatchNormalization by its moving statistics."""
-    target = torch.from_numpy(value("target", (BATCH, CLASSES)))
+    target = torch.from_numpy(value("target", (len(images), CLASSES)))
     loss = torch.nn.functional.mse_loss(model(images), target)
     loss.backward()
     found = {
@@ -80,6 +113,8 @@ def settings(model):
     """What no output shows, or hardly: by the names of the modules where it differs between them."""
     found = {"BatchNormalization": [], "LayerNormalization": [], "Dropout": {}, "StochasticDepth": {}}
     for name, module in model.named_modules():
+        if name.startswith(("aux", "AuxLogits")):
+            continue  # only training uses them
         if isinstance(module, torch.nn.BatchNorm2d):
             found["BatchNormalization"].append([module.eps, module.momentum])
         elif isinstance(module, torch.nn.LayerNorm):
@@ -96,13 +131,15 @@ def settings(model):
 
 
 def write(folder, name, architecture, model):
-    images = torch.from_numpy(value("input", (BATCH, 3, SIZE, SIZE)))
+    size = SIZES.get(architecture, SIZE)
+    shape = (1 if size > 200 else BATCH, 3, size, size)
+    images = torch.from_numpy(value("input", shape))
     fill(model)
     with torch.no_grad():
         output = model(images).numpy()
     golden = {
         "architecture": architecture,
-        "input": [BATCH, 3, SIZE, SIZE],
+        "input": list(shape),
         "settings": settings(model),
         "output": [[float(f"{number:.9g}") for number in row] for row in output],
         "tensors": {key: list(tensor.shape) for key, tensor in model.state_dict().items()},
@@ -110,18 +147,31 @@ def write(folder, name, architecture, model):
     text = json.dumps(golden).replace(", \"", ",\n\"") + "\n"
     (folder / f"{name}.json").write_text(text)
     print(f"{name}: {len(golden['tensors'])} tensors, outputs to {np.abs(output).max():.3g}, "
-          f"the two images differ by {np.abs(output[0] - output[1]).max():.3g}")  # fmt: skip
+          f"the images differ by {np.abs(output[0] - output[-1]).max():.3g}")  # fmt: skip
     if name in GRADIENTS:
         found = gradients(model, images)
         np.savez_compressed(folder / f"{name}.npz", **found)
         print(f"{name}: {sum(key.startswith('grad/') for key in found)} gradients")
 
 
+def features_of_vgg():
+    parts = {"features": torchvision.models.vgg11().features, "pool": torch.nn.AdaptiveAvgPool2d(1)}
+    return torch.nn.Sequential(collections.OrderedDict(parts, flatten=torch.nn.Flatten()))
+
+
 def models():
     for name in TORCHVISION:
-        yield f"torchvision-{name}", name, lambda name=name: torchvision.models.get_model(name, num_classes=CLASSES)
+        # these draw their first weights for minutes
+        drawn = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+        build = lambda name=name, drawn=drawn: torchvision.models.get_model(name, num_classes=CLASSES, **drawn)  # noqa: E731
+        yield f"torchvision-{name}", name, build
     for name, architecture in TIMM.items():
         yield f"timm-{name}", architecture, lambda name=name: timm.create_model(name, num_classes=CLASSES)
+    for name in TIMM_ALONE:
+        size = {"img_size": SIZES[name]} if name.startswith(("vit_", "deit_")) else {}
+        yield f"timm-{name}", name, lambda name=name, size=size: timm.create_model(name, num_classes=CLASSES, **size)
+    # the fully connected layers of a VGG are large
+    yield "headless-vgg11", "vgg11", features_of_vgg
     for name, architecture in HEADLESS.items():
         yield f"headless-{name}", architecture, lambda name=name: timm.create_model(name, num_classes=0)
 

@@ -22,10 +22,9 @@ def uniform(name, count):
     return (z >> np.uint64(40)).astype(np.float64) / (1 << 24)
 
 
-def value(name, shape):
-    """The tensor of this name: what keeps the spread of the activations about as it is, layer by layer."""
-    if name.endswith("num_batches_tracked"):
-        return np.zeros(shape, np.int64)
+def spread_of(name, shape):
+    """The middle of the tensor's numbers, and how far they reach: what keeps the spread of the activations about as it is, layer
+    by layer."""
     if name.endswith("running_var"):
         middle, spread = 1.0, 0.5
     elif name.endswith(("gamma", "layer_scale")):
@@ -38,6 +37,14 @@ def value(name, shape):
         middle, spread = 0.0, 2.0
     else:  # biases, means and targets
         middle, spread = 0.0, 0.2
+    return middle, spread
+
+
+def value(name, shape):
+    """The tensor of this name."""
+    if name.endswith("num_batches_tracked"):
+        return np.zeros(shape, np.int64)
+    middle, spread = spread_of(name, shape)
     return (middle + spread * (2.0 * uniform(name, math.prod(shape)) - 1.0)).astype(np.float32).reshape(shape)
 
 

@@ -104,8 +104,8 @@ pub(crate) struct ModelFile {
     /// A .keras, .h5, .onnx or .safetensors file, or a run directory.
     #[arg(value_name = "MODEL")]
     pub(crate) path: PathBuf,
-    /// What a .safetensors file of torchvision or timm holds the weights of: resnet18, resnet34, resnet50, mobilenet_v2,
-    /// mobilenet_v3_large, mobilenet_v3_small, efficientnet_b0 or convnext_tiny.
+    /// What a .safetensors file of torchvision or timm holds the weights of, by its name there: resnet50, convnext_tiny,
+    /// vit_base_patch16_224.augreg2_in21k_ft_in1k. docs/pytorch-names.md lists all.
     #[arg(long, value_name = "NAME")]
     pub(crate) arch: Option<Architecture>,
     /// What a layer of your own class or a Lambda is, by its class or its name: `Swish=silu`, `L2=normalize(axis=-1)`,

@@ -9,8 +9,12 @@ use frostline_graph::{Error, Graph, Handle, Result, WantedWeight, Weights};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What the tensors are called that count the batches of a BatchNormalization in PyTorch. Nothing is computed with them.
-pub(super) const COUNTERS: &str = "num_batches_tracked";
+/// The last parts of the names of tensors that are left behind, with the reason.
+pub(super) const LEFT_BEHIND: &[(&str, &str)] = &[
+    ("num_batches_tracked", "nothing is computed with them"),
+    ("relative_position_index", "they follow from the size of the windows"),
+    ("attn_mask", "they follow from the size of the windows"),
+];
 
 /// The tensor that a weight comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +39,7 @@ pub(super) fn misfit(
             false => format!("no tensor `{name}` of shape {:?} for `{path}`", layout.tensor_shape(shape)),
         });
     };
-    (layout.shape(found).as_ref() != Some(shape)).then(|| {
+    (!layout.fits(found, shape)).then(|| {
         format!(
             "`{path}` wants shape {:?}, `{name}` in the file has shape {found:?}",
             layout.tensor_shape(shape)
@@ -77,18 +81,45 @@ pub(super) fn left_over(path: &Path, unused: &[String], of: &str, help: &str) ->
     Error::format(path, format!("{tensors} to no layer of {of}: {}\nhelp: {help}", few(unused)))
 }
 
-/// What became of the tensors.
-pub(super) fn report(tensors: &Tensors<'_>, used: &BTreeSet<String>) -> LoadReport {
-    let (counters, names): (Vec<String>, Vec<String>) =
-        tensors.names().into_iter().partition(|name| name.rsplit('.').next() == Some(COUNTERS));
-    let mut report = LoadReport { tensors: names.len(), loaded: used.len(), ..LoadReport::default() };
+/// What became of the tensors. `aside`: how the names begin, with a dot at the end, or what their last parts are, of tensors
+/// that are left behind, with the reason.
+pub(super) fn report(tensors: &Tensors<'_>, used: &BTreeSet<String>, aside: &[(&str, &str)]) -> LoadReport {
+    let mut names = tensors.names();
+    let mut notes = Vec::new();
+    for (part, reason) in aside {
+        let before = names.len();
+        names.retain(|name| used.contains(name) || !is_aside(name, part));
+        let count = before - names.len();
+        let which = if part.ends_with('.') { format!("{part}*") } else { format!("*.{part}") };
+        match count {
+            0 => {}
+            1 => notes.push(format!("1 tensor `{which}` is left behind: {reason}")),
+            _ => notes.push(format!("{count} tensors `{which}` are left behind: {reason}")),
+        }
+    }
+    let mut report = LoadReport { tensors: names.len(), loaded: used.len(), notes, ..LoadReport::default() };
     report.unused = names.into_iter().filter(|name| !used.contains(name)).collect();
     report.unused.sort();
-    if !counters.is_empty() {
-        let count = counters.len();
-        report
-            .notes
-            .push(format!("{count} tensors `*.{COUNTERS}` are left behind: nothing is computed with them"));
-    }
     report
+}
+
+/// Whether a tensor is left behind by a rule: by how its name begins where the rule ends in a dot, else by its last part.
+pub(super) fn is_aside(name: &str, part: &str) -> bool {
+    match part.ends_with('.') {
+        true => name.starts_with(part),
+        false => name.rsplit('.').next() == Some(part),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_aside;
+
+    #[test]
+    fn a_rule_is_the_last_part_of_a_name_or_the_first() {
+        assert!(is_aside("bn1.num_batches_tracked", "num_batches_tracked"));
+        assert!(!is_aside("num_batches_tracked.weight", "num_batches_tracked"));
+        assert!(is_aside("aux1.conv.weight", "aux1."));
+        assert!(!is_aside("layer.aux1.weight", "aux1."));
+    }
 }

@@ -26,7 +26,7 @@ pub(super) fn load(path: &Path, bytes: &[u8], architecture: Option<Architecture>
         (Some(saved), None) => own::load(path, &tensors, saved),
         (Some(_), Some(name)) => Err(says_it_itself(path, name)),
         (None, Some(name)) => torch::load(path, &tensors, name),
-        (None, None) => Err(torch::unnamed(path, &tensors)),
+        (None, None) => torch::load_unnamed(path, &tensors),
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) fn load_weights(path: &Path, bytes: &[u8], model: &Model) -> Result<L
         None => torch::source(wanted),
     };
     let (weights, used) = assign(path, &tensors, &model.graph, find)?;
-    let report = assign::report(&tensors, &used);
+    let report = assign::report(&tensors, &used, assign::LEFT_BEHIND);
     let not_run = not_run(&model.graph)?;
     let of_layer = |name: &str, layer: &String| {
         name.strip_prefix(layer.as_str()).is_some_and(|rest| rest.starts_with(['/', '.']))

@@ -1,7 +1,7 @@
 //! frostline's own safetensors files: the weights under their paths (`layer path/variable`), and one entry in the
 //! header's metadata, `frostline`, with the architecture as the `config.json` of a `.keras` archive has it.
 
-use super::assign::{Source, assign, left_over, report};
+use super::assign::{LEFT_BEHIND, Source, assign, left_over, report};
 use super::file::Tensors;
 use super::layout::Layout;
 use crate::keras::{KERAS_VERSION, config_of, major, parse};
@@ -45,7 +45,7 @@ pub(super) fn load(path: &Path, tensors: &Tensors<'_>, saved: Saved) -> Result<L
     let (weights, used) = assign(path, tensors, &graph, |wanted| {
         Some(Source { name: wanted.path.clone(), layout: Layout::Same })
     })?;
-    let mut report = report(tensors, &used);
+    let mut report = report(tensors, &used, LEFT_BEHIND);
     if !report.unused.is_empty() {
         return Err(left_over(path, &report.unused, "the architecture in the file", "the file is damaged"));
     }

@@ -64,8 +64,9 @@ fn a_file_that_says_its_architecture_wants_no_other() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("model.safetensors");
     std::fs::write(&file, saved("keras/dense.keras")).expect("written");
-    let error =
-        formats::load_as(&file, Some(formats::Architecture::ResNet18)).expect_err("it says it").to_string();
+    let error = formats::load_as(&file, Some("resnet18".parse().expect("known")))
+        .expect_err("it says it")
+        .to_string();
     assert!(error.contains("leave the setting `arch = resnet18` out"), "{error}");
     assert!(formats::load_weights(&file, &load("keras/dense.keras")).is_ok());
     assert!(formats::load(&path("keras/dense.keras")).is_ok());

@@ -37,6 +37,19 @@ impl Golden {
 
     /// The state dict as a safetensors file.
     pub(crate) fn file(&self) -> Vec<u8> {
+        self.file_of(bytes)
+    }
+
+    /// The same with zeros, where no number counts.
+    pub(crate) fn file_of_zeros(&self) -> Vec<u8> {
+        let zeros = |name: &str, shape: &[usize]| {
+            let each = if is_counter(name) { size_of::<i64>() } else { size_of::<f32>() };
+            vec![0; each * shape.iter().product::<usize>()]
+        };
+        self.file_of(zeros)
+    }
+
+    fn file_of(&self, bytes: impl Fn(&str, &[usize]) -> Vec<u8>) -> Vec<u8> {
         let values: Vec<(&String, &Vec<usize>, Vec<u8>)> =
             self.tensors.iter().map(|(name, shape)| (name, shape, bytes(name, shape))).collect();
         let views = values.iter().map(|(name, shape, bytes)| {
@@ -60,13 +73,14 @@ impl Golden {
     }
 }
 
+/// Whole numbers, with which nothing is computed.
 fn is_counter(name: &str) -> bool {
-    name.ends_with("num_batches_tracked")
+    name.ends_with("num_batches_tracked") || name.ends_with("relative_position_index")
 }
 
 fn bytes(name: &str, shape: &[usize]) -> Vec<u8> {
     match is_counter(name) {
-        true => 0i64.to_le_bytes().to_vec(),
+        true => vec![0; size_of::<i64>() * shape.iter().product::<usize>()],
         false => value(name, shape).iter().flat_map(|value| value.to_le_bytes()).collect(),
     }
 }

@@ -1,48 +1,27 @@
-//! Puts a Functional graph together from Keras layers that compute what PyTorch's modules do.
+//! Puts a Functional graph together from Keras layers and operations.
 
-use frostline_graph::layers::{Config, read_kind};
+use super::modules::{BatchNorm, small_normal};
+use crate::safetensors::file::Tensors;
+use frostline_graph::layers::{CALL, Config, read_kind};
 use frostline_graph::{Body, Call, Error, Form, Graph, Layer, Result, TensorId};
 use serde_json::{Value, json};
 
 /// A graph that is being put together. The first thing that goes wrong is kept, and told by [`Builder::finish`].
-pub(super) struct Builder {
+pub(super) struct Builder<'a> {
     graph: Graph,
-    norm: BatchNorm,
+    tensors: &'a Tensors<'a>,
+    /// The settings of all its BatchNormalization.
+    pub(super) norm: BatchNorm,
+    /// Whether convolutions are padded as TensorFlow's `same`, which puts more below and to the right.
+    pub(super) tensorflow_padding: bool,
+    /// Whether the first layer whose tensors the file does not have ends the work: no architecture that misses one fits.
+    is_guess: bool,
     failed: Option<Error>,
 }
 
-/// The settings of an architecture's BatchNormalization. PyTorch's momentum is 1 − Keras's.
-#[derive(Clone, Copy)]
-pub(super) struct BatchNorm {
-    epsilon: f64,
-    momentum: f64,
-}
-
-impl BatchNorm {
-    /// PyTorch's own: a momentum of 0.1.
-    pub(super) const DEFAULT: Self = Self { epsilon: 1e-5, momentum: 0.9 };
-    /// torchvision's MobileNetV3: 0.001 and a momentum of 0.01.
-    pub(super) const MOBILENET_V3: Self = Self { epsilon: 1e-3, momentum: 0.99 };
-}
-
-/// A convolution without bias, padded as `padding=(kernel - 1) // 2` does.
-#[derive(Clone, Copy)]
-pub(super) struct Conv {
-    pub(super) filters: usize,
-    pub(super) kernel: usize,
-    pub(super) stride: usize,
-}
-
-impl Conv {
-    /// A 1 x 1 convolution.
-    pub(super) fn pointwise(filters: usize) -> Self {
-        Self { filters, kernel: 1, stride: 1 }
-    }
-}
-
-impl Builder {
-    /// A graph with one input: images of any size with three channels.
-    pub(super) fn new(name: &str, norm: BatchNorm) -> (Self, TensorId) {
+impl<'a> Builder<'a> {
+    /// A graph for these tensors.
+    pub(super) fn new(name: &str, tensors: &'a Tensors<'a>) -> Self {
         let graph = Graph {
             name: name.to_owned(),
             form: Form::Functional,
@@ -51,14 +30,74 @@ impl Builder {
             inputs: Vec::new(),
             outputs: Vec::new(),
         };
-        let mut builder = Self { graph, norm, failed: None };
-        let input = builder.layer("input", "InputLayer", json!({"batch_shape": [null, null, null, 3]}), &[]);
-        builder.graph.inputs.push(input);
-        (builder, input)
+        Self {
+            graph,
+            tensors,
+            norm: BatchNorm::DEFAULT,
+            tensorflow_padding: false,
+            is_guess: false,
+            failed: None,
+        }
+    }
+
+    /// [`Builder::new`], which fails at the first layer whose tensors are not there.
+    pub(super) fn guess(name: &str, tensors: &'a Tensors<'a>) -> Self {
+        Self { is_guess: true, ..Self::new(name, tensors) }
+    }
+
+    /// The graph with this output.
+    pub(super) fn finish(mut self, output: TensorId) -> Result<Graph> {
+        self.graph.outputs.push(output);
+        match self.failed {
+            Some(error) => Err(error),
+            None => Ok(self.graph),
+        }
+    }
+
+    /// The shape of a tensor of the file.
+    pub(super) fn shape(&self, tensor: &str) -> Option<&'a [usize]> {
+        self.tensors.shape(tensor)
+    }
+
+    /// The outputs of a module, or the width of a normalisation, where the file has its weight.
+    pub(super) fn units(&self, module: &str) -> Option<usize> {
+        self.shape(&format!("{module}.weight"))?.first().copied()
+    }
+
+    /// Keeps what goes wrong.
+    pub(super) fn fail(&mut self, error: Error) {
+        self.failed.get_or_insert(error);
+    }
+
+    /// Whether something went wrong already.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// The only input: images with three channels, of any size.
+    pub(super) fn images(&mut self) -> TensorId {
+        self.input(json!([null, null, null, 3]))
+    }
+
+    /// The only input: images with three channels of one size.
+    pub(super) fn images_of(&mut self, [height, width]: [usize; 2]) -> TensorId {
+        self.input(json!([null, height, width, 3]))
+    }
+
+    fn input(&mut self, shape: Value) -> TensorId {
+        let input = self.layer("input", "InputLayer", json!({ "batch_shape": shape }), &[]);
+        self.graph.inputs.push(input);
+        input
     }
 
     /// Adds a layer and calls it.
     pub(super) fn layer(&mut self, name: &str, class: &str, config: Value, inputs: &[TensorId]) -> TensorId {
+        if self.is_guess && self.failed.is_none() && !self.has_tensors(name, class, &config) {
+            self.fail(Error::weights(format!("no tensor for `{name}`")));
+        }
+        if self.is_guess && self.failed.is_some() {
+            return TensorId { call: 0, output: 0 };
+        }
         let map = config.as_object().cloned().unwrap_or_default();
         let reader = Config::new(name, &map);
         let kind =
@@ -71,147 +110,128 @@ impl Builder {
                 let layer = self.graph.layers.len() - 1;
                 self.graph.calls.push(Call { layer, inputs: inputs.to_vec() });
             }
-            Err(error) => drop(self.failed.get_or_insert(error)),
+            Err(error) => self.fail(error),
         }
         TensorId { call: self.graph.calls.len().saturating_sub(1), output: 0 }
     }
 
-    /// The graph with this output.
-    pub(super) fn finish(mut self, output: TensorId) -> Result<Graph> {
-        self.graph.outputs.push(output);
-        match self.failed {
-            Some(error) => Err(error),
-            None => Ok(self.graph),
+    /// Whether the file has a tensor of a layer's name, with as many outputs as the layer has.
+    fn has_tensors(&self, name: &str, class: &str, config: &Value) -> bool {
+        let outputs = match class {
+            "Conv2D" => &config["filters"],
+            "Dense" => &config["units"],
+            "DepthwiseConv2D" | "BatchNormalization" | "LayerNormalization" | "GroupNormalization" => {
+                &Value::Null
+            }
+            _ => return true,
+        };
+        let weight = [".weight", "_weight"].iter().find_map(|end| self.shape(&format!("{name}{end}")));
+        match weight {
+            Some(shape) => {
+                outputs.is_null() || outputs.as_u64() == shape.first().map(|extent| *extent as u64)
+            }
+            // a parameter that no module holds
+            None => self.shape(name).is_some(),
         }
     }
 
-    /// `Conv2d(bias=False)`.
-    pub(super) fn conv(&mut self, name: &str, x: TensorId, conv: Conv) -> TensorId {
-        let (x, padding) = self.padded(name, x, conv.kernel, conv.stride);
-        let config = json!({
-            "filters": conv.filters, "kernel_size": conv.kernel, "strides": conv.stride, "padding": padding,
-            "use_bias": false, "kernel_initializer": he_normal(),
-        });
-        self.layer(name, "Conv2D", config, &[x])
+    /// Calls the layer that gave a value once more.
+    pub(super) fn again(&mut self, made: TensorId, input: TensorId) -> TensorId {
+        let layer = self.graph.calls.get(made.call).map_or(0, |call| call.layer);
+        self.graph.calls.push(Call { layer, inputs: vec![input] });
+        TensorId { call: self.graph.calls.len() - 1, output: 0 }
     }
 
-    /// `Conv2d(kernel_size=1)`, with a bias.
-    pub(super) fn pointwise_with_bias(&mut self, name: &str, x: TensorId, filters: usize) -> TensorId {
-        let config = json!({"filters": filters, "kernel_size": 1, "kernel_initializer": he_normal()});
-        self.layer(name, "Conv2D", config, &[x])
-    }
-
-    /// `Conv2d(groups=channels, bias=False)`.
-    pub(super) fn depthwise(&mut self, name: &str, x: TensorId, kernel: usize, stride: usize) -> TensorId {
-        let (x, padding) = self.padded(name, x, kernel, stride);
-        let config = json!({
-            "kernel_size": kernel, "strides": stride, "padding": padding, "use_bias": false,
-            "depthwise_initializer": he_normal(),
-        });
-        self.layer(name, "DepthwiseConv2D", config, &[x])
-    }
-
-    /// `Conv2d(groups=channels, padding=(kernel - 1) // 2)`, with a bias.
-    pub(super) fn depthwise_with_bias(&mut self, name: &str, x: TensorId, kernel: usize) -> TensorId {
-        let config =
-            json!({"kernel_size": kernel, "padding": "same", "depthwise_initializer": small_normal()});
-        self.layer(name, "DepthwiseConv2D", config, &[x])
-    }
-
-    /// `Conv2d(kernel_size=size, stride=size)`, with a bias: patches that touch.
-    pub(super) fn patches(&mut self, name: &str, x: TensorId, filters: usize, size: usize) -> TensorId {
-        let config = json!({
-            "filters": filters, "kernel_size": size, "strides": size, "kernel_initializer": small_normal(),
-        });
-        self.layer(name, "Conv2D", config, &[x])
-    }
-
-    /// `LayerNorm` over the channels.
-    pub(super) fn layer_norm(&mut self, name: &str, x: TensorId, epsilon: f64) -> TensorId {
-        self.layer(name, "LayerNormalization", json!({"axis": -1, "epsilon": epsilon}), &[x])
-    }
-
-    /// Zeros on all sides, where Keras's `same` does not mean that: with a stride it puts more below and to the right.
-    fn padded(&mut self, name: &str, x: TensorId, kernel: usize, stride: usize) -> (TensorId, &'static str) {
-        match (kernel, stride) {
-            (1, _) => (x, "valid"),
-            (_, 1) => (x, "same"),
-            _ => (self.zeros(name, x, (kernel - 1) / 2), "valid"),
-        }
-    }
-
-    /// Zeros around an image, for the layer of this name.
-    pub(super) fn zeros(&mut self, name: &str, x: TensorId, padding: usize) -> TensorId {
-        self.layer(&format!("{name}.pad"), "ZeroPadding2D", json!({"padding": padding}), &[x])
-    }
-
-    /// `BatchNorm2d`.
-    pub(super) fn batch_norm(&mut self, name: &str, x: TensorId) -> TensorId {
-        let BatchNorm { epsilon, momentum } = self.norm;
-        let config = json!({"epsilon": epsilon, "momentum": momentum});
-        self.layer(name, "BatchNormalization", config, &[x])
-    }
-
-    /// An activation by its Keras name, behind the module of this name. `hard_sigmoid` is relu6(x + 3) / 6, `gelu` the
-    /// exact one, as in PyTorch.
-    pub(super) fn activation(&mut self, name: &str, function: &str, x: TensorId) -> TensorId {
-        self.layer(&format!("{name}.{function}"), "Activation", json!({"activation": function}), &[x])
-    }
-
-    /// A convolution and its normalisation, by their two names.
-    pub(super) fn conv_bn(&mut self, [name, norm]: [&str; 2], x: TensorId, conv: Conv) -> TensorId {
-        let x = self.conv(name, x, conv);
-        self.batch_norm(norm, x)
-    }
-
-    /// A convolution, its normalisation and an activation.
-    pub(super) fn conv_bn_act(
+    /// Adds an operation of `keras.ops` on these values, and on what follows them in its call.
+    pub(super) fn operation(
         &mut self,
-        names: [&str; 2],
-        x: TensorId,
-        conv: Conv,
-        function: &str,
+        name: &str,
+        class: &str,
+        mut settings: Value,
+        inputs: &[TensorId],
+        more: &[Value],
     ) -> TensorId {
-        let x = self.conv_bn(names, x, conv);
-        self.activation(names[1], function, x)
+        let places = (0..inputs.len()).map(|place| json!({ "tensor": place }));
+        let given: Vec<Value> = places.chain(more.iter().cloned()).collect();
+        settings[CALL] = json!({"args": given, "kwargs": {}});
+        self.layer(name, class, settings, inputs)
     }
 
-    /// The sum of two values.
-    pub(super) fn add(&mut self, name: &str, left: TensorId, right: TensorId) -> TensorId {
-        self.layer(name, "Add", json!({}), &[left, right])
+    /// Values joined along an axis, batch counted.
+    pub(super) fn joined(&mut self, name: &str, values: &[TensorId], axis: i64) -> TensorId {
+        self.layer(name, "Concatenate", json!({ "axis": axis }), values)
     }
 
-    /// Drops the whole branch of an image, with this chance; nothing for 0.
-    pub(super) fn stochastic_depth(&mut self, name: &str, x: TensorId, rate: f64) -> TensorId {
-        match rate > 0.0 {
-            true => self.layer(name, "StochasticDepth", json!({"drop_path_rate": rate}), &[x]),
-            false => x,
+    /// Equal parts of the last axis.
+    pub(super) fn parts<const N: usize>(&mut self, name: &str, x: TensorId) -> [TensorId; N] {
+        let settings = json!({"indices_or_sections": N, "axis": -1});
+        let first = self.operation(name, "Split", settings, &[x], &[]);
+        std::array::from_fn(|output| TensorId { output, ..first })
+    }
+
+    /// The value in another shape, batch left out; one extent may be -1.
+    pub(super) fn reshaped(&mut self, name: &str, x: TensorId, shape: &[i64]) -> TensorId {
+        self.layer(name, "Reshape", json!({ "target_shape": shape }), &[x])
+    }
+
+    /// The axes in another order, batch left out and counted from 1.
+    pub(super) fn permuted(&mut self, name: &str, x: TensorId, order: &[usize]) -> TensorId {
+        self.layer(name, "Permute", json!({ "dims": order }), &[x])
+    }
+
+    /// Places `from..to` of an axis, the batch's being 0, of a value of so many axes with the batch.
+    pub(super) fn places(
+        &mut self,
+        name: &str,
+        x: TensorId,
+        [axes, axis]: [usize; 2],
+        from: usize,
+        to: Option<usize>,
+    ) -> TensorId {
+        let mut key = vec![slice(None, None); axes];
+        key[axis] = slice(Some(from), to);
+        self.operation(name, "GetItem", json!({}), &[x], &[json!(key)])
+    }
+
+    /// One place of axis 1: a token.
+    pub(super) fn token(&mut self, name: &str, x: TensorId, place: usize) -> TensorId {
+        let key = json!([slice(None, None), place]);
+        self.operation(name, "GetItem", json!({}), &[x], &[key])
+    }
+
+    /// A parameter that no module holds, of the shape `[1, …]` in the file, as a value for each image: a Dense layer without
+    /// bias, called on a one. Training changes it as any weight. `like`: a value and how many axes it has with the batch.
+    pub(super) fn parameter(
+        &mut self,
+        name: &str,
+        (like, axes): (TensorId, usize),
+        in_file: &[usize],
+        shape: &[usize],
+    ) -> TensorId {
+        if let Some(found) = self.shape(name)
+            && found != in_file
+        {
+            let message = format!(
+                "`{name}` wants shape {in_file:?}, in the file it has shape {found:?}\nhelp: it is another architecture, or one for images of another size"
+            );
+            self.fail(Error::weights(message));
         }
-    }
-
-    /// The mean of each channel.
-    pub(super) fn pooled(&mut self, name: &str, x: TensorId) -> TensorId {
-        self.layer(name, "GlobalAveragePooling2D", json!({}), &[x])
-    }
-
-    /// `Dropout`.
-    pub(super) fn dropout(&mut self, name: &str, x: TensorId, rate: f64) -> TensorId {
-        self.layer(name, "Dropout", json!({"rate": rate}), &[x])
-    }
-
-    /// `Linear`, over the last axis.
-    pub(super) fn linear(&mut self, name: &str, x: TensorId, units: usize) -> TensorId {
-        self.layer(name, "Dense", json!({"units": units}), &[x])
+        let mut key = vec![json!(0); axes];
+        key[0] = slice(None, None);
+        key[axes - 1] = slice(Some(0), Some(1));
+        let first = self.operation(&format!("{name}.first"), "GetItem", json!({}), &[like], &[json!(key)]);
+        // one for each image: what does not depend on the input would have no batch in ONNX
+        let bounds = json!({"x_min": 1.0, "x_max": 1.0});
+        let one = self.operation(&format!("{name}.one"), "Clip", bounds, &[first], &[]);
+        let units: usize = shape.iter().product();
+        let config = json!({"units": units, "use_bias": false, "kernel_initializer": small_normal()});
+        let row = self.layer(name, "Dense", config, &[one]);
+        let shape: Vec<i64> = shape.iter().map(|extent| *extent as i64).collect();
+        self.reshaped(&format!("{name}.reshape"), row, &shape)
     }
 }
 
-/// `kaiming_normal_(mode="fan_out")`.
-fn he_normal() -> Value {
-    let config = json!({"scale": 2.0, "mode": "fan_out", "distribution": "untruncated_normal"});
-    json!({"class_name": "VarianceScaling", "config": config})
-}
-
-/// `trunc_normal_(std=0.02)`.
-fn small_normal() -> Value {
-    json!({"class_name": "TruncatedNormal", "config": {"mean": 0.0, "stddev": 0.02}})
+/// Python's `start:stop`.
+fn slice(start: Option<usize>, stop: Option<usize>) -> Value {
+    json!({"class_name": "__slice__", "config": {"start": start, "stop": stop, "step": null}})
 }
