@@ -52,6 +52,14 @@ ROWS = [
     ("ResNet50 step, all trainable", "pytorch", "resnet50", "step", 0.0, None),
     ("ResNet50 step, half frozen", "keras", "resnet50", "step", 0.5, None),
     ("ResNet50 step, half frozen", "pytorch", "resnet50", "step", 0.5, None),
+    ("ViT-B/16 frozen forward, f32", "onnxruntime", "vit_b_16", "forward", 1.0, 1.15),
+    ("ViT-B/16 frozen forward, f32", "pytorch", "vit_b_16", "forward", 1.0, None),
+    ("ViT-B/16 frozen forward, bf16", "onnxruntime", "vit_b_16", "forward", 1.0, None),
+    ("ViT-B/16 step, all trainable", "pytorch", "vit_b_16", "step", 0.0, 1.5),
+    ("Swin-T frozen forward, f32", "onnxruntime", "swin_t", "forward", 1.0, 1.15),
+    ("Swin-T frozen forward, f32", "pytorch", "swin_t", "forward", 1.0, None),
+    ("Swin-T frozen forward, bf16", "onnxruntime", "swin_t", "forward", 1.0, None),
+    ("Swin-T step, all trainable", "pytorch", "swin_t", "step", 0.0, 1.5),
 ]
 
 PYTORCH_NOTE = """\
@@ -90,7 +98,9 @@ def turns(own, peer, rounds):
 
 def workers_row(models, what, peer, model, kind, frozen, rounds):
     precision = what.rsplit(", ", 1)[1] if kind == "forward" else "f32"
-    own_command = [RELEASE / "examples" / "bench_worker", models / f"{model}.keras", kind, BATCH, frozen, precision]
+    # PyTorch's models are there as ONNX alone
+    own = next(path for path in (models / f"{model}.keras", models / f"{model}.onnx") if path.exists())
+    own_command = [RELEASE / "examples" / "bench_worker", own, kind, BATCH, frozen, precision]
     ending = "keras" if peer == "keras" else "onnx"
     # a peer has no features: its step is the same
     peer_kind = kind.removeprefix("cached-")
@@ -115,9 +125,11 @@ def commands_row(own, peer, rounds, fresh):
 
 
 def make_models(folder):
-    """Models of real Keras with random weights, as .keras and .onnx."""
-    script = BENCH / "make_models.py"
-    subprocess.run([sys.executable, script, folder], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    """Models of real Keras with random weights, as .keras and .onnx, and those of PyTorch, as .onnx."""
+    for script in ["make_models.py", "make_transformers.py"][: 1 + has_pytorch()]:
+        subprocess.run(
+            [sys.executable, BENCH / script, folder], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
 
 def has_pytorch():
