@@ -152,6 +152,17 @@ impl Constant {
     }
 }
 
+/// The least and the greatest number of a type that values are quantised to.
+pub(super) fn range(kind: Option<i32>) -> Option<[f32; 2]> {
+    match DataType::try_from(kind?).ok()? {
+        DataType::Uint8 => Some([0.0, 255.0]),
+        DataType::Int8 => Some([-128.0, 127.0]),
+        DataType::Uint16 => Some([0.0, 65535.0]),
+        DataType::Int16 => Some([-32768.0, 32767.0]),
+        _ => None,
+    }
+}
+
 /// The product of the extents, an extent of 0 taken for 1, so that no product of some of them is larger.
 pub(super) fn product(dims: &[usize]) -> Option<usize> {
     dims.iter().try_fold(1usize, |product, dim| product.checked_mul((*dim).max(1)))

@@ -19,6 +19,7 @@ mod operations;
 mod patterns;
 mod pooling;
 mod quantised;
+mod reshape;
 mod resize;
 mod sampling;
 mod shape;

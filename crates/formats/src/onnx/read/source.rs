@@ -1,9 +1,8 @@
 //! An ONNX file as nodes and known tensors: checked, with all that can be computed at once computed.
 
-use super::constant::{Constant, Extent};
+use super::constant::{Constant, Extent, range};
 use super::fold;
 use super::node::{Attribute, Node};
-use super::quantised;
 use crate::onnx::proto::tensor_shape_proto::dimension;
 use crate::onnx::proto::{ModelProto, TypeProto, ValueInfoProto, type_proto};
 use frostline_graph::{Error, Result};
@@ -69,7 +68,7 @@ impl Source {
         let (mut constants, mut ranges) = (BTreeMap::new(), BTreeMap::new());
         for tensor in graph.initializer {
             let name = tensor.name.clone().unwrap_or_default();
-            ranges.extend(quantised::range(tensor.data_type).map(|range| (name.clone(), range)));
+            ranges.extend(range(tensor.data_type).map(|range| (name.clone(), range)));
             constants.insert(name, Rc::new(Constant::read(path, tensor)?));
         }
         let stored: BTreeSet<String> = constants.keys().cloned().collect();

@@ -7,7 +7,7 @@
 use super::builder::Builder;
 use super::constant::{Constant, Data, Extent};
 use super::fold;
-use super::view::View;
+use super::view::{Counted, Pair, View};
 use frostline_graph::{Shape, TensorId};
 use serde_json::{Value as Json, json};
 
@@ -94,6 +94,33 @@ impl Value {
         self.shapes
             .each_ref()
             .map(|shape| stored.checked_sub(1).and_then(|axis| shape.get(axis)).copied().unwrap_or(1))
+    }
+
+    pub(super) fn counted(&self) -> Counted {
+        let extents = |axes: std::ops::Range<usize>| axes.map(|axis| self.extents(axis)).collect();
+        let View { before, windows, windows_first } = self.view;
+        let batch = before + 1;
+        Counted {
+            before: extents(1..batch),
+            windows: if windows { self.extents(batch) } else { [1, 1] },
+            windows_first,
+            behind: extents(batch + usize::from(windows)..self.rank()),
+        }
+    }
+
+    /// The shape as the file counts it, as `Shape` gives it.
+    pub(super) fn shape(&self) -> Vec<Extent> {
+        let extent = |(axis, [small, large]): (usize, Pair)| match axis == self.view.before {
+            _ if small != large => Extent::Open,
+            true => Extent::Batch(small as i64),
+            false => Extent::Known(small as i64),
+        };
+        self.counted().in_file().into_iter().enumerate().map(extent).collect()
+    }
+
+    /// The number of axes that the file has.
+    pub(super) fn rank_in_file(&self) -> usize {
+        self.rank() - usize::from(self.view.windows)
     }
 
     /// The number of channels, which are stored last.

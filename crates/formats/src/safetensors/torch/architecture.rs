@@ -83,7 +83,7 @@ impl FromStr for Architecture {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::safetensors::torch::registry::Library;
+    use crate::safetensors::torch::row::Library;
     use std::collections::BTreeSet;
 
     #[test]

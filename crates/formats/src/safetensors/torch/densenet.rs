@@ -2,7 +2,7 @@
 
 use super::builder::Builder;
 use super::modules::Conv;
-use super::registry::{Library, Network, Row, both, timm};
+use super::row::{Library, Network, Row, both, timm};
 use frostline_graph::TensorId;
 
 /// What differs between them.

@@ -2,7 +2,9 @@
 
 use super::beside::Beside;
 use super::builder::Builder;
-use super::registry::{ENTRIES, Entry, Library};
+use super::registry::{ENTRIES, Entry};
+use super::row::Library;
+use super::twins::elsewhere;
 use super::{source, twins};
 use crate::few;
 use crate::safetensors::assign::{LEFT_BEHIND, is_aside, misfit};
@@ -69,11 +71,6 @@ fn fitting(tensors: &Tensors<'_>) -> Vec<(&'static Entry, Vec<String>)> {
 /// to name: others compute the same, or something else with the same tensors.
 pub(super) fn guess(tensors: &Tensors<'_>) -> Vec<&'static Entry> {
     fitting(tensors).into_iter().filter(|(_, left)| left.is_empty()).map(|(entry, _)| entry).collect()
-}
-
-/// What can be done with an architecture that is not known.
-pub(super) fn elsewhere() -> &'static str {
-    "export the model as ONNX, which says its architecture itself; docs/pytorch-names.md lists what the setting `arch` knows"
 }
 
 /// The error for a state dict whose architecture nothing names.

@@ -2,7 +2,7 @@
 
 use super::builder::Builder;
 use super::modules::{BatchNorm, Conv};
-use super::registry::{Library, Network, Row, both, torchvision};
+use super::row::{Library, Network, Row, both, torchvision};
 use frostline_graph::TensorId;
 
 const FUNCTION: &str = "relu";

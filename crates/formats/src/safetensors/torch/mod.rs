@@ -21,6 +21,7 @@ mod registry;
 mod regnet;
 mod repvgg;
 mod resnet;
+mod row;
 mod shufflenet;
 mod source;
 mod squeezenet;
@@ -38,10 +39,12 @@ use crate::Loaded;
 use beside::Beside;
 use builder::Builder;
 use frostline_graph::{Body, Error, Graph, Model, Result};
-use guess::{elsewhere, guess, unnamed};
+use guess::{guess, unnamed};
 use pretrained::Pretrained;
-use registry::{Entry, Library};
+use registry::Entry;
+use row::Library;
 use std::path::Path;
+use twins::elsewhere;
 
 /// The graph that a state dict of this architecture fills, and whose names its modules have: those of the library with which
 /// fewer weights find no tensor, and fewer tensors are left over. `likely` is taken where both fit alike.

@@ -2,7 +2,7 @@
 
 use super::builder::Builder;
 use super::modules::Conv;
-use super::registry::{Library, Network, Row, timm};
+use super::row::{Library, Network, Row, timm};
 use frostline_graph::TensorId;
 use serde_json::json;
 

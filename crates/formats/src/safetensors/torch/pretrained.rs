@@ -1,7 +1,7 @@
 //! How pretrained weights were shown their images. `pretrained.tsv` is written by `tests/keras/make_torch_tables.py` from
 //! torchvision's and timm's own settings.
 
-use super::registry::Library;
+use super::row::Library;
 use frostline_graph::ModelInfo;
 use serde_json::{Value, json};
 use std::sync::LazyLock;

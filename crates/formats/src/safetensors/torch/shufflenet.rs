@@ -2,7 +2,7 @@
 
 use super::builder::Builder;
 use super::modules::Conv;
-use super::registry::{Library, Network, Row, torchvision};
+use super::row::{Library, Network, Row, torchvision};
 use frostline_graph::TensorId;
 use serde_json::json;
 

@@ -2,7 +2,7 @@
 
 use super::builder::Builder;
 use super::modules::Conv;
-use super::registry::{Library, Network, Row, named, timm};
+use super::row::{Library, Network, Row, named, timm};
 use frostline_graph::TensorId;
 use serde_json::{Value, json};
 

@@ -5,7 +5,6 @@
 //! What tells them apart is beside the tensors: `config.json` and the name of the file.
 
 use super::beside::Beside;
-use super::guess::elsewhere;
 use super::registry::{Entry, find};
 use std::path::Path;
 use std::sync::LazyLock;
@@ -15,6 +14,11 @@ static GROUPS: LazyLock<Vec<Vec<&'static str>>> = LazyLock::new(|| {
     let lines = include_str!("twins.tsv").lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.split('\t').collect()).collect()
 });
+
+/// What can be done with an architecture that is not known.
+pub(super) fn elsewhere() -> &'static str {
+    "export the model as ONNX, which says its architecture itself; docs/pytorch-names.md lists what the setting `arch` knows"
+}
 
 /// The twins of an architecture that compute something else.
 fn of(entry: &Entry) -> Vec<&'static str> {

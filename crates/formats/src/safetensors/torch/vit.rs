@@ -3,7 +3,7 @@
 
 use super::builder::Builder;
 use super::modules::Conv;
-use super::registry::{Library, Network, Row, named, timm};
+use super::row::{Library, Network, Row, named, timm};
 use frostline_graph::{Error, TensorId};
 use serde_json::json;
 

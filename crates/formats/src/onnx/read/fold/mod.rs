@@ -1,6 +1,7 @@
 //! What an ONNX file computes from known tensors alone: exporters write the arithmetic with shapes, paddings and scales
 //! out as nodes. A node that cannot be computed here stays a node.
 
+mod dequantise;
 mod linear;
 mod places;
 mod reduce;
@@ -10,11 +11,11 @@ pub(super) use shape::{ranges, transpose};
 
 use super::constant::{Constant, Data, Extent, MOST_WHOLE, product};
 use super::node::{Attribute, Node};
-use super::quantised::dequantised;
+use dequantise::dequantised;
 use linear::{batch_normalization, conv, cumulative_sum, einsum, gemm, matmul, softmax};
 use places::{gather_nd, not, one_hot, scatter_nd};
-use reduce::{choose, compare, for_one, joined, reduce, tile};
-use shape::{concat, constant_of_shape, expand, gather, reshape, slice, squeeze, unsqueeze};
+use reduce::{choose, compare, joined, reduce, tile};
+use shape::{concat, constant_of_shape, expand, for_one, gather, reshape, slice, squeeze, unsqueeze};
 
 /// No computed tensor has more elements: a few bytes of a file may ask for any number.
 const MOST: usize = 1 << 24;

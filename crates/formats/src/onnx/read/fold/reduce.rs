@@ -66,17 +66,6 @@ pub(super) fn choose(inputs: &[Option<&Constant>]) -> Option<Constant> {
     Some(Constant { dims, data })
 }
 
-/// A tensor for one image of a batch: an extent that is the batch's counts as 1, so that it meets the values of every image.
-pub(super) fn for_one(shape: &Constant) -> Option<Vec<i64>> {
-    let Data::Whole(extents) = &shape.data else { return None };
-    let known = |(index, extent): (usize, &Extent)| match extent {
-        Extent::Known(extent) => Some(*extent),
-        Extent::Batch(1) if index == 0 => Some(1),
-        _ => None,
-    };
-    extents.iter().enumerate().map(known).collect()
-}
-
 /// The tensor so many times along each axis.
 pub(super) fn tile(x: &Constant, times: &[i64]) -> Option<Constant> {
     if times.len() != x.dims.len() {
@@ -189,6 +178,7 @@ pub(super) fn reduce(node: &Node, x: &Constant, of: Option<&Constant>) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::onnx::read::fold::shape::for_one;
     use crate::onnx::read::node::Attribute;
 
     fn list(extents: &[Extent]) -> Constant {

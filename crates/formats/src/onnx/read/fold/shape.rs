@@ -1,6 +1,5 @@
 //! Known tensors taken apart, put together and given other shapes.
 
-use super::reduce::for_one;
 use super::{MOST, axis_of, broadcast, indices};
 use crate::onnx::read::constant::{Constant, Data, Extent, MOST_WHOLE, product};
 use crate::onnx::read::node::Node;
@@ -22,6 +21,17 @@ pub(super) fn reshape(x: &Constant, target: &[i64]) -> Option<Constant> {
     let dims: Vec<usize> = target.iter().map(|extent| usize::try_from(*extent).unwrap_or(rest)).collect();
     product(&dims)?;
     (dims.elements() == x.len()).then(|| Constant { dims, data: x.data.clone() })
+}
+
+/// A tensor for one image of a batch: an extent that is the batch's counts as 1, so that it meets the values of every image.
+pub(super) fn for_one(shape: &Constant) -> Option<Vec<i64>> {
+    let Data::Whole(extents) = &shape.data else { return None };
+    let known = |(index, extent): (usize, &Extent)| match extent {
+        Extent::Known(extent) => Some(*extent),
+        Extent::Batch(1) if index == 0 => Some(1),
+        _ => None,
+    };
+    extents.iter().enumerate().map(known).collect()
 }
 
 pub(super) fn squeeze(x: &Constant, axes: Option<&[i64]>) -> Option<Constant> {

@@ -10,7 +10,7 @@ pub(super) use table::TABLE;
 
 use super::builder::Builder;
 use super::modules::{BatchNorm, Conv, rounded};
-use super::registry::{Library, Network};
+use super::row::{Library, Network};
 use blocks::Block;
 use frostline_graph::TensorId;
 use names::Names;

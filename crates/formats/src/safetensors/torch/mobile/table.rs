@@ -2,7 +2,7 @@
 
 use super::{Channels, Depth, Mobile, Rounding, SqueezeRule, Style, Top, Torchvision};
 use crate::safetensors::torch::modules::BatchNorm;
-use crate::safetensors::torch::registry::{Row, both, named, timm, torchvision};
+use crate::safetensors::torch::row::{Row, both, named, timm, torchvision};
 
 const TO_8: Rounding = Rounding { divisor: 8, limit: 0.9 };
 
