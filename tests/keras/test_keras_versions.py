@@ -31,6 +31,7 @@ MISSING = {
         for kind in ("elementwise", "places", "products", "reductions")
     },
     "keras-2_15_0-functions": "operations of `keras.ops` with settings",
+    "keras-2_15_0-attention": "a layer with settings as an activation",
 }
 MISSING_IN_H5 = {
     "concatenate_rows": "the axis of a Concatenate",

@@ -65,6 +65,10 @@ fn nested(value: Value) -> Value {
             let class = map.get("class_name").and_then(Value::as_str).unwrap_or_default().to_owned();
             let inner = |(key, value): (String, Value)| match (key.as_str(), value) {
                 ("config", Value::Object(config)) => (key, Value::Object(for_all_versions(&class, config))),
+                // Keras 3.0 knows it by this name, and later versions by both
+                ("class_name", Value::String(name)) if name == "Orthogonal" => {
+                    (key, Value::String("OrthogonalInitializer".to_owned()))
+                }
                 (_, value) => (key, value),
             };
             Value::Object(map.into_iter().map(inner).collect())
