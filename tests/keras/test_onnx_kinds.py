@@ -370,6 +370,11 @@ VIEWS = {
         node("AveragePool", ["m"], ["a"], kernel_shape=[2], strides=[2]),
         node("GlobalAveragePool", ["a"], ["y"]),
     ),
+    # one bound alone
+    "bounds": chain(
+        (node("Clip", ["x", "low"], ["above"]), {"low": np.float32(-0.5)}),
+        (node("Clip", ["above", "", "high"], ["y"]), {"high": np.float32(0.25)}),
+    ),
     # sums of products along an axis of images
     "sums": chain(node("Mul", ["x", "x"], ["square"]), node("ReduceSum", ["square"], ["y"], axes=[1], keepdims=1)),
 }  # fmt: skip

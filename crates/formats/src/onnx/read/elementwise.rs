@@ -3,6 +3,7 @@
 use super::constant::Constant;
 use super::convert::Converter;
 use super::node::Node;
+use super::operations::tensor;
 use super::patterns;
 use super::value::Value;
 use serde_json::{Value as Json, json};
@@ -97,11 +98,23 @@ impl Converter<'_> {
             (Some(0.0), Some(max)) if max > 0.0 => {
                 self.function(node, name, "ReLU", json!({ "max_value": max }), true)
             }
-            (min, max) => {
+            (Some(min), Some(max)) => {
                 let x = self.value(node, 0)?;
                 self.in_place(name, "Clip", json!({"x_min": min, "x_max": max}), &x)
             }
+            // Keras's `clip` wants both bounds
+            (Some(min), None) => self.bounded(node, name, "Maximum", min),
+            (None, Some(max)) => self.bounded(node, name, "Minimum", max),
+            (None, None) => self.value(node, 0),
         }
+    }
+
+    /// The value or a number, by whichever operation of the two.
+    fn bounded(&mut self, node: &Node, name: &str, class: &str, bound: f32) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let arguments = vec![tensor(0), json!(bound)];
+        let made = self.operation(name, class, json!({}), arguments, &[&x])?.into_iter().next();
+        Ok(made.ok_or("it gives nothing")?.stored_as(&x))
     }
 
     fn softmax(&mut self, node: &Node, name: &str) -> Result<Value, String> {
