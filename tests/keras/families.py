@@ -139,6 +139,7 @@ def reason(message):
     """What a message says, in a cell, without paths."""
     found = re.search(r"the node `([^`]*)`: (.*?)(;|$)", message, re.DOTALL)
     text = f"`{found[1]}`: {found[2]}" if found else message
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)  # colours
     return re.sub(r"\s+", " ", re.sub(r"`[^`]*/[^`]*\.onnx`", "the file", text)).replace("|", "\\|")
 
 
