@@ -294,6 +294,12 @@ impl<'a> Converter<'a> {
         made.map(|value| vec![value])
     }
 
+    /// Whether a node reads a value that the file counts otherwise.
+    fn reads_a_view(&self, node: &Node) -> bool {
+        let is_one = |name: &String| matches!(self.entries.get(name), Some(Entry::Value(value)) if !value.view.is_plain());
+        node.inputs.iter().any(is_one)
+    }
+
     /// The value that a node reads.
     pub(super) fn value(&self, node: &Node, index: usize) -> Result<Value, String> {
         let name = node.input(index).ok_or_else(|| format!("its input {index} is missing"))?;

@@ -113,8 +113,7 @@ impl Converter<'_> {
     fn bounded(&mut self, node: &Node, name: &str, class: &str, bound: f32) -> Result<Value, String> {
         let x = self.value(node, 0)?;
         let arguments = vec![tensor(0), json!(bound)];
-        let made = self.operation(name, class, json!({}), arguments, &[&x])?.into_iter().next();
-        Ok(made.ok_or("it gives nothing")?.stored_as(&x))
+        Ok(self.one(name, class, json!({}), arguments, &[&x])?.stored_as(&x))
     }
 
     fn softmax(&mut self, node: &Node, name: &str) -> Result<Value, String> {

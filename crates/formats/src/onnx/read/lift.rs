@@ -9,11 +9,6 @@ use super::view::View;
 use std::rc::Rc;
 
 impl Converter<'_> {
-    /// Whether a node reads a value that the file counts otherwise.
-    pub(super) fn reads_a_view(&self, node: &Node) -> bool {
-        (0..node.inputs.len()).any(|index| self.value(node, index).is_ok_and(|value| !value.view.is_plain()))
-    }
-
     /// A node that reads values of one view, as a node over their logical axes; what it gives has that view, less the axes that
     /// it takes away.
     pub(super) fn viewed(&mut self, node: &Node, name: &str) -> Result<Vec<Value>, String> {

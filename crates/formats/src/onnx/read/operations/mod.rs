@@ -85,17 +85,18 @@ pub(super) fn tensor(place: usize) -> Json {
     json!({"tensor": place})
 }
 
-/// Numbers as an operation is called on them: one alone as a number, others as an array with an axis for the batch.
-fn numbers(shape: Shape, data: Vec<f32>) -> Json {
-    if let [one] = data.as_slice() {
-        return Argument::Array(Array {
-            tensor: Arc::new(Tensor { shape: vec![], data: vec![*one] }),
-            dtype: "float32".to_owned(),
-        })
-        .json();
-    }
-    let tensor = Arc::new(Tensor { shape: [vec![1], shape].concat(), data });
+/// Known numbers that an operation is called on.
+fn array(shape: Shape, data: Vec<f32>) -> Json {
+    let tensor = Arc::new(Tensor { shape, data });
     Argument::Array(Array { tensor, dtype: "float32".to_owned() }).json()
+}
+
+/// Numbers beside a value: one alone as a number, others with an axis for the batch.
+fn numbers(shape: Shape, data: Vec<f32>) -> Json {
+    match data.as_slice() {
+        [_] => array(vec![], data),
+        _ => array([vec![1], shape].concat(), data),
+    }
 }
 
 impl Converter<'_> {
@@ -159,7 +160,7 @@ impl Converter<'_> {
     }
 
     /// [`Converter::operation`] that gives one value.
-    fn one(
+    pub(in crate::onnx::read) fn one(
         &mut self,
         name: &str,
         class: &str,

@@ -1,13 +1,10 @@
 //! Normalisation and softmax along axes.
 
-use super::{stored_axis, tensor};
+use super::{array, stored_axis, tensor};
 use crate::onnx::read::convert::Converter;
 use crate::onnx::read::node::Node;
 use crate::onnx::read::value::Value;
-use frostline_graph::Tensor;
-use frostline_graph::layers::{Argument, Array};
 use serde_json::json;
-use std::sync::Arc;
 
 impl Converter<'_> {
     pub(in crate::onnx::read) fn log_softmax(&mut self, node: &Node, name: &str) -> Result<Value, String> {
@@ -64,12 +61,8 @@ impl Converter<'_> {
         let band = (0..channels * channels)
             .map(|place| if reaches(place / channels, place % channels) { share } else { 0.0 })
             .collect();
-        let band = Array {
-            tensor: Arc::new(Tensor { shape: vec![channels; 2], data: band }),
-            dtype: "float32".to_owned(),
-        };
         let square = self.in_place(&format!("{name}.square"), "Square", json!({}), &x)?;
-        let around = vec![tensor(0), Argument::Array(band).json()];
+        let around = vec![tensor(0), array(vec![channels; 2], band)];
         let sums = self.one(&format!("{name}.sums"), "Matmul", json!({}), around, &[&square])?;
         let shifted =
             self.one(&format!("{name}.bias"), "Add", json!({}), vec![tensor(0), json!(bias)], &[&sums])?;

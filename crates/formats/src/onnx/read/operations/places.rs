@@ -10,6 +10,11 @@ use frostline_graph::json::of_number;
 use frostline_graph::layers::CALL;
 use serde_json::{Value as Json, json};
 
+/// A slice as Keras writes it.
+fn slice(start: Json, stop: Json, step: Json) -> Json {
+    json!({"class_name": "__slice__", "config": {"start": start, "stop": stop, "step": step}})
+}
+
 impl Converter<'_> {
     /// Places of an axis that are known: one alone takes the axis away.
     pub(in crate::onnx::read) fn gather(&mut self, node: &Node, name: &str) -> Result<Value, String> {
@@ -45,7 +50,6 @@ impl Converter<'_> {
         ranges: &[(usize, [i64; 3])],
     ) -> Result<Value, String> {
         let x = x.in_order(&mut self.builder, name)?;
-        let slice = |start: Json, stop: Json, step: Json| json!({"class_name": "__slice__", "config": {"start": start, "stop": stop, "step": step}});
         let mut keys = vec![slice(Json::Null, Json::Null, Json::Null); x.rank()];
         for (axis, [start, end, step]) in ranges {
             let stored = stored_axis(&x, *axis as i64)?;
@@ -184,9 +188,7 @@ impl Converter<'_> {
             "constant" => json!({"args": [tensor(0)], "kwargs": {"constant_values": of_number(fill)}}),
             _ => json!({"args": [tensor(0)], "kwargs": {}}),
         };
-        let made = self.builder.layers(name, "Pad", settings, &[&x])?.into_iter().next();
-        let made = made.ok_or("it gives nothing")?;
-        Ok(made.stored_as(&x))
+        self.builder.alike(name, "Pad", settings, &x)
     }
 
     /// Known numbers as a value beside another: for every image the same. Keras joins no array to a batch, so zeros of the
@@ -199,10 +201,9 @@ impl Converter<'_> {
         constant: &Constant,
     ) -> Result<Value, String> {
         let numbers = beside(like, constant)?;
-        let slice = |stop: Json| json!({"class_name": "__slice__", "config": {"start": null, "stop": stop, "step": null}});
-        let mut keys = vec![slice(Json::Null); like.rank()];
+        let mut keys = vec![slice(Json::Null, Json::Null, Json::Null); like.rank()];
         if let Some(key) = keys.get_mut(stored_axis) {
-            *key = slice(json!(1));
+            *key = slice(Json::Null, json!(1), Json::Null);
         }
         let first =
             self.one(&format!("{name}.first"), "GetItem", json!({}), vec![tensor(0), json!(keys)], &[like])?;

@@ -1,19 +1,10 @@
 //! Products of matrices.
 
-use super::tensor;
+use super::{array, tensor};
 use crate::onnx::read::convert::Converter;
 use crate::onnx::read::node::Node;
 use crate::onnx::read::value::Value;
-use frostline_graph::Tensor;
-use frostline_graph::layers::{Argument, Array};
 use serde_json::{Value as Json, json};
-use std::sync::Arc;
-
-/// Known numbers that an operation is called on.
-fn known(shape: &[usize], data: Vec<f32>) -> Json {
-    let tensor = Arc::new(Tensor { shape: shape.to_vec(), data });
-    Argument::Array(Array { tensor, dtype: "float32".to_owned() }).json()
-}
 
 impl Converter<'_> {
     /// Matrices of two values, or of one and known numbers.
@@ -49,7 +40,7 @@ impl Converter<'_> {
                 Some(constant) => {
                     let data =
                         constant.as_floats().ok_or("it multiplies numbers that are not of a float type")?;
-                    arguments.push(known(&constant.dims, data.to_vec()));
+                    arguments.push(array(constant.dims.clone(), data.to_vec()));
                 }
                 None => {
                     arguments.push(tensor(values.len()));
@@ -80,13 +71,18 @@ impl Converter<'_> {
             &format!("{name}.down"),
             "Matmul",
             json!({}),
-            vec![known(&of_rows, rows), tensor(0)],
+            vec![array(of_rows.to_vec(), rows), tensor(0)],
             &[&flat],
         )?;
         let image = [of_rows[0], width, channels].map(|extent| [extent; 2]);
         let made = self.builder.reshape(&format!("{name}.columns"), &made, &image)?;
-        let made =
-            self.one(name, "Matmul", json!({}), vec![known(&of_columns, columns), tensor(0)], &[&made])?;
+        let made = self.one(
+            name,
+            "Matmul",
+            json!({}),
+            vec![array(of_columns.to_vec(), columns), tensor(0)],
+            &[&made],
+        )?;
         Ok(made.stored_as(x))
     }
 
