@@ -51,3 +51,15 @@ def frostline(tmp_path_factory):
 def relative(found, expected):
     """The largest difference as a share of the largest value."""
     return np.abs(np.asarray(found) - expected).max() / np.abs(expected).max()
+
+
+def small_backbone(folder, *filters):
+    """A classifier of images of 32 pixels, two convolutions with random weights, as real Keras saves it."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    convolutions = [keras.layers.Conv2D(count, 3, 2, activation="relu") for count in filters]
+    ends = [keras.layers.Flatten(), keras.layers.Dense(4, "softmax")]
+    model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Rescaling(1 / 255), *convolutions, *ends])
+    model.save(folder / "model.keras")
+    return folder / "model.keras"

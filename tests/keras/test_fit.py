@@ -1,9 +1,6 @@
 """What becomes of the shape of photos: squashed, cropped as torchvision does it, padded as Pillow does it."""
 
 import json
-import os
-
-os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import keras
 import numpy as np
@@ -11,6 +8,7 @@ import onnxruntime
 import pytest
 from PIL import Image, ImageOps
 
+from conftest import small_backbone  # sets the backend
 from test_images import PIL, pictures, pixels_of  # noqa: F401 (fixtures)
 
 # height and width: as the photos, wider, narrower, larger and smaller than they are
@@ -61,18 +59,7 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory):
-    keras.utils.set_random_seed(1)
-    layers = [
-        keras.Input((32, 32, 3)),
-        keras.layers.Rescaling(1 / 255),
-        keras.layers.Conv2D(8, 3, 2, activation="relu"),
-        keras.layers.Conv2D(8, 3, 2, activation="relu", name="top"),
-        keras.layers.Flatten(),
-        keras.layers.Dense(4, "softmax"),
-    ]
-    path = tmp_path_factory.mktemp("backbone") / "model.keras"
-    keras.Sequential(layers).save(path)
-    return path
+    return small_backbone(tmp_path_factory.mktemp("backbone"), 8, 8)
 
 
 @pytest.mark.parametrize("fit", FITS)

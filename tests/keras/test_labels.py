@@ -2,13 +2,11 @@
 
 import csv
 import json
-import os
-
-os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import keras
 import numpy as np
 import pytest
+from conftest import small_backbone  # sets the backend
 from PIL import Image
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, precision_score, recall_score
 
@@ -45,18 +43,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory):
-    keras.utils.set_random_seed(1)
-    layers = [
-        keras.Input((32, 32, 3)),
-        keras.layers.Rescaling(1 / 255),
-        keras.layers.Conv2D(12, 3, 2, activation="relu"),
-        keras.layers.Conv2D(16, 3, 2, activation="relu"),
-        keras.layers.Flatten(),
-        keras.layers.Dense(4, "softmax"),
-    ]
-    path = tmp_path_factory.mktemp("backbone") / "model.keras"
-    keras.Sequential(layers).save(path)
-    return path
+    return small_backbone(tmp_path_factory.mktemp("backbone"), 12, 16)
 
 
 def truth(data, part="test"):

@@ -178,7 +178,7 @@ fn solved_summary(head: &SolvedHead, record: &RunRecord, console: &Console) -> R
         let line = match (estimate.accuracy, estimate.mse) {
             (Some(accuracy), _)
                 if let [Some(map), Some(f1), Some(micro)] =
-                    [estimate.map, estimate.f1, estimate.f1_micro] =>
+                    [estimate.labels.map, estimate.labels.f1, estimate.labels.f1_micro] =>
             {
                 format!(
                     "expect on new photos like these a mean average precision (mAP) of {map:.3}, F1 of {f1:.3} (mean over labels) and {micro:.3} (all together), and all labels right in {:.1} % (95 % interval {:.1} to {:.1}): each of the {images} training images was predicted by a head that had not seen it",

@@ -131,7 +131,7 @@ pub(crate) fn print_classes(found: &Evaluation, console: &Console) -> Result<(),
     /// A wider confusion matrix is for `--json`.
     const WIDEST: usize = 20;
     let Some(report) = &found.report else { return Ok(()) };
-    let of_labels = report.map.is_some();
+    let of_labels = report.labels.map.is_some();
     let kind = if of_labels { "label" } else { "class" };
     let mut rows = vec![[kind, "precision", "recall", "f1"].map(str::to_owned).to_vec()];
     rows[0].extend(of_labels.then(|| "average precision".to_owned()));

@@ -29,7 +29,9 @@ pub use forecast::plan::{StagePlan, TrainingPlan};
 pub use objective::class_weights::ClassWeights;
 pub(crate) use objective::loss::Scored;
 pub use objective::loss::{Loss, LossSetting, Outputs, Targets};
-pub use objective::metrics::{ClassReport, ClassScore, Metric, predicted_class, predicted_labels};
+pub use objective::metrics::{
+    ClassReport, ClassScore, LabelScores, Metric, predicted_class, predicted_labels,
+};
 pub use objective::scores::Scores;
 pub(crate) use objective::targets::TargetColumn;
 pub use objective::task::{NO_NAMES, Task};

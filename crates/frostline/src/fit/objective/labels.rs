@@ -1,7 +1,7 @@
 //! Scores of images that may have several labels. Source: scikit-learn's `f1_score`, `precision_score`, `recall_score` and
 //! `average_precision_score` on indicator matrices.
 
-use crate::fit::{ClassReport, ClassScore, Metric};
+use crate::fit::{ClassReport, ClassScore, LabelScores, Metric};
 
 /// An output above this says that an image has the label.
 pub(crate) const HAS_LABEL: f32 = 0.5;
@@ -141,9 +141,11 @@ impl ClassReport {
         Self {
             loss,
             accuracy: all_right(outputs, width, values),
-            map: metric(Metric::MeanAveragePrecision),
-            f1: metric(Metric::F1),
-            f1_micro: metric(Metric::MicroF1),
+            labels: LabelScores {
+                map: metric(Metric::MeanAveragePrecision),
+                f1: metric(Metric::F1),
+                f1_micro: metric(Metric::MicroF1),
+            },
             classes: decisions(outputs, width, values).into_iter().enumerate().map(score).collect(),
             confusion: Vec::new(),
         }

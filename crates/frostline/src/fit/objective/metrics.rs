@@ -219,6 +219,20 @@ pub struct ClassScore {
     pub support: usize,
 }
 
+/// Scores over several labels; none where an image has one class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct LabelScores {
+    /// The mean of the labels' average precisions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub map: Option<f64>,
+    /// The mean of the labels' F1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub f1: Option<f64>,
+    /// F1 of all decisions together.
+    #[serde(rename = "f1-micro", skip_serializing_if = "Option::is_none")]
+    pub f1_micro: Option<f64>,
+}
+
 /// Scores by class or label: what `evaluate --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClassReport {
@@ -226,15 +240,9 @@ pub struct ClassReport {
     pub loss: f64,
     /// Share of images whose class is found, or of which all labels are right.
     pub accuracy: f64,
-    /// Of labels: the mean of their average precisions.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub map: Option<f64>,
-    /// Of labels: the mean of their F1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub f1: Option<f64>,
-    /// Of labels: F1 of all decisions together.
-    #[serde(rename = "f1-micro", skip_serializing_if = "Option::is_none")]
-    pub f1_micro: Option<f64>,
+    /// Scores that labels alone have.
+    #[serde(flatten)]
+    pub labels: LabelScores,
     /// In the order of the model's outputs.
     pub classes: Vec<ClassScore>,
     /// `confusion[true class][predicted class]` images; empty for labels, of which an image may have several.
@@ -273,7 +281,7 @@ impl ClassReport {
         let hits = (0..number).map(|class| confusion[class][class]).sum();
         let scores = (0..number).map(score).collect();
         let accuracy = ratio(hits, classes.len());
-        Self { loss: 0.0, accuracy, map: None, f1: None, f1_micro: None, classes: scores, confusion }
+        Self { loss: 0.0, accuracy, labels: LabelScores::default(), classes: scores, confusion }
     }
 }
 

@@ -7,7 +7,7 @@ use super::left_out::LeftOut;
 use super::reading::views::{Viewed, squashed};
 use crate::fit::config::text;
 use crate::fit::train::observe::counter;
-use crate::fit::{ClassReport, Observer, Prepared, Task};
+use crate::fit::{ClassReport, LabelScores, Observer, Prepared, Task};
 use frostline_data::{Example, Target, View};
 use frostline_engine::Squash;
 use frostline_formats as formats;
@@ -54,15 +54,9 @@ pub struct Prospect {
     /// The share of images whose class is found, or of which all labels are; none for numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
-    /// Of labels: the mean of their average precisions.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub map: Option<f64>,
-    /// Of labels: the mean of their F1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub f1: Option<f64>,
-    /// Of labels: F1 of all decisions together.
-    #[serde(rename = "f1-micro", skip_serializing_if = "Option::is_none")]
-    pub f1_micro: Option<f64>,
+    /// Scores that labels alone have.
+    #[serde(flatten)]
+    pub labels: LabelScores,
     /// The mean squared error of numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mse: Option<f64>,
@@ -234,9 +228,7 @@ fn told_of(
         let accuracy = interval::accuracy(&all_right, Some(groups), LEVEL).map_err(refused)?;
         let prospect = Prospect {
             accuracy: Some(report.accuracy),
-            map: report.map,
-            f1: report.f1,
-            f1_micro: report.f1_micro,
+            labels: report.labels,
             interval: [accuracy.low, accuracy.high],
             log_loss: found.solved.log_loss,
             images,
