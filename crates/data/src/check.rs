@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::decode::checked;
+use super::decode::odd;
 use super::error::unread;
-use super::odd;
 use super::{DataError, Dataset, Example, Input, Split, Target};
 
 /// What is wrong with a file.

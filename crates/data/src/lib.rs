@@ -26,29 +26,19 @@ mod file_name;
 mod fit;
 mod folders;
 mod image;
-#[cfg(feature = "jpeg")]
-mod jpeg;
-#[cfg_attr(feature = "jpeg", path = "jpeg_file.rs")]
-#[cfg_attr(not(feature = "jpeg"), path = "jpeg_missing.rs")]
-mod jpeg_file;
-#[cfg(feature = "jpeg")]
-mod libjpeg;
 mod loader;
 mod manifest;
 pub mod npy;
 mod npz;
-mod odd;
 mod part;
 mod preprocess;
 mod random;
 mod range;
 mod reading;
 mod resize;
-mod scaled;
 mod several;
 mod split;
 mod summary;
-mod upright;
 mod view;
 
 pub use array::{Array, Values};
@@ -58,7 +48,9 @@ pub use check::files;
 pub use check::{Fault, Skip, SkipReport, check_all};
 pub use dataset::{Dataset, Example, Input, Split, Target};
 pub use decode::check_file;
-pub use decode::{DECODER_VERSION, decode, decode_file, decode_file_for, decode_for, picture_size};
+pub use decode::{
+    DECODER_VERSION, MAX_PIXELS, ScaledDecode, decode, decode_file, decode_file_for, decode_for, picture_size,
+};
 pub use error::DataError;
 pub use exclude::{Exclude, Pattern};
 pub use file_name::path_text;
@@ -71,9 +63,7 @@ pub use random::Random;
 pub use range::ValueRange;
 pub use reading::{Channels, LabelKind, Reading};
 pub use resize::Resize;
-pub use scaled::ScaledDecode;
 pub use split::{holdout, shuffled};
-pub use upright::MAX_PIXELS;
 pub use view::View;
 
 use std::path::Path;

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use super::decode::odd::Odd;
 use super::decode::{is_odd, read};
-use super::odd::Odd;
 
 use super::{
     ArrayScale, Augment, DataError, Dataset, Example, Fit, Image, Input, Preprocess, Resize, ScaledDecode,

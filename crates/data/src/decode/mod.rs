@@ -21,11 +21,24 @@ use image::codecs::{
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat};
 
-use super::DataError;
-use super::image::{Image, Pixels};
-use super::jpeg_file::{self, Wanted};
-use super::scaled::ScaledDecode;
-use super::upright::{HELP_DAMAGED, damaged, limits, upright};
+#[cfg(feature = "jpeg")]
+mod jpeg;
+#[cfg_attr(feature = "jpeg", path = "jpeg_file.rs")]
+#[cfg_attr(not(feature = "jpeg"), path = "jpeg_missing.rs")]
+mod jpeg_file;
+#[cfg(feature = "jpeg")]
+mod libjpeg;
+pub(crate) mod odd;
+mod scaled;
+mod upright;
+
+pub use scaled::ScaledDecode;
+pub use upright::MAX_PIXELS;
+
+use crate::DataError;
+use crate::image::{Image, Pixels};
+use jpeg_file::Wanted;
+use upright::{HELP_DAMAGED, damaged, limits, upright};
 
 /// What decodes images, as a part of cache keys: pixels may change when it does.
 pub const DECODER_VERSION: &str = "image 0.25.10, mozjpeg 0.10.13, mozjpeg-sys 2.2.3, png 0.18.1, gif 0.14.2, image-webp 0.2.4, tiff 0.11.3; frostline decode 2";
@@ -168,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_version_names_the_decoders_that_are_built_in() {
-        let lock = include_str!("../../../Cargo.lock");
+        let lock = include_str!("../../../../Cargo.lock");
         for part in DECODER_VERSION.split(';').next().unwrap_or_default().split(", ") {
             let (name, version) = part.split_once(' ').unwrap();
             let entry = format!("name = \"{name}\"\nversion = \"{version}\"");

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use image::metadata::Orientation;
 use serde::{Deserialize, Serialize};
 
-use super::DataError;
+use crate::DataError;
 
 /// How many times the target a JPEG that is scaled down while it is decoded must still be, in both directions; 0: it is
 /// decoded whole.

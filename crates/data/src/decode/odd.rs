@@ -8,15 +8,15 @@ const NAMED: usize = 5;
 
 /// The names of images that were read though their scan headers are off. A copy shares them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Odd(Arc<Mutex<BTreeSet<String>>>);
+pub(crate) struct Odd(Arc<Mutex<BTreeSet<String>>>);
 
 impl Odd {
-    pub(super) fn note(&self, name: String) {
+    pub(crate) fn note(&self, name: String) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
     }
 
     /// What there is to tell.
-    pub(super) fn told(&self) -> Option<String> {
+    pub(crate) fn told(&self) -> Option<String> {
         told(&self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().collect::<Vec<_>>())
     }
 }
@@ -29,7 +29,7 @@ impl PartialEq for Odd {
 }
 
 /// That these images are read though their scan headers are off.
-pub(super) fn told<S: AsRef<str>>(names: &[S]) -> Option<String> {
+pub(crate) fn told<S: AsRef<str>>(names: &[S]) -> Option<String> {
     let shown: Vec<String> = names.iter().take(NAMED).map(|name| format!("`{}`", name.as_ref())).collect();
     let more = match names.len().saturating_sub(NAMED) {
         0 => String::new(),

@@ -1,6 +1,6 @@
 //! From a decoder to the upright picture.
 
-use super::DataError;
+use crate::DataError;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageResult, Limits};
 

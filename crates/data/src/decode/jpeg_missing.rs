@@ -1,7 +1,7 @@
 //! A build without the feature `jpeg`: each JPEG is refused by name.
 
-use super::DataError;
 use super::scaled::Enough;
+use crate::DataError;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageResult};
 

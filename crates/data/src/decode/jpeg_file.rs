@@ -1,10 +1,10 @@
 //! JPEG files, with libjpeg's pixels.
 
-use super::DataError;
 use super::jpeg::{self, Refused};
 use super::libjpeg::{self, Decoded};
 use super::scaled::Enough;
 use super::upright::{HELP_DAMAGED, pixels_of, upright};
+use crate::DataError;
 use image::codecs::jpeg::JpegDecoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageResult};
