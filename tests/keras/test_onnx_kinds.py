@@ -246,6 +246,22 @@ def test_the_rim_of_an_image_of_open_size_is_cropped_where_it_is_the_same_for_al
         assert relative(frostline.outputs(path, last(x), tmp_path), last(run(path, x)[0])) < OUTPUT
 
 
+@pytest.mark.parametrize("group", [1, 8])
+@pytest.mark.parametrize(("strides", "dilations"), [([2, 2], [2, 2]), ([2, 2], [4, 4]), ([4, 2], [2, 2]), ([2, 2], [3, 3]), ([2, 1], [1, 2])])
+def test_strides_and_dilations_at_once_are_layers_that_keras_loads(strides, dilations, group, frostline, tmp_path):
+    kernel = np.random.default_rng(5).normal(size=(8, 8 // group, 3, 3)).astype("float32")
+    how = {"strides": strides, "dilations": dilations, "pads": [2, 3, 1, 2], "group": group, "name": "/wide/Conv"}
+    path = save(tmp_path / "wide.onnx", [STEM, node("Conv", ["stem", "k"], ["y"], **how)], weights(k=kernel), ("batch", 3, 15, 18))
+    x = batch_of((2, 3, 15, 18))
+    expected = last(run(path, x)[0])
+    assert relative(frostline.outputs(path, last(x), tmp_path), expected) < OUTPUT
+    frostline.done("convert", path, "-o", tmp_path / "wide.keras")
+    import keras
+
+    loaded = keras.models.load_model(tmp_path / "wide.keras")
+    assert relative(loaded.predict(last(x), verbose=0), expected) < OUTPUT
+
+
 def test_a_part_of_the_images_of_a_batch_is_refused(frostline, tmp_path):
     made = node("Slice", ["stem", "start", "end", "axis"], ["y"], name="/first/Slice")
     path = save(tmp_path / "first.onnx", [STEM, made], weights(start=[0], end=[1], axis=[0]))

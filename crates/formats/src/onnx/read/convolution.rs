@@ -4,7 +4,7 @@ use super::convert::Converter;
 use super::fold;
 use super::node::Node;
 use super::value::Value;
-use super::window::{Padding, Window, over};
+use super::window::{Apart, Padding, Window, over};
 use serde_json::json;
 
 impl Converter<'_> {
@@ -30,11 +30,17 @@ impl Converter<'_> {
                 kernel.dims
             ));
         }
-        let window = Window::read(node, [height, width])?;
-        let (x, padding) = match window.padding(&x)? {
-            Padding::Named(padding) => (x, padding),
-            Padding::Explicit(margins) => (self.pad(&x, name, margins)?, "valid"),
+        let mut window = Window::read(node, [height, width])?;
+        let (mut x, padding) = match (window.padding(&x)?, window.apart()) {
+            (Padding::Named(padding), None) => (x, padding),
+            (Padding::Explicit(margins), None) => (self.pad(&x, name, margins)?, "valid"),
+            (_, Some(_)) => (self.pad(&x, name, window.margins_of(&x)?)?, "valid"),
         };
+        let thinning = window.apart();
+        if let Some(Apart { before, strides, dilations, .. }) = thinning {
+            x = self.thin(&x, &format!("{name}.before"), before)?;
+            (window.strides, window.dilations) = (strides, dilations);
+        }
         let bias = node.input(2).is_some().then(|| self.weight(node, 2, "bias")).transpose()?;
         let mut config = json!({
             "kernel_size": over(axes, &[height, width]), "strides": over(axes, &window.strides),
@@ -60,7 +66,22 @@ impl Converter<'_> {
         if let Some(bias) = bias {
             self.builder.weight(&made, "bias", &[filters], floats(&bias)?)?;
         }
-        Ok(Value { axes: x.axes, ..made })
+        let made = Value { axes: x.axes, ..made };
+        match thinning {
+            None => Ok(made),
+            Some(Apart { after, .. }) => self.thin(&made, &format!("{name}.after"), after),
+        }
+    }
+
+    /// Every so many rows and columns of an image, from the first.
+    fn thin(&mut self, x: &Value, name: &str, steps: [usize; 2]) -> Result<Value, String> {
+        if steps == [1, 1] {
+            return Ok(x.clone());
+        }
+        let axes = x.rank() - 2;
+        let config = json!({ "pool_size": over(axes, &[1, 1]), "strides": over(axes, &steps) });
+        let thinned = self.builder.alike(name, &format!("MaxPooling{axes}D"), config, x)?;
+        Ok(Value { nonnegative: x.nonnegative, ..thinned })
     }
 
     /// `Dense`.

@@ -25,6 +25,11 @@ pub(super) fn over<T>(axes: usize, pair: &[T; 2]) -> &[T] {
     pair.get(2usize.saturating_sub(axes)..).unwrap_or(pair)
 }
 
+/// The greatest common divisor.
+fn common(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { common(b, a % b) }
+}
+
 /// ONNX's `auto_pad`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Auto {
@@ -42,7 +47,51 @@ pub(super) enum Padding {
     Explicit([[usize; 2]; 2]),
 }
 
+/// A window that has strides and dilations, in steps that each have one of them. Keras's convolutions refuse both at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Apart {
+    /// The image is thinned by so much before.
+    pub(super) before: [usize; 2],
+    pub(super) strides: [usize; 2],
+    pub(super) dilations: [usize; 2],
+    /// What comes of it is thinned by so much.
+    pub(super) after: [usize; 2],
+}
+
 impl Window {
+    /// The window in steps, where it has strides and dilations. What strides and dilations have in common is the image's: no window
+    /// reads between.
+    pub(super) fn apart(&self) -> Option<Apart> {
+        let both = |strides: [usize; 2], dilations: [usize; 2]| strides != [1; 2] && dilations != [1; 2];
+        if !both(self.strides, self.dilations) {
+            return None;
+        }
+        let before = [0, 1].map(|axis| common(self.strides[axis], self.dilations[axis]));
+        let strides = [0, 1].map(|axis| self.strides[axis] / before[axis]);
+        let dilations = [0, 1].map(|axis| self.dilations[axis] / before[axis]);
+        Some(match both(strides, dilations) {
+            false => Apart { before, strides, dilations, after: [1; 2] },
+            true => Apart { before, strides: [1; 2], dilations, after: strides },
+        })
+    }
+
+    /// The margins in numbers. Errors: they depend on a size that is open.
+    pub(super) fn margins_of(&self, x: &Value) -> Result<[[usize; 2]; 2], String> {
+        match self.padding(x)? {
+            Padding::Explicit(margins) => Ok(margins),
+            Padding::Named("valid") => Ok([[0; 2]; 2]),
+            Padding::Named(_) => {
+                let of = |axis: usize| {
+                    let [small, large] = pixels_along(x, axis);
+                    Some(self.same(axis, small)).filter(|margins| *margins == self.same(axis, large))
+                };
+                of(0).zip(of(1)).map(|(rows, columns)| [rows, columns]).ok_or_else(|| {
+                    "it has strides and dilations, and its margins depend on a size of the image that is open: export the model with a fixed size".to_owned()
+                })
+            }
+        }
+    }
+
     pub(super) fn read(node: &Node, size: [usize; 2]) -> Result<Self, String> {
         let pair = |name: &str| -> Result<[usize; 2], String> {
             let given = match node.ints(name) {
