@@ -18,6 +18,7 @@ import timm
 import torch
 import torchvision
 from timm.layers.grn import GlobalResponseNorm
+from timm.models.vision_transformer import checkpoint_filter_fn
 from torch_formula import value
 
 CLASSES = 10
@@ -49,6 +50,9 @@ GRADIENTS = [
 # The sides of images where 64 is none.
 SIZES = {"swin_t": 224, "resmlp_12_224": 224, "mixer_s32_224": 224, "inception_v3": 96, "vit_tiny_patch16_224": 48,
          "deit_tiny_distilled_patch16_224": 48, "vit_small_patch14_reg4_dinov2": 42, "convmixer_768_32": 56}  # fmt: skip
+# Weights for images of one side, and the images that they are brought to: `[height, width]`.
+RESIZED = {"vit_tiny_patch16_224": (48, [80, 64]), "vit_small_patch14_reg4_dinov2": (42, [28, 56]), "deit_tiny_distilled_patch16_224": (48, [96, 96]),
+           "swin_t": (224, [448, 448])}  # fmt: skip
 # Gradients of weights with more numbers are left out, so that the files stay small.
 LARGEST_GRADIENT = 600
 
@@ -134,9 +138,30 @@ def write(folder, name, architecture, model):
     size = SIZES.get(architecture, SIZE)
     shape = (1 if size > 200 else BATCH, 3, size, size)
     images = torch.from_numpy(value("input", shape))
-    fill(model)
+    write_outputs(folder, name, architecture, fill(model), model, images)
+    if name in GRADIENTS:
+        found = gradients(model, images)
+        np.savez_compressed(folder / f"{name}.npz", **found)
+        print(f"{name}: {sum(key.startswith('grad/') for key in found)} gradients")
+
+
+def write_resized(folder, architecture, side, size):
+    """What weights for images of one size make of images of another, as timm loads them, or as torchvision runs them."""
+    images = torch.from_numpy(value("input", (1, 3, *size)))
+    if architecture in TORCHVISION:
+        own = run = fill(torchvision.models.get_model(architecture, num_classes=CLASSES))
+    else:
+        own = fill(timm.create_model(architecture, num_classes=CLASSES, img_size=side))
+        run = timm.create_model(architecture, num_classes=CLASSES, img_size=tuple(size)).eval()
+        run.load_state_dict(checkpoint_filter_fn(own.state_dict(), run))
+    write_outputs(folder, architecture, architecture, own, run, images)
+
+
+def write_outputs(folder, name, architecture, model, run, images):
+    """The tensors of a model, and the outputs of the one that is run."""
+    shape = images.shape
     with torch.no_grad():
-        output = model(images).numpy()
+        output = run(images).numpy()
     golden = {
         "architecture": architecture,
         "input": list(shape),
@@ -148,10 +173,6 @@ def write(folder, name, architecture, model):
     (folder / f"{name}.json").write_text(text)
     print(f"{name}: {len(golden['tensors'])} tensors, outputs to {np.abs(output).max():.3g}, "
           f"the images differ by {np.abs(output[0] - output[-1]).max():.3g}")  # fmt: skip
-    if name in GRADIENTS:
-        found = gradients(model, images)
-        np.savez_compressed(folder / f"{name}.npz", **found)
-        print(f"{name}: {sum(key.startswith('grad/') for key in found)} gradients")
 
 
 def features_of_vgg():
@@ -185,6 +206,10 @@ def main():
     for name, architecture, build in models():
         if not arguments.names or name in arguments.names:
             write(arguments.folder, name, architecture, build())
+    for architecture, (side, size) in RESIZED.items():
+        if not arguments.names or f"resized/{architecture}" in arguments.names:
+            (arguments.folder / "resized").mkdir(exist_ok=True)
+            write_resized(arguments.folder / "resized", architecture, side, size)
 
 
 if __name__ == "__main__":

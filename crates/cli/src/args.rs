@@ -116,7 +116,7 @@ pub(crate) struct ModelFile {
 
 impl ModelFile {
     pub(crate) fn options(&self) -> LoadOptions {
-        LoadOptions { architecture: self.arch, custom: self.custom.clone() }
+        LoadOptions { architecture: self.arch, custom: self.custom.clone(), ..LoadOptions::default() }
     }
 }
 

@@ -4,14 +4,14 @@ use crate::Failure;
 use crate::args::{Budget, Depth, ModelFile};
 use crate::cache;
 use crate::console::{Console, table};
-use crate::images::load;
+use crate::images::load_for;
 use crate::train::trained;
 use frostline::data::{self, Dataset, SkipReport};
 use frostline::depth::{
     Experiment, Limits, Outcome, Scores, SearchKey, Verdict, candidates, grid, learning_curves, more_data,
     search,
 };
-use frostline::fit::{Caching, Event, TrainConfig, silent};
+use frostline::fit::{Event, TrainConfig, silent};
 use frostline::graph::Model;
 use frostline::report::depth::{self, DepthReport, Table, scores_document};
 use frostline::report::{Provenance, RunFolder};
@@ -27,7 +27,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
         RunFolder::check_search(output, &command.data)?;
     }
     let began = Instant::now();
-    let (model, _) = load(&command.model, console)?;
+    let (model, _) = load_for(&command.model, command.images.image_size, console)?;
     let mut dataset = data::open_as(&command.data, &command.labels.reading())?;
     let skips = sound(&mut dataset, console)?;
     let recipe = command.images.onto(TrainConfig::default());
@@ -50,7 +50,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let source =
         Provenance::new(path, *arch, &command.data, command.labels.reading(), rayon::current_num_threads())?;
     let key = SearchKey::new(&source.model_hash, &dataset, &recipe, seed)?;
-    let caching = Caching::Disk(cache::open(command.cache.as_deref(), command.cache_limit)?);
+    let caching = cache::caching(command.cache.as_deref(), command.cache_limit, console);
     let experiment = Experiment::new(&model, dataset, recipe, caching, seed)?;
     let (dataset, recipe) = (experiment.development(), experiment.recipe());
     console.progress(format_args!("{}; {} held out to score", dataset.summary(), experiment.test().len()));

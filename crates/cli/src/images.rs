@@ -4,13 +4,23 @@ use crate::Failure;
 use crate::args::{Images, ModelFile};
 use crate::console::Console;
 use frostline::data::{Augment, Dataset, Pipeline, Resize};
-use frostline::fit::{Applied, fit_of, input_shape, resize_of, scaled_decode_of};
-use frostline::formats::{self, LoadReport};
+use frostline::fit::{Applied, ImageSize, fit_of, input_shape, resize_of, scaled_decode_of};
+use frostline::formats::{self, LoadOptions, LoadReport};
 use frostline::graph::Model;
 
 /// Loads a model and tells what the load report says.
 pub(crate) fn load(file: &ModelFile, console: &Console) -> Result<(Model, LoadReport), Failure> {
-    let loaded = formats::load_with(&file.path, &file.options())?;
+    load_for(file, None, console)
+}
+
+/// [`load`], for images of a size that the user gives: a state dict whose positions are those of another is brought to it.
+pub(crate) fn load_for(
+    file: &ModelFile,
+    image_size: Option<ImageSize>,
+    console: &Console,
+) -> Result<(Model, LoadReport), Failure> {
+    let image_size = image_size.map(|ImageSize(size)| size);
+    let loaded = formats::load_with(&file.path, &LoadOptions { image_size, ..file.options() })?;
     let LoadReport { unused, tensors, unsupported, .. } = &loaded.report;
     if !unused.is_empty() {
         let why = match unsupported.is_empty() {

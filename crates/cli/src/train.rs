@@ -6,7 +6,7 @@ use crate::auto;
 use crate::cache;
 use crate::console::{Console, scores_text, table};
 use crate::evaluate::print_classes;
-use crate::images::load;
+use crate::images::load_for;
 use frostline::data;
 use frostline::fit::{
     Caching, Check, Event, Head, Observer, Prepared, PretrainedWeights, SolvedHead, TrainConfig, Trained,
@@ -73,7 +73,7 @@ pub(crate) fn prepared(
     console: &Console,
 ) -> Result<Prepared, Failure> {
     let mut recipe = recipe(training)?;
-    let (model, _) = load(model, console)?;
+    let (model, _) = load_for(model, recipe.image_size, console)?;
     if matches!(training.reuse.unfreeze, Some(Auto::To(Unfreeze::Nothing)))
         && let Some(note) = model.graph.number_note("--unfreeze", "0", "trains the head alone")
     {
@@ -95,7 +95,10 @@ pub(crate) fn prepared(
         let unfreeze = auto::unfreeze(&model, &dataset, &recipe, seed, console)?;
         recipe.stage.extend(training.reuse.fine_tuning(unfreeze));
     }
-    let caching = caching(training.no_cache, training.cache.as_deref(), training.cache_limit)?;
+    let caching = match training.no_cache {
+        true => Caching::Nothing,
+        false => cache::caching(training.cache.as_deref(), training.cache_limit, console),
+    };
     let validation = validation(training.val.as_deref());
     let show = |event: &Event<'_>| console.show(event);
     let told = dataset.warnings.clone();
@@ -106,14 +109,6 @@ pub(crate) fn prepared(
     prepared.notes.iter().for_each(|note| console.warn(note));
     console.progress(prepared.dataset.summary());
     Ok(prepared)
-}
-
-/// Where features are kept.
-pub(crate) fn caching(no_cache: bool, folder: Option<&Path>, limit: u64) -> Result<Caching, Failure> {
-    Ok(match no_cache {
-        true => Caching::Nothing,
-        false => Caching::Disk(cache::open(folder, limit)?),
-    })
 }
 
 fn recipe(training: &Training) -> Result<TrainConfig, Failure> {

@@ -59,6 +59,9 @@ pub struct LoadOptions {
     pub architecture: Option<Architecture>,
     /// What layers of somebody else's classes are, in files of Keras.
     pub custom: Vec<Custom>,
+    /// The height and width of images that a vision transformer of a state dict is built for, where they are not those that its
+    /// weights were trained on: its positions are interpolated.
+    pub image_size: Option<[usize; 2]>,
 }
 
 /// Reads a model: a `.keras` archive, a legacy `.h5` file of any Keras, an `.onnx` file, a `.safetensors` file that frostline wrote, or
@@ -74,7 +77,7 @@ pub fn load_as(path: &Path, architecture: Option<Architecture>) -> Result<Loaded
 
 /// [`load`], where more is said of the file.
 pub fn load_with(path: &Path, options: &LoadOptions) -> Result<Loaded> {
-    let LoadOptions { architecture, custom } = options;
+    let LoadOptions { architecture, custom, image_size } = options;
     if let Some(refused) = foreign::refusal(path) {
         return Err(refused);
     }
@@ -96,7 +99,7 @@ pub fn load_with(path: &Path, options: &LoadOptions) -> Result<Loaded> {
         ([0x89, b'H', b'D', b'F', ..], None) => keras::legacy::load(&path, bytes, custom),
         (content, None) if is_onnx(&path) => onnx::read::load(&path, content),
         (content, _) if safetensors::is_safetensors(&path, content) => {
-            safetensors::load(&path, content, *architecture)
+            safetensors::load(&path, content, *architecture, *image_size)
         }
         // protobuf has no mark of its own; every exporter begins with the version of the format
         ([0x08, ..], None) => onnx::read::load(&path, &bytes),

@@ -331,7 +331,8 @@ pub(crate) struct Storage {
 /// How images become inputs.
 #[derive(Args, Clone)]
 pub(crate) struct Images {
-    /// For models whose input size is open: 224, or 160x224 (height x width).
+    /// For models whose input size is open, and for vision transformers of --arch, whose positions are interpolated: 224, or 160x224
+    /// (height x width).
     #[arg(long, value_name = "SIZE")]
     pub(crate) image_size: Option<ImageSize>,
     /// tf-bilinear, tf-nearest, tf-bicubic, tf-area, pil-bilinear, … [default: the model's, else tf-bilinear].

@@ -5,7 +5,7 @@ mod chosen;
 use crate::Failure;
 use crate::args::Evaluate;
 use crate::console::{Console, scores_text, table};
-use crate::images::{load, pipeline};
+use crate::images::{load_for, pipeline};
 use chosen::Chosen;
 use frostline::data::{self, Example, Split, check_all};
 use frostline::fit::{Evaluation, Event, LossSetting, Source, Task, evaluate};
@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> {
-    let (mut model, _) = load(&command.model, console)?;
+    let (mut model, _) = load_for(&command.model, command.images.image_size, console)?;
     command.views.onto(&mut model);
     let mut dataset = match &model.info.classes {
         Some(classes) => data::open_for_as(&command.data, classes, &command.labels.reading_for(&model)?)?,

@@ -4,6 +4,7 @@ use frostline_graph::{Error, Extents, Result, Tensor};
 use half::{bf16, f16};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The bytes before the header: its length.
@@ -25,6 +26,8 @@ pub(super) struct Tensors<'a> {
     path: &'a Path,
     header: Metadata,
     data: &'a [u8],
+    /// Tensors that stand for those of the file.
+    replaced: BTreeMap<String, Tensor>,
 }
 
 impl<'a> Tensors<'a> {
@@ -41,7 +44,12 @@ impl<'a> Tensors<'a> {
         let start = length.checked_add(LENGTH);
         let data =
             start.and_then(|start| bytes.get(start..)).ok_or_else(|| damaged("its header is cut off"))?;
-        Ok(Self { path, header, data })
+        Ok(Self { path, header, data, replaced: BTreeMap::new() })
+    }
+
+    /// Puts a tensor in the place of the one that the file has under its name.
+    pub(super) fn replace(&mut self, name: &str, tensor: Tensor) {
+        self.replaced.insert(name.to_owned(), tensor);
     }
 
     /// An entry of the metadata.
@@ -56,11 +64,17 @@ impl<'a> Tensors<'a> {
 
     /// The shape of a tensor.
     pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
-        Some(&self.header.info(name)?.shape)
+        match self.replaced.get(name) {
+            Some(tensor) => Some(&tensor.shape),
+            None => Some(&self.header.info(name)?.shape),
+        }
     }
 
     /// The numbers of a tensor. Floating point numbers of other widths are converted.
     pub(super) fn read(&self, name: &str) -> Result<Tensor> {
+        if let Some(tensor) = self.replaced.get(name) {
+            return Ok(tensor.clone());
+        }
         let failed = |what: String| Error::format(self.path, format!("`{name}` cannot be read: {what}"));
         let missing = || failed("it is not there\nhelp: the file is damaged".to_owned());
         let info = self.header.info(name).ok_or_else(missing)?;

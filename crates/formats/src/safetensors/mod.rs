@@ -19,14 +19,20 @@ use frostline_graph::{Error, Graph, Model, Result, WantedWeight};
 use layout::Layout;
 use std::path::Path;
 
-/// Reads a whole model. `architecture`: what the user says of a file that does not say it itself.
-pub(super) fn load(path: &Path, bytes: &[u8], architecture: Option<Architecture>) -> Result<Loaded> {
+/// Reads a whole model. `architecture`: what the user says of a file that does not say it itself; `image_size`: for which images an
+/// architecture is built whose weights are those of one size.
+pub(super) fn load(
+    path: &Path,
+    bytes: &[u8],
+    architecture: Option<Architecture>,
+    image_size: Option<[usize; 2]>,
+) -> Result<Loaded> {
     let tensors = Tensors::open(path, bytes)?;
     match (own::saved_with(path, &tensors)?, architecture) {
         (Some(saved), None) => own::load(path, &tensors, saved),
         (Some(_), Some(name)) => Err(says_it_itself(path, name)),
-        (None, Some(name)) => torch::load(path, &tensors, name),
-        (None, None) => torch::load_unnamed(path, &tensors),
+        (None, Some(name)) => torch::load(path, tensors, name, image_size),
+        (None, None) => torch::load_unnamed(path, tensors, image_size),
     }
 }
 

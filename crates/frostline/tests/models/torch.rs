@@ -6,7 +6,7 @@ use crate::torch_formula::{Golden, value};
 use frostline::Tensor;
 use frostline::data::Preprocess;
 use frostline::fit::preprocess_of;
-use frostline::formats::{self, Architecture, Loaded};
+use frostline::formats::{self, Architecture, LoadOptions, Loaded};
 use frostline::graph::{Body, Layer, Model, ModelInfo};
 use frostline::verify::{read_reference, verify};
 use safetensors::tensor::{Dtype, TensorView};
@@ -20,8 +20,12 @@ const OUTPUT: f64 = 1e-4;
 const GRADIENT: f64 = 1e-3;
 
 fn goldens() -> Vec<(String, Golden)> {
+    goldens_in("torch")
+}
+
+fn goldens_in(folder: &str) -> Vec<(String, Golden)> {
     let entries =
-        std::fs::read_dir(path("torch")).expect("the goldens").map(|entry| entry.expect("an entry").path());
+        std::fs::read_dir(path(folder)).expect("the goldens").map(|entry| entry.expect("an entry").path());
     let mut files: Vec<PathBuf> =
         entries.filter(|path| path.extension().is_some_and(|ending| ending == "json")).collect();
     files.sort();
@@ -97,6 +101,39 @@ fn every_architecture_computes_what_pytorch_does() {
             let limit = if difference.name.starts_with("output") { OUTPUT } else { GRADIENT };
             assert!(difference.relative <= limit, "{name}: {} {:.2e}", difference.name, difference.relative);
         }
+    }
+}
+
+#[test]
+fn transformers_take_images_of_other_sizes_as_pytorch_does() {
+    let goldens = goldens_in("torch/resized");
+    assert!(goldens.len() >= 4, "only {} goldens were found", goldens.len());
+    for (name, golden) in goldens {
+        let &[images, channels, height, width] = golden.input.as_slice() else {
+            panic!("{name}: {:?}", golden.input)
+        };
+        let (_folder, path) = written(&golden.file());
+        let options = LoadOptions {
+            architecture: Some(named(&golden.architecture)),
+            image_size: Some([height, width]),
+            ..LoadOptions::default()
+        };
+        let loaded = formats::load_with(&path, &options).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(loaded.model.info.image_size, Some([height, width]), "{name}");
+        let interpolated = loaded.report.warnings.iter().any(|told| told.contains("were interpolated to"));
+        assert_eq!(interpolated, !name.starts_with("swin"), "{name}: {:?}", loaded.report.warnings);
+        let input = Tensor { shape: vec![images, height, width, channels], data: golden.images() };
+        let output =
+            Tensor { shape: vec![images, golden.output.len() / images], data: golden.output.clone() };
+        let reference = [("input_0".to_owned(), input), ("output_0".to_owned(), output)].into();
+        let differences = verify(&loaded.model, &reference, read_setting());
+        let [difference] =
+            differences.unwrap_or_else(|error| panic!("{name}: {error}")).try_into().expect("one");
+        assert!(difference.relative <= OUTPUT, "{name}: {:.2e}", difference.relative);
+
+        let odd = LoadOptions { image_size: Some([height + 3, width]), ..options };
+        let error = formats::load_with(&path, &odd).expect_err("no whole number of patches").to_string();
+        assert!(error.contains("help: give") && error.contains("image-size"), "{name}: {error}");
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) struct Builder<'a> {
     pub(super) norm: BatchNorm,
     /// Whether convolutions are padded as TensorFlow's `same`, which puts more below and to the right.
     pub(super) tensorflow_padding: bool,
+    /// The height and width of the images, where the user says it and the weights let it be chosen.
+    pub(super) image_size: Option<[usize; 2]>,
     /// Whether the first layer whose tensors the file does not have ends the work: no architecture that misses one fits.
     is_guess: bool,
     failed: Option<Error>,
@@ -35,6 +37,7 @@ impl<'a> Builder<'a> {
             tensors,
             norm: BatchNorm::DEFAULT,
             tensorflow_padding: false,
+            image_size: None,
             is_guess: false,
             failed: None,
         }

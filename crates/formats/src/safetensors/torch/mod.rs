@@ -16,6 +16,7 @@ mod mixer;
 mod mobile;
 mod modules;
 mod poolformer;
+mod positions;
 mod pretrained;
 mod registry;
 mod regnet;
@@ -48,11 +49,16 @@ use twins::elsewhere;
 
 /// The graph that a state dict of this architecture fills, and whose names its modules have: those of the library with which
 /// fewer weights find no tensor, and fewer tensors are left over. `likely` is taken where both fit alike.
-fn graph(entry: &Entry, tensors: &Tensors<'_>, likely: Library) -> Result<(Graph, Library)> {
+fn graph(
+    entry: &Entry,
+    tensors: &Tensors<'_>,
+    likely: Library,
+    image_size: Option<[usize; 2]>,
+) -> Result<(Graph, Library)> {
     let mut libraries = Library::ALL.to_vec();
     libraries.sort_by_key(|library| *library != likely);
     let built = libraries.into_iter().filter(|library| entry.name_in(*library).is_some()).map(|library| {
-        let graph = built(entry, tensors, library)?;
+        let graph = built(entry, tensors, library, image_size)?;
         let wanted = graph.weight_specs(&graph.stand_in_shapes())?;
         let fits = wanted.iter().filter(|wanted| misfit(tensors, wanted, source(wanted).as_ref()).is_none());
         let fits = fits.count();
@@ -69,38 +75,58 @@ fn graph(entry: &Entry, tensors: &Tensors<'_>, likely: Library) -> Result<(Graph
     }
 }
 
-fn built(entry: &Entry, tensors: &Tensors<'_>, library: Library) -> Result<Graph> {
+fn built(
+    entry: &Entry,
+    tensors: &Tensors<'_>,
+    library: Library,
+    image_size: Option<[usize; 2]>,
+) -> Result<Graph> {
     let mut builder = Builder::new(&format!("torch_{}", entry.name()), tensors);
+    builder.image_size = image_size;
     let output = entry.network.build(&mut builder, library);
     builder.finish(output)
 }
 
 /// Reads a state dict whose architecture the user did not name: `config.json` beside it may.
-pub(super) fn load_unnamed(path: &Path, tensors: &Tensors<'_>) -> Result<Loaded> {
+pub(super) fn load_unnamed(
+    path: &Path,
+    tensors: Tensors<'_>,
+    image_size: Option<[usize; 2]>,
+) -> Result<Loaded> {
     let beside = Beside::read(path);
     match beside.as_ref().and_then(|beside| beside.said.parse::<Architecture>().ok()) {
         Some(architecture) => {
-            let mut loaded = load(path, tensors, architecture)?;
+            let mut loaded = load(path, tensors, architecture, image_size)?;
             loaded
                 .report
                 .notes
                 .push(format!("the `config.json` beside it says that it is a `{architecture}`"));
             Ok(loaded)
         }
-        None => Err(unnamed(path, tensors)),
+        None => Err(unnamed(path, &tensors)),
     }
 }
 
 /// Builds the architecture and fills it. A part of another architecture is not taken for the whole of this one.
-pub(super) fn load(path: &Path, tensors: &Tensors<'_>, architecture: Architecture) -> Result<Loaded> {
+pub(super) fn load(
+    path: &Path,
+    mut tensors: Tensors<'_>,
+    architecture: Architecture,
+    image_size: Option<[usize; 2]>,
+) -> Result<Loaded> {
     let entry = architecture.entry();
+    let resized = match image_size {
+        None => None,
+        Some(size) => entry.network.take_to(size, &mut tensors)?,
+    };
+    let tensors = &tensors;
     let aside: Vec<(&str, &str)> = entry.network.only_trained().iter().chain(LEFT_BEHIND).copied().collect();
     let beside = Beside::read(path);
     // only timm has tags, and a `config.json` beside its files
     let is_timms = architecture.tagged().is_some_and(Pretrained::is_timms)
         || beside.as_ref().is_some_and(|beside| beside.is_of(architecture));
     let likely = if is_timms { Library::Timm } else { Library::Torchvision };
-    let filled = graph(entry, tensors, likely).and_then(|(graph, library)| {
+    let filled = graph(entry, tensors, likely, image_size).and_then(|(graph, library)| {
         let (weights, used) = assign(path, tensors, &graph, source)?;
         Ok((graph, weights, report(tensors, &used, &aside), library))
     });
@@ -116,6 +142,7 @@ pub(super) fn load(path: &Path, tensors: &Tensors<'_>, architecture: Architectur
         ));
     }
     let (mut graph, weights, mut report, library) = filled?;
+    report.warnings.extend(resized);
     if !report.unused.is_empty() {
         let help = format!(
             "it is a larger architecture than `{architecture}`, or the file holds more than a state dict: {}",

@@ -1,7 +1,8 @@
 //! What a table of architectures is made of.
 
 use super::builder::Builder;
-use frostline_graph::TensorId;
+use crate::safetensors::file::Tensors;
+use frostline_graph::{Result, TensorId};
 use std::fmt::Debug;
 
 /// Whose names and settings the modules have.
@@ -19,6 +20,14 @@ impl Library {
 pub(super) trait Network: Debug + Send + Sync {
     /// Puts the layers together, with as many classes as the classifier in the file has, and gives the output.
     fn build(&self, b: &mut Builder<'_>, library: Library) -> TensorId;
+
+    /// Brings weights that belong to images of one size to images of this height and width, and says so; `None` where there are
+    /// none, or they are of that size already.
+    ///
+    /// Errors: images that the network cannot take.
+    fn take_to(&self, _size: [usize; 2], _tensors: &mut Tensors<'_>) -> Result<Option<String>> {
+        Ok(None)
+    }
 
     /// Modules that only training uses, by how their names begin, and what they are.
     fn only_trained(&self) -> &'static [(&'static str, &'static str)] {

@@ -3,7 +3,7 @@
 use super::builder::Builder;
 use super::modules::Conv;
 use super::row::{Library, Network, Row, named, timm};
-use frostline_graph::TensorId;
+use frostline_graph::{Error, TensorId};
 use serde_json::{Value, json};
 
 /// What differs between them.
@@ -63,6 +63,18 @@ pub(super) const TABLE: &[Row<Swin>] = &[
     timm("swin_s3_base_224", swin(96, [2, 2, 30, 2], 3).windows([7, 7, 14, 7])),
 ];
 
+impl Swin {
+    /// Whether images of this height and width are squares that whole windows fill in each stage.
+    fn takes(&self, [height, width]: [usize; 2]) -> bool {
+        let fills = |(stage, window): (usize, &usize)| {
+            let side = (height / PATCH) >> stage;
+            side > 0 && side % (*window).min(side) == 0
+        };
+        let whole = height % (PATCH << (self.depths.len() - 1)) == 0;
+        height == width && whole && self.windows.iter().enumerate().all(fills)
+    }
+}
+
 /// Where attention is: on `side` x `side` places, in windows of `window` x `window`, rolled by `shift`.
 #[derive(Clone, Copy)]
 struct Place {
@@ -76,7 +88,15 @@ struct Place {
 impl Network for Swin {
     fn build(&self, b: &mut Builder<'_>, library: Library) -> TensorId {
         let is_torchvision = library == Library::Torchvision;
-        let x = b.images_of([self.image; 2]);
+        let size = b.image_size.unwrap_or([self.image; 2]);
+        if !self.takes(size) {
+            b.fail(Error::setting(format!(
+                "windows of {:?} places do not fill images of {}x{} in each stage\nhelp: give a multiple of the setting `image-size = {}`",
+                self.windows, size[0], size[1], self.image
+            )));
+            return TensorId { call: 0, output: 0 };
+        }
+        let x = b.images_of(size);
         let [patches, norm] = match library {
             Library::Torchvision => ["features.0.0", "features.0.2"],
             Library::Timm => ["patch_embed.proj", "patch_embed.norm"],
@@ -87,7 +107,7 @@ impl Network for Swin {
         let most = if is_torchvision { self.stochastic_depth } else { TIMM_STOCHASTIC_DEPTH };
         let mut number = 0;
         for (stage, depth) in self.depths.into_iter().enumerate() {
-            let side = (self.image / PATCH) >> stage;
+            let side = (size[0] / PATCH) >> stage;
             let channels = self.channels << stage;
             let (merging, blocks) = match library {
                 Library::Torchvision => {

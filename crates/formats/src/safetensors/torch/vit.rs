@@ -3,8 +3,10 @@
 
 use super::builder::Builder;
 use super::modules::Conv;
+use super::positions::{self, Grid};
 use super::row::{Library, Network, Row, named, timm};
-use frostline_graph::{Error, TensorId};
+use crate::safetensors::file::Tensors;
+use frostline_graph::{Error, Result, TensorId};
 use serde_json::json;
 
 /// What differs between them.
@@ -136,18 +138,20 @@ impl Network for Vit {
         let positions = b.shape(names.positions).and_then(|shape| shape.get(1)).copied().unwrap_or(0);
         let patches = positions.saturating_sub(with_positions);
         let side = patches.isqrt();
+        let asked = b.image_size.map(|size| size.map(|extent| extent / self.patch));
+        let grid = asked.filter(|[rows, columns]| rows * columns == patches).unwrap_or([side; 2]);
         if b.shape(names.positions).is_none() {
             b.fail(Error::weights(format!(
                 "no tensor `{}`, which says how large the images are",
                 names.positions
             )));
-        } else if side * side != patches || patches == 0 {
+        } else if grid[0] * grid[1] != patches || patches == 0 {
             b.fail(Error::weights(format!(
                 "`{}` has {positions} positions, {with_positions} of them of no patch: the rest are no square image\nhelp: it is another architecture, or was trained on images that are not square, which cannot be told",
                 names.positions
             )));
         }
-        let image = b.images_of([side * self.patch; 2]);
+        let image = b.images_of(grid.map(|extent| extent * self.patch));
         let conv = Conv { bias: !self.pre_norm, ..Conv::patches(self.channels, self.patch) };
         let map = b.conv(names.patches, image, conv);
         let x = b.reshaped("patches", map, &[-1, self.channels as i64]);
@@ -176,6 +180,15 @@ impl Network for Vit {
             x = b.layer_norm("fc_norm", x, epsilon);
         }
         b.classifier(names.classifier, x)
+    }
+
+    fn take_to(&self, size: [usize; 2], tensors: &mut Tensors<'_>) -> Result<Option<String>> {
+        let named = [TIMM.positions, TORCHVISION.positions];
+        let Some(name) = named.into_iter().find(|name| tensors.shape(name).is_some()) else {
+            return Ok(None);
+        };
+        let before = if self.positions_of_patches { 0 } else { self.tokens_before() };
+        positions::take_to(tensors, name, Grid { patch: self.patch, before }, size)
     }
 }
 
