@@ -4,6 +4,7 @@ use crate::Failure;
 use crate::args::{Cache, CacheAction};
 use crate::console::{Console, table};
 use frostline::cache::FeatureCache;
+use frostline::fit::Caching;
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
@@ -29,6 +30,19 @@ pub(crate) fn run(command: &Cache, console: &Console) -> Result<(), Failure> {
                 true => console.print(json!({ "freed": freed })),
                 false => console.print(format_args!("{} are free again", bytes(freed))),
             }
+        }
+    }
+}
+
+/// Where features are kept: in memory, where the cache cannot be written to. It is a help, and no reason to stop.
+pub(crate) fn caching(folder: Option<&Path>, limit: u64, console: &Console) -> Caching {
+    match open(folder, limit).and_then(|cache| Ok(cache.check_writable().map(|()| cache)?)) {
+        Ok(cache) => Caching::Disk(cache),
+        Err(error) => {
+            console.warn(format_args!(
+                "{error}\nthere is no feature cache: features are kept in memory, for this run alone"
+            ));
+            Caching::Memory(Caching::MEMORY)
         }
     }
 }

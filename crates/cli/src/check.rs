@@ -2,9 +2,9 @@
 
 use crate::Failure;
 use crate::args::Check;
+use crate::cache;
 use crate::console::{Console, table};
 use crate::images::load;
-use crate::train::caching;
 use frostline::data::{self, Dataset, Fault, LabelKind, Skip, check_all};
 use frostline::fit::{
     Check as Decoded, Event, Findings, Prospect, SolveConfig, TrainConfig, Validation, prepare,
@@ -39,7 +39,7 @@ pub(crate) fn run(command: &Check, seed: u64, console: &Console) -> Result<(), F
             let (model, _) = load(&file, console)?;
             let recipe = TrainConfig { solve: Some(SolveConfig::default()), ..TrainConfig::default() };
             let recipe = command.images.onto(recipe);
-            let caching = caching(false, command.cache.as_deref(), command.cache_limit)?;
+            let caching = cache::caching(command.cache.as_deref(), command.cache_limit, console);
             let show = |event: &Event<'_>| console.show(event);
             let none = Validation::Fraction(0.0);
             let mut prepared =

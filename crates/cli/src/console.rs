@@ -4,6 +4,7 @@ use crate::Failure;
 use crate::flags::as_flags;
 use frostline::fit::{EpochRecord, Event, Scores};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -29,7 +30,7 @@ impl Console {
     /// A line of the result. A reader that has gone away is no error of ours.
     pub(crate) fn print(&self, line: impl Display) -> Result<(), Failure> {
         self.clear();
-        match writeln!(io::stdout(), "{}", as_flags(&line.to_string())) {
+        match writeln!(io::stdout(), "{}", visible(&as_flags(&line.to_string()))) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
             done => Ok(done?),
         }
@@ -67,6 +68,7 @@ impl Console {
     /// Standard error that cannot be written to is nothing that could be told to anyone.
     fn say(&self, line: impl Display) {
         let line = as_flags(&line.to_string());
+        let line = visible(&line);
         let write = || drop(writeln!(io::stderr(), "{line}"));
         match &*self.lock() {
             Some(bar) => bar.bar.suspend(write),
@@ -142,6 +144,35 @@ impl Console {
     }
 }
 
+/// Text in which nothing steers a terminal or turns the direction of writing: names come from files. The form of the escapes is
+/// JSON's, so that a document stays one.
+fn visible(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| (c.is_control() && c != '\n') || is_format(c);
+    match text.contains(steers) {
+        false => Cow::Borrowed(text),
+        true => Cow::Owned(text.chars().fold(String::with_capacity(text.len() + 8), |mut all, c| {
+            match steers(c) {
+                true => all.push_str(&format!("\\u{:04x}", u32::from(c))),
+                false => all.push(c),
+            }
+            all
+        })),
+    }
+}
+
+/// Marks that no one sees and that change how what follows is written; line and paragraph separators.
+fn is_format(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A name in one line, whatever it holds.
+pub(crate) fn one_line(name: &str) -> Cow<'_, str> {
+    match name.contains('\n') {
+        false => Cow::Borrowed(name),
+        true => Cow::Owned(name.replace('\n', "\\u000a")),
+    }
+}
+
 fn epoch_line(record: &EpochRecord) -> String {
     let mut line = match record.epoch {
         0 => "  before  ".to_owned(),
@@ -163,6 +194,8 @@ pub(crate) fn scores_text(scores: &Scores) -> String {
 
 /// Columns of text, each as wide as its widest cell, the first to the left and the others as `right` says.
 pub(crate) fn table(rows: &[Vec<String>], right: &[bool]) -> String {
+    let cells = |row: &Vec<String>| row.iter().map(|cell| one_line(&visible(cell)).into_owned()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -176,4 +209,20 @@ pub(crate) fn table(rows: &[Vec<String>], right: &[bool]) -> String {
         row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_do_not_steer_the_terminal() {
+        assert_eq!(visible("a plain name\nand a line"), "a plain name\nand a line");
+        assert_eq!(visible("\u{1b}[31mred\u{7}\r"), "\\u001b[31mred\\u0007\\u000d");
+        assert_eq!(visible("\u{202e}gnp.exe \u{9b}"), "\\u202egnp.exe \\u009b");
+        let rows = [vec!["a\nb".to_owned(), "1".to_owned()], vec!["c".to_owned(), "10".to_owned()]];
+        assert_eq!(table(&rows, &[false, true]), "a\\u000ab   1\nc         10");
+        let document: serde_json::Value = serde_json::from_str(&visible("[\"\u{9b}\"]")).expect("JSON");
+        assert_eq!(document[0], "\u{9b}");
+    }
 }

@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::args::Convert;
 use crate::console::Console;
 use crate::images::load;
-use frostline::data::{Fit, Preprocess, Resize, View};
+use frostline::data::{Fit, Preprocess, Resize, View, path_text};
 use frostline::fit::{fit_of, input_shape, preprocess_of, resize_of};
 use frostline::formats::{
     self, EmbeddedFit, EmbeddedKernel, EmbeddedPreprocessing, EmbeddedSize, Format, Misfits, WeightsOptions,
@@ -45,7 +45,7 @@ pub(crate) fn run(command: &Convert, console: &Console) -> Result<(), Failure> {
     }
     let tensors = model.weights.len();
     match command.json {
-        true => console.print(serde_json::json!({ "model": command.output, "tensors": tensors })),
+        true => console.print(serde_json::json!({ "model": path_text(&command.output), "tensors": tensors })),
         false => console.print(format_args!("{}: {tensors} tensors", command.output.display())),
     }
 }

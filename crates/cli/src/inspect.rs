@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use crate::args::Inspect;
-use crate::console::{Console, table};
+use crate::console::{Console, one_line, table};
 use frostline::data::Fit;
 use frostline::fit::{fit_of, preprocess_of};
 use frostline::graph::{Body, Graph, Model, as_flag};
@@ -106,7 +106,7 @@ pub(crate) fn run(command: &Inspect, console: &Console) -> Result<(), Failure> {
         ))?;
     }
     if let Some(classes) = &model.info.classes {
-        console.print(format_args!("classes: {}", classes.join(", ")))?;
+        console.print(format_args!("classes: {}", one_line(&classes.join(", "))))?;
     }
     console.print(format_args!("{} tensors in the file, {} loaded", report.tensors, report.loaded))?;
     for unused in &report.unused {

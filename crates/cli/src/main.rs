@@ -25,6 +25,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !frostline::data::panic_is_contained() {
+            usual(panic);
+        }
+    }));
     let arguments = Arguments::parse();
     if arguments.command.images().is_some_and(|images| images.is_at_odds()) {
         let message = "--resize and --fit say two things of the shape of photos: leave one of them out, or name a kernel in --resize";

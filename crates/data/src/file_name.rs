@@ -1,8 +1,9 @@
 //! Names of files as text. What is no UTF-8 is escaped, so that no two names become one.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use serde::{Serialize, Serializer};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 /// A file's name: bytes that are no UTF-8 as `\xff`.
@@ -36,6 +37,19 @@ pub(super) fn same_name(one: &str, other: &str) -> bool {
 /// A path as text: bytes that are no UTF-8 as `\xff`, not lost.
 pub fn path_text(path: &Path) -> String {
     path.to_str().map_or_else(|| escaped(path.as_os_str()), str::to_owned)
+}
+
+/// [`path_text`] in a document, for `serialize_with`: a path need not be UTF-8, and no document is lost for it.
+pub fn serialize_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path_text(path))
+}
+
+/// [`serialize_path`] of a path that there may be.
+pub(super) fn serialize_optional_path<S: Serializer>(
+    path: &Option<PathBuf>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    path.as_deref().map(path_text).serialize(serializer)
 }
 
 #[cfg(all(test, unix))]

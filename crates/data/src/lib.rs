@@ -49,11 +49,12 @@ pub use check::{Fault, Skip, SkipReport, check_all};
 pub use dataset::{Dataset, Example, Input, Split, Target};
 pub use decode::check_file;
 pub use decode::{
-    DECODER_VERSION, MAX_PIXELS, ScaledDecode, decode, decode_file, decode_file_for, decode_for, picture_size,
+    DECODER_VERSION, MAX_PIXELS, ScaledDecode, decode, decode_file, decode_file_for, decode_for,
+    panic_is_contained, picture_size,
 };
 pub use error::DataError;
 pub use exclude::{Exclude, Pattern};
-pub use file_name::path_text;
+pub use file_name::{path_text, serialize_path};
 pub use fit::Fit;
 pub use folders::pictures_in;
 pub use image::{Image, Pixels};

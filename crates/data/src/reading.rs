@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::file_name::serialize_optional_path;
 use super::{DataError, Exclude};
 
 /// What labels are.
@@ -69,7 +70,7 @@ pub struct Reading {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<LabelKind>,
     /// The folder that the paths of a list are relative to; its own, where nothing is said.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_optional_path")]
     pub root: Option<PathBuf>,
     /// Just these classes, in this order; all, where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,5 +4,5 @@ mod atomic;
 mod error;
 pub mod regular;
 
-pub use atomic::{TEMPORARY, stream_atomically, write_atomically};
+pub use atomic::{TEMPORARY, remove_abandoned, stream_atomically, write_atomically};
 pub use error::{FileError, io_help, io_words};

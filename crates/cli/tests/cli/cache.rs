@@ -1,6 +1,7 @@
 //! `frostline cache`.
 
-use crate::run::{Folder, demo_data, demo_model, fails, json, works};
+use crate::files::unpack;
+use crate::run::{Folder, demo_data, demo_model, json, works};
 use serde_json::Value;
 
 #[test]
@@ -23,13 +24,51 @@ fn the_cache_is_filled_by_train_and_listed_verified_and_cleared() {
     assert!(works(&["cache", "list", "--cache", &cache]).stdout.contains("0 B in"));
 }
 
+/// Trains the demo's task for an epoch. Returns the weights, and what was said.
+fn trained(folder: &Folder, run: &str, flags: &[&str]) -> (Vec<(String, Vec<u8>)>, String) {
+    let out = folder.text(run);
+    let (model, data) = (demo_model(), demo_data());
+    let arguments = ["train", &model, &data, "-o", &out, "--epochs", "1", "--quiet"];
+    let said = works(&[&arguments, flags].concat()).stderr;
+    (unpack(&format!("{out}/model.keras")), said)
+}
+
 #[test]
-fn a_cache_that_cannot_be_written_is_an_error_that_names_it() {
+fn a_cache_that_cannot_be_written_is_done_without() {
     let folder = Folder::new();
     std::fs::write(folder.path("file"), "no folder").expect("a file");
-    let (out, file) = (folder.text("run"), folder.text("file"));
-    fails(
-        &["train", &demo_model(), &demo_data(), "-o", &out, "--cache", &file, "--epochs", "1", "--quiet"],
-        &[&file, "--no-cache"],
-    );
+    let (plain, _) = trained(&folder, "plain", &["--no-cache"]);
+    let (without, said) = trained(&folder, "without", &["--cache", &folder.text("file")]);
+    assert!(said.contains(&folder.text("file")) && said.contains("kept in memory"), "{said}");
+    assert!(plain == without, "the results differ");
+}
+
+#[test]
+fn a_cache_that_fails_in_the_middle_is_done_without() {
+    let folder = Folder::new();
+    let cache = folder.text("cache");
+    let (plain, _) = trained(&folder, "plain", &["--cache", &cache]);
+    for prefix in std::fs::read_dir(folder.path("cache")).expect("the cache").flatten() {
+        std::fs::remove_dir_all(prefix.path()).expect("removed");
+        // where the folder should be, there is a file
+        std::fs::write(prefix.path(), "in the way").expect("written");
+    }
+    let (without, said) = trained(&folder, "without", &["--cache", &cache]);
+    assert!(said.contains("cannot be written to") && said.contains("computed again"), "{said}");
+    assert!(plain == without, "the results differ");
+}
+
+#[test]
+fn what_killed_processes_left_in_the_cache_is_removed_and_not_counted() {
+    let folder = Folder::new();
+    let cache = folder.text("cache");
+    trained(&folder, "one", &["--cache", &cache]);
+    let prefix =
+        std::fs::read_dir(folder.path("cache")).expect("the cache").flatten().next().expect("a prefix");
+    let left = prefix.path().join(".frostline-left");
+    std::fs::write(&left, vec![0; 1 << 20]).expect("written");
+    let freed = |folder: &str| json(&["cache", "clear", "--cache", folder])["freed"].as_u64().expect("bytes");
+    let held: u64 = json(&["cache", "list", "--cache", &cache])[0]["bytes"].as_u64().expect("bytes");
+    assert!(freed(&cache) >= held + (1 << 20));
+    assert!(!left.exists() && !prefix.path().exists());
 }

@@ -4,6 +4,7 @@ mod arguments;
 mod cache;
 mod data;
 mod depth;
+mod faults;
 mod files;
 mod lost;
 mod memory;

@@ -21,6 +21,7 @@ use image::codecs::{
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat};
 
+mod contained;
 #[cfg(feature = "jpeg")]
 mod jpeg;
 #[cfg_attr(feature = "jpeg", path = "jpeg_file.rs")]
@@ -32,11 +33,13 @@ pub(crate) mod odd;
 mod scaled;
 mod upright;
 
+pub use contained::panic_is_contained;
 pub use scaled::ScaledDecode;
 pub use upright::MAX_PIXELS;
 
 use crate::DataError;
 use crate::image::{Image, Pixels};
+use contained::contained;
 use jpeg_file::Wanted;
 use upright::{HELP_DAMAGED, damaged, limits, upright};
 
@@ -73,7 +76,7 @@ pub(super) fn is_odd(bytes: &[u8]) -> bool {
 /// Errors: a file that cannot be read, or is no picture of a kind that is. Whether the rest of it is sound is not looked at.
 pub fn picture_size(path: &Path) -> Result<[usize; 2], DataError> {
     let (bytes, name) = (read(path)?, super::path_text(path));
-    let found = match (image::guess_format(&bytes), Cursor::new(&bytes)) {
+    let found = || match (image::guess_format(&bytes), Cursor::new(&bytes)) {
         (Ok(ImageFormat::Png), file) => PngDecoder::with_limits(file, limits()).map(header),
         (Ok(ImageFormat::Bmp), file) => BmpDecoder::new(file).map(header),
         (Ok(ImageFormat::Gif), file) => GifDecoder::new(file).map(header),
@@ -81,7 +84,8 @@ pub fn picture_size(path: &Path) -> Result<[usize; 2], DataError> {
         (Ok(ImageFormat::WebP), file) => WebPDecoder::new(file).map(header),
         _ => jpeg_file::header(&bytes),
     };
-    let ((width, height), orientation) = found.map_err(|error| damaged(&name, &error))?;
+    let ((width, height), orientation) =
+        contained(&name, || found().map_err(|error| damaged(&name, &error)))?;
     let size = [height as usize, width as usize];
     Ok(if lies_on_its_side(orientation) { [size[1], size[0]] } else { size })
 }
@@ -124,6 +128,10 @@ fn picture(bytes: &[u8], name: &str, wanted: &Wanted<'_>) -> Result<DynamicImage
     if bytes.is_empty() {
         return Err(DataError::image(name, "is empty", HELP_DAMAGED));
     }
+    contained(name, || decoded(bytes, name, wanted))
+}
+
+fn decoded(bytes: &[u8], name: &str, wanted: &Wanted<'_>) -> Result<DynamicImage, DataError> {
     let picture = match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => jpeg_file::picture(bytes, name, wanted),
         Ok(ImageFormat::Png) => {

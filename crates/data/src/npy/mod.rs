@@ -77,6 +77,9 @@ fn parse(mut reader: impl Read, expected: u64, path: &Path, name: &str) -> Resul
             "save numbers or text, without objects",
         ));
     }
+    if kind.num_bytes() == Some(0) {
+        return Err(refuse("holds texts of no characters".to_owned(), again));
+    }
     // The header's claim is checked before anything is allocated for it.
     let cut_off = || refuse(format!("is cut off: it claims the shape {shape:?}"), again);
     let claimed = shape.iter().try_fold(kind.num_bytes().unwrap_or(usize::MAX), |n, &e| n.checked_mul(e));

@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 
 /// Nested models deeper than this are taken for damage.
 const MAX_DEPTH: usize = 16;
+/// Layers are called more often, with what nested models call, only where a small file is made to keep its reader busy for ever.
+const MAX_CALLS: usize = 1 << 16;
 
 /// What is read along the way.
 pub(super) struct Reader<'a> {
@@ -62,7 +64,7 @@ impl Reader<'_> {
         let layers =
             layers.ok_or_else(|| format!("the config of model `{class_name}` has no list of layers"))?;
         let name = text(config, "name").or_else(|| text(json, "name")).unwrap_or("model").to_owned();
-        match ModelClass::of(json) {
+        let graph = match ModelClass::of(json) {
             Some(ModelClass::Sequential) => self.sequential(name, json, layers, group, depth),
             Some(ModelClass::Functional) => self.functional(name, config, layers, group, depth),
             Some(ModelClass::OwnFunctional) => {
@@ -75,6 +77,13 @@ impl Reader<'_> {
             None => Err(format!(
                 "the model is a `{class_name}`, whose structure is in Python code\nhelp: save it as a Functional or Sequential model"
             )),
+        }?;
+        match graph.calls_in_all() {
+            calls if calls > MAX_CALLS => Err(format!(
+                "the model `{}` calls its layers {calls} times or more, and at most {MAX_CALLS} are followed\nhelp: the file is damaged, or was made to keep its reader busy",
+                graph.name
+            )),
+            _ => Ok(graph),
         }
     }
 

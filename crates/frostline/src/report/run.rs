@@ -6,7 +6,7 @@ use crate::fit::{
     Certificate, ClassScore, EpochRecord, Findings, LeftOut, Prepared, Prospect, Scores, SolvedHead,
     StageReport, TrainConfig, Trained, Unfreezing, Validation, peak_memory,
 };
-use frostline_data::{Reading, Skip};
+use frostline_data::{Reading, Skip, serialize_path};
 use frostline_files::{TEMPORARY, regular, write_atomically};
 use frostline_formats::{self, Architecture};
 use frostline_graph::{Error, Result};
@@ -21,6 +21,7 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Provenance {
     /// The model file.
+    #[serde(serialize_with = "serialize_path")]
     pub model: PathBuf,
     /// What the user said that it holds the weights of, where it holds weights alone.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,6 +29,7 @@ pub struct Provenance {
     /// blake3 of its bytes.
     pub model_hash: String,
     /// The folder or file of the data.
+    #[serde(serialize_with = "serialize_path")]
     pub data: PathBuf,
     /// What was said of the data.
     #[serde(skip_serializing_if = "Reading::is_silent")]
@@ -109,6 +111,7 @@ pub struct RunRecord {
     /// Their tensors' hashes before and after.
     pub certificate: Certificate,
     /// The trained model.
+    #[serde(serialize_with = "serialize_path")]
     pub model: PathBuf,
     /// The largest memory of the process in bytes, where the system tells.
     pub peak_bytes: Option<u64>,

@@ -146,7 +146,7 @@ impl FeatureStore {
             Some(found) => {
                 let table = old.swap_remove(found);
                 if let (true, Vectors::Disk(store)) = (is_own, &table.vectors) {
-                    store.mark_used()?;
+                    store.mark_used();
                 }
                 table
             }
@@ -300,8 +300,13 @@ impl FeatureStore {
         boundary: BoundaryId,
         keys: &[FeatureKey],
         vectors: impl Iterator<Item = &'a [f32]> + Clone,
-    ) -> Result<bool> {
+    ) -> bool {
         self.tables[boundary.0].append(keys, vectors)
+    }
+
+    /// Why no more feature vectors of a boundary are stored.
+    pub(in crate::fit) fn refusal(&self, boundary: BoundaryId) -> Option<&str> {
+        self.tables[boundary.0].store()?.refusal()
     }
 
     /// Gives up the passes' memory, if no step will want them: where all of a part is stored.

@@ -2,7 +2,7 @@
 
 use crate::fit::features::cache::{self, FeatureKey, Form, PrefixKey, StoredFeatures};
 use frostline_engine::compile::Frozen;
-use frostline_graph::{DType, Result};
+use frostline_graph::DType;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ impl FeatureTable {
         self.wanted
             && match &self.vectors {
                 Vectors::Memory(parts) => parts.contains_key(part),
-                Vectors::Disk(store) => !store.is_full(),
+                Vectors::Disk(store) => store.refusal().is_none(),
                 Vectors::Blank => true,
             }
     }
@@ -115,15 +115,15 @@ impl FeatureTable {
         }
     }
 
-    /// Stores feature vectors on disk. False if the cache is too small for them.
+    /// Stores feature vectors on disk. Returns whether they are stored.
     pub(in crate::fit) fn append<'a>(
         &mut self,
         keys: &[FeatureKey],
         vectors: impl Iterator<Item = &'a [f32]> + Clone,
-    ) -> Result<bool> {
+    ) -> bool {
         match &mut self.vectors {
             Vectors::Disk(store) => store.append(keys, vectors),
-            Vectors::Memory(_) | Vectors::Blank => Ok(true),
+            Vectors::Memory(_) | Vectors::Blank => true,
         }
     }
 }

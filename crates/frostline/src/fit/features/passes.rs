@@ -19,8 +19,6 @@ pub(in crate::fit) fn images_at_once(width: usize) -> usize {
     (SHARD / (4 * width).max(1)).max(1)
 }
 
-const TOO_SMALL: &str = "the feature cache is too small for these features, which are computed in every epoch; raise the setting `cache-limit`";
-
 /// Examples and how they are loaded.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
@@ -173,7 +171,7 @@ impl<'a> Features<'a> {
         for chunk in indices.chunks(images_at_once(width)) {
             let mut vectors = vec![0.0; chunk.len() * width];
             let lens = self.compute(store, targets, chunk, view, &mut vectors, &told)?;
-            let mut has_room = true;
+            let mut is_stored = true;
             for (position, target) in targets.iter().enumerate() {
                 let own = column(&vectors, &lens, position);
                 if let Some(all) = all.get_mut(target) {
@@ -183,10 +181,14 @@ impl<'a> Features<'a> {
                     continue;
                 }
                 let keys: Vec<FeatureKey> = chunk.iter().map(|index| at.keys[*index]).collect();
-                has_room &= store.append(*target, &keys, own)?;
+                is_stored &= store.append(*target, &keys, own);
             }
-            if !has_room {
-                observe(&Event::Note(TOO_SMALL));
+            if !is_stored {
+                targets
+                    .iter()
+                    .find_map(|target| store.refusal(*target))
+                    .into_iter()
+                    .for_each(|why| observe(&Event::Note(why)));
                 // what else the pass makes is made again when it is needed
                 return Ok(());
             }
@@ -232,7 +234,7 @@ impl<'a> Features<'a> {
         let feature_len = store.feature_len(BoundaryId::OWN);
         if store.stored(self.part).first() == Some(&BoundaryId::OWN) && !store.is_memory(BoundaryId::OWN) {
             let keys: Vec<FeatureKey> = indices.iter().map(|index| self.keys[view][*index]).collect();
-            store.append(BoundaryId::OWN, &keys, vectors.chunks_exact(feature_len.max(1)))?;
+            store.append(BoundaryId::OWN, &keys, vectors.chunks_exact(feature_len.max(1)));
         }
         Ok(())
     }

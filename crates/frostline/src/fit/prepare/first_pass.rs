@@ -235,7 +235,7 @@ impl Targets {
         let mut has_room = true;
         for (position, boundary) in self.boundaries.iter().enumerate() {
             let own = column(&features, lens, position).zip(&sound).filter(|(_, sound)| **sound);
-            has_room &= self.store.append(*boundary, &keys, own.map(|(vector, _)| vector))?;
+            has_room &= self.store.append(*boundary, &keys, own.map(|(vector, _)| vector));
         }
         Ok(has_room)
     }

@@ -10,7 +10,7 @@ use crate::fit::{
     Applied, Caching, Check, Head, LossSetting, Metric, Observer, Outputs, PretrainedWeights, Setting,
     Solving, Task, TrainConfig, fit_of, input_shape, resize_of, scaled_decode_of,
 };
-use frostline_data::{Dataset, Fit, LabelKind, Pipeline, Resize, SkipReport, files};
+use frostline_data::{Dataset, Fit, LabelKind, Pipeline, Resize, SkipReport, files, serialize_path};
 use frostline_engine::compile::Prefixes;
 use frostline_formats as formats;
 use frostline_graph::layers::{Kind, OneDimensional, parse_head};
@@ -31,7 +31,7 @@ pub enum Validation {
     /// This share of the training images, stratified; 0 for none.
     Fraction(f64),
     /// Another folder or CSV.
-    Folder(PathBuf),
+    Folder(#[serde(serialize_with = "serialize_path")] PathBuf),
 }
 
 /// A training that is ready to run.

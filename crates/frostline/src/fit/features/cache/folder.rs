@@ -2,7 +2,7 @@
 
 use super::shard::{ENDING, Form, Shard};
 use super::{PrefixKey, StoredFeatures};
-use frostline_files::write_atomically;
+use frostline_files::{remove_abandoned, write_atomically};
 use frostline_graph::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -89,9 +89,9 @@ impl FeatureCache {
         model: &str,
         boundary: &[String],
     ) -> Result<StoredFeatures> {
-        self.begin(key)?;
+        self.check_own()?;
         let store = self.look(key, form, model, boundary)?;
-        store.mark_used()?;
+        store.mark_used();
         Ok(store)
     }
 
@@ -125,9 +125,17 @@ impl FeatureCache {
         Ok([written, clock.elapsed().as_secs_f64()])
     }
 
-    /// Makes a prefix's folder.
-    fn begin(&self, key: PrefixKey) -> Result<()> {
-        let folder = self.folder.join(key.folder());
+    /// Whether feature vectors can be stored here.
+    ///
+    /// Errors: the folder cannot be made or written to.
+    pub fn check_writable(&self) -> Result<()> {
+        let failed = |source| Error::io(&self.folder, source);
+        fs::create_dir_all(&self.folder).map_err(failed)?;
+        tempfile::tempfile_in(&self.folder).map(drop).map_err(failed)
+    }
+
+    /// Errors: the folder holds something else than a cache.
+    fn check_own(&self) -> Result<()> {
         let is_foreign = |path: PathBuf| !has_key_name(&path);
         if files(&self.folder).any(is_foreign) && self.prefixes().next().is_none() {
             return Err(Error::setting(format!(
@@ -135,12 +143,6 @@ impl FeatureCache {
                 self.folder.display()
             )));
         }
-        fs::create_dir_all(&folder).map_err(|source| {
-            Error::setting(format!(
-                "the feature cache cannot be written to: `{}`: {source}\nhelp: give another folder with the setting `cache`, or train with the setting `no-cache`",
-                folder.display()
-            ))
-        })?;
         Ok(())
     }
 
@@ -148,6 +150,9 @@ impl FeatureCache {
     /// fit even then; nothing is removed in that case.
     pub(super) fn make_room(&self, own: &Path, kept: &[PathBuf], bytes: u64) -> Result<bool> {
         let keeps = |folder: &PathBuf| folder == own || kept.contains(folder);
+        for folder in self.prefixes() {
+            remove_abandoned(&folder);
+        }
         let mut prefixes: Vec<(SystemTime, u64, PathBuf)> = self
             .prefixes()
             .map(|folder| (used(&folder), files(&folder).map(|file| size(&file)).sum(), folder))
@@ -202,6 +207,7 @@ impl FeatureCache {
     pub fn verify(&self) -> Result<Health> {
         let mut health = Health::default();
         for folder in self.prefixes() {
+            remove_abandoned(&folder);
             let form = about(&folder)?.form;
             for file in files(&folder).filter(|file| is_shard(file)) {
                 let damaged = match Shard::open(&file, form) {
@@ -226,12 +232,11 @@ impl FeatureCache {
         Ok(health)
     }
 
-    /// Removes everything. Returns the bytes that are free again.
+    /// Removes everything, but what another process is writing. Returns the bytes that are free again.
     pub fn clear(&self) -> Result<u64> {
-        let mut freed = 0;
+        let mut freed = remove_abandoned(&self.folder);
         for folder in self.prefixes() {
-            freed += files(&folder).map(|file| size(&file)).sum::<u64>();
-            remove(&folder)?;
+            freed += remove_abandoned(&folder) + remove(&folder)?;
         }
         Ok(freed)
     }
@@ -294,17 +299,18 @@ pub(super) fn describe(folder: &Path, about: &[u8]) -> Result<()> {
 }
 
 /// Removes what a prefix is made of, and its folder if nothing else is in it. Another process may have been faster, which
-/// is as well.
-fn remove(folder: &Path) -> Result<()> {
+/// is as well. Returns the bytes that are free again.
+fn remove(folder: &Path) -> Result<u64> {
     let own = files(folder).filter(|file| is_shard(file));
+    let mut freed = 0;
     for file in own.chain([folder.join(ABOUT)]) {
+        let bytes = size(&file);
         match fs::remove_file(&file) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io(&file, source));
-            }
-            _ => {}
+            Ok(()) => freed += bytes,
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => return Err(Error::io(&file, source)),
         }
     }
     let _ = fs::remove_dir(folder); // what another has put there stays
-    Ok(())
+    Ok(freed)
 }

@@ -17,10 +17,13 @@ pub struct StoredFeatures {
     form: Form,
     shards: Vec<Arc<Shard>>,
     vectors: HashMap<FeatureKey, Places>,
-    is_full: bool,
+    /// Why nothing more is stored, once something was not.
+    refusal: Option<String>,
     /// The folders that are not removed to make room: those of the job's other boundaries.
     kept: Vec<PathBuf>,
 }
+
+const TOO_SMALL: &str = "the feature cache is too small for these features, which are computed again when they are needed; raise the setting `cache-limit`";
 
 /// Where a feature vector is; in several places where two processes computed it, or where one was found to be damaged.
 type Places = SmallVec<[(u32, u32); 1]>;
@@ -29,8 +32,7 @@ impl StoredFeatures {
     /// Opens what there is of a prefix.
     pub(super) fn open(cache: &FeatureCache, folder: PathBuf, about: Vec<u8>, form: Form) -> Self {
         let (cache, shards, vectors) = (cache.clone(), Vec::new(), HashMap::new());
-        let mut store =
-            Self { cache, folder, about, form, shards, vectors, is_full: false, kept: Vec::new() };
+        let mut store = Self { cache, folder, about, form, shards, vectors, refusal: None, kept: Vec::new() };
         for path in super::folder::files(&store.folder) {
             if path.extension().is_some_and(|ending| ending == ENDING)
                 && let Some(shard) = Shard::open(&path, form)
@@ -54,9 +56,9 @@ impl StoredFeatures {
         &self.folder
     }
 
-    /// Whether the cache has turned out to be too small for more feature vectors.
-    pub(crate) fn is_full(&self) -> bool {
-        self.is_full
+    /// Why no more feature vectors are stored: the cache is too small for them, or could not be written to.
+    pub(crate) fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
     }
 
     /// These folders are not removed to make room for more feature vectors here.
@@ -64,10 +66,10 @@ impl StoredFeatures {
         self.kept = folders.to_vec();
     }
 
-    /// Marks the prefix as used now.
-    pub(crate) fn mark_used(&self) -> Result<()> {
-        super::folder::describe(&self.folder, &self.about)?;
-        super::folder::mark_used(&self.folder)
+    /// Marks the prefix as used now. Where that cannot be written, it goes earlier when the cache is full.
+    pub(crate) fn mark_used(&self) {
+        let described = super::folder::describe(&self.folder, &self.about);
+        let _ = described.and_then(|()| super::folder::mark_used(&self.folder));
     }
 
     /// How many feature vectors there are.
@@ -102,26 +104,46 @@ impl StoredFeatures {
     }
 
     /// Stores a feature vector of `feature_len` values for each key, of numbers that the form of the feature vectors can hold. They are not stored
-    /// where the cache is too small for them, even when all other prefixes have gone; returns whether they are.
+    /// where the cache is too small for them, even when all other prefixes have gone, nor where it cannot be written to; returns
+    /// whether they are. A cache is a help, and no reason to stop.
     pub fn append<'a>(
         &mut self,
         keys: &[FeatureKey],
         vectors: impl Iterator<Item = &'a [f32]> + Clone,
-    ) -> Result<bool> {
-        if keys.is_empty() {
-            return Ok(true);
+    ) -> bool {
+        if keys.is_empty() || self.refusal.is_some() {
+            return self.refusal.is_none();
         }
-        self.is_full = self.is_full
-            || !self.cache.make_room(&self.folder, &self.kept, (keys.len() * self.form.bytes()) as u64)?;
-        if self.is_full {
-            return Ok(false);
+        match self.write(keys, vectors) {
+            Ok(Some(path)) => {
+                if let Some(shard) = Shard::open(&path, self.form) {
+                    self.add(shard);
+                }
+            }
+            Ok(None) => self.refusal = Some(TOO_SMALL.to_owned()),
+            Err(error) => {
+                let what = error.what();
+                self.refusal = Some(format!(
+                    "the feature cache `{}` cannot be written to ({what}): these features are computed again when they are needed; {}",
+                    self.cache.folder.display(),
+                    error.help().unwrap_or("give another folder with the setting `cache`")
+                ));
+            }
+        }
+        self.refusal.is_none()
+    }
+
+    /// Writes a shard, where there is room for it.
+    fn write<'a>(
+        &self,
+        keys: &[FeatureKey],
+        vectors: impl Iterator<Item = &'a [f32]> + Clone,
+    ) -> Result<Option<PathBuf>> {
+        if !self.cache.make_room(&self.folder, &self.kept, (keys.len() * self.form.bytes()) as u64)? {
+            return Ok(None);
         }
         super::folder::describe(&self.folder, &self.about)?;
-        let path = shard::write(&self.folder, keys, vectors, self.form)?;
-        if let Some(shard) = Shard::open(&path, self.form) {
-            self.add(shard);
-        }
-        Ok(true)
+        shard::write(&self.folder, keys, vectors, self.form).map(Some)
     }
 }
 

@@ -113,11 +113,12 @@ impl HeadFeatures {
                 }
             }
             if let Some(open) = &mut store
-                && !maker.append(open, &sound, width)?
+                && !maker.append(open, &sound, width)
             {
-                match holds {
-                    true => store = None, // the cache is too small: they are in memory
-                    false => return Err(too_small(bytes)),
+                match (holds, open.refusal()) {
+                    (true, _) => store = None, // they are in memory
+                    (false, Some(why)) => return Err(no_room(bytes, why)),
+                    (false, None) => return Err(too_small(bytes)),
                 }
             }
         }
@@ -204,12 +205,7 @@ impl Maker<'_> {
         }
     }
 
-    fn append(
-        &self,
-        store: &mut StoredFeatures,
-        images: &[(blake3::Hash, &[f32])],
-        width: usize,
-    ) -> Result<bool> {
+    fn append(&self, store: &mut StoredFeatures, images: &[(blake3::Hash, &[f32])], width: usize) -> bool {
         let keys: Vec<FeatureKey> =
             images.iter().flat_map(|(content, _)| keys(self.views, content)).collect();
         let rows = images.iter().flat_map(|(_, row)| row.chunks_exact(width.max(1)));
@@ -218,8 +214,15 @@ impl Maker<'_> {
 }
 
 fn too_small(bytes: usize) -> Error {
+    no_room(
+        bytes,
+        "the cache may not grow so large\nhelp: raise the setting `cache-limit`; or give the setting `no-cache`, which holds them in memory",
+    )
+}
+
+fn no_room(bytes: usize, why: &str) -> Error {
     Error::setting(format!(
-        "the features of all images take {:.1} GiB, and the cache may not grow so large\nhelp: raise the setting `cache-limit`; or give the setting `no-cache`, which holds them in memory",
+        "the features of all images take {:.1} GiB, and {why}",
         bytes as f64 / f64::from(1 << 30)
     ))
 }

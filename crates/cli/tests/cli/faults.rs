@@ -1,0 +1,174 @@
+//! Files that are made to break what reads them.
+
+use crate::files::{floats, integers, npy, pack, pictures, unpack};
+use crate::run::{Folder, demo_model, fails, frostline, golden, json, works};
+use std::path::Path;
+
+/// A chunk of a PNG.
+fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let named = [kind.as_slice(), data].concat();
+    let crc = !named.iter().fold(!0u32, |crc, byte| {
+        (0..8).fold(
+            crc ^ u32::from(*byte),
+            |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 },
+        )
+    });
+    [&(data.len() as u32).to_be_bytes(), named.as_slice(), &crc.to_be_bytes()].concat()
+}
+
+/// A picture of one pixel whose palette has so many bytes: three for each colour.
+fn palette(path: &Path, bytes: usize) {
+    let size = [0, 0, 0, 1, 0, 0, 0, 1, 8, 3, 0, 0, 0];
+    let pixel = [0x78, 0x01, 0x63, 0x60, 0x00, 0x00, 0x00, 0x02, 0x00, 0x01];
+    let chunks =
+        [chunk(b"IHDR", &size), chunk(b"PLTE", &vec![9; bytes]), chunk(b"IDAT", &pixel), chunk(b"IEND", &[])];
+    std::fs::write(path, [b"\x89PNG\r\n\x1a\n".to_vec(), chunks.concat()].concat()).expect("written");
+}
+
+#[test]
+fn a_palette_of_a_part_of_a_colour_is_a_damaged_picture() {
+    let folder = Folder::new();
+    pictures(&folder.path("photos"), "dark", 12, 10);
+    pictures(&folder.path("photos"), "light", 12, 200);
+    palette(&folder.path("photos/dark/whole.png"), 6);
+    palette(&folder.path("photos/dark/part.png"), 5);
+    let (photos, run) = (folder.text("photos"), folder.text("run"));
+    let ran = works(&["train", &demo_model(), &photos, "-o", &run, "--no-cache", "--epochs", "1"]);
+    assert!(ran.stderr.contains("part.png") && !ran.stderr.contains("whole.png"), "{}", ran.stderr);
+    let ran = frostline(&["predict", &run, &folder.text("photos/dark/part.png")]);
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stderr.contains("part.png`: is damaged"), "{}", ran.stderr);
+}
+
+#[test]
+fn texts_of_no_characters_take_no_memory() {
+    let folder = Folder::new();
+    for kind in ["<U0", "|S0"] {
+        std::fs::write(folder.path("many.npy"), npy(&[1 << 40], kind, &[])).expect("written");
+        fails(&["predict", &demo_model(), &folder.text("many.npy")], &["many.npy"]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn paths_need_not_be_utf_8() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = Folder::new();
+    pictures(&folder.path("photos"), "dark", 12, 10);
+    pictures(&folder.path("photos"), "light", 12, 200);
+    let odd = |name: &[u8]| folder.path("").join(OsStr::from_bytes(name));
+    let (photos, run) = (odd(b"d\xff"), odd(b"r\xfe"));
+    std::fs::rename(folder.path("photos"), &photos).expect("renamed");
+    let model = demo_model();
+    let arguments =
+        [OsStr::new("train"), OsStr::new(&model), photos.as_os_str(), OsStr::new("-o"), run.as_os_str()];
+    works(&[&arguments[..], &["--epochs", "1", "--no-cache", "--json"].map(OsStr::new)].concat());
+    let text = std::fs::read_to_string(run.join("run.json")).expect("the record");
+    let record: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert!(record["source"]["data"].as_str().expect("a path").ends_with("d\\xff"), "{}", record["source"]);
+    works(&[OsStr::new("predict"), run.as_os_str(), photos.join("dark/1.png").as_os_str()]);
+    let out = odd(b"m\xfd.onnx");
+    works(&[OsStr::new("convert"), run.as_os_str(), OsStr::new("-o"), out.as_os_str(), OsStr::new("--json")]);
+}
+
+#[test]
+fn a_layer_whose_name_has_a_slash_can_be_named() {
+    let folder = Folder::new();
+    let renamed = |(name, bytes): (String, Vec<u8>)| match name.as_str() {
+        "config.json" => {
+            (name, String::from_utf8(bytes).expect("text").replace("\"relu\"", "\"re/lu\"").into_bytes())
+        }
+        _ => (name, bytes),
+    };
+    let entries: Vec<_> =
+        unpack(&golden("keras/nested_in_sequential.keras")).into_iter().map(renamed).collect();
+    pack(&folder.path("slash.keras"), &entries);
+    let image: Vec<f32> = (0..9 * 7 * 5).map(|index| index as f32 / 300.0).collect();
+    let x: Vec<f32> =
+        (0..12).flat_map(|row| image.iter().map(move |value| value * (1.0 + row as f32))).collect();
+    let y: Vec<i64> = (0..12).map(|row| row % 2).collect();
+    let arrays =
+        [("x_train.npy".to_owned(), floats(&[12, 9, 7, 5], &x)), ("y_train.npy".to_owned(), integers(&y))];
+    pack(&folder.path("data.npz"), &arrays);
+    let (model, data) = (folder.text("slash.keras"), folder.text("data.npz"));
+    let listed = json(&["inspect", &model]);
+    assert!(
+        listed["layers"].as_array().expect("layers").iter().any(|layer| layer["path"] == "backbone/re/lu")
+    );
+    for (keep, run) in [("backbone/re/lu", "whole"), ("re/lu", "end")] {
+        let run = folder.text(run);
+        let flags = ["--keep", keep, "--preprocess", "none", "--epochs", "1", "--val", "0", "--no-cache"];
+        works(&[&["train", &model, &data, "-o", &run], &flags[..]].concat());
+        let kept = json(&["inspect", &run]);
+        let paths: Vec<&str> = kept["layers"]
+            .as_array()
+            .expect("layers")
+            .iter()
+            .filter_map(|layer| layer["path"].as_str())
+            .collect();
+        assert!(paths.contains(&"backbone/re/lu") && !paths.contains(&"backbone/depthwise"), "{paths:?}");
+    }
+}
+
+/// A model that calls a model eight times, and so on: eight to the power of the levels in a file that grows with the levels.
+#[test]
+fn models_that_call_models_are_followed_so_often() {
+    let folder = Folder::new();
+    let input = |name: &str| {
+        format!(
+            r#"{{"class_name":"InputLayer","name":"{name}","config":{{"name":"{name}","batch_shape":[null,4]}},"inbound_nodes":[]}}"#
+        )
+    };
+    let on = |layer: &str, node: usize| {
+        format!(
+            r#"{{"args":[{{"class_name":"__keras_tensor__","config":{{"shape":[null,4],"dtype":"float32","keras_history":["{layer}",{node},0]}}}}],"kwargs":{{}}}}"#
+        )
+    };
+    let mut inner = r#"{"class_name":"ReLU","name":"inner","config":{"name":"inner"},"#.to_owned();
+    for level in 0..12 {
+        let first = on("in", 0);
+        let calls = (0..8).map(|call| if call == 0 { first.clone() } else { on("inner", call - 1) });
+        let calls = calls.collect::<Vec<_>>().join(",");
+        let name = if level == 11 { "whole" } else { "inner" };
+        inner = format!(
+            r#"{{"class_name":"Functional","module":"keras.src.models.functional","name":"{name}","config":{{"name":"{name}","layers":[{},{inner}"inbound_nodes":[{calls}]}}],"input_layers":[["in",0,0]],"output_layers":[["inner",7,0]]}},"#,
+            input("in")
+        );
+    }
+    let config = format!("{}}}", inner.trim_end_matches(','));
+    let mut entries = unpack(&golden("keras/nested_in_sequential.keras"));
+    entries.iter_mut().find(|(name, _)| name == "config.json").expect("a config").1 = config.into_bytes();
+    pack(&folder.path("busy.keras"), &entries);
+    fails(&["inspect", &folder.text("busy.keras")], &["busy.keras", "at most 65536"]);
+}
+
+#[test]
+fn names_do_not_steer_the_terminal() {
+    let folder = Folder::new();
+    pictures(&folder.path("photos"), "\u{1b}[31mdark\u{7}", 12, 10);
+    pictures(&folder.path("photos"), "light\u{202e}\nclass", 12, 200);
+    let (photos, run) = (folder.text("photos"), folder.text("run"));
+    let mut all = works(&["train", &demo_model(), &photos, "-o", &run, "--no-cache", "--epochs", "1"]);
+    for arguments in [
+        vec!["inspect", run.as_str()],
+        vec!["evaluate", &run, &photos],
+        vec!["predict", &run, &photos],
+        vec!["predict", &run, &photos, "--json"],
+        vec!["inspect", "\u{1b}[31mno\u{9b}.keras"],
+    ] {
+        let ran = frostline(&arguments);
+        all.stdout.push_str(&ran.stdout);
+        all.stderr.push_str(&ran.stderr);
+    }
+    for said in [&all.stdout, &all.stderr] {
+        let raw = said.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
+        assert_eq!(raw, None, "{said}");
+    }
+    assert!(
+        all.stdout.contains("\\u001b[31mdark\\u0007") && !all.stdout.contains("\nclass"),
+        "{}",
+        all.stdout
+    );
+}
