@@ -98,10 +98,14 @@ fn a_table_and_lines_hold_what_is_printed() {
     assert_eq!(rows[1][0], "'=1+1.png");
     for (row, line) in rows[1..].iter().zip(&printed) {
         assert_eq!(row[1], line["class"].as_str().expect("a class"));
-        let number = |text: &str| f64::from(text.parse::<f32>().expect("a number"));
-        assert_eq!(number(&row[2]), line["score"].as_f64().expect("a score"));
-        let scores: Vec<f64> = row[3..].iter().map(|cell| number(cell)).collect();
-        assert_eq!(Value::from(scores), line["scores"]);
+        let number = |text: &String| text.parse::<f32>().expect("a number");
+        let printed = |value: &Value| value.as_f64().expect("a number") as f32;
+        assert_eq!(number(&row[2]), printed(&line["score"]));
+        let scores: Vec<f32> = row[3..].iter().map(number).collect();
+        assert_eq!(
+            scores,
+            line["scores"].as_array().expect("scores").iter().map(printed).collect::<Vec<_>>()
+        );
     }
     let named = folder.text("t.txt");
     fails(&["predict", &demo_model(), &folder.text("photos"), "-o", &named], &[".csv, .jsonl or .npz"]);
@@ -126,7 +130,7 @@ fn what_cannot_be_read_is_counted_and_the_rest_is_written() {
 #[test]
 fn rows_of_arrays_are_tabled_too() {
     let folder = Folder::new();
-    std::fs::write(folder.path("batch.npy"), floats(&[2, 28, 28], &[0.5; 2 * 28 * 28])).expect("written");
+    std::fs::write(folder.path("batch.npy"), floats(&[2, 28, 28, 1], &[0.5; 2 * 28 * 28])).expect("written");
     works(&["predict", &demo_model(), &folder.text("batch.npy"), "-o", &folder.text("t.csv")]);
     let table = text(&folder, "t.csv");
     assert_eq!(table.lines().count(), 3);

@@ -124,7 +124,7 @@ fn tensorflow_serving_is_spoken() {
         .iter()
         .map(|extent| &extent["size"])
         .collect();
-    assert_eq!(extents, ["-1", "28", "28"]);
+    assert_eq!(extents, ["-1", "28", "28", "1"]);
     let ask = |verb: &str, body: Value| {
         server.post(&format!("/v1/models/half{verb}"), "application/json", body.to_string().as_bytes()).json()
     };
@@ -144,13 +144,17 @@ fn tensorflow_serving_is_spoken() {
     assert_eq!(first.as_array().map(Vec::len), own[0]["scores"].as_array().map(Vec::len));
     // arrays in the model's own layout, as `predict` takes them
     let values: Vec<f32> = (0..2 * 28 * 28).map(|index| (index % 255) as f32 / 255.0).collect();
-    std::fs::write(folder.path("batch.npy"), crate::files::floats(&[2, 28, 28], &values)).expect("written");
+    std::fs::write(folder.path("batch.npy"), crate::files::floats(&[2, 28, 28, 1], &values))
+        .expect("written");
     let lines = works(&["predict", &demo_model(), &folder.text("batch.npy"), "--json"]).stdout;
     let scores: Vec<Value> = lines
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["scores"].clone())
         .collect();
-    let rows: Vec<Vec<&[f32]>> = values.chunks(28 * 28).map(|image| image.chunks(28).collect()).collect();
+    let image = |image: &[f32]| -> Vec<Vec<[f32; 1]>> {
+        image.chunks(28).map(|row| row.iter().map(|value| [*value]).collect()).collect()
+    };
+    let rows: Vec<Vec<Vec<[f32; 1]>>> = values.chunks(28 * 28).map(image).collect();
     assert_eq!(ask(":predict", json!({ "instances": rows })), json!({ "predictions": scores }));
     assert_eq!(ask(":predict", json!({ "inputs": rows })), json!({ "outputs": scores }));
     let named: Vec<Value> = rows.iter().map(|row| json!({ input: row })).collect();
@@ -171,26 +175,28 @@ fn the_open_inference_protocol_is_spoken() {
         assert_eq!(server.get(path).status, 200, "{path}");
     }
     let about = server.get("/v2/models/m").json();
-    assert_eq!(about["inputs"][0]["shape"], json!([-1, 28, 28]));
+    assert_eq!(about["inputs"][0]["shape"], json!([-1, 28, 28, 1]));
     let (input, output) = (about["inputs"][0]["name"].clone(), about["outputs"][0]["name"].clone());
     let values: Vec<f32> = (0..28 * 28).map(|index| (index % 255) as f32 / 255.0).collect();
-    std::fs::write(folder.path("batch.npy"), crate::files::floats(&[1, 28, 28], &values)).expect("written");
+    std::fs::write(folder.path("batch.npy"), crate::files::floats(&[1, 28, 28, 1], &values))
+        .expect("written");
     let line = works(&["predict", &demo_model(), &folder.text("batch.npy"), "--json"]).stdout;
     let scores = serde_json::from_str::<Value>(&line).expect("JSON")["scores"].clone();
-    let tensor = json!({ "name": input, "shape": [1, 28, 28], "datatype": "FP32", "data": values });
+    let tensor = json!({ "name": input, "shape": [1, 28, 28, 1], "datatype": "FP32", "data": values });
     let asked = json!({ "id": "7", "inputs": [tensor] });
     let found = server.post("/v2/models/m/infer", "application/json", asked.to_string().as_bytes()).json();
     assert_eq!((&found["id"], &found["model_version"]), (&json!("7"), &json!("1")));
     assert_eq!(found["outputs"][0]["data"], scores);
     // bytes there and back
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let tensor = json!({ "name": input, "shape": [1, 28, 28], "datatype": "FP32", "parameters": { "binary_data_size": bytes.len() } });
+    let tensor = json!({ "name": input, "shape": [1, 28, 28, 1], "datatype": "FP32", "parameters": { "binary_data_size": bytes.len() } });
     let wanted = json!([{ "name": output, "parameters": { "binary_data": true } }]);
     let found = server.infer("/v2/models/m/infer", &json!({ "inputs": [tensor], "outputs": wanted }), &bytes);
     let (head, behind) = found.split();
     assert_eq!(head["outputs"][0]["parameters"]["binary_data_size"], behind.len());
     let numbers: Vec<f32> = behind.as_chunks::<4>().0.iter().copied().map(f32::from_le_bytes).collect();
-    assert_eq!(json!(numbers), scores);
+    let printed = |value: &Value| value.as_f64().expect("a number") as f32;
+    assert_eq!(numbers, scores.as_array().expect("scores").iter().map(printed).collect::<Vec<_>>());
     // encoded pictures, and their classes
     let mut encoded = Vec::new();
     for picture in [&one, &other] {
@@ -215,15 +221,18 @@ fn the_open_inference_protocol_is_spoken() {
     )));
     for (tensor, word) in [
         (
-            json!({ "name": "other", "shape": [1, 28, 28], "datatype": "FP32", "data": values }),
+            json!({ "name": "other", "shape": [1, 28, 28, 1], "datatype": "FP32", "data": values }),
             "takes the inputs",
         ),
-        (json!({ "name": input, "shape": [2, 28, 28], "datatype": "FP32", "data": values }), "784 elements"),
-        (json!({ "name": input, "shape": [1, 28, 28], "datatype": "FP32" }), "neither"),
-        (json!({ "name": input, "shape": [1, 28, 28], "datatype": "INT64", "data": values }), "INT64"),
-        (json!({ "name": input, "shape": [1, 784], "datatype": "FP32", "data": values }), "[-1, 28, 28]"),
         (
-            json!({ "name": input, "shape": [1, 28, 28], "datatype": "FP32", "parameters": { "binary_data_size": 9 } }),
+            json!({ "name": input, "shape": [2, 28, 28, 1], "datatype": "FP32", "data": values }),
+            "784 elements",
+        ),
+        (json!({ "name": input, "shape": [1, 28, 28, 1], "datatype": "FP32" }), "neither"),
+        (json!({ "name": input, "shape": [1, 28, 28, 1], "datatype": "INT64", "data": values }), "INT64"),
+        (json!({ "name": input, "shape": [1, 784], "datatype": "FP32", "data": values }), "[-1, 28, 28, 1]"),
+        (
+            json!({ "name": input, "shape": [1, 28, 28, 1], "datatype": "FP32", "parameters": { "binary_data_size": 9 } }),
             "claims 9 bytes",
         ),
     ] {
