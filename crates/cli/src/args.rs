@@ -1,10 +1,16 @@
 //! The commands, and their arguments.
 
 mod data;
+mod predict;
+#[cfg(feature = "serve")]
+mod serve;
 mod training;
 mod values;
 
 pub(crate) use data::{Arrays, Excluded, Labels};
+pub(crate) use predict::Predict;
+#[cfg(feature = "serve")]
+pub(crate) use serve::{LimitFlags, Serve};
 pub(crate) use training::{Auto, Images, Storage, Training};
 pub(crate) use values::Budget;
 
@@ -49,6 +55,9 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// The class and scores of images.
     Predict(Predict),
+    /// A page to drop an image on, and predictions over HTTP: plain, TensorFlow Serving's protocol, the Open Inference Protocol.
+    #[cfg(feature = "serve")]
+    Serve(Box<Serve>),
     /// What is wrong with photos: damaged ones, copies, classes with few; with a model those that look mislabelled, too.
     Check(Check),
     /// The photos without labels that are worth labelling next.
@@ -73,6 +82,8 @@ impl Command {
             Self::Depth(command) => Some(&command.model.path),
             Self::Evaluate(command) => Some(&command.model.path),
             Self::Predict(command) => Some(&command.model.path),
+            #[cfg(feature = "serve")]
+            Self::Serve(command) => Some(&command.model.path),
             Self::Convert(command) => Some(&command.model.path),
             Self::Verify(command) => Some(&command.model.path),
             Self::Check(command) => command.model.as_deref(),
@@ -91,6 +102,8 @@ impl Command {
             Self::Depth(command) => Some(&command.images),
             Self::Evaluate(command) => Some(&command.images),
             Self::Predict(command) => Some(&command.images),
+            #[cfg(feature = "serve")]
+            Self::Serve(command) => Some(&command.images),
             Self::Check(command) => Some(&command.images),
             Self::Suggest(command) => Some(&command.images),
             Self::Inspect(_) | Self::Convert(_) | Self::Verify(_) | Self::Cache(_) | Self::Demo(_) => None,
@@ -236,32 +249,6 @@ pub(crate) struct Evaluate {
     /// A loss by its Keras name [default: from the labels].
     #[arg(long, value_name = "NAME")]
     pub(crate) loss: Option<Loss>,
-    #[command(flatten)]
-    pub(crate) images: Images,
-    #[command(flatten)]
-    pub(crate) storage: Storage,
-}
-
-#[derive(Args)]
-pub(crate) struct Predict {
-    #[command(flatten)]
-    pub(crate) model: ModelFile,
-    /// Images, folders of images, or one .npy or .npz batch in the model's own input layout. An .npy of float32 is read as memory,
-    /// and must not be written to meanwhile.
-    #[arg(required = true)]
-    pub(crate) inputs: Vec<PathBuf>,
-    /// One JSON object a line, an image each.
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) views: ViewsAtPredict,
-    /// Write the raw outputs: output_0, ….
-    #[arg(short, long, value_name = "OUT.npz")]
-    pub(crate) output: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) excluded: Excluded,
-    #[command(flatten)]
-    pub(crate) arrays: Arrays,
     #[command(flatten)]
     pub(crate) images: Images,
     #[command(flatten)]

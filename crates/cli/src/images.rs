@@ -3,8 +3,8 @@
 use crate::Failure;
 use crate::args::{Images, ModelFile};
 use crate::console::Console;
-use frostline::data::{Augment, Dataset, Pipeline, Resize};
-use frostline::fit::{Applied, ImageSize, fit_of, input_shape, resize_of, scaled_decode_of};
+use frostline::data::{Dataset, Pipeline};
+use frostline::fit::ImageSize;
 use frostline::formats::{self, LoadOptions, LoadReport};
 use frostline::graph::Model;
 
@@ -21,22 +21,7 @@ pub(crate) fn load_for(
 ) -> Result<(Model, LoadReport), Failure> {
     let image_size = image_size.map(|ImageSize(size)| size);
     let loaded = formats::load_with(&file.path, &LoadOptions { image_size, ..file.options() })?;
-    let LoadReport { unused, tensors, unsupported, .. } = &loaded.report;
-    if !unused.is_empty() {
-        let why = match unsupported.is_empty() {
-            true => "belong to no layer",
-            false => "are not read, as those of layers that cannot be run here, or lie above one,",
-        };
-        console.warn(format_args!(
-            "`{}`: {} of {tensors} tensors {why}: {}",
-            file.path.display(),
-            unused.len(),
-            formats::few(unused)
-        ));
-    }
-    for warning in &loaded.report.warnings {
-        console.warn(format_args!("`{}`: {warning}", file.path.display()));
-    }
+    loaded.report.told(&file.path).iter().for_each(|note| console.warn(note));
     Ok((loaded.model, loaded.report))
 }
 
@@ -47,28 +32,7 @@ pub(crate) fn pipeline(
     dataset: Option<&Dataset>,
     console: &Console,
 ) -> Result<Pipeline, Failure> {
-    let shape = input_shape(model, images.image_size, dataset)?;
-    warn_of_others(model, images, console);
-    let resize: Resize = images.kernel().unwrap_or_else(|| resize_of(model));
-    let fit = images.fit().unwrap_or_else(|| fit_of(model));
-    let scaled = images.scaled_decode.unwrap_or_else(|| scaled_decode_of(model));
-    let applied = Applied::to(model, &images.preprocess, dataset, &shape)?;
-    applied.notes.iter().for_each(|note| console.warn(note));
-    let pipeline = Pipeline::new(&shape, resize, Augment::default(), applied.preprocess)?;
-    Ok(pipeline.fitted(fit).scaled(scaled).of_arrays(applied.arrays))
-}
-
-/// Says where images are shown to a model otherwise than those that it was trained on.
-fn warn_of_others(model: &Model, images: &Images, console: &Console) {
-    // a model that says how its images were resized was trained here, and says the rest too
-    let is_known = model.info.resize.is_some();
-    let kernel = images.kernel().map(|given| ("--resize", given.name(), resize_of(model).name()));
-    let fit = images.fit().map(|given| ("--fit", given.name(), fit_of(model).name()));
-    for (flag, given, own) in [kernel, fit].into_iter().flatten().filter(|(_, given, own)| given != own) {
-        if is_known {
-            console.warn(format_args!(
-                "{flag} {given} shows the model other images than it was trained on: with them it was {flag} {own}\nhelp: leave {flag} out"
-            ));
-        }
-    }
+    let (pipeline, notes) = images.settings().pipeline(model, dataset)?;
+    notes.iter().for_each(|note| console.warn(note));
+    Ok(pipeline)
 }

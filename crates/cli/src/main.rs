@@ -14,6 +14,8 @@ mod images;
 mod inspect;
 mod plan;
 mod predict;
+#[cfg(feature = "serve")]
+mod serve;
 mod suggest;
 mod train;
 mod verify;
@@ -48,6 +50,8 @@ fn main() -> ExitCode {
                 Command::Depth(command) => depth::run(command, arguments.seed, &console),
                 Command::Evaluate(command) => evaluate::run(command, &console),
                 Command::Predict(command) => predict::run(command, &console),
+                #[cfg(feature = "serve")]
+                Command::Serve(command) => serve::run(command, &console),
                 Command::Check(command) => check::run(command, arguments.seed, &console),
                 Command::Suggest(command) => suggest::run(command, &console),
                 Command::Convert(command) => convert::run(command, &console),

@@ -50,13 +50,13 @@ pub use dataset::{Dataset, Example, Input, Split, Target};
 pub use decode::check_file;
 pub use decode::{
     DECODER_VERSION, MAX_PIXELS, ScaledDecode, decode, decode_file, decode_file_for, decode_for,
-    panic_is_contained, picture_size,
+    panic_is_contained, picture_size, picture_size_of,
 };
 pub use error::DataError;
 pub use exclude::{Exclude, Pattern};
 pub use file_name::{path_text, serialize_path};
 pub use fit::Fit;
-pub use folders::pictures_in;
+pub use folders::{is_named_as_picture, pictures_in};
 pub use image::{Image, Pixels};
 pub use loader::Pipeline;
 pub use preprocess::{AffinePixels, Preprocess};

@@ -135,13 +135,17 @@ impl Pipeline {
 
     /// The pixels of an image file, as they lie there.
     pub fn decode(&self, path: &Path) -> Result<Image, DataError> {
-        let (bytes, name) = (read(path)?, path_text(path));
+        self.decode_bytes(&read(path)?, &path_text(path))
+    }
+
+    /// The pixels of an image file that is in memory, as they lie there. `name` is for messages.
+    pub fn decode_bytes(&self, bytes: &[u8], name: &str) -> Result<Image, DataError> {
         let image = match self.picture() {
-            Some([height, width, _]) => decode_for(&bytes, &name, self.scaled, [height, width]),
-            None => decode(&bytes, &name),
+            Some([height, width, _]) => decode_for(bytes, name, self.scaled, [height, width]),
+            None => decode(bytes, name),
         }?;
-        if is_odd(&bytes) {
-            self.odd.note(name);
+        if is_odd(bytes) {
+            self.odd.note(name.to_owned());
         }
         Ok(image)
     }

@@ -1,6 +1,7 @@
 //! What became of a file's content.
 
 use frostline_graph::Model;
+use std::path::Path;
 
 /// A model and the report of its loading.
 #[derive(Clone, Debug)]
@@ -28,6 +29,24 @@ pub struct LoadReport {
     pub warnings: Vec<String>,
     /// Layers that cannot be run here: path and class.
     pub unsupported: Vec<(String, String)>,
+}
+
+impl LoadReport {
+    /// What somebody who works with the model should know of its file: tensors that are not used, and warnings.
+    pub fn told(&self, path: &Path) -> Vec<String> {
+        let Self { unused, tensors, unsupported, .. } = self;
+        let path = path.display();
+        let mut told = Vec::new();
+        if !unused.is_empty() {
+            let why = match unsupported.is_empty() {
+                true => "belong to no layer",
+                false => "are not read, as those of layers that cannot be run here, or lie above one,",
+            };
+            told.push(format!("`{path}`: {} of {tensors} tensors {why}: {}", unused.len(), few(unused)));
+        }
+        told.extend(self.warnings.iter().map(|warning| format!("`{path}`: {warning}")));
+        told
+    }
 }
 
 /// As many names are told.

@@ -24,6 +24,7 @@
 pub mod depth;
 pub mod fit;
 mod model_files;
+pub mod predict;
 pub mod prelude;
 pub mod report;
 mod trainer;

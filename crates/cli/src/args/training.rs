@@ -10,6 +10,7 @@ use frostline::fit::{
 };
 use frostline::graph::Keep;
 use frostline::graph::Unfreeze;
+use frostline::predict::PictureSettings;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -386,6 +387,17 @@ impl Images {
         match self.resize {
             Some(ResizeFlag::Fit(fit)) => self.fit.or(Some(fit)),
             _ => self.fit,
+        }
+    }
+
+    /// The same as the library has it.
+    pub(crate) fn settings(&self) -> PictureSettings {
+        PictureSettings {
+            image_size: self.image_size,
+            resize: self.kernel(),
+            fit: self.fit(),
+            scaled_decode: self.scaled_decode,
+            preprocess: self.preprocess.clone(),
         }
     }
 

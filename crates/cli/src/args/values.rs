@@ -32,6 +32,13 @@ pub(super) fn budget(text: &str) -> Result<Budget, String> {
     budget.ok_or_else(|| "give a time (90s, 10m, 2h) or a number of trainings (40)".to_owned())
 }
 
+/// A time above 0.
+#[cfg(feature = "serve")]
+pub(super) fn limit(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).ok().filter(|time| !time.is_zero());
+    time.ok_or_else(|| "give a time: 30s, 2m".to_owned())
+}
+
 pub(super) fn count(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number: &usize| *number > 0);
     number.ok_or_else(|| "give a whole number from 1".to_owned())
@@ -52,6 +59,11 @@ pub(super) fn not_negative(text: &str) -> Result<f32, String> {
 
 pub(super) fn below_one(text: &str) -> Result<f32, String> {
     number(text, |number| (0.0..1.0).contains(&number), "a number from 0 to below 1")
+}
+
+/// From 0 to 1.
+pub(super) fn threshold(text: &str) -> Result<f32, String> {
+    number(text, |number| (0.0..=1.0).contains(&number), "a score from 0 to 1")
 }
 
 /// Above 0 and below 1.

@@ -1,322 +1,152 @@
 //! `frostline predict`.
 
 mod array;
+mod inputs;
+mod output;
+mod told;
+
+pub(crate) use told::Teller;
+#[cfg(feature = "serve")]
+pub(crate) use told::likeliest;
 
 use crate::Failure;
 use crate::args::Predict;
 use crate::console::Console;
-use crate::images::{load, pipeline};
 use array::predict_array;
-use frostline::compile::compile_inference;
-use frostline::data::{Fault, Pipeline, npy, path_text, pictures_in};
-use frostline::engine::Plan;
-use frostline::fit::{NO_NAMES, Outputs, Viewed, no_scores, predicted_class, predicted_labels, returns};
-use frostline::graph::Model;
-use frostline::report::read_novelty;
-use frostline::{PrefixDType, Shape, Tensor};
-use serde_json::json;
-use std::path::{Path, PathBuf};
+use frostline::Shape;
+use frostline::data::Fault;
+use frostline::fit::{Outputs, returns};
+use frostline::predict::{Answer, Picture, Prediction, Predictor, Refusal, Task};
+use output::Output;
+use std::path::PathBuf;
 
 /// Images that are decoded and predicted at a time.
 const CHUNK: usize = 64;
-/// How many classes a line of text shows.
-const SHOWN: usize = 3;
 
 pub(crate) fn run(command: &Predict, console: &Console) -> Result<(), Failure> {
-    if let Some(path) = &command.output
-        && !path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"))
-    {
-        return Err(format!(
-            "`{}`: raw outputs are written as .npz\nhelp: end the name in `.npz`",
-            path.display()
-        )
-        .into());
-    }
-    let (mut model, _) = load(&command.model, console)?;
-    command.views.onto(&mut model);
+    let output = command.output.as_deref().map(Output::at).transpose()?;
+    let mut predictor = Predictor::open(&command.model.path, &command.options()?)?;
+    predictor.take_notes().iter().for_each(|note| console.warn(note));
+    let teller = Teller::new(&predictor, command.top, command.threshold);
+    let mut answers = Answers { command, console, teller, output, bad: Vec::new() };
     let is_array = |path: &PathBuf| {
         path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy") || e.eq_ignore_ascii_case("npz"))
     };
-    let mut answers = Answers {
-        command,
-        console,
-        from: returns(&model.graph),
-        outputs: Vec::new(),
-        shapes: Vec::new(),
-        is_foreign: None,
-    };
-    let bad = match command.inputs.as_slice() {
-        [batch] if is_array(batch) => {
-            predict_array(&model, batch, &mut answers)?;
-            Vec::new()
-        }
+    match command.inputs.as_slice() {
+        [batch] if is_array(batch) => predict_array(&mut predictor, batch, &mut answers)?,
         inputs if inputs.iter().any(is_array) => {
             return Err("give images, or one .npy or .npz batch, not both".into());
         }
-        inputs => predict_images(&model, inputs, &mut answers)?,
-    };
-    if let Some(path) = &command.output {
-        answers.write(path)?;
+        _ => predict_pictures(&mut predictor, &mut answers)?,
     }
-    match Fault::counts(bad.iter().copied()) {
+    if let Some(output) = answers.output {
+        output.write()?;
+    }
+    match Fault::counts(answers.bad.iter().copied()) {
         None => Ok(()),
         Some(counts) => Err(format!(
             "{} images could not be read ({counts}); the others are above\nhelp: replace or remove them",
-            bad.len()
+            answers.bad.len()
         )
         .into()),
     }
 }
 
-/// Predicts image files. Returns what is wrong with those that could not be read.
-fn predict_images(
-    model: &Model,
-    inputs: &[PathBuf],
-    answers: &mut Answers<'_>,
-) -> Result<Vec<Fault>, Failure> {
-    let mut paths = Vec::new();
-    for input in inputs {
-        match input.is_dir() {
-            true => {
-                let (found, left_out) = pictures_in(input, &answers.command.excluded.patterns())?;
-                left_out.iter().for_each(|warning| answers.console.warn(warning));
-                paths.extend(found);
-            }
-            false => paths.push(input.clone()),
-        }
-    }
-    let pipeline = pipeline(model, &answers.command.images, None, answers.console)?;
-    let numbers = answers.command.storage.precision.unwrap_or_default().try_into()?;
-    let novelty = read_novelty(&answers.command.model.path)?;
-    let bad = match Viewed::where_needed(model, novelty)? {
-        Some(viewed) => predict_in_views(model, &viewed, &numbers, &pipeline, &paths, answers)?,
-        None => predict_as_they_are(model, &numbers, &pipeline, &paths, answers)?,
-    };
-    pipeline.told().iter().for_each(|note| answers.console.warn(note));
-    Ok(bad)
-}
-
-/// Predicts image files by the model's own outputs on its own view. Returns what is wrong with those that could not be read.
-fn predict_as_they_are(
-    model: &Model,
-    numbers: &PrefixDType,
-    pipeline: &Pipeline,
-    paths: &[PathBuf],
-    answers: &mut Answers<'_>,
-) -> Result<Vec<Fault>, Failure> {
-    let shapes = [pipeline.input().to_vec()];
-    let mut plan = compile_inference(numbers, model, &shapes)?;
-    let mut bad = Vec::new();
+fn predict_pictures(predictor: &mut Predictor, answers: &mut Answers<'_>) -> Result<(), Failure> {
+    let paths = inputs::pictures(answers.command, answers.console)?;
+    let shapes = [predictor.ready_for_pictures()?.input().to_vec()];
+    answers.begin(predictor, &shapes)?;
     for chunk in paths.chunks(CHUNK) {
-        let (mut names, mut rows) = (Vec::new(), Vec::new());
-        for path in chunk {
-            let name = path_text(path);
-            let mut row = vec![0.0; pipeline.input_len()];
-            match pipeline.load_file(path, &name, &mut row) {
-                Ok(()) => {
-                    names.push(name);
-                    rows.extend(row);
-                }
-                Err(error) => {
-                    bad.push(Fault::of(&error).unwrap_or(Fault::Unreadable));
-                    answers.console.warn(error);
-                }
-            }
-        }
-        answers.take(model, &mut plan, &shapes, &names, &rows)?;
-    }
-    Ok(bad)
-}
-
-/// Predicts image files from the features of several views of each. Returns what is wrong with those that could not be
-/// read.
-fn predict_in_views(
-    model: &Model,
-    viewed: &Viewed,
-    numbers: &PrefixDType,
-    pipeline: &Pipeline,
-    paths: &[PathBuf],
-    answers: &mut Answers<'_>,
-) -> Result<Vec<Fault>, Failure> {
-    let mut pass = viewed.pass(numbers, pipeline)?;
-    let mut bad = Vec::new();
-    for chunk in paths.chunks(CHUNK) {
-        for (path, seen) in chunk.iter().zip(viewed.predict(&mut pass, chunk, &|| {})?) {
-            match seen {
-                Ok(seen) => {
-                    let (names, shape) = ([path_text(path)], vec![seen.outputs.len()]);
-                    answers.is_foreign = seen.is_foreign;
-                    answers.add(model, vec![shape], &names, vec![seen.outputs])?;
-                }
-                Err(error) => {
-                    bad.push(Fault::of(&error).unwrap_or(Fault::Unreadable));
-                    answers.console.warn(error);
-                }
-            }
+        let pictures: Vec<Picture> = chunk.iter().cloned().map(Picture::File).collect();
+        for found in predictor.predict(&pictures)? {
+            answers.take(found)?;
         }
     }
-    Ok(bad)
+    predictor.take_notes().iter().for_each(|note| answers.console.warn(note));
+    Ok(())
 }
 
-/// What has been predicted so far.
+/// Where predictions go.
 struct Answers<'a> {
     command: &'a Predict,
     console: &'a Console,
-    from: Outputs,
-    /// For each output of the model `[images, …]`.
-    outputs: Vec<Vec<f32>>,
-    /// For each output its shape without the batch.
-    shapes: Vec<Shape>,
-    /// Of the image at hand: whether it is none of the classes; none where that is not told.
-    is_foreign: Option<bool>,
+    teller: Teller,
+    output: Option<Output>,
+    /// What is wrong with images that could not be read.
+    bad: Vec<Fault>,
 }
 
 impl Answers<'_> {
-    fn take(
-        &mut self,
-        model: &Model,
-        plan: &mut Plan,
-        inputs: &[Shape],
-        names: &[String],
-        rows: &[f32],
-    ) -> Result<(), Failure> {
-        let shapes = model.graph.infer_shapes(inputs)?;
-        let shapes = model.graph.outputs.iter().map(|id| shapes[id.call][id.output].clone()).collect();
-        self.add(model, shapes, names, plan.predict(rows, names.len()))
-    }
-
-    /// Prints outputs, for each output of the model `[images, …]`, and keeps them.
-    fn add(
-        &mut self,
-        model: &Model,
-        shapes: Vec<Shape>,
-        names: &[String],
-        found: Vec<Vec<f32>>,
-    ) -> Result<(), Failure> {
-        if self.shapes.is_empty() {
-            self.shapes = shapes;
-            self.outputs = vec![Vec::new(); self.shapes.len()];
-            self.warn_of_no_names(model);
-        }
-        if names.is_empty() {
-            return Ok(());
-        }
-        let width = found[0].len() / names.len();
-        if self.shapes[0].len() == 1 {
-            for (name, row) in names.iter().zip(found[0].chunks_exact(width)) {
-                if row.iter().any(|value| !value.is_finite()) {
-                    let error = no_scores(model, name);
-                    return Err(format!("`{}`: {error}", self.command.model.path.display()).into());
-                }
-                self.print(model, name, row)?;
-            }
-        } else if self.command.output.is_none() {
+    /// Before the first prediction from inputs of these shapes, without the batch.
+    fn begin(&mut self, predictor: &mut Predictor, inputs: &[Shape]) -> Result<(), Failure> {
+        predictor.take_notes().iter().for_each(|note| self.console.warn(note));
+        let (task, shapes) = (predictor.task(inputs)?, predictor.output_shapes(inputs)?);
+        if task == Task::Unnamed && !matches!(self.output, Some(Output::Npz { .. })) {
             return Err(format!(
                 "the model's output has the shape {:?}: it names no class\nhelp: write it to a file with -o OUT.npz",
-                self.shapes[0]
+                shapes[0]
             )
             .into());
         }
-        if self.shapes[0].len() != 1 && found.iter().flatten().any(|value| !value.is_finite()) {
-            self.console.warn(format_args!(
-                "what the model puts out for `{}` or one of the {} images after it holds NaN or infinity",
-                names[0],
-                names.len() - 1
-            ));
+        self.check_threshold(predictor, task)?;
+        if let Some(note) = predictor.no_names_note(task) {
+            self.console.warn(note);
         }
-        self.outputs.iter_mut().zip(found).for_each(|(all, part)| all.extend(part));
+        if let Some(output) = &mut self.output {
+            output.begin(task, shapes, predictor.tells_none_of_these(), &self.teller)?;
+        }
         Ok(())
     }
 
-    /// Says why classes are numbers.
-    fn warn_of_no_names(&self, model: &Model) {
-        let is_a_number = self.shapes[0] == [1] && self.from == Outputs::Logits;
-        if model.info.classes.is_none() && self.shapes[0].len() == 1 && !is_a_number {
-            self.console.warn(format_args!(
-                "`{}` has no class names: classes are told by their numbers, from 0. {NO_NAMES}",
-                self.command.model.path.display()
-            ));
+    /// Errors: a threshold for what is no probability.
+    fn check_threshold(&self, predictor: &Predictor, task: Task) -> Result<(), Failure> {
+        if self.command.threshold.is_none() {
+            return Ok(());
         }
-    }
-
-    fn print(&self, model: &Model, name: &str, row: &[f32]) -> Result<(), Failure> {
-        let classes = model.info.classes.as_deref();
-        if row.len() == 1 && self.from == Outputs::Logits {
-            // a number
-            return match self.command.json {
-                true => self.console.print(json!({ "image": name, "value": row[0] })),
-                false => self.console.print(format_args!("{name}: {}", row[0])),
-            };
-        }
-        if model.info.several_labels {
-            return self.print_labels(classes, name, row);
-        }
-        let scores = match row {
-            [one] => vec![1.0 - one, *one],
-            row => row.to_vec(),
-        };
-        let index = predicted_class(row);
-        let class_name = |index: usize| match classes.and_then(|classes| classes.get(index)) {
-            Some(name) => name.clone(),
-            None => index.to_string(),
-        };
-        if self.command.json {
-            let mut line = json!({
-                "image": name, "class": class_name(index), "index": index, "score": scores[index], "scores": scores,
-            });
-            if let Some(is_foreign) = self.is_foreign {
-                line["none_of_these"] = json!(is_foreign);
-                if is_foreign {
-                    (line["class"], line["index"]) = (json!(null), json!(null));
+        let is_logits = task == Task::Classes && returns(&predictor.model().graph) == Outputs::Logits;
+        let what = match task {
+            Task::Classes if is_logits => "scores that are no probabilities (its last activation is linear)",
+            Task::Number => "numbers",
+            Task::Unnamed => "what names no class",
+            Task::Classes | Task::Labels => {
+                if task == Task::Classes && self.teller.has_class_none() {
+                    self.console.warn(
+                        "the model has a class `none`: with --threshold, lines and tables tell no class by the same word; `index` in --json tells them apart",
+                    );
                 }
-            }
-            return self.console.print(line);
-        }
-        let mut order: Vec<usize> = (0..scores.len()).collect();
-        order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
-        let shown =
-            order.iter().take(SHOWN).map(|class| format!("{} {:.4}", class_name(*class), scores[*class]));
-        let shown = shown.collect::<Vec<_>>().join(", ");
-        match self.is_foreign {
-            Some(true) => self.console.print(format_args!("{name}: none of these (nearest: {shown})")),
-            _ => self.console.print(format_args!("{name}: {shown}")),
-        }
-    }
-
-    /// The labels that an image has, by their probabilities.
-    fn print_labels(&self, names: Option<&[String]>, image: &str, logits: &[f32]) -> Result<(), Failure> {
-        let scores: Vec<f32> = match self.from {
-            Outputs::Probabilities => logits.to_vec(),
-            Outputs::Logits => logits.iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect(),
-        };
-        let label = |index: usize| match names.and_then(|names| names.get(index)) {
-            Some(name) => name.clone(),
-            None => index.to_string(),
-        };
-        let mut has = predicted_labels(&scores);
-        if self.command.json {
-            let labels: Vec<String> = has.into_iter().map(label).collect();
-            return self.console.print(json!({ "image": image, "labels": labels, "scores": scores }));
-        }
-        has.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
-        let shown: Vec<String> = match has.is_empty() {
-            false => has.into_iter().map(|index| format!("{} {:.4}", label(index), scores[index])).collect(),
-            true => {
-                let likeliest =
-                    (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap_or(0);
-                vec![format!("none (likeliest: {} {:.4})", label(likeliest), scores[likeliest])]
+                return Ok(());
             }
         };
-        self.console.print(format_args!("{image}: {}", shown.join(", ")))
+        Err(format!("--threshold is for classes and labels, and the model puts out {what}\nhelp: leave --threshold out").into())
     }
 
-    fn write(self, path: &Path) -> Result<(), Failure> {
-        let tensor = |(index, (data, shape)): (usize, (Vec<f32>, Shape))| {
-            let len: usize = shape.iter().product();
-            let images = data.len() / len.max(1);
-            (format!("output_{index}"), Tensor { shape: [vec![images], shape].concat(), data })
+    fn take(&mut self, found: Result<Prediction, Refusal>) -> Result<(), Failure> {
+        let prediction = match found {
+            Ok(prediction) => prediction,
+            Err(Refusal::Picture(error)) => {
+                self.bad.push(Fault::of(&error).unwrap_or(Fault::Unreadable));
+                self.console.warn(error);
+                return Ok(());
+            }
+            Err(Refusal::NotFinite(error)) => {
+                return Err(format!("`{}`: {error}", self.command.model.path.display()).into());
+            }
         };
-        let arrays: Vec<_> = self.outputs.into_iter().zip(self.shapes).enumerate().map(tensor).collect();
-        Ok(npy::write_npz(path, &arrays)?)
+        if prediction.answer == Answer::Unnamed {
+            if !prediction.is_finite() {
+                self.console.warn(format_args!(
+                    "what the model puts out for `{}` holds NaN or infinity",
+                    prediction.name
+                ));
+            }
+        } else if self.command.json {
+            self.console.print(self.teller.json(&prediction))?;
+        } else {
+            self.console.print(self.teller.text(&prediction))?;
+        }
+        if let Some(output) = &mut self.output {
+            output.add(&prediction, &self.teller)?;
+        }
+        Ok(())
     }
 }

@@ -12,9 +12,12 @@ mod models;
 mod numbers;
 mod parts;
 mod plan;
+mod predict;
 mod run;
 mod run_folder;
 mod scaled;
 mod seen;
+#[cfg(feature = "serve")]
+mod serve;
 mod train;
 mod workflow;

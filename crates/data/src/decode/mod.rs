@@ -75,17 +75,21 @@ pub(super) fn is_odd(bytes: &[u8]) -> bool {
 ///
 /// Errors: a file that cannot be read, or is no picture of a kind that is. Whether the rest of it is sound is not looked at.
 pub fn picture_size(path: &Path) -> Result<[usize; 2], DataError> {
-    let (bytes, name) = (read(path)?, super::path_text(path));
-    let found = || match (image::guess_format(&bytes), Cursor::new(&bytes)) {
+    picture_size_of(&read(path)?, &super::path_text(path))
+}
+
+/// [`picture_size`] of a file that is in memory. `name` is for messages.
+pub fn picture_size_of(bytes: &[u8], name: &str) -> Result<[usize; 2], DataError> {
+    let found = || match (image::guess_format(bytes), Cursor::new(bytes)) {
         (Ok(ImageFormat::Png), file) => PngDecoder::with_limits(file, limits()).map(header),
         (Ok(ImageFormat::Bmp), file) => BmpDecoder::new(file).map(header),
         (Ok(ImageFormat::Gif), file) => GifDecoder::new(file).map(header),
         (Ok(ImageFormat::Tiff), file) => TiffDecoder::new(file).map(header),
         (Ok(ImageFormat::WebP), file) => WebPDecoder::new(file).map(header),
-        _ => jpeg_file::header(&bytes),
+        _ => jpeg_file::header(bytes),
     };
     let ((width, height), orientation) =
-        contained(&name, || found().map_err(|error| damaged(&name, &error)))?;
+        contained(name, || found().map_err(|error| damaged(name, &error)))?;
     let size = [height as usize, width as usize];
     Ok(if lies_on_its_side(orientation) { [size[1], size[0]] } else { size })
 }

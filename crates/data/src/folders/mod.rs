@@ -130,6 +130,11 @@ fn empty_folders(above: &Tree, warnings: &mut Vec<String>) {
     }
 }
 
+/// Whether a file's name ends as a picture's, of a kind that is read or not.
+pub fn is_named_as_picture(path: &Path) -> bool {
+    tree::is_picture(path)
+}
+
 /// The pictures in a folder and in those below it, those of a folder before those of the folders in it, sorted by name;
 /// and what is left out.
 pub fn pictures_in(folder: &Path, exclude: &Exclude) -> Result<(Vec<PathBuf>, Vec<String>), DataError> {

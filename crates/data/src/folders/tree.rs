@@ -219,7 +219,7 @@ fn leads_nowhere(path: &Path) -> DataError {
 }
 
 /// True where the name ends as a picture's.
-fn is_picture(path: &Path) -> bool {
+pub(super) fn is_picture(path: &Path) -> bool {
     let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     ending.is_some_and(|e| PICTURES.contains(&e.as_str()))
 }

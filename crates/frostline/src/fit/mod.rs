@@ -45,8 +45,8 @@ pub use prepare::preprocessing::{
 };
 pub(crate) use solved::Solving;
 pub use solved::{
-    Examples, Findings, LeftOut, Pictures, Prospect, Seen, SolvePlan, SolvedHead, Suspect, Unfreezing,
-    ViewPass, Viewed, Worth, mislabelled, worth_labelling,
+    Examples, Findings, LeftOut, Pictures, Programs, Prospect, Seen, SolvePlan, SolvedHead, Suspect,
+    Unfreezing, ViewPass, Viewed, Worth, mislabelled, worth_labelling,
 };
 pub use train::certificate::{Certificate, Hashes, frozen_hashes};
 pub use train::evaluate::{Evaluation, evaluate, no_scores, returns};

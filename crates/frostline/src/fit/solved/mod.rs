@@ -18,7 +18,7 @@ pub use findings::{Findings, Suspect, mislabelled};
 pub use left_out::LeftOut;
 pub use outcome::{Prospect, SolvedHead};
 pub use plan::SolvePlan;
-pub use reading::pass::{Examples, Pictures, ViewPass};
+pub use reading::pass::{Examples, Pictures, Programs, ViewPass};
 pub(crate) use reading::setup::Solving;
 pub use reading::views::{Seen, Viewed};
 pub use suggest::{Worth, worth_labelling};

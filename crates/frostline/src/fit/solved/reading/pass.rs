@@ -83,9 +83,12 @@ pub struct ViewPass<'a> {
     pipeline: &'a Pipeline,
     views: &'a [View],
     width: usize,
-    /// Programs by the size of their input.
-    programs: BTreeMap<[usize; 2], Arc<Prefix>>,
+    programs: Programs,
 }
+
+/// The programs of a pass, by the size of their input. A later pass of the same model with the same numbers can go on with them.
+#[derive(Default)]
+pub struct Programs(BTreeMap<[usize; 2], Arc<Prefix>>);
 
 impl<'a> ViewPass<'a> {
     /// Errors: a model that cannot be compiled.
@@ -97,7 +100,18 @@ impl<'a> ViewPass<'a> {
     ) -> Result<Self> {
         let shapes = model.graph.infer_shapes(&[pipeline.input().to_vec()])?;
         let width = model.graph.outputs.iter().map(|id| len(&shapes[id.call][id.output])).sum();
-        Ok(Self { model, numbers, pipeline, views, width, programs: BTreeMap::new() })
+        Ok(Self { model, numbers, pipeline, views, width, programs: Programs::default() })
+    }
+
+    /// The same with the programs of an earlier pass of the same model with the same numbers.
+    #[must_use]
+    pub fn going_on_with(self, programs: Programs) -> Self {
+        Self { programs, ..self }
+    }
+
+    /// What it has compiled.
+    pub fn into_programs(self) -> Programs {
+        self.programs
     }
 
     /// The numbers of one picture in one view.
@@ -186,7 +200,7 @@ impl<'a> ViewPass<'a> {
             pixels.resize(pipeline.input_len(), 0.0);
             let Some(picture) = picture else { break };
             pipeline.load_image(picture, &pictures.name(index), ValueRange::BYTES, None, pixels)?;
-            if let Some(program) = self.programs.get(size) {
+            if let Some(program) = self.programs.0.get(size) {
                 program.run_one(pixels, out);
             }
         }
@@ -196,9 +210,9 @@ impl<'a> ViewPass<'a> {
     /// Compiles what is missing, and drops what is not wanted where there is no room for it.
     fn bind(&mut self, wanted: &BTreeSet<[usize; 2]>) -> Result<()> {
         let missing: Vec<[usize; 2]> =
-            wanted.iter().filter(|size| !self.programs.contains_key(*size)).copied().collect();
-        if self.programs.len() + missing.len() > self.most_programs() {
-            self.programs.retain(|size, _| wanted.contains(size));
+            wanted.iter().filter(|size| !self.programs.0.contains_key(*size)).copied().collect();
+        if self.programs.0.len() + missing.len() > self.most_programs() {
+            self.programs.0.retain(|size, _| wanted.contains(size));
         }
         let all = Freeze::everything(&self.model.graph);
         let program = |size: &[usize; 2]| {
@@ -210,7 +224,7 @@ impl<'a> ViewPass<'a> {
             Ok((*size, Arc::new(frozen.bind())))
         };
         let made = missing.par_iter().map(program).collect::<Result<Vec<_>>>()?;
-        self.programs.extend(made);
+        self.programs.0.extend(made);
         Ok(())
     }
 
