@@ -76,8 +76,11 @@ impl Chart {
     }
 
     /// The colour of a series. More series than there are colours to tell apart go from one colour to another, in their order.
-    pub(super) fn paint(&self, index: usize) -> Paint {
-        themed::of_series(index, self.series.len())
+    pub(super) fn paint_of(&self, index: usize, series: &Series) -> Paint {
+        match series.style {
+            Style::Guide => Paint::Soft,
+            Style::Line | Style::Dots => themed::of_series(index, self.series.len()),
+        }
     }
 
     /// Draws it. `told` is what it shows, for those who do not see it.
@@ -138,10 +141,7 @@ impl Chart {
         }
         let middle = self.series.len().saturating_sub(1) as f64 / 2.0;
         for (index, series) in self.series.iter().enumerate() {
-            let colour = match series.style {
-                Style::Guide => Paint::Soft.stand_in(),
-                Style::Line | Style::Dots => self.paint(index).stand_in(),
-            };
+            let colour = self.paint_of(index, series).stand_in();
             // so that intervals at the same place can be told apart
             let apart =
                 if self.scale == Scale::Counts { DODGE * span * (index as f64 - middle) } else { 0.0 };

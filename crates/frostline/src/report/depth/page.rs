@@ -56,12 +56,9 @@ impl DepthReport {
         sections.extend(written.scored_sections(&written.album())?);
         sections.push(written.made());
         let frame = Frame {
-            heading: "Search report",
+            kind: "Search report",
             about: "How many layers to reuse".to_owned(),
-            subtitle: html! {
-                p { "How many layers to reuse" }
-                p { "Model " (code(model)) ", data " (code(data)) }
-            },
+            subtitle: html! { "Model " (code(model)) ", data " (code(data)) },
             answer: html! {
                 section.answer aria-label="The answer" {
                     p.verdict.text { (marked_up(&verdict.text)) }

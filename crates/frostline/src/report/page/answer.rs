@@ -20,13 +20,13 @@ pub(in crate::report) struct Answer {
     pub(in crate::report) cautions: Vec<String>,
 }
 
-/// `62.3 %`.
+/// `62.3 %`, in one line.
 pub(in crate::report) fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
+    format!("{:.1}\u{a0}%", 100.0 * share)
 }
 
 fn range(low: f64, high: f64) -> String {
-    format!("95 % interval {:.1} to {:.1} %", 100.0 * low, 100.0 * high)
+    format!("95\u{a0}% interval {:.1} to {}", 100.0 * low, percent(high))
 }
 
 impl Answer {
@@ -184,9 +184,10 @@ mod tests {
         let prospect =
             Prospect { accuracy: Some(0.7667), interval: [0.65, 0.85], images: 90, ..Prospect::default() };
         let answer = Answer::of_prospect(&prospect, "photos");
-        assert_eq!(answer.figure, "76.7 %");
+        assert_eq!(answer.figure, "76.7\u{a0}%");
         assert!(
-            answer.text.contains("95 % interval 65.0 to 85.0 %") && answer.text.contains("had not seen it")
+            answer.text.contains("95\u{a0}% interval 65.0 to 85.0\u{a0}%")
+                && answer.text.contains("had not seen it")
         );
         assert!(
             answer.cautions[0].contains("another source") && answer.cautions[1].contains("90 photos are few")

@@ -1,5 +1,6 @@
 //! Scores by class, how sure predictions are, and how far numbers are off.
 
+use super::answer::percent;
 use super::confusion::confusion;
 use super::frame::{Column, Section, figure, grid, name};
 use super::scored::{LEVEL, Scored};
@@ -23,7 +24,7 @@ pub(in crate::report) fn sections(scored: &Scored<'_>, noun: &str) -> Result<Vec
     };
     let mut sections = Vec::new();
     if !report.confusion.is_empty() {
-        let body = html! { (confusion(report, &what)?) (by_class(report)) };
+        let body = html! { div.side { div { (confusion(report, &what)?) } div { (by_class(report)) } } };
         sections.push(Section::new("classes", "Which classes are confused", body));
     } else {
         sections.push(Section::new("classes", "Each label", by_class(report)));
@@ -118,8 +119,8 @@ fn calibration(scored: &Scored<'_>, what: &str) -> Result<Option<Markup>> {
     );
     Ok(Some(html! {
         p {
-            "The predicted class has a probability of " (format!("{:.1} %", 100.0 * sure)) " on the mean, and is right in "
-            (format!("{:.1} %", 100.0 * right)) ". The expected calibration error is " (format!("{:.1}", 100.0 * error))
+            "The predicted class has a probability of " (percent(sure)) " on the mean, and is right in "
+            (percent(right)) ". The expected calibration error is " (format!("{:.1}", 100.0 * error))
             " points. " (lean)
         }
         div.charts { (figure(&chart, &caption)?) }

@@ -17,6 +17,8 @@ const LETTERS: usize = 16;
 /// Pixels of text, and of a letter of it on the mean.
 const TEXT: f64 = 13.0;
 const LETTER: f64 = 7.6;
+/// Names up to so many letters stand upright above their columns.
+const UPRIGHT: usize = 3;
 /// From this share of a row on a cell is so full that its text has another colour.
 const FULL: f64 = 0.55;
 
@@ -115,28 +117,35 @@ fn draw(svg: &mut String, counts: &[Vec<usize>], names: &[&str]) -> Drawn {
     let labels: Vec<String> = names.iter().map(|name| short(name)).collect();
     let widest = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
     let side = (LETTER * widest as f64) as i32 + 12;
+    let top = if widest <= UPRIGHT { 24 } else { side };
     let largest = counts.iter().flatten().max().copied().unwrap_or(0).to_string().len();
     let cell = (LETTER * largest as f64) as i32 + 12;
     // few classes are drawn large
     let cell = cell.max(34).max((220 / names.len().max(1) as i32).min(64));
-    let extent = side + cell * names.len() as i32 + 2;
-    let area = SVGBackend::with_string(svg, (extent as u32, extent as u32)).into_drawing_area();
+    let extent = |margin: i32| (margin + cell * names.len() as i32 + 2) as u32;
+    let area = SVGBackend::with_string(svg, (extent(side), extent(top))).into_drawing_area();
     let text = |paint: Paint, anchor: Pos| {
         ("sans-serif", TEXT * 1.24).into_font().color(&paint.stand_in()).pos(anchor)
     };
     let middle = Pos::new(HPos::Center, VPos::Center);
-    let at = |index: usize| side + cell * index as i32;
+    let (x, y) = (|index: usize| side + cell * index as i32, |index: usize| top + cell * index as i32);
     for (index, label) in labels.iter().enumerate() {
         let style = text(Paint::Ink, Pos::new(HPos::Right, VPos::Center));
-        area.draw(&Text::new(label.clone(), (side - 6, at(index) + cell / 2), style))?;
-        let turned = text(Paint::Ink, Pos::new(HPos::Left, VPos::Center)).transform(FontTransform::Rotate270);
-        area.draw(&Text::new(label.clone(), (at(index) + cell / 2, side - 6), turned))?;
+        area.draw(&Text::new(label.clone(), (side - 6, y(index) + cell / 2), style))?;
+        let (place, style) = match widest <= UPRIGHT {
+            true => ((x(index) + cell / 2 - 1, top / 2), text(Paint::Ink, middle)),
+            false => {
+                let left = text(Paint::Ink, Pos::new(HPos::Left, VPos::Center));
+                ((x(index) + cell / 2, top - 6), left.transform(FontTransform::Rotate270))
+            }
+        };
+        area.draw(&Text::new(label.clone(), place, style))?;
     }
     for (row, counts) in counts.iter().enumerate() {
         let all: usize = counts.iter().sum();
         for (column, count) in counts.iter().enumerate() {
             let share = *count as f64 / all.max(1) as f64;
-            let corners = [(at(column), at(row)), (at(column) + cell - 2, at(row) + cell - 2)];
+            let corners = [(x(column), y(row)), (x(column) + cell - 2, y(row) + cell - 2)];
             let paint = if row == column { Paint::Right } else { Paint::Wrong };
             area.draw(&Rectangle::new(corners, Paint::Grid.stand_in().mix(0.35).filled()))?;
             if *count == 0 {
@@ -146,7 +155,7 @@ fn draw(svg: &mut String, counts: &[Vec<usize>], names: &[&str]) -> Drawn {
             let full = paint.stand_in().mix(0.12 + 0.88 * share);
             area.draw(&Rectangle::new(corners, full.filled()))?;
             let paint = if share >= FULL { Paint::OnFull } else { Paint::Ink };
-            let place = (at(column) + cell / 2 - 1, at(row) + cell / 2 - 1);
+            let place = (x(column) + cell / 2 - 1, y(row) + cell / 2 - 1);
             area.draw(&Text::new(count.to_string(), place, text(paint, middle)))?;
         }
     }

@@ -115,13 +115,11 @@ impl EvaluationPage<'_> {
             ]))
         };
         sections.push(Section::new("made", "How it was scored", body));
-        let about = classes_in_short(dataset);
         let frame = Frame {
-            heading: "Evaluation",
-            about: about.clone(),
+            kind: "Evaluation",
+            about: classes_in_short(dataset),
             subtitle: html! {
-                p { (about) }
-                p { "Model " (code(&path.display().to_string())) ", data " (code(&dataset.source.display().to_string())) }
+                "Model " (code(&path.display().to_string())) ", data " (code(&dataset.source.display().to_string()))
             },
             answer: answer
                 .show(&html! { p.reuse { "The mean loss is " (format!("{:.4}", found.scores.loss)) "." } }),

@@ -25,11 +25,11 @@ impl Section {
 
 /// A page.
 pub(in crate::report) struct Frame {
-    /// What the page is: the heading.
-    pub(in crate::report) heading: &'static str,
-    /// What it is about, in the title of the window, before the heading.
+    /// What kind of page it is.
+    pub(in crate::report) kind: &'static str,
+    /// What it is about: the heading.
     pub(in crate::report) about: String,
-    /// The lines below the heading.
+    /// The line below the heading.
     pub(in crate::report) subtitle: Markup,
     /// What comes first, without a title.
     pub(in crate::report) answer: Markup,
@@ -39,7 +39,7 @@ pub(in crate::report) struct Frame {
 impl Frame {
     /// The whole file.
     pub(in crate::report) fn page(&self) -> String {
-        let Self { heading, about, subtitle, answer, sections } = self;
+        let Self { kind, about, subtitle, answer, sections } = self;
         let page = html! {
             (DOCTYPE)
             html lang="en" {
@@ -48,14 +48,15 @@ impl Frame {
                     meta http-equiv="Content-Security-Policy" content=(POLICY);
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
-                    title { (visible(about)) " – " (heading) " – frostline" }
+                    title { (visible(about)) " – " (kind) " – frostline" }
                     link rel="icon" href="data:,";
                     style { (PreEscaped(STYLE)) }
                 }
                 body {
                     header {
-                        h1 { (heading) }
-                        div.subtitle { (subtitle) }
+                        p.kind { (kind) }
+                        h1 { (visible(about)) }
+                        p.subtitle { (subtitle) }
                     }
                     main {
                         (answer)
@@ -186,7 +187,7 @@ pub(in crate::report) fn figure(chart: &Chart, caption: &str) -> Result<Markup> 
             @if chart.series.len() > 1 {
                 ul.keys {
                     @for (index, series) in chart.series.iter().enumerate() {
-                        li { i style=(format!("background:{}", chart.paint(index).css())) {} (visible(&series.name)) }
+                        li { i style=(format!("background:{}", chart.paint_of(index, series).css())) {} (visible(&series.name)) }
                     }
                 }
             }
@@ -211,7 +212,7 @@ mod tests {
         let bad = "</title><script>alert(1)</script>\u{202e}\u{7}\n\"'&";
         let body = html! { (name(bad)) (code(bad)) (marked_up(&format!("a `{bad}` b"))) };
         let page = Frame {
-            heading: "Training report",
+            kind: "Training report",
             about: bad.to_owned(),
             subtitle: html! { (bad) },
             answer: html! {},

@@ -52,7 +52,7 @@ fn frozen(prepared: &Prepared, trained: &Trained, record: &RunRecord) -> Markup 
         ]))
         @if let Some(head) = &record.solved {
             p {
-                "The head was solved (" (head.method) ") on the outputs of "
+                "The head was solved (" (method(&head.method)) ") on the outputs of "
                 @for (index, cut) in head.cuts.iter().enumerate() { @if index > 0 { ", " } (code(cut)) }
                 ", " (format!("{} pooling", head.pooling)) ", in " (format!("{:.1} s", head.seconds)) "."
             }
@@ -69,6 +69,15 @@ fn frozen(prepared: &Prepared, trained: &Trained, record: &RunRecord) -> Markup 
             summary { "The certificate: hashes of " (tensors) " frozen tensors" }
             (hashes(certificate))
         }
+    }
+}
+
+fn method(name: &str) -> &str {
+    match name {
+        "mean" => "the mean of a ridge and a logistic regression",
+        "ridge" => "ridge regression",
+        "logistic" => "logistic regression",
+        other => other,
     }
 }
 

@@ -42,8 +42,7 @@ pub(in crate::report) fn sections(scored: &Scored<'_>, noun: &str, album: &Album
     unsure.retain(|image| !known.contains(image));
     unsure.truncate(SHOWN);
     if !unsure.is_empty() {
-        let intro =
-            "Here two classes are nearly as likely as each other. Such photos are worth labelling more of.";
+        let intro = "Here two classes are nearly as likely as each other. More labelled ones of their kind help most.";
         let intro = match scored.examples.first().map(|example| &example.target) {
             Some(Target::Labels(_)) => "Here a label has a probability of nearly one half.",
             _ => intro,
@@ -87,7 +86,7 @@ fn told(scored: &Scored<'_>, image: usize) -> Markup {
             let is_right = found == *class;
             html! {
                 p.said {
-                    @if is_right { "rightly " (name(&named(found))) }
+                    @if is_right { "is " b { (name(&named(found))) } ", rightly" }
                     @else { "is " b { (name(&named(*class))) } ", taken for " b.wrong { (name(&named(found))) } }
                 }
                 ul.shares { @for one in order { (share(&named(one), shares.get(one).copied().unwrap_or(0.0), one == *class)) } }

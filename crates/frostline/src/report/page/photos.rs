@@ -108,7 +108,7 @@ fn image(picture: &Thumbnail, told: &str) -> Markup {
     let address = format!("data:{media_type};base64,{}", STANDARD.encode(bytes));
     // pixels of pictures for small networks are seen as such
     let class = (*width.max(height) <= 64).then_some("pixels");
-    html! { img src=(address) width=(width) height=(height) alt=(visible(told)) class=[class] loading="lazy" decoding="async"; }
+    html! { img src=(address) width=(width) height=(height) alt=(visible(told)) class=[class]; }
 }
 
 #[cfg(test)]

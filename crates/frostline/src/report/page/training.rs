@@ -46,7 +46,7 @@ pub(in crate::report) fn noun(dataset: &Dataset, model: &Model) -> &'static str 
 pub(in crate::report) fn classes_in_short(dataset: &Dataset) -> String {
     let names: Vec<String> = dataset.classes.iter().take(NAMED).map(|name| visible(name)).collect();
     match (names.as_slice(), dataset.classes.len()) {
-        ([], _) => "numbers".to_owned(),
+        ([], _) => "Numbers".to_owned(),
         ([one, other], 2) => format!("{one} or {other}"),
         (_, count) if count > NAMED => format!("{} and {} more", names.join(", "), count - NAMED),
         _ => names.join(", "),
@@ -58,14 +58,11 @@ impl<'a> Training<'a> {
     pub(in crate::report) fn page(&self) -> Result<String> {
         let dataset = &self.prepared.dataset;
         let frame = Frame {
-            heading: "Training report",
+            kind: "Training report",
             about: classes_in_short(dataset),
             subtitle: html! {
-                p { (classes_in_short(dataset)) }
-                p {
-                    "Model " (code(&self.record.source.model.display().to_string()))
-                    ", data " (code(&self.record.source.data.display().to_string()))
-                }
+                "Model " (code(&self.record.source.model.display().to_string()))
+                ", data " (code(&self.record.source.data.display().to_string()))
             },
             answer: self.answer().show(&self.reuse()),
             sections: self.sections()?,
