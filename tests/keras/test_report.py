@@ -20,6 +20,8 @@ SCRIPT = "<script>alert(1)</script>"
 MOST_BYTES = 1_500_000
 # Elements that end with their own tag.
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+# What is seen apart from what follows it.
+APART = {"td", "th", "li", "p", "dt", "dd", "h1", "h2", "h3", "summary", "figcaption", "title", "pre", "caption", "text"}
 # What ends with `/>` in the pictures.
 DRAWN = {"rect", "circle", "line", "polyline", "polygon", "path"}
 
@@ -62,6 +64,8 @@ class Strict(html.parser.HTMLParser):
     def handle_endtag(self, tag):
         assert tag not in VOID and self.open and self.open[-1] == tag, f"</{tag}> in {self.open[-3:]}"
         self.open.pop()
+        if tag in APART:
+            self.text.append(" ")
 
     def handle_data(self, data):
         if "title" == (self.open or [""])[-1]:

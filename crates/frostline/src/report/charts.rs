@@ -9,6 +9,8 @@ use std::ops::Range;
 const SIZE: (u32, u32) = (360, 260);
 /// Of text. SVG's own sizes are smaller by the factor that plotters divides them by.
 const TEXT: f64 = 13.5 * 1.24;
+/// Of a digit.
+const LETTER: f64 = 8.0;
 /// How far series stand apart, as a share of the axis.
 const DODGE: f64 = 0.008;
 
@@ -106,6 +108,10 @@ impl Chart {
         // all labels with as many digits as tell them apart
         let digits = |span: f64| (1.0 - span.log10()).clamp(0.0, 6.0).ceil() as usize;
         let (x_digits, y_digits) = (digits(span), digits(ys.end - ys.start));
+        // the labels of the left axis stand beside its name
+        let widest =
+            [ys.start, ys.end].map(|y| format!("{y:.y_digits$}").len()).into_iter().max().unwrap_or(0);
+        let left = (32.0 + LETTER * widest as f64) as u32;
         let scale = self.scale;
         let x_label = move |x: &f64| match scale {
             Scale::Counts => format!("{x:.0}"),
@@ -119,7 +125,7 @@ impl Chart {
             .margin(6)
             .margin_right(14)
             .x_label_area_size(44)
-            .y_label_area_size(60)
+            .y_label_area_size(left)
             .build_cartesian_2d(xs, ys)?;
         chart
             .configure_mesh()

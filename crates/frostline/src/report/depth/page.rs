@@ -1,8 +1,8 @@
 //! `report.html` of a search.
 
 use super::super::charts::{Chart, Point, Series, Style};
-use super::super::page::Training;
 use super::super::page::frame::{Column, Frame, Section, code, figure, grid_with_marks, marked_up, name};
+use super::super::page::{Training, sentence};
 use super::{DepthReport, Table, arms, cuts, freezes, learning};
 use crate::depth::{Arm, CutScore, Estimate, FreezeScore, Training as HowTrained, more_data, selection};
 use frostline_graph::Result;
@@ -22,7 +22,8 @@ impl DepthReport {
                 "trained",
                 "What was trained",
                 html! {
-                    div.charts { (figure(&reuse(self), REUSE)?) }
+                    @let reuse = reuse(self);
+                @if !reuse.series.is_empty() { div.charts { (figure(&reuse, REUSE)?) } }
                     (table("What was trained", &arms(found, *images)))
                 },
             ),
@@ -61,8 +62,8 @@ impl DepthReport {
             subtitle: html! { "Model " (code(model)) ", data " (code(data)) },
             answer: html! {
                 section.answer aria-label="The answer" {
-                    p.verdict.text { (marked_up(&verdict.text)) }
-                    @if let Some(text) = more_data(curves) { p.reuse { (marked_up(&text)) } }
+                    p.verdict.text { (marked_up(&sentence(&verdict.text))) }
+                    @if let Some(text) = more_data(curves) { p.reuse { (marked_up(&sentence(&text))) } }
                 }
             },
             sections,

@@ -118,12 +118,15 @@ fn calibration(scored: &Scored<'_>, what: &str) -> Result<Option<Markup>> {
         "How often predictions are right, by the probability that they were made with, of {what}, with 95 % intervals."
     );
     Ok(Some(html! {
-        p {
+        div.side {
+        div { (figure(&chart, &caption)?) }
+        div { p {
             "The predicted class has a probability of " (percent(sure)) " on the mean, and is right in "
             (percent(right)) ". The expected calibration error is " (format!("{:.1}", 100.0 * error))
             " points. " (lean)
         }
-        div.charts { (figure(&chart, &caption)?) }
+        }
+        }
     }))
 }
 

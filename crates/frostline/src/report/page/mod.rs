@@ -15,4 +15,4 @@ mod training;
 
 pub(in crate::report) use curves::epochs;
 pub use evaluation::EvaluationPage;
-pub(in crate::report) use training::Training;
+pub(in crate::report) use training::{Training, sentence};
