@@ -238,6 +238,10 @@ pub(crate) struct Evaluate {
     pub(crate) data: PathBuf,
     #[command(flatten)]
     pub(crate) labels: Labels,
+    /// Write the scores as a page too, with the confusion matrix and the worst mistakes as pictures: a file that ends in .html, or a
+    /// folder, which gets a report.html.
+    #[arg(short, long, value_name = "PAGE")]
+    pub(crate) output: Option<PathBuf>,
     /// One JSON document instead of a table.
     #[arg(long)]
     pub(crate) json: bool,

@@ -15,6 +15,8 @@ pub(crate) struct Console {
     quiet: bool,
     bars: bool,
     bar: Mutex<Option<Bar>>,
+    /// What was warned of so far.
+    warned: Mutex<Vec<String>>,
 }
 
 struct Bar {
@@ -24,7 +26,12 @@ struct Bar {
 
 impl Console {
     pub(crate) fn new(quiet: bool) -> Self {
-        Self { quiet, bars: !quiet && io::stderr().is_terminal(), bar: Mutex::new(None) }
+        Self {
+            quiet,
+            bars: !quiet && io::stderr().is_terminal(),
+            bar: Mutex::new(None),
+            warned: Mutex::default(),
+        }
     }
 
     /// A line of the result. A reader that has gone away is no error of ours.
@@ -55,7 +62,14 @@ impl Console {
 
     /// A line that the user should read.
     pub(crate) fn warn(&self, line: impl Display) {
+        let line = line.to_string();
         self.say(format_args!("warning: {line}"));
+        self.warned.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+
+    /// What was warned of so far.
+    pub(crate) fn warned(&self) -> Vec<String> {
+        self.warned.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Says what went wrong.

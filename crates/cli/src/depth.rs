@@ -5,7 +5,7 @@ use crate::args::{Budget, Depth, ModelFile};
 use crate::cache;
 use crate::console::{Console, table};
 use crate::images::load_for;
-use crate::train::trained;
+use crate::train::{given, tell_new, trained};
 use frostline::data::{self, Dataset, SkipReport};
 use frostline::depth::{
     Experiment, Limits, Outcome, Scores, SearchKey, Verdict, candidates, grid, learning_curves, more_data,
@@ -27,7 +27,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
         RunFolder::check_search(output, &command.data)?;
     }
     let began = Instant::now();
-    let (model, _) = load_for(&command.model, command.images.image_size, console)?;
+    let (model, loaded) = load_for(&command.model, command.images.image_size, console)?;
     let mut dataset = data::open_as(&command.data, &command.labels.reading())?;
     let skips = sound(&mut dataset, console)?;
     let recipe = command.images.onto(TrainConfig::default());
@@ -123,8 +123,10 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     console.progress(format_args!("training `{}` on all of them", report.verdict.recommended.name));
     folder.begin_training()?;
     let trained = trained(&mut prepared, &folder, &silent)?;
-    folder.found(&report)?;
-    let record = folder.finish(&prepared, &trained, source, began.elapsed().as_secs_f64())?;
+    let seconds = began.elapsed().as_secs_f64();
+    let folder = folder.telling(loaded, given());
+    let record = folder.finish_search(&report, &prepared, &trained, source, seconds)?;
+    tell_new(&record, &prepared, console);
     match command.json {
         true => console.print(report.document()),
         false => console.print(format_args!(

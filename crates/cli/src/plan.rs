@@ -8,7 +8,7 @@ use crate::train::prepared;
 use frostline::fit::{BoundaryPlan, Check, SolvePlan, StagePlan, TrainingPlan};
 
 pub(crate) fn run(command: &Plan, seed: u64, console: &Console) -> Result<(), Failure> {
-    let prepared = prepared(
+    let (prepared, _) = prepared(
         Check::Decode,
         &command.model,
         &command.data,

@@ -12,6 +12,7 @@ use frostline::fit::{
     Caching, Check, Event, Head, Observer, Prepared, PretrainedWeights, SolvedHead, TrainConfig, Trained,
     Validation, prepare,
 };
+use frostline::formats::LoadReport;
 use frostline::graph::Pooling;
 use frostline::graph::Unfreeze;
 use frostline::report::{Provenance, RunFolder, RunRecord};
@@ -22,7 +23,7 @@ use std::time::Instant;
 pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), Failure> {
     let start = Instant::now();
     RunFolder::check(&command.output, &command.data)?;
-    let mut prepared = prepared(
+    let (mut prepared, load) = prepared(
         Check::FirstPass,
         &command.model,
         &command.data,
@@ -34,14 +35,26 @@ pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), F
     let ModelFile { path, arch, .. } = &command.model;
     let source =
         Provenance::new(path, *arch, &command.data, command.labels.reading(), rayon::current_num_threads())?;
-    let folder = RunFolder::create(&command.output, &command.data)?;
+    let folder = RunFolder::create(&command.output, &command.data)?.telling(load, given());
     let trained = trained(&mut prepared, &folder, &|event| console.show(event))?;
     console.clear();
     let record = folder.finish(&prepared, &trained, source, start.elapsed().as_secs_f64())?;
+    tell_new(&record, &prepared, console);
     match command.json {
         true => console.print(serde_json::to_string_pretty(&record)?),
         false => summary(&record, &trained, &command.output, console),
     }
+}
+
+/// The command as it was given, word by word.
+pub(crate) fn given() -> Vec<String> {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    std::iter::once("frostline".to_owned()).chain(words).collect()
+}
+
+/// Warns of what was noted when the run was written.
+pub(crate) fn tell_new(record: &RunRecord, prepared: &Prepared, console: &Console) {
+    record.notes.iter().skip(prepared.notes.len()).for_each(|note| console.warn(note));
 }
 
 /// Trains, and writes each epoch to the folder.
@@ -62,7 +75,7 @@ pub(crate) fn trained(
     broken.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(trained), Err)
 }
 
-/// The model with its new head, and its data. Tells what there is to know.
+/// The model with its new head, and its data; what became of the model's file. Tells what there is to know.
 pub(crate) fn prepared(
     check: Check,
     model: &ModelFile,
@@ -71,9 +84,9 @@ pub(crate) fn prepared(
     training: &Training,
     seed: u64,
     console: &Console,
-) -> Result<Prepared, Failure> {
+) -> Result<(Prepared, LoadReport), Failure> {
     let mut recipe = recipe(training)?;
-    let (model, _) = load_for(model, recipe.image_size, console)?;
+    let (model, report) = load_for(model, recipe.image_size, console)?;
     if matches!(training.reuse.unfreeze, Some(Auto::To(Unfreeze::Nothing)))
         && let Some(note) = model.graph.number_note("--unfreeze", "0", "trains the head alone")
     {
@@ -108,7 +121,7 @@ pub(crate) fn prepared(
     console.clear();
     prepared.notes.iter().for_each(|note| console.warn(note));
     console.progress(prepared.dataset.summary());
-    Ok(prepared)
+    Ok((prepared, report))
 }
 
 fn recipe(training: &Training) -> Result<TrainConfig, Failure> {

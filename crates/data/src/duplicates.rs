@@ -8,9 +8,9 @@ use super::{Dataset, Example, Split, Target};
 const NAMED: usize = 3;
 
 impl Dataset {
-    /// Warnings of examples that hold the same, to the byte: across parts, under several labels, within a part. Empty where
-    /// contents are not known; see [`Dataset::know_contents`].
-    pub fn duplicates(&self) -> Vec<String> {
+    /// The examples that hold the same, to the byte, a list for each content that is there more than once. Empty where contents are
+    /// not known; see [`Dataset::know_contents`].
+    pub fn copies(&self) -> Vec<Vec<(Split, &Example)>> {
         let mut order: Vec<Vec<(Split, &Example)>> = Vec::new();
         let mut known: HashMap<blake3::Hash, usize> = HashMap::new();
         for (split, example) in self.examples() {
@@ -21,7 +21,14 @@ impl Dataset {
                 None => order.push(vec![(split, example)]),
             }
         }
-        let groups: Vec<Vec<(Split, &Example)>> = order.into_iter().filter(|group| group.len() > 1).collect();
+        order.retain(|group| group.len() > 1);
+        order
+    }
+
+    /// Warnings of examples that hold the same, to the byte: across parts, under several labels, within a part. Empty where
+    /// contents are not known; see [`Dataset::know_contents`].
+    pub fn duplicates(&self) -> Vec<String> {
+        let groups = self.copies();
         let mut warnings = Vec::new();
         for (seen, scored, so) in [
             (Split::Train, Split::Test, "the test score counts what was trained on"),
@@ -56,8 +63,8 @@ impl Dataset {
         warnings
     }
 
-    /// A label for people.
-    fn label(&self, example: &Example) -> String {
+    /// The label of an example, for people.
+    pub fn label(&self, example: &Example) -> String {
         match &example.target {
             Target::Class(class) => self.classes.get(*class).cloned().unwrap_or_else(|| class.to_string()),
             Target::Labels(labels) => {

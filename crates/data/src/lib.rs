@@ -39,6 +39,7 @@ mod resize;
 mod several;
 mod split;
 mod summary;
+mod thumbnail;
 mod view;
 
 pub use array::{Array, Values};
@@ -65,6 +66,7 @@ pub use range::ValueRange;
 pub use reading::{Channels, LabelKind, Reading};
 pub use resize::Resize;
 pub use split::{holdout, shuffled};
+pub use thumbnail::Thumbnail;
 pub use view::View;
 
 use std::path::Path;

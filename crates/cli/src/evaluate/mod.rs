@@ -6,16 +6,18 @@ use crate::Failure;
 use crate::args::Evaluate;
 use crate::console::{Console, scores_text, table};
 use crate::images::{load_for, pipeline};
+use crate::train::given;
 use chosen::Chosen;
 use frostline::data::{self, Example, Split, check_all};
 use frostline::fit::{Evaluation, Event, LossSetting, Source, Task, evaluate};
-use frostline::report::RunImages;
+use frostline::report::{EvaluationPage, RunImages};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> {
-    let (mut model, _) = load_for(&command.model, command.images.image_size, console)?;
+    let page = command.output.as_deref().map(EvaluationPage::place).transpose()?;
+    let (mut model, loaded) = load_for(&command.model, command.images.image_size, console)?;
     command.views.onto(&mut model);
     let mut dataset = match &model.info.classes {
         Some(classes) => data::open_for_as(&command.data, classes, &command.labels.reading_for(&model)?)?,
@@ -24,8 +26,11 @@ pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> 
     dataset.warnings.iter().for_each(|warning| console.warn(warning));
     let images = dataset.examples().count();
     let skips = check_all(&dataset, &|done| console.count("checking images", done, images))?;
+    let mut listed = BTreeSet::new();
     for skip in &skips.skipped {
-        console.warn(format_args!("`{}` {}; left out", skip.name, skip.reason));
+        let line = format!("`{}` {}; left out", skip.name, skip.reason);
+        console.warn(&line);
+        listed.insert(line);
     }
     if let Some(counts) = skips.counts() {
         console.warn(format_args!("of {} images {counts}: they are left out of the scores", skips.checked));
@@ -80,6 +85,24 @@ pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> 
     if !apart.is_empty() {
         console.warn(overlap(&seen, &chosen.what));
     }
+    if let Some(page) = &page {
+        let notes: Vec<String> = console.warned().into_iter().filter(|line| !listed.contains(line)).collect();
+        let written = EvaluationPage {
+            model: &model,
+            path,
+            dataset: &dataset,
+            pipeline: &pipeline,
+            examples: headline,
+            what: &chosen.what,
+            found: &found,
+            seen: &apart,
+            notes: &notes,
+            skipped: &skips.skipped,
+            load: &loaded,
+            command: &given(),
+        };
+        written.write(page)?;
+    }
     if command.json {
         let mut document = match &found.report {
             Some(report) => serde_json::to_value(report)?,
@@ -108,7 +131,11 @@ pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> 
     for (name, images, found) in &apart {
         console.print(format_args!("{images} images that were {name} on: {}", scores_text(&found.scores)))?;
     }
-    print_classes(&found, console)
+    print_classes(&found, console)?;
+    match &page {
+        Some(page) => console.print(format_args!("\nwrote  {}", page.display())),
+        None => Ok(()),
+    }
 }
 
 /// `212 of 265 images of `photos` were trained on and 53 were validated on: …`.

@@ -26,7 +26,7 @@ fn a_finished_run_is_never_written_over() {
     let before = content(&folder.path("run"));
     let mut names: Vec<&str> = before.keys().filter_map(|path| path.rsplit('/').next()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["images.csv", "metrics.jsonl", "model.keras", "run.json"]);
+    assert_eq!(names, ["images.csv", "metrics.jsonl", "model.keras", "report.html", "run.json"]);
     fails(&train(&run, "2"), &[&run, "holds a finished run already", "give another folder with --output"]);
     assert_eq!(before, content(&folder.path("run")));
 }

@@ -2,11 +2,12 @@
 
 use super::prediction::Reader;
 use super::{Picture, PredictOptions, Prediction, Refusal, Rows, Task, rows};
-use crate::fit::{NO_NAMES, Programs, Viewed, no_scores};
+use crate::fit::{ImageSize, NO_NAMES, Programs, Viewed, no_scores};
 use crate::report::read_novelty;
 use frostline_data::{DataError, Pipeline, ValueRange};
 use frostline_engine::Plan;
 use frostline_engine::compile::compile_inference;
+use frostline_formats::LoadOptions;
 use frostline_graph::{Error, Model, Result, Shape, Tensor};
 use frostline_head::novelty::Novelty;
 use rayon::prelude::*;
@@ -45,7 +46,9 @@ impl Predictor {
     ///
     /// The file is no model, is damaged, or does not fill every weight.
     pub fn open(path: &Path, options: &PredictOptions) -> Result<Self> {
-        let loaded = frostline_formats::load_with(path, &options.load)?;
+        let image_size = options.pictures.image_size.map(|ImageSize(size)| size);
+        let load = LoadOptions { image_size: image_size.or(options.load.image_size), ..options.load.clone() };
+        let loaded = frostline_formats::load_with(path, &load)?;
         let mut model = loaded.model;
         model.info.views.truncate(options.views.unwrap_or(usize::MAX));
         Ok(Self {

@@ -10,5 +10,7 @@ pub(in crate::report) const METRICS: &str = "metrics.jsonl";
 pub(in crate::report) const MODEL: &str = "model.keras";
 /// What tells images that are none of the classes.
 pub(in crate::report) const NOVELTY: &str = "none-of-these.json";
+/// What was done and what came out, as a page.
+pub(in crate::report) const PAGE: &str = "report.html";
 /// What was done and what came out; written last.
 pub(in crate::report) const RECORD: &str = "run.json";

@@ -1,8 +1,8 @@
 //! What a training leaves behind: the run directory.
 //!
 //! `metrics.jsonl` grows while the training runs, a line an epoch; `model.keras` is written when it is done,
-//! `images.csv` with it, and `run.json` last of all. A search writes `splits.json`, `depth.json` and `report.html` besides. A directory without
-//! `run.json` is no finished run, and nothing here reads it as one.
+//! `images.csv` and, with the feature `report`, `report.html` with it, and `run.json` last of all. A search writes `splits.json` and
+//! `depth.json` besides. A directory without `run.json` is no finished run, and nothing here reads it as one.
 
 #[cfg(feature = "report")]
 mod charts;
@@ -10,7 +10,14 @@ mod charts;
 pub mod depth;
 mod files;
 mod images;
+#[cfg(feature = "report")]
+mod page;
 mod run;
+mod table_cell;
+#[cfg(feature = "report")]
+mod themed;
 
 pub use images::RunImages;
+#[cfg(feature = "report")]
+pub use page::EvaluationPage;
 pub use run::{Provenance, RunFolder, RunRecord, TestRecord, read_novelty};

@@ -1,14 +1,17 @@
 //! The run directory and its record.
 
-use super::files::{IMAGES, LEFT_OUT, METRICS, MODEL, NOVELTY, RECORD};
+use super::files::{IMAGES, LEFT_OUT, METRICS, MODEL, NOVELTY, PAGE, RECORD};
 use super::images::RunImages;
+#[cfg(feature = "report")]
+use super::page::Training;
+use super::table_cell::harmless;
 use crate::fit::{
     Certificate, ClassScore, EpochRecord, Findings, LeftOut, Prepared, Prospect, Scores, SolvedHead,
     StageReport, TrainConfig, Trained, Unfreezing, Validation, peak_memory,
 };
 use frostline_data::{Reading, Skip, serialize_path};
 use frostline_files::{TEMPORARY, regular, write_atomically};
-use frostline_formats::{self, Architecture};
+use frostline_formats::{self, Architecture, LoadReport};
 use frostline_graph::{Error, Result};
 use frostline_head::novelty::Novelty;
 use serde::Serialize;
@@ -156,6 +159,15 @@ pub fn read_novelty(model: &Path) -> Result<Option<Novelty>> {
 pub struct RunFolder {
     pub(in crate::report) path: PathBuf,
     metrics: Mutex<File>,
+    told: Told,
+}
+
+/// What a page says besides of what a record holds.
+#[derive(Debug, Default)]
+#[cfg_attr(not(feature = "report"), expect(dead_code, reason = "pages alone say it"))]
+struct Told {
+    load: Option<LoadReport>,
+    command: Vec<String>,
 }
 
 impl RunFolder {
@@ -168,7 +180,7 @@ impl RunFolder {
                 path.display()
             )));
         }
-        Self::check_place(path, data, &[METRICS, MODEL, IMAGES, LEFT_OUT, NOVELTY])
+        Self::check_place(path, data, &[METRICS, MODEL, IMAGES, LEFT_OUT, NOVELTY, PAGE])
     }
 
     /// `own`: the files that may be there, the first of them wherever there is another.
@@ -214,7 +226,12 @@ impl RunFolder {
         let file = path.join(METRICS);
         let metrics = OpenOptions::new().create(true).append(true).open(&file);
         let metrics = Mutex::new(metrics.map_err(|source| Error::io(&file, source))?);
-        Ok(Self { path: path.to_owned(), metrics })
+        Ok(Self { path: path.to_owned(), metrics, told: Told::default() })
+    }
+
+    /// The same with what the page is to say of the model's file, and of the command, word by word, that was given.
+    pub fn telling(self, load: LoadReport, command: Vec<String>) -> Self {
+        Self { told: Told { load: Some(load), command }, ..self }
     }
 
     /// Before the model is trained: what is recorded of an earlier one no longer holds.
@@ -239,11 +256,13 @@ impl RunFolder {
         let broken = |error: csv::Error| Error::io(&file, error.into());
         let mut writer = csv::Writer::from_writer(Vec::new());
         let named = ["image", "label", "predicted"].into_iter().map(str::to_owned);
-        writer.write_record(named.chain(classes.iter().cloned())).map_err(broken)?;
+        let classes_named = classes.iter().map(|class| harmless(class).into_owned());
+        writer.write_record(named.chain(classes_named)).map_err(broken)?;
         for image in images {
             let names = [&image.name, &classes[image.label], &classes[image.predicted()]];
             let shares = image.probabilities.iter().map(|share| format!("{share:.6}"));
-            writer.write_record(names.into_iter().cloned().chain(shares)).map_err(broken)?;
+            let names = names.into_iter().map(|name| harmless(name).into_owned());
+            writer.write_record(names.chain(shares)).map_err(broken)?;
         }
         let bytes = writer.into_inner().map_err(|error| Error::io(&file, error.into_error()))?;
         Ok(write_atomically(&file, &bytes)?)
@@ -257,9 +276,62 @@ impl RunFolder {
         self.metrics.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line).map_err(broken)
     }
 
-    /// Writes the model, what its images were and, last, the record.
+    /// Writes the model, what its images were, with the feature `report` a page, and, last, the record.
     pub fn finish(
         self,
+        prepared: &Prepared,
+        trained: &Trained,
+        source: Provenance,
+        seconds: f64,
+    ) -> Result<RunRecord> {
+        let mut record = self.without_record(prepared, trained, source, seconds)?;
+        #[cfg(feature = "report")]
+        self.with_page(prepared, trained, &mut record, |training| training.page());
+        self.json(RECORD, &record)?;
+        Ok(record)
+    }
+
+    /// Writes a page of a training. A training is not lost over its page: what went wrong is a note in the record.
+    #[cfg(feature = "report")]
+    pub(in crate::report) fn with_page(
+        &self,
+        prepared: &Prepared,
+        trained: &Trained,
+        record: &mut RunRecord,
+        page: impl FnOnce(&Training<'_>) -> Result<String>,
+    ) {
+        if let Err(error) = self.write_page(prepared, trained, record, page) {
+            record.notes.push(format!("`{PAGE}` could not be written: {error}"));
+        }
+    }
+
+    #[cfg(feature = "report")]
+    fn write_page(
+        &self,
+        prepared: &Prepared,
+        trained: &Trained,
+        record: &RunRecord,
+        page: impl FnOnce(&Training<'_>) -> Result<String>,
+    ) -> Result<()> {
+        let validation = match trained.test {
+            None => prepared.evaluate_validation(trained)?,
+            Some(_) => None,
+        };
+        let training = Training {
+            prepared,
+            trained,
+            record,
+            load: self.told.load.as_ref(),
+            command: &self.told.command,
+            epochs: &super::page::epochs(&self.path.join(METRICS))?,
+            validation: validation.as_ref(),
+        };
+        Ok(write_atomically(&self.path.join(PAGE), page(&training)?.as_bytes())?)
+    }
+
+    /// Writes the model and what its images were. Without its record it is no run.
+    pub(in crate::report) fn without_record(
+        &self,
         prepared: &Prepared,
         trained: &Trained,
         source: Provenance,
@@ -281,7 +353,7 @@ impl RunFolder {
             confusion: test.report.iter().flat_map(|report| report.confusion.clone()).collect(),
         });
         let count = |examples: &Option<Vec<frostline_data::Example>>| examples.as_ref().map_or(0, Vec::len);
-        let record = RunRecord {
+        Ok(RunRecord {
             version: env!("CARGO_PKG_VERSION"),
             source,
             seed: prepared.setting.seed,
@@ -310,11 +382,10 @@ impl RunFolder {
             model,
             peak_bytes: peak_memory(),
             seconds,
-        };
-        self.json(RECORD, &record)?;
-        Ok(record)
+        })
     }
 }
+
 /// The place that a path leads to, links and `..` followed as far as it is there.
 fn resolved(path: &Path) -> PathBuf {
     let mut rest = Vec::new();

@@ -41,6 +41,8 @@ pub struct Prepared {
     pub model: Model,
     /// The paths of the reused layers, from the lowest to the highest.
     pub reused: Vec<String>,
+    /// How many layers the model had before it was cut.
+    pub layers: usize,
     /// What is trained on, without the damaged images.
     pub dataset: Dataset,
     /// How images become inputs.
@@ -83,6 +85,7 @@ pub fn prepare(
     notes.extend(flag_note(&kept, &reused));
     notes.extend(regularizer_note(&kept));
     let (pipeline, of_pipeline) = pipeline(&model, &config, &dataset, &shape, &mut kept)?;
+    let layers = model.graph.counted_paths().len();
     drop(model); // before a first pass takes its memory
     if !dataset.is_regression() {
         kept.info.classes = Some(dataset.classes.clone());
@@ -118,6 +121,7 @@ pub fn prepare(
     let prepared = Prepared {
         model: kept,
         reused,
+        layers,
         dataset,
         pipeline,
         setting,

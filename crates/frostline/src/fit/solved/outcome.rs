@@ -40,6 +40,10 @@ pub struct SolvedHead {
     /// What is said of each training image by a head that has not seen it.
     #[serde(skip)]
     pub left_out: Vec<LeftOut>,
+    /// `[images, outputs]`: what a head puts out for each training image that has not seen it; of two classes, too, a probability
+    /// for each.
+    #[serde(skip)]
+    pub out_of_sample: Vec<f32>,
     /// What tells images that are none of the classes, where that is asked for.
     #[serde(skip)]
     pub novelty: Option<Novelty>,
@@ -104,6 +108,7 @@ impl Prepared {
             temperature: found.solved.temperature,
             prospect,
             left_out,
+            out_of_sample: out_of_sample(&found, &task),
             novelty: work.novelty(&examples, &found)?,
             seconds: start.elapsed().as_secs_f64(),
         };
@@ -173,6 +178,17 @@ impl Prepared {
         let (near_duplicates, far) = neighbours(&examples, &table, &groups)?;
         Ok(Findings { mislabelled, near_duplicates, far })
     }
+}
+
+/// What is put out for each training image by a head that has not seen it.
+fn out_of_sample(found: &Found, task: &Task) -> Vec<f32> {
+    let squash = match task {
+        Task::Binary | Task::Classes(_) => Some(Squash::Softmax),
+        Task::Labels(_) => Some(Squash::Sigmoid),
+        Task::Numbers(_) => None,
+    };
+    let rows = found.solved.out_of_sample.chunks_exact(found.solved.bias.len().max(1));
+    rows.flat_map(|row| squashed(row, squash)).collect()
 }
 
 /// Kernel and bias of the output layer: of two classes it has one output, which is the second class's.

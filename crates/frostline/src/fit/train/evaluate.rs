@@ -30,6 +30,8 @@ pub struct Evaluation {
     pub report: Option<ClassReport>,
     /// The class that each image is given; empty where numbers or several labels are predicted.
     pub predicted: Vec<usize>,
+    /// `[images, width]`: the probabilities that the model puts out, also where it returns logits, or numbers.
+    pub outputs: Vec<f32>,
     /// The first image for which the model puts out something that is not a finite number: its scores are none.
     pub not_finite: Option<usize>,
 }
@@ -189,7 +191,11 @@ pub(in crate::fit) fn scored(
                 outputs.iter_mut().for_each(|logit| *logit = 1.0 / (1.0 + (-*logit).exp()));
             }
             predicted.extend(outputs.chunks_exact(width.max(1)).map(predicted_class));
-            Some(ClassReport::new(&outputs, width, classes, &source.dataset.classes, scores.loss))
+            let report = ClassReport::new(&outputs, width, classes, &source.dataset.classes, scores.loss);
+            if from == Outputs::Logits && width > 1 {
+                outputs.chunks_exact_mut(width).for_each(softmax);
+            }
+            Some(report)
         }
         TargetColumn::Labels { values, .. } => {
             if from == Outputs::Logits {
@@ -199,7 +205,14 @@ pub(in crate::fit) fn scored(
         }
         TargetColumn::Values { .. } => None,
     };
-    Evaluation { scores, report, predicted, not_finite }
+    Evaluation { scores, report, predicted, outputs, not_finite }
+}
+
+fn softmax(row: &mut [f32]) {
+    let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    row.iter_mut().for_each(|logit| *logit = (*logit - most).exp());
+    let sum: f32 = row.iter().sum();
+    row.iter_mut().for_each(|share| *share /= sum);
 }
 
 /// Whether a model returns probabilities, because its output comes from a sigmoid or a softmax, or logits. Says nothing

@@ -156,6 +156,24 @@ impl Prepared {
         Ok(Trained { unfreezing, solved, freeze, certificate, train, val, test, test_f32, stages })
     }
 
+    /// What the trained model says of the validation images, if there are any.
+    #[cfg(feature = "report")]
+    pub(crate) fn evaluate_validation(&self, trained: &Trained) -> Result<Option<Evaluation>> {
+        let images = self.dataset.val.as_deref().unwrap_or_default();
+        let found = match &trained.solved {
+            Some(head) if trained.kept().next().is_none() => self.score_solved(head, images)?,
+            Some(_) if !self.model.info.views.is_empty() => {
+                self.score_in_views(images, &crate::fit::silent)?
+            }
+            _ => None,
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+        let mut store = FeatureStore::new(&self.setting.caching, self.setting.config.features);
+        self.score_test(images, &trained.freeze, &mut store, &crate::fit::silent)
+    }
+
     /// The scores on test images, if there are any.
     pub(in crate::fit) fn score_test(
         &self,

@@ -2,16 +2,16 @@
 
 use super::DepthReport;
 use crate::depth::{Outcome, SearchKey, SearchLog};
-use crate::report::RunFolder;
-use crate::report::files::{IMAGES, LEFT_OUT, METRICS, MODEL, NOVELTY, RECORD};
+use crate::fit::{Prepared, Trained};
+use crate::report::files::{IMAGES, LEFT_OUT, METRICS, MODEL, NOVELTY, PAGE, RECORD};
+use crate::report::{Provenance, RunFolder, RunRecord};
 use frostline_graph::Result;
 use std::path::Path;
 
-/// Outcomes, a line each; the images that splits hold out; what was found, and that as a page.
+/// Outcomes, a line each; the images that splits hold out; what was found.
 const SEARCH: &str = "search.jsonl";
 const SPLITS: &str = "splits.json";
 const FOUND: &str = "depth.json";
-const PAGE: &str = "report.html";
 
 impl RunFolder {
     /// The same for a search, which goes on where it was killed, or ended early.
@@ -45,11 +45,21 @@ impl RunFolder {
         self.json(SPLITS, &held_out)
     }
 
-    /// Writes what a search has found, as `depth.json` and, with the feature `report`, as `report.html`.
-    pub fn found(&self, report: &DepthReport) -> Result<()> {
+    /// Writes what a search has found, as `depth.json`, and the model that it recommends as [`RunFolder::finish`] does; the page is that
+    /// of the search.
+    pub fn finish_search(
+        self,
+        report: &DepthReport,
+        prepared: &Prepared,
+        trained: &Trained,
+        source: Provenance,
+        seconds: f64,
+    ) -> Result<RunRecord> {
         self.json(FOUND, &report.document())?;
+        let mut record = self.without_record(prepared, trained, source, seconds)?;
         #[cfg(feature = "report")]
-        frostline_files::write_atomically(&self.path.join(PAGE), report.page()?.as_bytes())?;
-        Ok(())
+        self.with_page(prepared, trained, &mut record, |training| report.page(training));
+        self.json(RECORD, &record)?;
+        Ok(record)
     }
 }

@@ -1,0 +1,18 @@
+//! Pages for people: each is one file, which loads nothing, runs nothing, and is read on a phone as on a desk.
+
+mod answer;
+mod classes;
+mod confusion;
+mod curves;
+mod data;
+mod evaluation;
+pub(in crate::report) mod frame;
+mod made;
+mod mistakes;
+mod photos;
+mod scored;
+mod training;
+
+pub(in crate::report) use curves::epochs;
+pub use evaluation::EvaluationPage;
+pub(in crate::report) use training::{Training, sentence};
