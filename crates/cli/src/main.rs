@@ -4,16 +4,20 @@ mod args;
 mod auto;
 mod cache;
 mod check;
+mod classes;
 mod console;
 mod convert;
 mod demo;
 mod depth;
+mod embed;
 mod evaluate;
+mod explain;
 mod flags;
 mod images;
 mod inspect;
 mod plan;
 mod predict;
+mod similar;
 mod suggest;
 mod train;
 mod verify;
@@ -42,7 +46,12 @@ fn main() -> ExitCode {
                 Command::Depth(command) => depth::run(command, arguments.seed, &console),
                 Command::Evaluate(command) => evaluate::run(command, &console),
                 Command::Predict(command) => predict::run(command, &console),
+                Command::Embed(command) => embed::run(command, &console),
+                Command::Similar(command) => similar::run(command, &console),
+                Command::Explain(command) => explain::run(command, &console),
                 Command::Check(command) => check::run(command, arguments.seed, &console),
+                Command::AddClass(command) => classes::add(command, &console),
+                Command::RemoveClass(command) => classes::remove(command, &console),
                 Command::Suggest(command) => suggest::run(command, &console),
                 Command::Convert(command) => convert::run(command, &console),
                 Command::Verify(command) => verify::run(command, &console),

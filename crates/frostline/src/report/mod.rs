@@ -11,6 +11,13 @@ pub mod depth;
 mod files;
 mod images;
 mod run;
+#[cfg(feature = "report")]
+mod similar;
+#[cfg(feature = "report")]
+mod thumbnail;
 
+pub(crate) use files::{LEFT_OUT as LEFT_OUT_FILE, RECORD as RECORD_FILE};
 pub use images::RunImages;
 pub use run::{Provenance, RunFolder, RunRecord, TestRecord, read_novelty};
+#[cfg(feature = "report")]
+pub use similar::{Shown, SimilarPage};
