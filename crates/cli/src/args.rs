@@ -1,13 +1,19 @@
 //! The commands, and their arguments.
 
+mod classes;
 mod data;
+mod embed;
+mod explain;
 mod predict;
 #[cfg(feature = "serve")]
 mod serve;
 mod training;
 mod values;
 
+pub(crate) use classes::{AddClass, RemoveClass, Rewritten};
 pub(crate) use data::{Arrays, Excluded, Labels};
+pub(crate) use embed::{Embed, Features, Similar};
+pub(crate) use explain::Explain;
 pub(crate) use predict::Predict;
 #[cfg(feature = "serve")]
 pub(crate) use serve::{LimitFlags, Serve};
@@ -58,8 +64,18 @@ pub(crate) enum Command {
     /// A page to drop an image on, and predictions over HTTP: plain, TensorFlow Serving's protocol, the Open Inference Protocol.
     #[cfg(feature = "serve")]
     Serve(Box<Serve>),
+    /// What a layer of a model makes of images: features with labels and paths, as arrays of NumPy.
+    Embed(Embed),
+    /// The photos that are most like one, by the features of a model.
+    Similar(Similar),
+    /// Where in images a model sees their class: a heat map over each (Grad-CAM).
+    Explain(Explain),
     /// What is wrong with photos: damaged ones, copies, classes with few; with a model those that look mislabelled, too.
     Check(Check),
+    /// A run with one class more, from a folder of its photos: the head alone is solved anew.
+    AddClass(AddClass),
+    /// A run with one class less: the head alone is solved anew.
+    RemoveClass(RemoveClass),
     /// The photos without labels that are worth labelling next.
     Suggest(Suggest),
     /// Write a model in another format, by the ending: .keras, .h5, .weights.h5, .safetensors, .onnx.
@@ -84,10 +100,15 @@ impl Command {
             Self::Predict(command) => Some(&command.model.path),
             #[cfg(feature = "serve")]
             Self::Serve(command) => Some(&command.model.path),
+            Self::Explain(command) => Some(&command.model.path),
+            Self::Embed(command) => Some(&command.features.model.path),
+            Self::Similar(command) => Some(&command.features.model.path),
             Self::Convert(command) => Some(&command.model.path),
             Self::Verify(command) => Some(&command.model.path),
             Self::Check(command) => command.model.as_deref(),
             Self::Suggest(command) => Some(&command.model.path),
+            Self::AddClass(command) => Some(&command.run),
+            Self::RemoveClass(command) => Some(&command.run),
             Self::Cache(_) | Self::Demo(_) => None,
         }
     }
@@ -104,8 +125,12 @@ impl Command {
             Self::Predict(command) => Some(&command.images),
             #[cfg(feature = "serve")]
             Self::Serve(command) => Some(&command.images),
+            Self::Explain(command) => Some(&command.images),
+            Self::Embed(command) => Some(&command.features.images),
+            Self::Similar(command) => Some(&command.features.images),
             Self::Check(command) => Some(&command.images),
             Self::Suggest(command) => Some(&command.images),
+            Self::AddClass(_) | Self::RemoveClass(_) => None,
             Self::Inspect(_) | Self::Convert(_) | Self::Verify(_) | Self::Cache(_) | Self::Demo(_) => None,
         }
     }

@@ -35,7 +35,10 @@ pub(crate) fn run(command: &Cache, console: &Console) -> Result<(), Failure> {
 }
 
 /// Where features are kept: in memory, where the cache cannot be written to. It is a help, and no reason to stop.
-pub(crate) fn caching(folder: Option<&Path>, limit: u64, console: &Console) -> Caching {
+pub(crate) fn caching(no_cache: bool, folder: Option<&Path>, limit: u64, console: &Console) -> Caching {
+    if no_cache {
+        return Caching::Nothing;
+    }
     match open(folder, limit).and_then(|cache| Ok(cache.check_writable().map(|()| cache)?)) {
         Ok(cache) => Caching::Disk(cache),
         Err(error) => {

@@ -4,11 +4,14 @@ mod args;
 mod auto;
 mod cache;
 mod check;
+mod classes;
 mod console;
 mod convert;
 mod demo;
 mod depth;
+mod embed;
 mod evaluate;
+mod explain;
 mod flags;
 mod images;
 mod inspect;
@@ -16,6 +19,7 @@ mod plan;
 mod predict;
 #[cfg(feature = "serve")]
 mod serve;
+mod similar;
 mod suggest;
 mod train;
 mod verify;
@@ -52,7 +56,12 @@ fn main() -> ExitCode {
                 Command::Predict(command) => predict::run(command, &console),
                 #[cfg(feature = "serve")]
                 Command::Serve(command) => serve::run(command, &console),
+                Command::Embed(command) => embed::run(command, &console),
+                Command::Similar(command) => similar::run(command, &console),
+                Command::Explain(command) => explain::run(command, &console),
                 Command::Check(command) => check::run(command, arguments.seed, &console),
+                Command::AddClass(command) => classes::add(command, &console),
+                Command::RemoveClass(command) => classes::remove(command, &console),
                 Command::Suggest(command) => suggest::run(command, &console),
                 Command::Convert(command) => convert::run(command, &console),
                 Command::Verify(command) => verify::run(command, &console),

@@ -9,8 +9,8 @@ use crate::evaluate::print_classes;
 use crate::images::load_for;
 use frostline::data;
 use frostline::fit::{
-    Caching, Check, Event, Head, Observer, Prepared, PretrainedWeights, SolvedHead, TrainConfig, Trained,
-    Validation, prepare,
+    Check, Event, Head, Observer, Prepared, PretrainedWeights, SolvedHead, TrainConfig, Trained, Validation,
+    prepare,
 };
 use frostline::formats::LoadReport;
 use frostline::graph::Pooling;
@@ -108,10 +108,7 @@ pub(crate) fn prepared(
         let unfreeze = auto::unfreeze(&model, &dataset, &recipe, seed, console)?;
         recipe.stage.extend(training.reuse.fine_tuning(unfreeze));
     }
-    let caching = match training.no_cache {
-        true => Caching::Nothing,
-        false => cache::caching(training.cache.as_deref(), training.cache_limit, console),
-    };
+    let caching = cache::caching(training.no_cache, training.cache.as_deref(), training.cache_limit, console);
     let validation = validation(training.val.as_deref());
     let show = |event: &Event<'_>| console.show(event);
     let told = dataset.warnings.clone();

@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use globset::{GlobBuilder, GlobMatcher};
-use serde::{Serialize, Serializer};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::DataError;
 
@@ -77,6 +78,14 @@ impl Exclude {
 impl Serialize for Exclude {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(|pattern| &pattern.text))
+    }
+}
+
+impl<'de> Deserialize<'de> for Exclude {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let pattern = |text: String| text.parse().map_err(D::Error::custom);
+        texts.into_iter().map(pattern).collect::<Result<_, _>>().map(Self)
     }
 }
 

@@ -29,6 +29,15 @@ pub enum Fit {
     Pad,
 }
 
+/// Where a picture lies in the input of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// `[height, width]` that it is resized to.
+    pub resized: [usize; 2],
+    /// The row and column of the input at which it begins; below 0 where it is cut off.
+    pub offset: [i64; 2],
+}
+
 impl Fit {
     /// All of them.
     pub const ALL: [Fit; 3] = [Fit::Squash, Fit::Crop, Fit::Pad];
@@ -61,6 +70,16 @@ impl Fit {
         }
     }
 
+    /// Where a picture of `[height, width]` lies in a shape.
+    pub fn place(self, picture: [usize; 2], shape: [usize; 2]) -> Place {
+        let resized = Self::resized(picture, shape, self);
+        let offset = |extent: usize, wanted: usize| match extent > wanted {
+            true => -(half(extent - wanted) as i64),
+            false => half(wanted - extent) as i64,
+        };
+        Place { resized, offset: [offset(resized[0], shape[0]), offset(resized[1], shape[1])] }
+    }
+
     /// Brings a picture to `[height, width, image.channels]`, written to `out`, which has that length. `black`: what is added.
     pub(super) fn apply(
         self,
@@ -70,18 +89,19 @@ impl Fit {
         black: f32,
         out: &mut [f32],
     ) -> Result<(), DataError> {
-        let [height, width] = Self::resized([image.height, image.width], shape, self);
-        let part = |extent: usize, wanted: usize| match extent > wanted {
-            true => Axis { extent, start: half(extent - wanted), len: wanted },
+        let Place { resized: [height, width], offset } = self.place([image.height, image.width], shape);
+        let part = |extent: usize, wanted: usize, offset: i64| match extent > wanted {
+            true => Axis { extent, start: offset.unsigned_abs() as usize, len: wanted },
             false => Axis::whole(extent),
         };
-        let part = Part { rows: part(height, shape[0]), columns: part(width, shape[1]) };
+        let part =
+            Part { rows: part(height, shape[0], offset[0]), columns: part(width, shape[1], offset[1]) };
         if [height, width] == shape || self != Fit::Pad {
             return resize.apply_part(image, &part, out);
         }
         let mut inner = vec![0.0; height * width * image.channels];
         resize.apply_part(image, &part, &mut inner)?;
-        let (top, left) = (half(shape[0] - height), half(shape[1] - width) * image.channels);
+        let (top, left) = (offset[0] as usize, offset[1] as usize * image.channels);
         let row = width * image.channels;
         out.fill(black);
         let lines = out.chunks_exact_mut(shape[1] * image.channels).skip(top);
@@ -182,6 +202,14 @@ mod tests {
                 assert_eq!(line, &whole[(y + 3) * 31 + 5..][..20], "{kernel}");
             }
         }
+    }
+
+    #[test]
+    fn a_place_says_what_of_a_picture_is_seen() {
+        let place = |fit: Fit| fit.place([300, 500], [100, 100]);
+        assert_eq!(place(Fit::Squash), Place { resized: [100, 100], offset: [0, 0] });
+        assert_eq!(place(Fit::Crop), Place { resized: [100, 166], offset: [0, -33] });
+        assert_eq!(place(Fit::Pad), Place { resized: [60, 100], offset: [20, 0] });
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub use decode::{
 pub use error::DataError;
 pub use exclude::{Exclude, Pattern};
 pub use file_name::{path_text, serialize_path};
-pub use fit::Fit;
+pub use fit::{Fit, Place};
 pub use folders::{is_named_as_picture, pictures_in};
 pub use image::{Image, Pixels};
 pub use loader::Pipeline;
@@ -108,6 +108,15 @@ pub fn open_for_as(path: &Path, classes: &[String], reading: &Reading) -> Result
         dataset.keep_only(wanted)?;
     }
     Ok(dataset)
+}
+
+/// Opens a source for its features: one class is enough, and photos that lie in a folder without class folders have no label
+/// (see [`Dataset::has_labels`]).
+pub fn open_for_features(path: &Path, reading: &Reading) -> Result<Dataset, DataError> {
+    read(path, None, reading).or_else(|error| match path.is_dir() {
+        true => folders::without_classes(path, reading).ok_or(error),
+        false => Err(error),
+    })
 }
 
 /// `known`: the classes of a model that is to be evaluated.

@@ -64,7 +64,8 @@ impl FromStr for Channels {
 }
 
 /// What is said of a source beside its path. By default nothing is: what can be told by the values is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Reading {
     /// What the labels are; by their values, where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -68,6 +68,11 @@ impl Plan {
         &mut self.suffix
     }
 
+    /// The program that the suffix runs.
+    pub fn suffix_program(&self) -> &frostline_graph::ops::Program {
+        self.suffix.program()
+    }
+
     /// Multiply-adds of one image's forward pass: below and above the boundary.
     pub fn multiply_adds(&self) -> [u64; 2] {
         self.multiply_adds

@@ -5,15 +5,17 @@ use frostline_graph::ops::{Node, Op, Program, Reshape, ValueId};
 
 /// Which gradients a backward pass has to compute.
 pub(super) struct Wanted {
-    /// Of each value: a trained weight lies at or below it.
+    /// Of each value: a trained weight, or an input whose gradient is wanted, lies at or below it.
     pub(super) needs_grad: Vec<bool>,
     /// Of each op: its backward pass runs, since the loss sees it and there is something to train.
     pub(super) active: Vec<bool>,
 }
 
 impl Wanted {
-    pub(crate) fn new(program: &Program, trainable: &[bool]) -> Self {
+    /// `inputs`: those of the program's inputs whose gradients are wanted.
+    pub(crate) fn new(program: &Program, trainable: &[bool], inputs: &[ValueId]) -> Self {
         let mut needs_grad = vec![false; program.values.len()];
+        inputs.iter().for_each(|value| needs_grad[value.0] = true);
         for node in &program.nodes {
             needs_grad[node.output.0] = node.params.iter().any(|param| trainable[param.0])
                 || node.inputs.iter().any(|value| needs_grad[value.0]);

@@ -70,7 +70,7 @@ fn results(streamed_bytes: usize) -> (Vec<Vec<f32>>, [usize; 2]) {
         (0..param.shape.iter().product()).map(value).collect()
     });
     let weights = weights.collect();
-    let mut suffix = Suffix::streaming_from(streamed_bytes, program, weights, BATCH, Statistics::Batch);
+    let mut suffix = Suffix::streaming_from(streamed_bytes, program, weights, BATCH, Statistics::Batch, &[]);
     let rows: Vec<f32> = (0..BATCH * SIZE.elements()).map(number).collect();
     suffix.forward_training(&rows, BATCH, 0);
     let mut results = vec![suffix.output(BATCH).to_vec()];

@@ -63,7 +63,13 @@ impl Suffix {
         batch: usize,
         statistics: Statistics,
     ) -> Self {
-        Self::streaming_from(STREAMED_BYTES, program, weights, batch, statistics)
+        Self::streaming_from(STREAMED_BYTES, program, weights, batch, statistics, &[])
+    }
+
+    /// A suffix of which nothing trains: its backward pass computes the gradient by the first of its boundary values.
+    pub(crate) fn by_boundary(program: Program, weights: Vec<Vec<f32>>, batch: usize) -> Self {
+        let first: Vec<ValueId> = program.inputs.iter().take(1).copied().collect();
+        Self::streaming_from(STREAMED_BYTES, program, weights, batch, Statistics::Moving, &first)
     }
 
     pub(super) fn streaming_from(
@@ -72,6 +78,7 @@ impl Suffix {
         weights: Vec<Vec<f32>>,
         batch: usize,
         statistics: Statistics,
+        inputs: &[ValueId],
     ) -> Self {
         separate_repeated_inputs(&mut program);
         let len = |value: ValueId| program.shape(value).iter().product::<usize>();
@@ -82,7 +89,7 @@ impl Suffix {
                 && readers().any(|node| !program.layers[node.layer].frozen)
         };
         let trainable: Vec<bool> = (0..program.params.len()).map(is_trained).collect();
-        let Wanted { needs_grad, active } = Wanted::new(&program, &trainable);
+        let Wanted { needs_grad, active } = Wanted::new(&program, &trainable, inputs);
         let bind = |node: usize| {
             let node = &program.nodes[node];
             node.op.kind().bind(&program.input_shapes(node), &program.param_shapes(node), batch)
@@ -401,6 +408,18 @@ impl Suffix {
             }
             self.run(index, true, skipped);
         }
+    }
+}
+
+impl Suffix {
+    /// After a backward pass of a plan by [`compile_above`](crate::compile::compile_above): the gradient by the first of the
+    /// boundary's values, `[images, …]`. None where the output does not depend on that.
+    pub fn boundary_gradient(&self) -> Option<Vec<f32>> {
+        let value = *self.program.inputs.first()?;
+        let slot = self.schedule.grad_slots[value.0]?;
+        let len: usize = self.program.shape(value).iter().product();
+        let part = |micro_batch: &MicroBatch| micro_batch.grads[slot][..micro_batch.images * len].to_vec();
+        Some(self.micro_batches.iter().flat_map(part).collect())
     }
 }
 

@@ -20,8 +20,11 @@
 //! makes an [`engine::Plan`] from both, which owns the freeze setting it was made from; [`fit`] trains it in
 //! stages and proves that what was frozen stayed frozen.
 
+pub mod classes;
 #[cfg(feature = "depth")]
 pub mod depth;
+pub mod embed;
+pub mod explain;
 pub mod fit;
 mod model_files;
 pub mod predict;

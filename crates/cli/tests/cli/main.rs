@@ -2,8 +2,11 @@
 
 mod arguments;
 mod cache;
+mod classes;
 mod data;
 mod depth;
+mod embed;
+mod explain;
 mod faults;
 mod files;
 mod lost;

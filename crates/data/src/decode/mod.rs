@@ -88,8 +88,7 @@ pub fn picture_size_of(bytes: &[u8], name: &str) -> Result<[usize; 2], DataError
         (Ok(ImageFormat::WebP), file) => WebPDecoder::new(file).map(header),
         _ => jpeg_file::header(bytes),
     };
-    let ((width, height), orientation) =
-        contained(name, || found().map_err(|error| damaged(name, &error)))?;
+    let ((width, height), orientation) = contained(name, || found().map_err(|error| damaged(name, &error)))?;
     let size = [height as usize, width as usize];
     Ok(if lies_on_its_side(orientation) { [size[1], size[0]] } else { size })
 }

@@ -135,6 +135,20 @@ pub fn is_named_as_picture(path: &Path) -> bool {
     tree::is_picture(path)
 }
 
+/// The photos of a folder that holds some and no class folder with any; none otherwise.
+pub(super) fn without_classes(folder: &Path, reading: &Reading) -> Option<Dataset> {
+    let mut excluding = Excluding::by(&reading.exclude);
+    let tree = Tree::read(folder, &mut excluding).ok()?;
+    if tree.pictures.is_empty() || tree.folders.iter().any(Tree::holds_picture) || reading.classes.is_some() {
+        return None;
+    }
+    let (files, warnings) = pictures_in(folder, &reading.exclude).ok()?;
+    let mut dataset = Dataset::of_files(folder, files);
+    dataset.warnings = warnings;
+    dataset.reading = reading.clone();
+    Some(dataset)
+}
+
 /// The pictures in a folder and in those below it, those of a folder before those of the folders in it, sorted by name;
 /// and what is left out.
 pub fn pictures_in(folder: &Path, exclude: &Exclude) -> Result<(Vec<PathBuf>, Vec<String>), DataError> {

@@ -1,9 +1,11 @@
 //! numpy's `.npy` and `.npz` files, read without pickles and written atomically.
 
 mod batch;
+mod stream;
 mod values;
 
 pub use batch::{Batch, batches};
+pub use stream::{NpzWriter, stream_npz};
 pub use values::NpyValues;
 
 use std::collections::BTreeMap;

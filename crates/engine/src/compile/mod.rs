@@ -1,5 +1,6 @@
 //! From a graph and a freeze setting to a [`Plan`]: lower, cut at the boundary, fold and fuse.
 
+mod above;
 mod fold;
 mod frozen;
 mod fuse;
@@ -8,6 +9,7 @@ mod partition;
 mod prefixes;
 
 pub use crate::Statistics;
+pub use above::compile_above;
 pub use frozen::Frozen;
 pub use prefixes::Prefixes;
 

@@ -22,8 +22,18 @@ fn is_constant(program: &Program, node: &Node) -> bool {
 
 /// Cuts a program at the boundary between what is static and the rest.
 pub(super) fn partition(program: &Program) -> Partition {
+    cut(program, None)
+}
+
+/// Cuts a program of frozen layers between what depends on a value and the rest. That value is the first of the boundary.
+pub(super) fn partition_at(program: &Program, value: ValueId) -> Partition {
+    cut(program, Some(value))
+}
+
+/// `moving`: a value that counts as not static, whatever makes it.
+fn cut(program: &Program, moving: Option<ValueId>) -> Partition {
     let mut is_static = vec![false; program.values.len()];
-    program.inputs.iter().for_each(|value| is_static[value.0] = true);
+    program.inputs.iter().for_each(|value| is_static[value.0] = moving != Some(*value));
     // what no image is looked at for is computed on the side where it is read, and is no feature
     let mut is_of_model = vec![false; program.values.len()];
     let (mut lower, mut upper): (Vec<&Node>, Vec<&Node>) = (Vec::new(), Vec::new());
@@ -31,7 +41,8 @@ pub(super) fn partition(program: &Program) -> Partition {
         let all =
             |marks: &[bool]| is_constant(program, node) && node.inputs.iter().all(|value| marks[value.0]);
         let (fixed, of_model) = (all(&is_static), all(&is_of_model));
-        (is_static[node.output.0], is_of_model[node.output.0]) = (fixed, of_model);
+        is_static[node.output.0] = fixed && moving != Some(node.output);
+        is_of_model[node.output.0] = of_model;
         if fixed {
             lower.push(node);
         }
@@ -39,7 +50,7 @@ pub(super) fn partition(program: &Program) -> Partition {
             upper.push(node);
         }
     }
-    let mut crossing: Vec<ValueId> = Vec::new();
+    let mut crossing: Vec<ValueId> = moving.into_iter().collect();
     let read = upper.iter().flat_map(|node| &node.inputs).chain(&program.outputs);
     for value in read {
         if is_static[value.0] && !is_of_model[value.0] && !crossing.contains(value) {

@@ -42,11 +42,7 @@ impl Prefixes {
     ) -> Result<Compiled> {
         let (frozen, mut suffix) = self.halves(dtype, model, &freeze, inputs)?;
         fuse::fuse_trainable(&mut suffix);
-        let weights = suffix
-            .params
-            .iter()
-            .map(|param| Ok(checked(model, &param.path, &param.shape)?.data))
-            .collect::<Result<Vec<_>>>()?;
+        let weights = weights_of(model, &suffix)?;
         let plan = Plan {
             multiply_adds: [frozen.program().multiply_adds(), suffix.multiply_adds()],
             prefix: frozen.bind(),
@@ -81,10 +77,21 @@ impl Prefixes {
         inputs: &[Shape],
     ) -> Result<(Arc<Frozen>, Program)> {
         let program = lower::lower(&model.graph, freeze, inputs)?;
-        let partition::Partition { mut prefix, suffix, boundary } = partition::partition(&program);
+        let partition::Partition { prefix, suffix, boundary } = partition::partition(&program);
+        Ok((self.frozen(dtype, model, prefix, boundary)?, suffix))
+    }
+
+    /// What lies below the boundary, folded and fused.
+    pub(super) fn frozen(
+        &self,
+        dtype: &PrefixDType,
+        model: &Model,
+        mut prefix: Program,
+        boundary: Vec<String>,
+    ) -> Result<Arc<Frozen>> {
         let origin = origin(dtype, model, &prefix)?;
         if let Some(known) = self.0.iter().find(|known| known.is_from(origin)) {
-            return Ok((known.clone(), suffix));
+            return Ok(known.clone());
         }
         let mut constants = prefix
             .params
@@ -93,8 +100,13 @@ impl Prefixes {
             .collect::<Result<Constants>>()?;
         fold::fold(&mut prefix, &mut constants);
         fuse::fuse(&mut prefix);
-        Ok((Arc::new(Frozen::new(dtype, prefix, constants, boundary, origin)), suffix))
+        Ok(Arc::new(Frozen::new(dtype, prefix, constants, boundary, origin)))
     }
+}
+
+/// The present values of a suffix's weights.
+pub(super) fn weights_of(model: &Model, suffix: &Program) -> Result<Vec<Vec<f32>>> {
+    suffix.params.iter().map(|param| Ok(checked(model, &param.path, &param.shape)?.data)).collect()
 }
 
 /// What a prefix is compiled from, before it is folded and fused: prefixes of one origin are the same. Weights are known by

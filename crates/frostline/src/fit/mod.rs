@@ -44,11 +44,14 @@ pub use prepare::preprocessing::{
     check_numbers, fit_of, input_shape, preprocess_of, resize_of, scaled_decode_of, takes_sequences,
 };
 pub(crate) use solved::Solving;
+pub(crate) use solved::squashed as probabilities;
 pub use solved::{
     Examples, Findings, LeftOut, Pictures, Programs, Prospect, Seen, SolvePlan, SolvedHead, Suspect,
     Unfreezing, ViewPass, Viewed, Worth, mislabelled, worth_labelling,
 };
+pub(crate) use solved::{feature_keys, mean_of_views, stored_views, takes_any_size};
 pub use train::certificate::{Certificate, Hashes, frozen_hashes};
+pub(crate) use train::evaluate::squash;
 pub use train::evaluate::{Evaluation, evaluate, no_scores, returns};
 pub use train::gradual::blocks;
 #[cfg(feature = "depth")]

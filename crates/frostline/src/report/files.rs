@@ -3,7 +3,7 @@
 /// A line `part,label,hash,name` for each image.
 pub(in crate::report) const IMAGES: &str = "images.csv";
 /// Each training image as a head predicts it that has not seen it.
-pub(in crate::report) const LEFT_OUT: &str = "left-out.csv";
+pub(crate) const LEFT_OUT: &str = "left-out.csv";
 /// A line an epoch.
 pub(in crate::report) const METRICS: &str = "metrics.jsonl";
 /// The trained model.
@@ -13,4 +13,4 @@ pub(in crate::report) const NOVELTY: &str = "none-of-these.json";
 /// What was done and what came out, as a page.
 pub(in crate::report) const PAGE: &str = "report.html";
 /// What was done and what came out; written last.
-pub(in crate::report) const RECORD: &str = "run.json";
+pub(crate) const RECORD: &str = "run.json";

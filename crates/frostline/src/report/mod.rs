@@ -17,7 +17,8 @@ mod table_cell;
 #[cfg(feature = "report")]
 mod themed;
 
+pub(crate) use files::{LEFT_OUT as LEFT_OUT_FILE, RECORD as RECORD_FILE};
 pub use images::RunImages;
 #[cfg(feature = "report")]
-pub use page::EvaluationPage;
+pub use page::{EvaluationPage, Shown, SimilarPage};
 pub use run::{Provenance, RunFolder, RunRecord, TestRecord, read_novelty};

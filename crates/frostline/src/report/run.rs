@@ -37,6 +37,9 @@ pub struct Provenance {
     /// What was said of the data.
     #[serde(skip_serializing_if = "Reading::is_silent")]
     pub reading: Reading,
+    /// Folders besides, each with the photos of one more class.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<PathBuf>,
     /// Threads that worked.
     pub threads: usize,
 }
@@ -56,7 +59,8 @@ impl Provenance {
         read.map_err(|source| Error::io(&file, source))?;
         let model_hash = hasher.finalize().to_hex().to_string();
         let arch = arch.map(|arch| arch.to_string());
-        Ok(Self { model: model.to_owned(), arch, model_hash, data: data.to_owned(), reading, threads })
+        let (model, data, added) = (model.to_owned(), data.to_owned(), Vec::new());
+        Ok(Self { model, arch, model_hash, data, reading, added, threads })
     }
 }
 

@@ -8,6 +8,7 @@ mod freeze;
 mod graph;
 mod join;
 mod named;
+mod places;
 mod suggest;
 mod surgery;
 mod tokens;
@@ -21,6 +22,7 @@ pub use graph::*;
 pub use join::Pooling;
 pub use named::as_flag;
 use named::without_here;
+pub use places::Grid;
 use suggest::which_layer;
 
 pub use surgery::{Keep, Transfer, WantedWeight, snake_case};

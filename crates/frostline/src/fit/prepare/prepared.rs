@@ -16,14 +16,14 @@ use frostline_formats as formats;
 use frostline_graph::layers::{Kind, OneDimensional, parse_head};
 use frostline_graph::ops::PoolKind;
 use frostline_graph::{Body, Error, Keep, Model, Result, Shape, Transfer};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// With fewer validation images, the standard error of an accuracy is above 9 points.
 const FEW: usize = 30;
 
 /// Where the validation images come from.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Validation {
     /// The data's own, else a fifth of the training images, stratified.

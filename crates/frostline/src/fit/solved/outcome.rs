@@ -98,6 +98,7 @@ impl Prepared {
             .expect("they were gathered");
         let found = work.run(&examples)?;
         let reading = &found.reading;
+        solving.store_read(reading, &self.dataset, &self.pipeline, &self.setting)?;
         let cuts: Vec<String> = reading.cuts.iter().map(|cut| solving.cuts[*cut].path.clone()).collect();
         let (prospect, left_out) = told_of(&found, &examples, &groups_of(&self.dataset, &examples)?, &task)?;
         let head = SolvedHead {

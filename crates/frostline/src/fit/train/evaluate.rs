@@ -225,7 +225,7 @@ pub fn returns(graph: &Graph) -> Outputs {
 }
 
 /// What the model's output comes from.
-pub(in crate::fit) fn squash(graph: &Graph) -> Option<Squash> {
+pub(crate) fn squash(graph: &Graph) -> Option<Squash> {
     let output = graph.outputs.first()?;
     let layer = &graph.layers[graph.calls[output.call].layer];
     let (kind, activation) = match &layer.body {

@@ -11,8 +11,10 @@ mod made;
 mod mistakes;
 mod photos;
 mod scored;
+mod similar;
 mod training;
 
 pub(in crate::report) use curves::epochs;
 pub use evaluation::EvaluationPage;
+pub use similar::{Shown, SimilarPage};
 pub(in crate::report) use training::{Training, sentence};

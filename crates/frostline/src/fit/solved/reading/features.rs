@@ -155,6 +155,55 @@ impl HeadFeatures {
     }
 }
 
+impl HeadFeatures {
+    /// Stores these columns of images of these contents, one behind the other, in the views of `maker`, which makes just them.
+    /// Where the cache has little room they are not stored.
+    pub(in crate::fit::solved) fn store_part(
+        &self,
+        maker: &Maker<'_>,
+        columns: &[Range<usize>],
+        mut contents: Vec<blake3::Hash>,
+    ) -> Result<()> {
+        /// A part of the cache that is worth it.
+        const PART: u64 = 4;
+        let Caching::Disk(cache) = maker.caching else { return Ok(()) };
+        let width: usize = columns.iter().map(Range::len).sum();
+        let image_len = maker.views.len() * width;
+        if PART * (size_of::<f32>() * image_len * contents.len()) as u64 > cache.limit {
+            return Ok(());
+        }
+        let Some(mut store) = maker.store(width, FeatureCache::open)? else { return Ok(()) };
+        contents.retain(|content| !keys(maker.views, content).all(|key| store.contains(&key)));
+        let mut seen = HashSet::new();
+        contents.retain(|content| seen.insert(*content));
+        let mut whole = vec![0.0; self.views.len() * self.width];
+        for chunk in contents.chunks(images_at_once(image_len)) {
+            let mut part: Vec<(blake3::Hash, Vec<f32>)> = Vec::with_capacity(chunk.len());
+            for content in chunk {
+                let Some(position) = self.positions.get(content) else { continue };
+                let image = match &self.store {
+                    None => &self.held[*position * whole.len()..][..whole.len()],
+                    Some(store) if read(store, &self.views, content, &mut whole) => &whole,
+                    Some(_) => continue,
+                };
+                let mut row = Vec::with_capacity(image_len);
+                for view in maker.views {
+                    let Some(at) = self.views.iter().position(|own| own == view) else { return Ok(()) };
+                    let own = &image[at * self.width..][..self.width];
+                    columns.iter().for_each(|columns| row.extend_from_slice(&own[columns.clone()]));
+                }
+                part.push((*content, row));
+            }
+            let rows: Vec<(blake3::Hash, &[f32])> =
+                part.iter().map(|(content, row)| (*content, row.as_slice())).collect();
+            if !maker.append(&mut store, &rows, width)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What is wrong with an example's file. A sound file that does not suit the model is an error.
 fn damage(example: &Example, error: DataError) -> Result<DataError> {
     match &example.input {
@@ -228,7 +277,7 @@ fn no_room(bytes: usize, why: &str) -> Error {
 }
 
 /// What the features of an image are found by, by view. The model's own view has the key that it has everywhere.
-fn keys(views: &[View], content: &blake3::Hash) -> impl Iterator<Item = FeatureKey> {
+pub(crate) fn keys(views: &[View], content: &blake3::Hash) -> impl Iterator<Item = FeatureKey> {
     views.iter().map(|view| {
         let text = format!("view {view}");
         FeatureKey::new(content, (!view.is_own()).then_some(text.as_str()))
@@ -236,7 +285,12 @@ fn keys(views: &[View], content: &blake3::Hash) -> impl Iterator<Item = FeatureK
 }
 
 /// Reads an image in all views. False if one is missing or damaged.
-fn read(store: &StoredFeatures, views: &[View], content: &blake3::Hash, image: &mut [f32]) -> bool {
+pub(crate) fn read(
+    store: &StoredFeatures,
+    views: &[View],
+    content: &blake3::Hash,
+    image: &mut [f32],
+) -> bool {
     let width = (image.len() / views.len().max(1)).max(1);
     keys(views, content).zip(image.chunks_exact_mut(width)).all(|(key, row)| store.read(&key, row))
 }

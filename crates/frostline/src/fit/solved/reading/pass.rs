@@ -245,7 +245,7 @@ pub(in crate::fit::solved) fn is_for_small_images(pipeline: &Pipeline) -> bool {
 }
 
 /// Whether a model with one output gives the same numbers, of whatever values, for images of other sizes than its own.
-pub(in crate::fit::solved) fn takes_any_size(model: &Model, pipeline: &Pipeline) -> bool {
+pub(crate) fn takes_any_size(model: &Model, pipeline: &Pipeline) -> bool {
     let [height, width, channels] = *pipeline.input() else { return false };
     // a size that the model changes again says nothing
     let resizes = |graph: &Graph| {

@@ -174,6 +174,29 @@ impl Solving {
         are_there.then_some(Work { wides, usual, cuts: cuts.len(), dataset, task, class_weights, recipe })
     }
 
+    /// Stores the features that a head reads where its model looks for them: `embed` and `similar` then have nothing to compute
+    /// for these images, nor has a run with one class more or less.
+    pub(in crate::fit::solved) fn store_read(
+        &self,
+        reading: &Reading,
+        dataset: &Dataset,
+        pipeline: &Pipeline,
+        setting: &Setting,
+    ) -> Result<()> {
+        let mut cuts: Vec<Cut> = reading.cuts.iter().map(|cut| self.cuts[*cut].clone()).collect();
+        cuts.reverse();
+        let (poolings, views) = (vec![reading.pooling], reading.views.clone());
+        let narrow = Wide::new(&self.backbone, &cuts, poolings, views, &pipeline.input().to_vec())?;
+        let of = |wide: &Wide| wide.columns(&reading.cuts, reading.pooling);
+        match self.wides.iter().find_map(|wide| Some((wide.features.as_ref()?, of(wide)?))) {
+            Some((features, columns)) => {
+                let contents = dataset.examples().filter_map(|(_, example)| dataset.content(example));
+                features.store_part(&narrow.maker(pipeline, setting), &columns, contents.collect())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// What a solved head reads.
     pub(in crate::fit::solved) fn reading(&self, head: &SolvedHead) -> Reading {
         let index = |path: &String| self.cuts.iter().position(|cut| cut.path == *path);

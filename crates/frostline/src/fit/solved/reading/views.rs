@@ -125,7 +125,7 @@ fn views_of(model: &Model) -> Result<Vec<View>> {
 }
 
 /// The mean over views, `[views, width]`.
-fn mean(image: &[f32], width: usize) -> Vec<f32> {
+pub(crate) fn mean(image: &[f32], width: usize) -> Vec<f32> {
     let views = image.len() / width.max(1);
     let mut mean = vec![0.0; width];
     for row in image.chunks_exact(width.max(1)) {
@@ -135,7 +135,7 @@ fn mean(image: &[f32], width: usize) -> Vec<f32> {
 }
 
 /// Logits after the last activation.
-pub(in crate::fit::solved) fn squashed(logits: &[f64], squash: Option<Squash>) -> impl Iterator<Item = f32> {
+pub(crate) fn squashed(logits: &[f64], squash: Option<Squash>) -> impl Iterator<Item = f32> {
     let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = logits.iter().map(|logit| (logit - most).exp()).sum();
     logits.iter().map(move |logit| match squash {

@@ -14,7 +14,8 @@ pub(in crate::fit::solved) struct Wide {
     pub(in crate::fit::solved) poolings: Vec<Pooling>,
     pub(in crate::fit::solved) views: Vec<View>,
     boundary: Vec<String>,
-    /// Where the features of each cut lie in those of an image, by pooling.
+    /// Where the features of each cut lie in those of an image, by pooling: the highest cut comes first there, as in the model
+    /// that a head is put on.
     columns: Vec<Vec<Range<usize>>>,
     pub(in crate::fit::solved) features: Option<HeadFeatures>,
 }
@@ -29,7 +30,7 @@ impl Wide {
     ) -> Result<Self> {
         let joined_by = |pooling: &Pooling| {
             let pooling = *pooling;
-            cuts.iter().map(move |cut| (cut.path.as_str(), pooling))
+            cuts.iter().rev().map(move |cut| (cut.path.as_str(), pooling))
         };
         let mut model = backbone.clone();
         model.join(&poolings.iter().flat_map(joined_by).collect::<Vec<_>>(), input)?;
@@ -43,7 +44,9 @@ impl Wide {
                 start += width;
                 start - width..start
             };
-            cuts.iter().map(range).collect()
+            let mut columns: Vec<Range<usize>> = cuts.iter().rev().map(range).collect();
+            columns.reverse();
+            columns
         };
         let columns = poolings.iter().map(&mut ranges).collect();
         let boundary = cuts.iter().map(|cut| cut.path.clone()).collect();
@@ -52,7 +55,7 @@ impl Wide {
 
     /// The numbers of an image in a view.
     pub(in crate::fit::solved) fn width(&self) -> usize {
-        self.columns.iter().flatten().last().map_or(0, |last| last.end)
+        self.columns.iter().flatten().map(|columns| columns.end).max().unwrap_or(0)
     }
 
     /// Where the features of these cuts lie, pooled so; none where they are not.
