@@ -1,6 +1,7 @@
 //! What all requests share.
 
 use super::about::{About, Port};
+use super::explain::HeatMaps;
 use super::metrics::Metrics;
 use super::page::Page;
 use super::queue::{Answered, Queue, Work};
@@ -21,6 +22,7 @@ pub(super) struct App {
     pub(super) limits: LimitFlags,
     pub(super) metrics: Arc<Metrics>,
     pub(super) page: Page,
+    pub(super) heat_maps: HeatMaps,
     /// The hash of the token: hashes are compared in a time that says nothing of them.
     token: Option<blake3::Hash>,
 }
@@ -31,10 +33,11 @@ impl App {
         teller: Teller,
         queue: Queue,
         limits: LimitFlags,
+        heat_maps: HeatMaps,
         token: Option<&str>,
     ) -> Self {
         let token = token.map(|token| blake3::hash(token.as_bytes()));
-        Self { about, teller, queue, limits, metrics: Arc::default(), page: Page::new(), token }
+        Self { about, teller, queue, limits, metrics: Arc::default(), page: Page::new(), heat_maps, token }
     }
 
     /// Whether a request may ask, by what it says in `Authorization`.
@@ -59,6 +62,12 @@ impl App {
 
     /// Predicts pictures. Errors where they are too many or too large, and where none are taken.
     pub(super) async fn pictures(&self, pictures: Vec<Picture>) -> Result<Answered, Refusal> {
+        let pictures = self.within_limits(pictures).await?;
+        self.queue.ask(Work::Pictures(pictures)).await
+    }
+
+    /// The pictures, if they are neither too many nor too large, and pictures are taken.
+    pub(super) async fn within_limits(&self, pictures: Vec<Picture>) -> Result<Vec<Picture>, Refusal> {
         if let Some(why) = &self.about.no_pictures {
             return Err(Refusal::bad(format!("the model takes no pictures: {why}")));
         }
@@ -80,10 +89,9 @@ impl App {
                 None => Ok(pictures),
             }
         });
-        let pictures = checked.await.map_err(|_| {
+        checked.await.map_err(|_| {
             Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the request was not read to its end")
-        })??;
-        self.queue.ask(Work::Pictures(pictures)).await
+        })?
     }
 
     /// Predicts rows of the model's own layout, a batch for each input.

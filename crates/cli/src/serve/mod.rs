@@ -7,6 +7,7 @@
 mod about;
 mod app;
 mod body;
+mod explain;
 mod listen;
 mod metrics;
 mod nested;
@@ -27,6 +28,7 @@ use crate::console::Console;
 use crate::predict::Teller;
 use about::About;
 use app::App;
+use explain::HeatMaps;
 use frostline::predict::Predictor;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -61,7 +63,9 @@ pub(crate) fn run(command: &Serve, console: &Console) -> Result<(), Failure> {
     }
     let name = about.name.clone();
     let (queue, work) = queue::queue(&command.limits);
-    let app = Arc::new(App::new(about, teller, queue, command.limits, token.as_deref()));
+    let pipeline = predictor.ready_for_pictures().ok().cloned();
+    let heat_maps = HeatMaps::new(predictor.model(), pipeline);
+    let app = Arc::new(App::new(about, teller, queue, command.limits, heat_maps, token.as_deref()));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
     console.print(format_args!("`{name}` is served at http://{address}"))?;
     std::thread::scope(|scope| {

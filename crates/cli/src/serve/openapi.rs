@@ -3,7 +3,7 @@
 use super::about::{About, Port};
 use super::plain::Predictions;
 use super::refusal::ErrorBody;
-use super::{open_inference, plain, router, tensorflow};
+use super::{explain, open_inference, plain, router, tensorflow};
 use axum::Json;
 use utoipa::OpenApi;
 
@@ -15,6 +15,7 @@ use utoipa::OpenApi;
     ),
     paths(
         plain::predict,
+        explain::explain,
         plain::info,
         plain::healthz,
         router::metrics,

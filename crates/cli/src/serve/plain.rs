@@ -9,6 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Multipart, State};
 use axum::http::Request;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use frostline::predict::Picture;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -51,15 +52,7 @@ pub(super) async fn predict(
 ) -> Result<Json<Predictions>, Refusal> {
     let (parts, body) = whole(&app, request).await?;
     let began = Instant::now();
-    let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let pictures = match kind.to_ascii_lowercase().starts_with("multipart/form-data") {
-        true => files(Request::from_parts(parts, Body::from(body))).await?,
-        false if body.is_empty() => {
-            return Err(Refusal::bad("the body is empty\nhelp: send a picture, or a form with files"));
-        }
-        false => vec![Picture::Bytes { name: UNNAMED.to_owned(), bytes: body.into() }],
-    };
-    let answered = app.pictures(pictures).await?;
+    let answered = app.pictures(pictures(parts, body).await?).await?;
     let mut first_error = None;
     let mut is_any = false;
     let predictions = answered.predictions.into_iter().map(|found| match found {
@@ -81,6 +74,18 @@ pub(super) async fn predict(
             milliseconds: began.elapsed().as_secs_f64() * 1e3,
             predictions,
         })),
+    }
+}
+
+/// The pictures of a request: the files of a form, or its body.
+pub(super) async fn pictures(parts: Parts, body: Bytes) -> Result<Vec<Picture>, Refusal> {
+    let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    match kind.to_ascii_lowercase().starts_with("multipart/form-data") {
+        true => files(Request::from_parts(parts, Body::from(body))).await,
+        false if body.is_empty() => {
+            Err(Refusal::bad("the body is empty\nhelp: send a picture, or a form with files"))
+        }
+        false => Ok(vec![Picture::Bytes { name: UNNAMED.to_owned(), bytes: body.into() }]),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::refusal::Refusal;
-use super::{open_inference, openapi, page, plain, tensorflow};
+use super::{explain, open_inference, openapi, page, plain, tensorflow};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, MatchedPath, State};
@@ -26,6 +26,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/v2/health/ready", get(open_inference::ready));
     let closed = Router::new()
         .route("/predict", post(plain::predict))
+        .route("/explain", post(explain::explain))
         .route("/info", get(plain::info))
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(openapi::document))

@@ -213,7 +213,7 @@ impl Embedding<'_> {
         if let Some(store) = &mut self.store {
             let keys: Vec<_> = sound.iter().flat_map(|(content, _)| feature_keys(views, content)).collect();
             let vectors = sound.iter().flat_map(|(_, image)| image.chunks_exact(width));
-            if !store.append(&keys, vectors)? {
+            if !store.append(&keys, vectors) {
                 self.store = None; // it is full: what it holds would soon be less than what it lacks
             }
         }

@@ -97,7 +97,7 @@ impl EvaluationPage<'_> {
                 .push(format!("{} {noun} were left out; they are listed below.", self.skipped.len()));
         }
         answer.cautions.extend(self.notes.iter().map(|note| sentence(note)));
-        let album = Album::new(dataset, !takes_sequences(model));
+        let album = Album::new(dataset, !takes_sequences(model)).explained(model, pipeline);
         let mut sections = classes::sections(&scored, noun)?;
         sections.extend(self.by_what_was_seen());
         sections.extend(mistakes::sections(&scored, noun, &album));

@@ -3,7 +3,7 @@
 use super::answer::number;
 use super::frame::{Section, name};
 use super::photos::{Album, gallery};
-use super::scored::Scored;
+use super::scored::{Origin, Scored};
 use crate::fit::{predicted_class, predicted_labels};
 use frostline_data::{Example, Target};
 use maud::{Markup, html};
@@ -36,7 +36,22 @@ pub(in crate::report) fn sections(scored: &Scored<'_>, noun: &str, album: &Album
         ),
     };
     let title = if of_numbers { "The largest errors" } else { "The worst mistakes" };
-    sections.push(Section::new("mistakes", title, html! { p { (intro) } (photos(shown)) }));
+    let worst: Vec<(&Example, Markup)> =
+        shown.iter().map(|image| (scored.examples[*image], told(scored, *image))).collect();
+    // of a training photo the model that is written may say something else than a head that has not seen it
+    let worst = match scored.origin {
+        Origin::LeftOut => album.photos(worst),
+        _ => album.explained_photos(worst),
+    };
+    let has_maps = worst.iter().any(|photo| photo.heat_map.is_some());
+    let body = html! {
+        p {
+            (intro)
+            @if has_maps { " The picture on the right shows where the model sees the class that it names: most where it is yellow (Grad-CAM)." }
+        }
+        (gallery(&worst))
+    };
+    sections.push(Section::new("mistakes", title, body));
     let known: HashSet<usize> = shown.iter().copied().collect();
     let mut unsure = scored.least_certain();
     unsure.retain(|image| !known.contains(image));

@@ -1,14 +1,18 @@
 //! Photos on a page, and how they are shown.
 
 use super::frame::{name, visible};
+use crate::explain::Explainer;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use frostline_data::{Dataset, Example, Thumbnail};
+use frostline_data::{Dataset, Example, Input, Pipeline, Thumbnail};
+use frostline_graph::Model;
 use maud::{Markup, html};
 use rayon::prelude::*;
 use std::cell::Cell;
 
 /// Pixels of the longer side.
 const SIDE: usize = 144;
+/// How much of a photo its heat map hides.
+const OPACITY: f32 = 0.55;
 /// Bytes of all pictures of a page: as text they are a third more.
 const MOST_BYTES: usize = 900_000;
 
@@ -28,11 +32,39 @@ pub(in crate::report) struct Album<'a> {
     /// Whether what the model takes is seen as a picture: no sequences are.
     has_pictures: bool,
     left: Cell<usize>,
+    explainer: Option<Explainer>,
 }
 
 impl<'a> Album<'a> {
     pub(in crate::report) fn new(dataset: &'a Dataset, has_pictures: bool) -> Self {
-        Self { dataset, has_pictures, left: Cell::new(MOST_BYTES) }
+        Self { dataset, has_pictures, left: Cell::new(MOST_BYTES), explainer: None }
+    }
+
+    /// With heat maps of this model, where it has layers with places in the image.
+    pub(in crate::report) fn explained(self, model: &Model, pipeline: &Pipeline) -> Self {
+        let explainer = self.has_pictures.then(|| Explainer::new(model, None, pipeline.clone()).ok());
+        Self { explainer: explainer.flatten(), ..self }
+    }
+
+    /// [`Album::photos`], each beside where the model sees the class that it takes it for.
+    pub(in crate::report) fn explained_photos(&self, told: Vec<(&Example, Markup)>) -> Vec<Photo> {
+        let examples: Vec<&Example> = told.iter().map(|(example, _)| *example).collect();
+        let mut photos = self.photos(told);
+        if let Some(explainer) = &self.explainer {
+            let maps: Vec<Option<Thumbnail>> =
+                examples.par_iter().map(|example| heat_map(explainer, example)).collect();
+            for (photo, map) in photos.iter_mut().zip(maps) {
+                photo.heat_map = map.filter(|map| photo.picture.is_some() && self.takes(map));
+            }
+        }
+        photos
+    }
+
+    /// Whether there is room for one more picture.
+    fn takes(&self, picture: &Thumbnail) -> bool {
+        let left = self.left.get().checked_sub(picture.bytes.len());
+        self.left.set(left.unwrap_or(0));
+        left.is_some()
     }
 
     /// Photos with what is told of each.
@@ -55,13 +87,16 @@ impl<'a> Album<'a> {
         // a file that was there for the training and is not any more has no picture
         let made: Vec<Option<Thumbnail>> =
             examples.par_iter().map(|example| self.dataset.thumbnail(example, SIDE).ok().flatten()).collect();
-        let takes = |picture: &Thumbnail| {
-            let left = self.left.get().checked_sub(picture.bytes.len());
-            self.left.set(left.unwrap_or(0));
-            left.is_some()
-        };
-        made.into_iter().map(|picture| picture.filter(takes)).collect()
+        made.into_iter().map(|picture| picture.filter(|picture| self.takes(picture))).collect()
     }
+}
+
+/// A heat map over the photo of a file; none where nothing speaks for the class.
+fn heat_map(explainer: &Explainer, example: &Example) -> Option<Thumbnail> {
+    let Input::File(path) = &example.input else { return None };
+    let picture = explainer.open(path).ok()?;
+    let map = explainer.explain(&picture, &example.name, None).ok().filter(|map| !map.is_empty())?;
+    Thumbnail::of(map.overlay(&picture, OPACITY).ok()?, SIDE, &example.name).ok()
 }
 
 /// Photos beside each other.

@@ -124,7 +124,7 @@ impl<'a> Training<'a> {
 
     pub(in crate::report) fn album(&self) -> Album<'a> {
         let Prepared { dataset, model, .. } = self.prepared;
-        Album::new(dataset, !takes_sequences(model))
+        Album::new(dataset, !takes_sequences(model)).explained(model, &self.prepared.pipeline)
     }
 
     /// The images that were held out, with the model's scores of them: those to test, else those to validate where nothing better is

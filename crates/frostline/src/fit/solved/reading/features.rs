@@ -196,7 +196,7 @@ impl HeadFeatures {
             }
             let rows: Vec<(blake3::Hash, &[f32])> =
                 part.iter().map(|(content, row)| (*content, row.as_slice())).collect();
-            if !maker.append(&mut store, &rows, width)? {
+            if !maker.append(&mut store, &rows, width) {
                 break;
             }
         }
