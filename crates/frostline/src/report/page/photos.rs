@@ -10,7 +10,7 @@ use std::cell::Cell;
 /// Pixels of the longer side.
 const SIDE: usize = 144;
 /// Bytes of all pictures of a page: as text they are a third more.
-const MOST_BYTES: usize = 900_000;
+const MOST_BYTES: usize = 750_000;
 
 /// A photo, and what is told of it.
 pub(in crate::report) struct Photo {
