@@ -14,7 +14,7 @@ const SIDE: usize = 144;
 /// How much of a photo its heat map hides.
 const OPACITY: f32 = 0.55;
 /// Bytes of all pictures of a page: as text they are a third more.
-const MOST_BYTES: usize = 900_000;
+const MOST_BYTES: usize = 750_000;
 
 /// A photo, and what is told of it.
 pub(in crate::report) struct Photo {
