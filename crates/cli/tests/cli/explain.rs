@@ -87,7 +87,7 @@ fn a_photo_that_lies_on_its_side_is_turned_with_its_map() {
     let lying = picture(40, 64, [0, 0, 12, 64], [0, 0, 0, 0]);
     let mut file = Vec::new();
     let mut encoder = JpegEncoder::new_with_quality(&mut file, 100);
-    let orientation = [b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"].concat();
+    let orientation = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
     encoder.set_exif_metadata(orientation).expect("JPEG holds EXIF");
     encoder.write_image(&bytes(&lying), 64, 40, ExtendedColorType::Rgb8).expect("a JPEG");
     std::fs::write(folder.path("phone.jpg"), file).expect("written");

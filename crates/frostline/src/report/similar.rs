@@ -19,7 +19,7 @@ p{color:var(--quiet);margin:.3rem 0}code{overflow-wrap:anywhere}
 ol{list-style:none;display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.8rem;padding:0;margin:0}
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:.4rem;overflow:hidden}
 li figure{height:100%}
-figure.query{max-width:22.5rem}
+figure.query{max-width:22.5rem;margin-top:.8rem}
 img{display:block;width:100%;height:9.5rem;object-fit:contain;background:var(--paper)}
 figure.query img{height:auto;max-height:22.5rem}
 .none{height:9.5rem;display:grid;place-items:center;color:var(--quiet)}
