@@ -25,12 +25,12 @@ pub(crate) struct Rewritten {
 }
 
 const WHAT_IS_DONE: &str = "\
-The head is solved anew on the layers, views and settings that the run records, with all photos; no other layer changes, which is
-proven by the hashes of all tensors in both model files. The table compares what heads say of photos that they have not seen. A
+The head is solved anew on the layers, views and settings that the run records, with all photos; no other layer changes, which is \
+proven by the hashes of all tensors in both model files. The table compares what heads say of photos that they have not seen. A \
 run whose head was trained by steps, or whose layers were trained after it, is refused: train it again on the other data.";
 
 #[derive(Args)]
-#[command(after_help = format!("Examples:\n  frostline add-class run photos_of/zebra              # writes run-with-zebra\n  frostline add-class run photos_of/zebra -o run2\n\n{WHAT_IS_DONE}"))]
+#[command(after_help = format!("Examples:\n  frostline add-class run photos_of/zebra    # writes run-with-zebra\n  frostline add-class run photos_of/zebra -o run2\n\n{WHAT_IS_DONE}"))]
 pub(crate) struct AddClass {
     /// The folder of a run of `train`.
     pub(crate) run: PathBuf,
@@ -41,7 +41,7 @@ pub(crate) struct AddClass {
 }
 
 #[derive(Args)]
-#[command(after_help = format!("Examples:\n  frostline remove-class run zebra                     # writes run-without-zebra\n  frostline remove-class run zebra -o run2\n\n{WHAT_IS_DONE}"))]
+#[command(after_help = format!("Examples:\n  frostline remove-class run zebra    # writes run-without-zebra\n  frostline remove-class run zebra -o run2\n\n{WHAT_IS_DONE}"))]
 pub(crate) struct RemoveClass {
     /// The folder of a run of `train`.
     pub(crate) run: PathBuf,

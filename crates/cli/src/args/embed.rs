@@ -45,11 +45,11 @@ Examples:
   frostline embed run photos/ -o features.npz --cut block_13_project_BN
   frostline embed run unlabelled/ -o features.npz --views 1,1.4
 
-features.npz holds `features` [images, width] (f32), `labels` (the class's number, -1 where there is none; of several labels zeros
-and ones; else numbers), `paths`, `part` (train, val, test), `classes` and `layer`. In Python:
+The file holds `features` [images, width] (f32), `labels` (the class's number, -1 where there is none; of several labels zeros and \
+ones; else numbers), `paths`, `part` (train, val, test), `classes` and `layer`. In Python:
   data = numpy.load(\"features.npz\"); x, y = data[\"features\"], data[\"labels\"]
 
-Memory is bounded, whatever the number of images. A pass that was interrupted goes on where it was: what was computed is in the
+Memory is bounded, whatever the number of images. A pass that was interrupted goes on where it was: what was computed is in the \
 cache.")]
 pub(crate) struct Embed {
     #[command(flatten)]
@@ -69,9 +69,9 @@ pub(crate) struct Embed {
 #[command(after_help = "\
 Examples:
   frostline similar run photos/ photo.jpg
-  frostline similar run photos/ photo.jpg --top 30 -o similar.html    # a page with the photos
+  frostline similar run photos/ photo.jpg --top 30 -o similar.html
 
-Every photo of DATA is compared; the features of those that were seen before come from the cache. A photo that is itself in DATA
+Every photo of DATA is compared; the features of those that were seen before come from the cache. A photo that is itself in DATA \
 comes first, at distance 0.")]
 pub(crate) struct Similar {
     #[command(flatten)]

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Examples:
   frostline explain run photo.jpg -o map.png
-  frostline explain run photo.jpg -o map.png --class cat        # why it might be a cat
-  frostline explain run photos/ -o maps/                        # a PNG for each photo
-  frostline explain model.h5 photo.jpg -o map.png --layer block_13_project_BN    # a finer grid, lower in the model
+  frostline explain run photo.jpg -o map.png --class cat    # why it might be one
+  frostline explain run photos/ -o maps/                    # a PNG for each photo
+  frostline explain run photo.jpg -o map.png --layer block_12_add    # a finer grid
 
-The map is ReLU(Σ α A): the channels of the layer's output, each weighted by the gradient of the class's logit by it, that is of
-what goes into the last softmax or sigmoid. It is stretched over the photo as far as the model saw it, from dark blue (0) to
-yellow (its largest value); what the model did not see (--fit crop) is grey. A map says where the evidence for a class lies, not
-that the class is right.")]
+The map is ReLU(Σ α A): the channels of the layer's output, each weighted by the gradient by it of the class's logit, which is \
+what goes into the last softmax or sigmoid. It is stretched over the photo as far as the model saw it, from dark blue (0) to yellow \
+(its largest value); what the model did not see (--fit crop) is grey. A map says where the evidence for a class lies, not that the \
+class is right.")]
 pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) model: ModelFile,

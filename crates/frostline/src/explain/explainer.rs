@@ -226,6 +226,12 @@ impl Explainer {
         let channels = gradient.len() / (before + places);
         let part = |values: &[f32]| values[before * channels..gradient.len()].to_vec();
         let (activation, gradient) = (part(&look.features), part(&gradient));
+        if before > 0 && gradient.iter().all(|value| *value == 0.0) {
+            return Err(Error::surgery(format!(
+                "what the model puts out depends on no place of `{}`: above that it goes on from the class token alone\nhelp: name a layer below the last attention, or leave the setting `layer` out",
+                self.layer()
+            )));
+        }
         let mut alphas = vec![0.0_f32; channels];
         for place in gradient.chunks_exact(channels) {
             alphas.iter_mut().zip(place).for_each(|(alpha, value)| *alpha += value);
