@@ -14,6 +14,7 @@ mod images;
 mod inspect;
 mod plan;
 mod predict;
+mod stopping;
 mod suggest;
 mod train;
 mod verify;

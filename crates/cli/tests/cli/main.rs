@@ -11,6 +11,7 @@ mod models;
 mod numbers;
 mod parts;
 mod plan;
+mod resume;
 mod run;
 mod run_folder;
 mod scaled;
