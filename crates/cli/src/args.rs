@@ -21,11 +21,11 @@ pub(crate) use training::{Auto, Images, Storage, Training};
 pub(crate) use values::Budget;
 
 use clap::{Args, Parser, Subcommand};
-use frostline::fit::{ImageSize, Loss};
+use frostline::fit::{Every, ImageSize, Loss};
 use frostline::formats::{Architecture, Custom, LoadOptions, MatchBy};
 use frostline::graph::Model;
 use std::path::{Path, PathBuf};
-use values::{budget, count, match_by, size};
+use values::{budget, count, every, match_by, size};
 
 /// Reuse the lower layers of a pretrained network for a new task.
 ///
@@ -195,6 +195,14 @@ pub(crate) struct Train {
     /// The run directory to write.
     #[arg(short, long, value_name = "RUN")]
     pub(crate) output: PathBuf,
+    /// Go on with the training in RUN that was stopped or killed; the result is the same bit for bit. Give the flags that it was
+    /// begun with.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Within an epoch, leave a checkpoint at most so often: after a time (30s, 5m), or after so many steps (100). There is one after
+    /// each epoch, too.
+    #[arg(long, value_name = "T", default_value = "30s", value_parser = every)]
+    pub(crate) checkpoint_every: Every,
     /// Print run.json.
     #[arg(long)]
     pub(crate) json: bool,

@@ -140,6 +140,14 @@ impl Console {
                     "stage `{name}`: {trained} parameters above `{boundary}`, up to {epochs} epochs of {steps} steps"
                 ));
             }
+            Event::Resumes { epochs, steps, .. } => {
+                self.clear();
+                let steps = match steps {
+                    0 => String::new(),
+                    steps => format!(" and {steps} steps of the next"),
+                };
+                self.progress(format_args!("  goes on after epoch {epochs}{steps}"));
+            }
             Event::Epoch(record) => {
                 self.clear();
                 self.progress(epoch_line(record));

@@ -11,7 +11,7 @@ use frostline::depth::{
     Experiment, Limits, Outcome, Scores, SearchKey, Verdict, candidates, grid, learning_curves, more_data,
     search,
 };
-use frostline::fit::{Event, TrainConfig, silent};
+use frostline::fit::{Event, Journal, TrainConfig, silent};
 use frostline::graph::Model;
 use frostline::report::depth::{self, DepthReport, Table, scores_document};
 use frostline::report::{Provenance, RunFolder};
@@ -71,11 +71,13 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     }
     let stop = Arc::new(AtomicBool::new(false));
     let asked = stop.clone();
-    let tell_of_end = console.in_handler("ending the search: what has begun is finished first");
+    let tell_of_end =
+        console.in_handler("ending the search: what has begun is finished first; once more ends at once");
     ctrlc::set_handler(move || {
-        if !asked.swap(true, Ordering::Relaxed) {
-            tell_of_end();
+        if asked.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
         }
+        tell_of_end();
     })?;
     let (until, trainings) = match command.budget {
         None => (None, usize::MAX),
@@ -122,7 +124,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     prepared.skips = skips;
     console.progress(format_args!("training `{}` on all of them", report.verdict.recommended.name));
     folder.begin_training()?;
-    let trained = trained(&mut prepared, &folder, &silent)?;
+    let trained = trained(&mut prepared, &Journal::default(), &folder, &silent)?;
     let seconds = began.elapsed().as_secs_f64();
     let folder = folder.telling(loaded, given());
     let record = folder.finish_search(&report, &prepared, &trained, source, seconds)?;

@@ -20,6 +20,7 @@ mod predict;
 #[cfg(feature = "serve")]
 mod serve;
 mod similar;
+mod stopping;
 mod suggest;
 mod train;
 mod verify;

@@ -7,10 +7,11 @@ use crate::cache;
 use crate::console::{Console, scores_text, table};
 use crate::evaluate::print_classes;
 use crate::images::load_for;
+use crate::stopping;
 use frostline::data;
 use frostline::fit::{
-    Check, Event, Head, Observer, Prepared, PretrainedWeights, SolvedHead, TrainConfig, Trained, Validation,
-    prepare,
+    Check, Checkpoints, Event, Head, Journal, Observer, Prepared, PretrainedWeights, SolvedHead, TrainConfig,
+    Trained, Validation, prepare,
 };
 use frostline::formats::LoadReport;
 use frostline::graph::Pooling;
@@ -22,7 +23,12 @@ use std::time::Instant;
 
 pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), Failure> {
     let start = Instant::now();
-    RunFolder::check(&command.output, &command.data)?;
+    let output = &command.output;
+    match command.resume {
+        true => RunFolder::check_resume(output, &command.data)?,
+        false => RunFolder::check(output, &command.data)?,
+    }
+    let stop = stopping::on_signals(RunFolder::checkpoints_of(output), console)?;
     let (mut prepared, load) = prepared(
         Check::FirstPass,
         &command.model,
@@ -35,21 +41,33 @@ pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), F
     let ModelFile { path, arch, .. } = &command.model;
     let source =
         Provenance::new(path, *arch, &command.data, command.labels.reading(), rayon::current_num_threads())?;
-    let folder = RunFolder::create(&command.output, &command.data)?.telling(load, given());
-    let trained = trained(&mut prepared, &folder, &|event| console.show(event))?;
+    let folder = match command.resume {
+        true => RunFolder::resume(output, &command.data)?,
+        false => RunFolder::create(output, &command.data)?,
+    };
+    let folder = folder.telling(load, given());
+    let checkpoints = Checkpoints::new(RunFolder::checkpoints_of(output));
+    let checkpoints = checkpoints.every(command.checkpoint_every).until(stop);
+    let journal = Journal::open(checkpoints, &prepared)?;
+    if command.resume {
+        resumes(&journal, &folder, output, console)?;
+    }
+    let trained = trained(&mut prepared, &journal, &folder, &|event| console.show(event))
+        .map_err(|error| stopping::told(error, output))?;
     console.clear();
-    let record = folder.finish(&prepared, &trained, source, start.elapsed().as_secs_f64())?;
+    let seconds = journal.seconds_before() + start.elapsed().as_secs_f64();
+    let record = folder.finish(&prepared, &trained, source, seconds)?;
     tell_new(&record, &prepared, console);
     match command.json {
         true => console.print(serde_json::to_string_pretty(&record)?),
-        false => summary(&record, &trained, &command.output, console),
+        false => summary(&record, &trained, output, console),
     }
 }
 
-/// The command as it was given, word by word.
+/// The command as it was given, word by word. A training that goes on is repeated from its beginning.
 pub(crate) fn given() -> Vec<String> {
     let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-    std::iter::once("frostline".to_owned()).chain(words).collect()
+    std::iter::once("frostline".to_owned()).chain(words.filter(|word| word != "--resume")).collect()
 }
 
 /// Warns of what was noted when the run was written.
@@ -57,14 +75,37 @@ pub(crate) fn tell_new(record: &RunRecord, prepared: &Prepared, console: &Consol
     record.notes.iter().skip(prepared.notes.len()).for_each(|note| console.warn(note));
 }
 
+/// Says where the training goes on, and cuts back what was written after that.
+fn resumes(journal: &Journal, folder: &RunFolder, output: &Path, console: &Console) -> Result<(), Failure> {
+    journal.notes().iter().for_each(|note| console.warn(note));
+    let Some(resumed) = journal.resumed() else {
+        folder.begin_training()?;
+        console.progress(format_args!(
+            "`{}` holds no checkpoint: the training begins from its start",
+            output.display()
+        ));
+        return Ok(());
+    };
+    if let Some(note) = folder.go_on(resumed.told)? {
+        console.warn(note);
+    }
+    console.progress(format_args!(
+        "goes on with the training in `{}`, after {:.1} s of it",
+        output.display(),
+        journal.seconds_before()
+    ));
+    Ok(())
+}
+
 /// Trains, and writes each epoch to the folder.
 pub(crate) fn trained(
     prepared: &mut Prepared,
+    journal: &Journal,
     folder: &RunFolder,
     show: Observer<'_>,
 ) -> frostline::Result<Trained> {
     let broken: Mutex<Option<frostline::Error>> = Mutex::new(None);
-    let trained = prepared.train(&|event: &Event<'_>| {
+    let trained = prepared.train_with(journal, &|event: &Event<'_>| {
         if let Event::Epoch(record) = event
             && let Err(error) = folder.epoch(record)
         {
@@ -231,6 +272,9 @@ fn solved_summary(head: &SolvedHead, record: &RunRecord, console: &Console) -> R
 fn summary(record: &RunRecord, trained: &Trained, output: &Path, console: &Console) -> Result<(), Failure> {
     if let Some(head) = &record.solved {
         solved_summary(head, record, console)?;
+    }
+    if let Some(search) = &record.lr_search {
+        console.print(format_args!("rate   {:.2e}, {}, by the range test", search.chosen, search.rule))?;
     }
     let mut rows =
         vec![["stage", "epochs", "kept", "trained", "frozen layers", "val"].map(str::to_owned).to_vec()];

@@ -1,8 +1,8 @@
 //! Trains a model on data in one chain of calls.
 
 use crate::fit::{
-    Caching, Check, Event, Head, Observer, OptimizerKind, StageConfig, TrainConfig, TrainConfigBuilder,
-    Trained, Validation, prepare, silent,
+    Caching, Check, Checkpoints, Event, Head, Journal, Observer, OptimizerKind, StageConfig, TrainConfig,
+    TrainConfigBuilder, Trained, Validation, prepare, silent,
 };
 use crate::{Error, Result};
 use frostline_data::Dataset;
@@ -29,6 +29,7 @@ pub struct Trainer<'a> {
     validation: Validation,
     seed: u64,
     caching: Caching,
+    checkpoints: Option<Checkpoints>,
     observe: Observer<'a>,
     wrong: Option<Error>,
 }
@@ -63,6 +64,7 @@ impl<'a> Trainer<'a> {
             validation: Validation::Auto,
             seed: 0,
             caching: Caching::default(),
+            checkpoints: None,
             observe: &silent,
             wrong: None,
         }
@@ -121,6 +123,14 @@ impl<'a> Trainer<'a> {
         self
     }
 
+    /// Leaves checkpoints in a folder, and goes on from one that is there: the same training, stopped at any step, ends with the
+    /// same bits. The folder is left when the training is done, so that nothing is lost until the model is saved: remove it
+    /// then, with [`Checkpoints::remove`].
+    pub fn checkpoints(mut self, checkpoints: Checkpoints) -> Self {
+        self.checkpoints = Some(checkpoints);
+        self
+    }
+
     /// Calls `observe` after each epoch and stage.
     pub fn observe(mut self, observe: &'a (dyn Fn(&Event<'_>) + Sync)) -> Self {
         self.observe = observe;
@@ -131,7 +141,7 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     ///
-    /// A setting that does not fit the model or the data; data that cannot be trained on.
+    /// A setting that does not fit the model or the data; data that cannot be trained on; checkpoints of another training.
     pub fn train(self) -> Result<Fitted> {
         if let Some(wrong) = self.wrong {
             return Err(wrong);
@@ -150,7 +160,12 @@ impl<'a> Trainer<'a> {
             self.caching,
             self.observe,
         )?;
-        let trained = prepared.train(self.observe)?;
+        let journal = match self.checkpoints {
+            Some(checkpoints) => Journal::open(checkpoints, &prepared)?,
+            None => Journal::default(),
+        };
+        prepared.notes.extend_from_slice(journal.notes());
+        let trained = prepared.train_with(&journal, self.observe)?;
         Ok(Fitted { model: prepared.model, trained, notes: prepared.notes })
     }
 }

@@ -51,6 +51,8 @@ pub enum ErrorKind {
     Data,
     /// Settings of a training that contradict each other or the model.
     Setting,
+    /// A training that was told to stop, and can go on.
+    Stopped,
 }
 
 /// Where an error is.
@@ -122,6 +124,11 @@ impl Error {
     /// Settings that contradict each other or the model.
     pub fn setting(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Setting, Place::Nowhere, message)
+    }
+
+    /// A training was told to stop, and can go on.
+    pub fn stopped(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Stopped, Place::Nowhere, message)
     }
 
     /// The kind of the error.

@@ -1,12 +1,13 @@
 //! What is trained, on what, and how.
 
-use super::values::{below_one, count, not_negative, positive, preprocess, share, size, validation};
+use super::values::{below_one, count, not_negative, positive, preprocess, rate, share, size, validation};
 use clap::Args;
 use frostline::DType;
 use frostline::data::{Augment, DataError, Fit, Resize, ScaledDecode};
 use frostline::fit::{
-    ClassWeights, FINE_TUNE_SHARE, GradualConfig, Head, ImageSize, Loss, Metric, OptimizerKind,
-    PretrainedWeights, ReusedStatistics, Schedule, SolveConfig, StageConfig, StageDefaults, TrainConfig,
+    ClassWeights, FINE_TUNE_SHARE, GradualConfig, Head, ImageSize, LearningRates, Loss, Metric,
+    OptimizerKind, PretrainedWeights, ReusedStatistics, Schedule, SolveConfig, StageConfig, StageDefaults,
+    TrainConfig,
 };
 use frostline::graph::Keep;
 use frostline::graph::Unfreeze;
@@ -100,9 +101,10 @@ pub(crate) struct Steps {
     /// Epochs with the layers of --unfreeze or --gradual trained.
     #[arg(long, value_name = "F", default_value_t = StageDefaults::FINE_TUNE.epochs, conflicts_with = "recipe")]
     pub(crate) fine_tune_epochs: usize,
-    /// The head's learning rate; a tenth of it once reused layers train [default: 0.001].
-    #[arg(long, value_name = "X", value_parser = positive, conflicts_with = "recipe")]
-    pub(crate) lr: Option<f32>,
+    /// The head's learning rate; a tenth of it once reused layers train. `auto` finds it by a range test, and trains the head by
+    /// steps [default: 0.001].
+    #[arg(long, value_name = "X", value_parser = rate, conflicts_with = "recipe")]
+    pub(crate) lr: Option<Auto<f32>>,
     /// The rate of reused layers as a share of the head's [default: 0.1; 1 with --freeze or --weights reinit].
     #[arg(long, value_name = "F", value_parser = not_negative, conflicts_with = "recipe")]
     pub(crate) backbone_lr_factor: Option<f32>,
@@ -169,7 +171,15 @@ impl Steps {
     }
 
     fn learning_rate(&self) -> f32 {
-        self.lr.unwrap_or(StageDefaults::HEAD.learning_rate)
+        match self.lr {
+            Some(Auto::To(rate)) => rate,
+            Some(Auto::Auto) | None => StageDefaults::HEAD.learning_rate,
+        }
+    }
+
+    /// Whether the rate is looked for.
+    fn seeks_rate(&self) -> bool {
+        matches!(self.lr, Some(Auto::Auto))
     }
 }
 
@@ -231,6 +241,10 @@ impl Reuse {
             loss: self.steps.loss,
             metric: self.steps.metric,
             optimizer: self.steps.optimizer.unwrap_or_default(),
+            learning_rates: match self.steps.seeks_rate() {
+                true => LearningRates::Auto,
+                false => LearningRates::Given,
+            },
             schedule: self.steps.schedule.unwrap_or_default(),
             weight_decay: self.steps.weight_decay,
             label_smoothing: self.steps.label_smoothing,
@@ -264,6 +278,7 @@ impl Reuse {
     /// Whether the head is solved: nothing says how it is to be trained.
     pub(crate) fn solves(&self) -> bool {
         let trains = self.steps.epochs.is_some()
+            || self.steps.seeks_rate()
             || self.freeze.is_some()
             || self.head != Head::Output
             || self.steps.loss.is_some()
@@ -301,7 +316,7 @@ impl Reuse {
 }
 
 /// What is set by hand, or as scores say.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) enum Auto<T> {
     /// As the scores say.
     Auto,

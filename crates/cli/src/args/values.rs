@@ -1,6 +1,8 @@
 //! Values of arguments, and what is said of those that cannot be.
 
+use super::training::Auto;
 use frostline::data::Preprocess;
+use frostline::fit::Every;
 use frostline::formats::MatchBy;
 use std::time::Duration;
 
@@ -39,6 +41,12 @@ pub(super) fn limit(text: &str) -> Result<Duration, String> {
     time.ok_or_else(|| "give a time: 30s, 2m".to_owned())
 }
 
+pub(super) fn every(text: &str) -> Result<Every, String> {
+    let steps = text.parse().ok().filter(|steps| *steps > 0).map(Every::Steps);
+    let every = steps.or_else(|| humantime::parse_duration(text).ok().map(Every::Time));
+    every.ok_or_else(|| "give a time (30s, 5m) or a number of steps (100)".to_owned())
+}
+
 pub(super) fn count(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number: &usize| *number > 0);
     number.ok_or_else(|| "give a whole number from 1".to_owned())
@@ -51,6 +59,14 @@ fn number(text: &str, fits: impl Fn(f32) -> bool, expected: &str) -> Result<f32,
 
 pub(super) fn positive(text: &str) -> Result<f32, String> {
     number(text, |number| number > 0.0, "a number above 0")
+}
+
+/// A learning rate, or `auto`.
+pub(super) fn rate(text: &str) -> Result<Auto<f32>, String> {
+    match text {
+        "auto" => Ok(Auto::Auto),
+        text => positive(text).map(Auto::To).map_err(|error| format!("{error}, or auto")),
+    }
 }
 
 pub(super) fn not_negative(text: &str) -> Result<f32, String> {

@@ -16,6 +16,7 @@ mod numbers;
 mod parts;
 mod plan;
 mod predict;
+mod resume;
 mod run;
 mod run_folder;
 mod scaled;

@@ -32,7 +32,7 @@ fn a_finished_run_is_never_written_over() {
 }
 
 #[test]
-fn a_run_that_was_killed_is_no_run_and_its_folder_can_be_used_again() {
+fn a_run_that_was_killed_is_no_run_and_its_folder_can_be_used_again_without_its_checkpoint() {
     let folder = Folder::new();
     let run = folder.text("run");
     let quiet = |command: &mut std::process::Command| {
@@ -53,6 +53,7 @@ fn a_run_that_was_killed_is_no_run_and_its_folder_can_be_used_again() {
         fails(&[command, &run, &demo_data()], &[&run, "no finished run", "`run.json`"]);
     }
     fails(&["inspect", &run], &["no finished run"]);
+    std::fs::remove_dir_all(folder.path("run/checkpoint")).expect("checkpoints");
     works(&train(&run, "1"));
     works(&["evaluate", &run, &demo_data()]);
     let lines = std::fs::read_to_string(metrics).expect("metrics");
@@ -108,6 +109,7 @@ fn a_training_that_fails_leaves_no_run() {
     fails(&arguments, &["no finite number", "--lr", "--clip-norm 1"]);
     is_no_run(&folder.path("run"));
     fails(&["evaluate", &run, &demo_data()], &["no finished run"]);
+    assert!(!folder.path("run/checkpoint").exists(), "what fails again is nothing to go on with");
 }
 
 #[test]

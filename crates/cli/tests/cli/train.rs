@@ -263,3 +263,27 @@ fn int8_is_for_training_alone() {
     let (model, data) = (demo_model(), demo_data());
     fails(&["evaluate", &model, &data, "--precision", "int8"], &["training alone"]);
 }
+
+#[test]
+fn a_rate_that_is_looked_for_is_told_with_its_curve() {
+    let folder = Folder::new();
+    let (model, data, run) = (demo_model(), demo_data(), folder.text("run"));
+    // no flag but this says that the head is trained by steps
+    let ran = works(&["train", &model, &data, "-o", &run, "--lr", "auto"]);
+    assert!(ran.stdout.contains("rate   ") && ran.stderr.contains("the learning rate is"), "{}", ran.stdout);
+    let record: Value =
+        serde_json::from_slice(&std::fs::read(folder.path("run/run.json")).expect("a record")).expect("JSON");
+    assert_eq!(record["recipe"]["lr"], value!("auto"));
+    assert_eq!(record["stages"][0]["name"], value!("head"));
+    let search = &record["lr_search"];
+    let count = |key: &str| search[key].as_array().expect("a list").len();
+    assert!(count("rates") > 20 && count("rates") == count("losses"));
+    assert_eq!(search["rule"], value!("where the smoothed loss falls most steeply"));
+    let metrics = std::fs::read_to_string(folder.path("run/metrics.jsonl")).expect("metrics");
+    let first: Value = serde_json::from_str(metrics.lines().next().expect("an epoch")).expect("JSON");
+    assert_eq!(first["learning_rate"], search["chosen"]);
+    let recipe = folder.text("solved.toml");
+    std::fs::write(&recipe, "solve = true\nlr = \"auto\"\n").expect("written");
+    let other = folder.text("other");
+    fails(&["train", &model, &data, "-o", &other, "--recipe", &recipe], &["has no learning rate"]);
+}

@@ -4,6 +4,7 @@
 //! loss from it; [`Prepared::train`] runs the stages. Each [`Stage`] compiles its own plan from its own freeze
 //! setting, computes what lies below the boundary once, and restores the best weights at its end.
 
+mod checkpoint;
 mod config;
 pub mod features;
 mod forecast;
@@ -13,13 +14,14 @@ mod prepare;
 mod solved;
 mod train;
 
+pub use checkpoint::{Checkpoints, Every, Journal, Resumed, Stop};
 pub use config::caching::Caching;
 pub use config::defaults::{FINE_TUNE_SHARE, StageDefaults};
 pub use config::setting::{ReusedStatistics, Setting};
 pub use config::solve_config::{HeadMethod, SolveConfig};
 pub use config::stage_config::{GradualConfig, StageConfig};
 pub use config::train_config::{TrainConfig, TrainConfigBuilder};
-pub use config::values::{Head, ImageSize, PretrainedWeights};
+pub use config::values::{Head, ImageSize, LearningRates, PretrainedWeights};
 pub use features::boundaries::BoundaryPlan;
 #[cfg(feature = "depth")]
 pub(crate) use features::pass::Pass;
@@ -57,5 +59,6 @@ pub use train::gradual::blocks;
 #[cfg(feature = "depth")]
 pub(crate) use train::observe::counter;
 pub use train::observe::{EpochRecord, Event, Observer, silent};
+pub use train::rate_search::RateSearch;
 pub use train::stage::{Stage, StageReport, StageRunner};
 pub use train::training::Trained;

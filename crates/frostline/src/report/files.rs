@@ -1,5 +1,7 @@
 //! The names of the files in a run's folder.
 
+/// What a training goes on from that was stopped; removed when the run is finished.
+pub(in crate::report) const CHECKPOINT: &str = "checkpoint";
 /// A line `part,label,hash,name` for each image.
 pub(in crate::report) const IMAGES: &str = "images.csv";
 /// Each training image as a head predicts it that has not seen it.

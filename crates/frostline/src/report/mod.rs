@@ -1,8 +1,9 @@
 //! What a training leaves behind: the run directory.
 //!
 //! `metrics.jsonl` grows while the training runs, a line an epoch; `model.keras` is written when it is done,
-//! `images.csv` and, with the feature `report`, `report.html` with it, and `run.json` last of all. A search writes `splits.json` and
-//! `depth.json` besides. A directory without `run.json` is no finished run, and nothing here reads it as one.
+//! `images.csv` and, with the feature `report`, `report.html` with it, and `run.json` last of all. Until then `checkpoint/` holds what
+//! a training goes on from. A search writes `splits.json` and `depth.json` besides. A directory without `run.json` is no finished run,
+//! and nothing here reads it as one.
 
 #[cfg(feature = "report")]
 mod charts;

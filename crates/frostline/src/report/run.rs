@@ -1,13 +1,13 @@
 //! The run directory and its record.
 
-use super::files::{IMAGES, LEFT_OUT, METRICS, MODEL, NOVELTY, PAGE, RECORD};
+use super::files::{CHECKPOINT, IMAGES, LEFT_OUT, METRICS, MODEL, NOVELTY, PAGE, RECORD};
 use super::images::RunImages;
 #[cfg(feature = "report")]
 use super::page::Training;
 use super::table_cell::harmless;
 use crate::fit::{
-    Certificate, ClassScore, EpochRecord, Findings, LeftOut, Prepared, Prospect, Scores, SolvedHead,
-    StageReport, TrainConfig, Trained, Unfreezing, Validation, peak_memory,
+    Certificate, Checkpoints, ClassScore, EpochRecord, Findings, LeftOut, Prepared, Prospect, RateSearch,
+    Scores, SolvedHead, StageReport, TrainConfig, Trained, Unfreezing, Validation, peak_memory,
 };
 use frostline_data::{Reading, Skip, serialize_path};
 use frostline_files::{TEMPORARY, regular, write_atomically};
@@ -15,7 +15,7 @@ use frostline_formats::{self, Architecture, LoadReport};
 use frostline_graph::{Error, Result};
 use frostline_head::novelty::Novelty;
 use serde::Serialize;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -100,6 +100,9 @@ pub struct RunRecord {
     /// What is to be expected of new images, where the head was solved and nothing was trained after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Prospect>,
+    /// How the learning rate was found, where it was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lr_search: Option<RateSearch>,
     /// Each stage.
     pub stages: Vec<StageReport>,
     /// The training scores of the epoch that was kept, as means over its batches.
@@ -158,6 +161,9 @@ pub fn read_novelty(model: &Path) -> Result<Option<Novelty>> {
     serde_json::from_slice(&bytes).map(Some).map_err(damaged)
 }
 
+/// What a training may have left in its folder; the first wherever there is another, but for a checkpoint.
+const OWN: [&str; 7] = [METRICS, MODEL, IMAGES, LEFT_OUT, NOVELTY, PAGE, CHECKPOINT];
+
 /// A run directory that is being filled.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -184,7 +190,33 @@ impl RunFolder {
                 path.display()
             )));
         }
-        Self::check_place(path, data, &[METRICS, MODEL, IMAGES, LEFT_OUT, NOVELTY, PAGE])
+        if Checkpoints::are_in(&Self::checkpoints_of(path)) {
+            return Err(Error::setting(format!(
+                "`{}` holds the checkpoint of a training that was stopped\nhelp: the setting `resume` goes on with it; to begin anew, remove `{}`",
+                path.display(),
+                Self::checkpoints_of(path).display()
+            )));
+        }
+        Self::check_place(path, data, &OWN)
+    }
+
+    /// The same for a training that goes on where there is a checkpoint. Of a finished run it says so.
+    pub fn check_resume(path: &Path, data: &Path) -> Result<()> {
+        if path.join(RECORD).exists() {
+            // what a process left that was killed between the record and this
+            Checkpoints::remove(&Self::checkpoints_of(path))?;
+            return Err(Error::setting(format!(
+                "`{}` holds a finished run, there is nothing to go on with\nhelp: `frostline evaluate {}` scores it; to train anew, give another folder with the setting `output`",
+                path.display(),
+                path.display()
+            )));
+        }
+        Self::check_place(path, data, &OWN)
+    }
+
+    /// The folder of the checkpoints of a run.
+    pub fn checkpoints_of(path: &Path) -> PathBuf {
+        path.join(CHECKPOINT)
     }
 
     /// `own`: the files that may be there, the first of them wherever there is another.
@@ -197,7 +229,8 @@ impl RunFolder {
         }
         let names = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
         let names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
-        let is_left_over = names.iter().any(|name| name == own[0]);
+        let is_left_over = names.iter().any(|name| name == own[0])
+            || own.contains(&CHECKPOINT) && Checkpoints::are_in(&Self::checkpoints_of(path));
         if let Some(other) = names
             .iter()
             .filter(|name| !name.starts_with(TEMPORARY))
@@ -221,16 +254,64 @@ impl RunFolder {
     pub fn create(path: &Path, data: &Path) -> Result<Self> {
         Self::check(path, data)?;
         let folder = Self::open(path)?;
+        folder.tidy()?;
         folder.begin_training()?;
         Ok(folder)
+    }
+
+    /// The same with [`RunFolder::check_resume`]. What the folder holds is left as it is, see [`RunFolder::go_on`].
+    pub fn resume(path: &Path, data: &Path) -> Result<Self> {
+        Self::check_resume(path, data)?;
+        let folder = Self::open(path)?;
+        folder.tidy()?;
+        Ok(folder)
+    }
+
+    /// Cuts `metrics.jsonl` back to the first `epochs` lines, which are those that a checkpoint knows of. Says where lines are
+    /// missing.
+    pub fn go_on(&self, epochs: usize) -> Result<Option<String>> {
+        let file = self.path.join(METRICS);
+        let failed = |source| Error::io(&file, source);
+        let text = regular::read(&file).map_err(failed)?;
+        let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+        let ends: Vec<usize> = ends.take(epochs).collect();
+        let len = ends.last().copied().unwrap_or(0);
+        let metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics.set_len(len as u64).map_err(failed)?;
+        Ok((ends.len() < epochs).then(|| {
+            format!(
+                "`{}` has lost {} of the {epochs} epochs that were trained before: they are missing in it, and nowhere else",
+                file.display(),
+                epochs - ends.len()
+            )
+        }))
+    }
+
+    /// Removes what a process left that was killed while it wrote.
+    fn tidy(&self) -> Result<()> {
+        let failed = |source| Error::io(&self.path, source);
+        for entry in std::fs::read_dir(&self.path).map_err(failed)?.flatten() {
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            if is_file && entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+                std::fs::remove_file(entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(())
     }
 
     pub(in crate::report) fn open(path: &Path) -> Result<Self> {
         std::fs::create_dir_all(path).map_err(|source| Error::io(path, source))?;
         let file = path.join(METRICS);
         let metrics = OpenOptions::new().create(true).append(true).open(&file);
-        let metrics = Mutex::new(metrics.map_err(|source| Error::io(&file, source))?);
-        Ok(Self { path: path.to_owned(), metrics, told: Told::default() })
+        let metrics = metrics.map_err(|source| Error::io(&file, source))?;
+        // some file systems have no locks
+        if let Err(TryLockError::WouldBlock) = metrics.try_lock() {
+            return Err(Error::setting(format!(
+                "another process trains into `{}`\nhelp: wait for it or end it, or give another folder with the setting `output`",
+                path.display()
+            )));
+        }
+        Ok(Self { path: path.to_owned(), metrics: Mutex::new(metrics), told: Told::default() })
     }
 
     /// The same with what the page is to say of the model's file, and of the command, word by word, that was given.
@@ -291,8 +372,14 @@ impl RunFolder {
         let mut record = self.without_record(prepared, trained, source, seconds)?;
         #[cfg(feature = "report")]
         self.with_page(prepared, trained, &mut record, |training| training.page());
-        self.json(RECORD, &record)?;
+        self.seal(&record)?;
         Ok(record)
+    }
+
+    /// Writes the record, which makes it a finished run: there is nothing to go on with any more.
+    pub(in crate::report) fn seal(&self, record: &RunRecord) -> Result<()> {
+        self.json(RECORD, record)?;
+        Checkpoints::remove(&Self::checkpoints_of(&self.path))
     }
 
     /// Writes a page of a training. A training is not lost over its page: what went wrong is a note in the record.
@@ -375,6 +462,7 @@ impl RunFolder {
             solved: trained.solved.clone(),
             unfreezing: trained.unfreezing.clone(),
             estimate: trained.prospect().cloned(),
+            lr_search: trained.rate_search.clone(),
             stages: trained.stages.clone(),
             train: trained.train.clone(),
             val: trained.val.clone(),

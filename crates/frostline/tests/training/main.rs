@@ -7,6 +7,8 @@ mod first_pass;
 mod frozen;
 mod labels;
 mod prefixes;
+mod rate;
+mod resume;
 mod settings;
 mod stages;
 mod task;

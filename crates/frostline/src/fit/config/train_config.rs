@@ -3,8 +3,8 @@
 use crate::fit::config::read;
 use crate::fit::config::text::{self, shortest, shortest_optional};
 use crate::fit::{
-    ClassWeights, GradualConfig, Head, ImageSize, Loss, Metric, OptimizerKind, PretrainedWeights,
-    ReusedStatistics, Schedule, SolveConfig, StageConfig,
+    ClassWeights, GradualConfig, Head, ImageSize, LearningRates, Loss, Metric, OptimizerKind,
+    PretrainedWeights, ReusedStatistics, Schedule, SolveConfig, StageConfig,
 };
 use frostline_data::{Augment, Fit, Resize, ScaledDecode};
 use frostline_graph::{DType, Error, Keep, Result};
@@ -36,6 +36,9 @@ pub struct TrainConfig {
     /// With its own settings, as `sgd(momentum=0.9)`.
     #[serde(with = "text")]
     pub optimizer: OptimizerKind,
+    /// Whether the rate of the first stage is found by a range test, and the other stages' follow.
+    #[serde(rename = "lr", with = "text", skip_serializing_if = "LearningRates::are_given")]
+    pub learning_rates: LearningRates,
     /// How the rate moves within a stage.
     #[serde(with = "text")]
     pub schedule: Schedule,
@@ -107,6 +110,7 @@ impl Default for TrainConfig {
             loss: None,
             metric: None,
             optimizer: OptimizerKind::default(),
+            learning_rates: LearningRates::Given,
             schedule: Schedule::default(),
             weight_decay: 0.0,
             label_smoothing: 0.0,
@@ -162,7 +166,7 @@ macro_rules! setters {
 
 setters! {
     keep: Option<Keep>, head: Head, weights: PretrainedWeights, loss: Option<Loss>, metric: Option<Metric>,
-    optimizer: OptimizerKind, schedule: Schedule, weight_decay: f32, label_smoothing: f32,
+    optimizer: OptimizerKind, learning_rates: LearningRates, schedule: Schedule, weight_decay: f32, label_smoothing: f32,
     class_weights: Option<ClassWeights>, batch_norm: Option<ReusedStatistics>, clip_norm: Option<f32>, batch: usize,
     shuffle: bool, patience: Option<usize>, augment: Augment, views: usize, image_size: Option<ImageSize>,
     resize: Option<Resize>, fit: Option<Fit>, scaled_decode: Option<ScaledDecode>, preprocess: String, precision: DType,
@@ -236,6 +240,13 @@ impl TrainConfig {
         }
         if !(1..=MOST_VIEWS).contains(&self.views) {
             return refuse(format!("{} views", self.views), &format!("give a number from 1 to {MOST_VIEWS}"));
+        }
+        if self.learning_rates == LearningRates::Auto && (self.solve.is_some() || self.stage.is_empty()) {
+            return refuse(
+                "a head that is solved has no learning rate, and `lr = \"auto\"` looks for that of the head"
+                    .to_owned(),
+                "train the head in a stage (the setting `epochs = 10`), or give rates",
+            );
         }
         if let Some(solve) = &self.solve {
             if solve.cuts.as_ref().is_some_and(Vec::is_empty)

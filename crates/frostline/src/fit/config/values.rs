@@ -42,6 +42,45 @@ impl fmt::Display for Head {
     }
 }
 
+/// Where the learning rates of stages come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LearningRates {
+    /// As the stages say.
+    #[default]
+    Given,
+    /// That of the first stage is found by a range test; the others keep their ratios to it.
+    Auto,
+}
+
+impl LearningRates {
+    pub(in crate::fit) fn are_given(&self) -> bool {
+        *self == Self::Given
+    }
+}
+
+impl FromStr for LearningRates {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "given" => Ok(Self::Given),
+            other => {
+                Err(format!("`{other}` is no `lr` of all stages: write `auto`, or a number in a [[stage]]"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for LearningRates {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Given => "given",
+            Self::Auto => "auto",
+        })
+    }
+}
+
 /// Whether the pretrained weights are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -86,13 +86,12 @@ impl<'a> Features<'a> {
         })
     }
 
-    /// The bytes of the stage's feature vectors that are kept.
-    pub(in crate::fit) fn bytes(&self, store: &FeatureStore) -> u64 {
+    /// How many of the stage's feature vectors of each view are kept.
+    pub(in crate::fit) fn kept(&self, store: &FeatureStore) -> Vec<usize> {
         let vectors = |view: usize| {
             (0..self.examples.len()).filter(move |index| store.has(BoundaryId::OWN, &self.at(view), *index))
         };
-        let vectors: usize = (0..self.keys.len()).map(|view| vectors(view).count()).sum();
-        (vectors * store.feature_bytes_each(BoundaryId::OWN)) as u64
+        (0..self.keys.len()).map(|view| vectors(view).count()).collect()
     }
 
     /// How many feature vectors there are in all views, and how many of them have to be computed.

@@ -3,9 +3,10 @@
 
 use crate::fit::features::boundaries::{Boundaries, BoundaryPlan};
 use crate::fit::features::feature_store::{BoundaryId, FeatureStore};
-use crate::fit::train::stage::snapshot;
-use crate::fit::train::stage_run::StageRun;
-use crate::fit::{Caching, Prepared, Setting, SolvePlan, Stage, StageRunner, silent};
+use crate::fit::train::stage_run::{StageRun, go_on};
+use crate::fit::train::standing::{Standing, snapshot};
+use crate::fit::{Caching, Prepared, Setting, SolvePlan, Stage, StageRunner, Watch, silent};
+use frostline_engine::Plan;
 use frostline_engine::compile::{Frozen, Prefixes, Statistics};
 use frostline_formats as formats;
 use frostline_graph::Result;
@@ -157,9 +158,9 @@ impl Prepared {
 
         let mut store = FeatureStore::blank(setting.config.features);
         let mut run = StageRun::new(&trainer, stage, &mut compiled, &mut store, batch, setting.seed)?;
-        run.epoch(&mut compiled.plan, &mut store, 1, 1.0)?; // caches and pages warm up
+        first_epoch(&mut run, &mut compiled.plan, &mut store)?; // caches and pages warm up
         let clock = Instant::now();
-        run.epoch(&mut compiled.plan, &mut store, 1, 1.0)?;
+        first_epoch(&mut run, &mut compiled.plan, &mut store)?;
         let step_seconds = clock.elapsed().as_secs_f64() / trainer.train.len() as f64;
         let clock = Instant::now();
         if !trainer.val.is_empty() {
@@ -172,7 +173,7 @@ impl Prepared {
             trainer.train = &train[..train.len().min(batch)];
             let mut store = FeatureStore::new(&Caching::Nothing, setting.config.features);
             let mut run = StageRun::new(&trainer, stage, &mut compiled, &mut store, batch, setting.seed)?;
-            run.epoch(&mut compiled.plan, &mut store, 1, 1.0)?;
+            first_epoch(&mut run, &mut compiled.plan, &mut store)?;
         }
 
         let whole = StageRunner::new(&self.model, &self.reused, self.source(), &self.setting, &silent);
@@ -204,6 +205,11 @@ impl Prepared {
         };
         Ok(DryRun { plan, held, frozen: compiled.frozen })
     }
+}
+
+fn first_epoch(run: &mut StageRun<'_>, plan: &mut Plan, store: &mut FeatureStore) -> Result<()> {
+    let mut standing = Standing::new(Watch::new(true), run.report(plan, 0));
+    run.epoch(plan, store, &mut standing, &go_on).map(drop)
 }
 
 /// The largest memory that this process has had so far, in bytes; none where the system does not tell.

@@ -3,13 +3,14 @@
 use super::head::mean_and_error;
 use super::head::refused;
 use super::outcome::{LEVEL, Prospect, SolvedHead, output_weights};
+use crate::fit::checkpoint::exact::Exact;
 use crate::fit::train::evaluate::{outputs_in_views, viewed_of};
-use crate::fit::{Event, Observer, Prepared, Stage, StageConfig, StageReport, StageRunner, Task};
+use crate::fit::{Event, Journal, Observer, Prepared, Stage, StageConfig, StageReport, StageRunner, Task};
 use frostline_data::Example;
 use frostline_engine::compile::{Statistics, compile};
 use frostline_graph::{Freeze, Model, Result, Tensor, Unfreeze};
 use frostline_head::{Method, interval};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
 /// With fewer images the solved head is the answer: in the record no layer that was trained made it better.
@@ -63,6 +64,7 @@ impl Prepared {
     pub(in crate::fit) fn consider_unfreezing(
         &mut self,
         head: &SolvedHead,
+        journal: &Journal,
         observe: Observer<'_>,
     ) -> Result<Option<Considered>> {
         let images = self.dataset.train.len();
@@ -97,7 +99,8 @@ impl Prepared {
         let threads = rayon::current_num_threads() as f64;
         let expected = work / (SPEED * threads.min(8.0));
         drop(plan);
-        if expected > MOST_SECONDS {
+        // on another machine a training that goes on does what it did
+        if !journal.recall("unfreezing is tried", || Ok(expected <= MOST_SECONDS))? {
             observe(&Event::Note(&format!(
                 "whether training `{from}` and above helps was not tried: it would take about {:.0} minutes; the setting `unfreeze = {from}` trains it",
                 expected / 60.0
@@ -114,24 +117,18 @@ impl Prepared {
         let mut correct: Vec<Vec<bool>> = vec![Vec::new(); SHARES.len()];
         let (mut losses, mut base_right) = (vec![0.0; SHARES.len()], 0);
         for held in 0..FOLDS {
-            let (fit, fold): (Vec<usize>, Vec<usize>) = (0..images).partition(|index| folds[*index] != held);
-            let pick = |indices: &[usize]| -> Vec<Example> {
-                indices.iter().map(|index| self.dataset.train[*index].clone()).collect()
-            };
-            let (fit, fold) = (pick(&fit), pick(&fold));
-            let part = self.solved_on(head, &fit)?;
-            let before = part.weights.snapshot();
-            let base = self.predict_with(&part, &fold)?;
-            self.run_stage(&part, &stage, &fit)?;
-            let after = part.weights.snapshot();
-            for (index, share) in SHARES.iter().enumerate() {
-                mix(&part, &before, &after, *share)?;
-                let own = self.predict_with(&part, &fold)?;
-                gains[index].extend(base.iter().zip(&own).map(|(base, own)| base.loss - own.loss));
-                losses[index] += own.iter().map(|one| one.loss).sum::<f64>();
-                correct[index].extend(own.iter().map(|one| one.correct));
+            let name = format!("fold {held}");
+            let is_known = journal.knows(&name);
+            let found = journal.recall(&name, || self.try_on(held, &folds, head, &stage, journal))?;
+            for (index, own) in found.shares.into_iter().enumerate() {
+                gains[index].extend(own.gains.iter().map(|gain| gain.0));
+                losses[index] += own.loss.0;
+                correct[index].extend(own.correct);
             }
-            base_right += base.iter().filter(|one| one.correct).count();
+            base_right += found.base_right;
+            if !is_known {
+                journal.save(&self.model, observe)?;
+            }
         }
         let stated: Vec<(f64, f64)> = gains.iter().map(|gains| mean_and_error(gains)).collect();
         let best = (0..SHARES.len()).max_by(|a, b| stated[*a].0.total_cmp(&stated[*b].0)).unwrap_or(0);
@@ -153,8 +150,10 @@ impl Prepared {
             };
             let before = self.model.weights.snapshot();
             let train = self.dataset.train.clone();
-            let own = self.run_stage(&self.model, &stage, &train)?;
+            let mut trainer = self.runner(&self.model, &train, journal, "whole");
+            let own = trainer.stage(&stage)?;
             mix(&self.model, &before, &self.model.weights.snapshot(), SHARES[best])?;
+            trainer.settle(&own)?;
             report = Some((own, stage.freeze));
         }
         let (share, seconds) = (SHARES[best], start.elapsed().as_secs_f64());
@@ -195,11 +194,50 @@ impl Prepared {
         Ok(model)
     }
 
-    fn run_stage(&self, model: &Model, stage: &Stage, train: &[Example]) -> Result<StageReport> {
+    /// Trains without one part, and says what becomes of that part.
+    fn try_on(
+        &self,
+        held: usize,
+        folds: &[usize],
+        head: &SolvedHead,
+        stage: &Stage,
+        journal: &Journal,
+    ) -> Result<Tried> {
+        let (fit, fold): (Vec<usize>, Vec<usize>) = (0..folds.len()).partition(|index| folds[*index] != held);
+        let pick = |indices: &[usize]| -> Vec<Example> {
+            indices.iter().map(|index| self.dataset.train[*index].clone()).collect()
+        };
+        let (fit, fold) = (pick(&fit), pick(&fold));
+        let part = self.solved_on(head, &fit)?;
+        let before = part.weights.snapshot();
+        let base = self.predict_with(&part, &fold)?;
+        self.runner(&part, &fit, journal, &format!("fold {held}")).stage(stage)?;
+        let after = part.weights.snapshot();
+        let mut shares = Vec::new();
+        for share in SHARES {
+            mix(&part, &before, &after, share)?;
+            let own = self.predict_with(&part, &fold)?;
+            shares.push(OfShare {
+                gains: base.iter().zip(&own).map(|(base, own)| Exact(base.loss - own.loss)).collect(),
+                loss: Exact(own.iter().map(|one| one.loss).sum::<f64>()),
+                correct: own.iter().map(|one| one.correct).collect(),
+            });
+        }
+        Ok(Tried { shares, base_right: base.iter().filter(|one| one.correct).count() })
+    }
+
+    fn runner<'a>(
+        &'a self,
+        model: &'a Model,
+        train: &'a [Example],
+        journal: &'a Journal,
+        scope: &'a str,
+    ) -> StageRunner<'a> {
         let mut trainer =
             StageRunner::new(model, &self.reused, self.source(), &self.setting, &crate::fit::silent);
         (trainer.train, trainer.val) = (train, &[]);
-        trainer.stage(stage)
+        trainer.kept_in(journal, scope);
+        trainer
     }
 
     /// What a model says of examples.
@@ -221,6 +259,22 @@ impl Prepared {
         };
         Ok(outputs.chunks_exact(width.max(1)).zip(examples).map(said).collect())
     }
+}
+
+/// What came of training without one part of the images, on that part.
+#[derive(Serialize, Deserialize)]
+struct Tried {
+    /// By [`SHARES`].
+    shares: Vec<OfShare>,
+    /// Images that are right before.
+    base_right: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OfShare {
+    gains: Vec<Exact>,
+    loss: Exact,
+    correct: Vec<bool>,
 }
 
 /// What is said of an image.

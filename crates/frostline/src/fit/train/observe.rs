@@ -36,6 +36,15 @@ pub enum Event<'a> {
         /// Steps an epoch.
         steps: usize,
     },
+    /// A stage goes on that was stopped.
+    Resumes {
+        /// Its name.
+        name: &'a str,
+        /// Epochs that are done.
+        epochs: usize,
+        /// Steps of the next epoch that are done.
+        steps: usize,
+    },
     /// A step is done.
     Step {
         /// From 1.

@@ -1,14 +1,16 @@
 //! One stage of training: one freeze setting, one rule for the learning rate.
 
 use crate::fit::StageConfig;
+use crate::fit::checkpoint::journal::{At, Journal, NOWHERE};
 use crate::fit::features::ahead::Ahead;
 use crate::fit::features::feature_store::FeatureStore;
 use crate::fit::objective::lost::Lost;
 use crate::fit::train::stage_run::StageRun;
+use crate::fit::train::standing::{Standing, snapshot};
 use crate::fit::{Certificate, Event, Observer, Scores, Setting, Source, Watch, frozen_hashes};
 use frostline_data::Example;
-use frostline_engine::Plan;
 use frostline_engine::compile::{Prefixes, Statistics};
+use frostline_engine::{Plan, Suffix};
 use frostline_graph::{Error, Freeze, Model, Result};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -81,8 +83,16 @@ pub struct StageRunner<'a> {
     pub observe: Observer<'a>,
     /// How many stages have begun: each shuffles and drops out in its own way.
     begun: u64,
+    /// What was done already, and what checkpoints are made of.
+    journal: &'a Journal,
+    /// What its stages are called there, before their numbers.
+    scope: &'a str,
+    /// The weights that the last stage may have changed.
+    changed: Vec<String>,
+    /// Whether the weights from before a stage may be put back after it.
+    pub(in crate::fit) may_step_back: bool,
     /// The feature vectors that stages keep.
-    store: FeatureStore,
+    pub(in crate::fit) store: FeatureStore,
     /// All stages, from the first, where they are known.
     all: Vec<Ahead>,
     /// The layers whose weights are no finite numbers as they are given.
@@ -109,10 +119,29 @@ impl<'a> StageRunner<'a> {
             setting,
             observe,
             begun: 0,
+            journal: &NOWHERE,
+            scope: "",
+            changed: Vec::new(),
+            may_step_back: false,
             store: FeatureStore::new(&setting.caching, setting.config.features),
             all: Vec::new(),
             not_finite: model.layers_not_finite(),
         }
+    }
+
+    /// Leaves checkpoints, and takes over what was done already of stages of this name.
+    pub(in crate::fit) fn kept_in(&mut self, journal: &'a Journal, scope: &'a str) {
+        (self.journal, self.scope) = (journal, scope);
+    }
+
+    /// The last stage is over, and its weights are in the model, or were put back.
+    pub(in crate::fit) fn settle(&self, report: &StageReport) -> Result<()> {
+        let unit = self.unit(self.begun.saturating_sub(1));
+        self.journal.settle(&unit, report, self.model, &self.changed, self.observe)
+    }
+
+    fn unit(&self, index: u64) -> String {
+        format!("{} {index}", self.scope)
     }
 
     /// Tells of all stages that are to come, so that one pass over the images makes what several of them need. Stages
@@ -136,7 +165,11 @@ impl<'a> StageRunner<'a> {
     pub fn stage(&mut self, stage: &Stage) -> Result<StageReport> {
         let start = Instant::now();
         let seed = self.setting.seed.wrapping_add(self.begun.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let unit = self.unit(self.begun);
         self.begun += 1;
+        if let Some(report) = self.journal.report(&unit) {
+            return Ok(report);
+        }
         let before = frozen_hashes(self.model, &stage.freeze);
         let shape = self.source.pipeline.input().to_vec();
         let batch = self.setting.config.batch.min(self.train.len()).max(1);
@@ -171,36 +204,61 @@ impl<'a> StageRunner<'a> {
         );
         let mut run = StageRun::new(self, stage, &mut compiled, &mut store, batch, seed)?;
         let plan = &mut compiled.plan;
-        let (mut watch, mut report) =
-            (Watch::new(self.setting.metric.higher_is_better()), run.report(plan, trained));
-        let mut best: Option<Vec<(String, Vec<f32>)>> = None;
-        if !self.val.is_empty() && stage.reverts {
-            let val = run.validate(plan, &mut store)?;
-            run.tell(0, 0.0, None, Some(&val), start);
-            run.watch(&mut watch, 0, &val);
-            report.val = Some(val);
-            best = Some(snapshot(plan));
-        }
-        let mut average = Average::default();
-        for epoch in 1..=stage.config.epochs {
+        let mut standing = match Standing::resume(&unit, self.journal, &mut run, plan)? {
+            Some(standing) => {
+                let (name, epochs) = (&*stage.config.name, standing.report.epochs);
+                let steps = standing.within.as_ref().map_or(0, |within| within.steps);
+                (self.observe)(&Event::Resumes { name, epochs, steps });
+                standing
+            }
+            None => {
+                let watch = Watch::new(self.setting.metric.higher_is_better());
+                let mut standing = Standing::new(watch, run.report(plan, trained));
+                if !self.val.is_empty() && stage.reverts {
+                    let val = run.validate(plan, &mut store)?;
+                    run.tell(0, 0.0, None, Some(&val), start);
+                    run.watch(&mut standing.watch, 0, &val);
+                    standing.report.val = Some(val);
+                    standing.best = Some(snapshot(plan));
+                }
+                standing
+            }
+        };
+        let took = standing.report.seconds;
+        let trains: BTreeSet<String> = plan.suffix().trained().map(|(path, ..)| path.to_owned()).collect();
+        let is_needed = |path: &str| self.may_step_back || !trains.contains(path);
+        let mark =
+            |at: At, run: &StageRun<'_>, suffix: &Suffix, store: &FeatureStore, standing: &Standing| {
+                self.journal.mark(at, self.model, &is_needed, self.observe, || {
+                    let (mut state, tensors) = standing.draft(&unit, run, suffix, run.kept(store));
+                    state.report.add_seconds(start.elapsed().as_secs_f64());
+                    (state, tensors)
+                })
+            };
+        let after_step = |run: &StageRun<'_>, suffix: &Suffix, store: &FeatureStore, standing: &Standing| {
+            mark(At::Step, run, suffix, store, standing)
+        };
+        while !standing.is_over && standing.report.epochs < stage.config.epochs {
             let began = Instant::now();
-            let (train, rate) = run.epoch(plan, &mut store, epoch, watch.plateau_factor)?;
-            report.epochs = epoch;
+            let (train, rate) = run.epoch(plan, &mut store, &mut standing, &after_step)?;
+            let epoch = standing.report.epochs + 1;
             let val = match self.val.is_empty() {
                 true => None,
                 false => Some(run.validate(plan, &mut store)?),
             };
             run.tell(epoch, rate, Some(&train), val.as_ref(), began);
+            let Standing { watch, report, best, average, is_over, .. } = &mut standing;
+            report.epochs = epoch;
             // an activation may turn what is no number into one: neither the loss nor a metric need show it
             let finite = |scores: &Scores| scores.loss.is_finite();
             let lost = !finite(&train) || !val.as_ref().is_none_or(finite) || !is_finite(plan);
-            let is_best = !lost && val.as_ref().is_none_or(|val| run.watch(&mut watch, epoch, val));
+            let is_best = !lost && val.as_ref().is_none_or(|val| run.watch(watch, epoch, val));
             if is_best {
                 report.best_epoch = epoch;
                 report.train = Some(train);
                 report.val.clone_from(&val);
                 drop(best.take()); // two of them are never needed
-                best = (!self.val.is_empty()).then(|| snapshot(plan));
+                *best = (!self.val.is_empty()).then(|| snapshot(plan));
             }
             report.last_val = val;
             if lost {
@@ -216,15 +274,15 @@ impl<'a> StageRunner<'a> {
                 let note =
                     format!("stage `{}`: {what}; the stage ends there{why}\nhelp: {help}", stage.config.name);
                 (self.observe)(&Event::Note(&note));
-                break;
-            }
-            if self.val.is_empty() && epoch + stage.averaged_epochs > stage.config.epochs {
+                *is_over = true;
+            } else if self.val.is_empty() && epoch + stage.averaged_epochs > stage.config.epochs {
                 average.add(plan);
             }
-            if watch.is_exhausted(self.setting.config.patience) {
-                break;
-            }
+            *is_over |= watch.is_exhausted(self.setting.config.patience);
+            mark(At::Epoch, &run, plan.suffix(), &store, &standing)?;
         }
+        self.changed = plan.suffix().weights().map(|(path, _)| path.to_owned()).collect();
+        let Standing { mut report, best, average, .. } = standing;
         report.feature_bytes = run.bytes(&store);
         self.store = store;
         report.kept = report.best_epoch > 0;
@@ -239,38 +297,13 @@ impl<'a> StageRunner<'a> {
                 stage.config.name
             )));
         }
-        report.seconds = start.elapsed().as_secs_f64();
+        report.seconds = took + start.elapsed().as_secs_f64();
         (self.observe)(&Event::StageEnds(&report));
         Ok(report)
-    }
-}
-
-/// The mean of the weights above the boundary after several epochs.
-#[derive(Default)]
-struct Average {
-    epochs: f32,
-    weights: Option<Vec<(String, Vec<f32>)>>,
-}
-
-impl Average {
-    fn add(&mut self, plan: &mut Plan) {
-        self.epochs += 1.0;
-        let Some(weights) = &mut self.weights else {
-            self.weights = Some(snapshot(plan));
-            return;
-        };
-        for ((_, mean), (_, value)) in weights.iter_mut().zip(plan.suffix().weights()) {
-            mean.iter_mut().zip(value).for_each(|(mean, value)| *mean += (value - *mean) / self.epochs);
-        }
     }
 }
 
 /// Whether every weight above the boundary is a number.
 fn is_finite(plan: &mut Plan) -> bool {
     plan.suffix().weights().all(|(_, value)| value.iter().all(|number| number.is_finite()))
-}
-
-/// Every weight above the boundary, statistics included.
-pub(in crate::fit) fn snapshot(plan: &mut Plan) -> Vec<(String, Vec<f32>)> {
-    plan.suffix().weights().map(|(path, value)| (path.to_owned(), value.to_vec())).collect()
 }

@@ -1,12 +1,15 @@
 //! A stage at work: its epochs and steps.
 
+use crate::fit::checkpoint::exact::Exact;
+use crate::fit::checkpoint::state::{Lost, Named, Within};
 use crate::fit::features::batches::Batches;
-use crate::fit::features::feature_store::{Begin, FeatureStore};
+use crate::fit::features::feature_store::{Begin, BoundaryId, FeatureStore};
 use crate::fit::features::passes::{Features, Views};
 use crate::fit::objective::lost::first_lost;
 use crate::fit::objective::scores::compute;
+use crate::fit::train::standing::Standing;
 use crate::fit::{
-    EpochRecord, Event, Observer, Optimizer, Progress, Scored, Scores, Setting, Stage, StageReport,
+    EpochRecord, Event, Metric, Observer, Optimizer, Progress, Scored, Scores, Setting, Stage, StageReport,
     StageRunner, TargetColumn, Targets, Watch, clip_global_norm,
 };
 use frostline_data::shuffled;
@@ -14,6 +17,15 @@ use frostline_engine::compile::Compiled;
 use frostline_engine::{Plan, Suffix};
 use frostline_graph::Result;
 use std::time::Instant;
+
+/// What is done after each step, with what a checkpoint holds.
+pub(in crate::fit) type AfterStep<'a> =
+    &'a dyn Fn(&StageRun<'_>, &Suffix, &FeatureStore, &Standing) -> Result<()>;
+
+/// Does nothing after a step.
+pub(in crate::fit) fn go_on(_: &StageRun<'_>, _: &Suffix, _: &FeatureStore, _: &Standing) -> Result<()> {
+    Ok(())
+}
 
 /// Its features, its buffers, its optimizer.
 pub(in crate::fit) struct StageRun<'a> {
@@ -27,7 +39,7 @@ pub(in crate::fit) struct StageRun<'a> {
     class_weights: Option<Vec<f32>>,
     /// The rate of each trained weight as a share of the head's.
     factors: Vec<f32>,
-    optimizer: Optimizer,
+    pub(in crate::fit) optimizer: Optimizer,
     batch: usize,
     seed: u64,
     images: usize,
@@ -35,7 +47,9 @@ pub(in crate::fit) struct StageRun<'a> {
     sample_weights: Vec<f32>,
     gradient: Vec<f32>,
     /// Of the first batch without a finite loss, the image whose feature vector is no finite numbers; see [`StageRun::lost_image`].
-    lost: Option<Option<usize>>,
+    pub(in crate::fit) lost: Lost,
+    /// How many feature vectors of each view, to train and to validate on, were kept when the stage was stopped.
+    pub(in crate::fit) kept_before: [Vec<usize>; 2],
 }
 
 impl<'a> StageRun<'a> {
@@ -91,7 +105,8 @@ impl<'a> StageRun<'a> {
             images: train.len(),
             sample_weights: Vec::new(),
             gradient: Vec::new(),
-            lost: None,
+            lost: Lost::No,
+            kept_before: Default::default(),
         })
     }
 
@@ -115,11 +130,27 @@ impl<'a> StageRun<'a> {
 
     /// The training image that the first batch without a finite loss had it from, if it was an image.
     pub(in crate::fit) fn lost_image(&self) -> Option<usize> {
-        self.lost.flatten()
+        match self.lost {
+            Lost::Image(index) => Some(index),
+            Lost::No | Lost::Batch => None,
+        }
     }
 
+    /// How many feature vectors of each view, to train and to validate on, are kept, or were before the stage was stopped: those in
+    /// memory went with the process.
+    pub(in crate::fit) fn kept(&self, store: &FeatureStore) -> [Vec<usize>; 2] {
+        let [train, val] = &self.kept_before;
+        let most = |now: Vec<usize>, before: &[usize]| {
+            let before = before.iter().copied().chain(std::iter::repeat(0));
+            now.into_iter().zip(before).map(|(now, before)| now.max(before)).collect()
+        };
+        [most(self.train.kept(store), train), most(self.val.kept(store), val)]
+    }
+
+    /// The bytes of these.
     pub(in crate::fit) fn bytes(&self, store: &FeatureStore) -> u64 {
-        self.train.bytes(store) + self.val.bytes(store)
+        let vectors: usize = self.kept(store).iter().flatten().sum();
+        (vectors * store.feature_bytes_each(BoundaryId::OWN)) as u64
     }
 
     /// How many feature vectors the stage needs, and how many of them have to be computed.
@@ -128,14 +159,16 @@ impl<'a> StageRun<'a> {
         Ok((train + val, missing + more))
     }
 
-    /// Trains one epoch. Returns its scores and the head's rate at its end.
+    /// Trains the next epoch, or what is left of one that was stopped, and calls `after_step`. Returns its scores and the head's
+    /// rate at its end.
     pub(in crate::fit) fn epoch(
         &mut self,
         plan: &mut Plan,
         store: &mut FeatureStore,
-        epoch: usize,
-        plateau: f32,
+        standing: &mut Standing,
+        after_step: AfterStep<'_>,
     ) -> Result<(Scores, f32)> {
+        let epoch = standing.report.epochs + 1;
         self.train.prepare(store, epoch - 1, self.observe)?;
         let order = match self.setting.config.shuffle {
             true => shuffled(self.images, self.seed, epoch as u64),
@@ -145,9 +178,11 @@ impl<'a> StageRun<'a> {
         // the mean of a batch's AUC or F1 says nothing
         metrics.retain(|metric| metric.is_mean_over_images());
         let steps = self.images.div_ceil(self.batch) as u64;
-        let (mut loss, mut names, mut sums, mut rate) = (0.0, Vec::new(), Vec::new(), 0.0);
-        let mut batches = Batches::new(&mut self.train, store, order, self.batch, epoch - 1)?;
-        for index in 0.. {
+        let plateau = standing.watch.plateau_factor;
+        let begun = standing.within.get_or_insert_default().steps;
+        let left = order.get(begun * self.batch..).unwrap_or_default().to_vec();
+        let mut batches = Batches::new(&mut self.train, store, left, self.batch, epoch - 1)?;
+        for index in begun.. {
             let Some((chunk, vectors)) = batches.next(&mut self.train, store)? else { break };
             let step = (epoch as u64 - 1) * steps + index as u64;
             self.train_targets.gather(chunk, &mut self.batch_targets);
@@ -155,10 +190,10 @@ impl<'a> StageRun<'a> {
             let suffix = plan.suffix();
             suffix.forward_training(vectors, images, self.seed.wrapping_add(step));
             let mean = self.backward(suffix, images);
-            if !mean.is_finite() && self.lost.is_none() {
-                self.lost = Some(first_lost(vectors, images).map(|position| chunk[position]));
+            if !mean.is_finite() && self.lost == Lost::No {
+                self.lost =
+                    first_lost(vectors, images).map_or(Lost::Batch, |position| Lost::Image(chunk[position]));
             }
-            loss += mean * images as f64;
             let output = suffix.output(images);
             let scores = compute(
                 output,
@@ -167,16 +202,53 @@ impl<'a> StageRun<'a> {
                 &self.batch_targets.all(),
                 &metrics,
             );
-            sums.resize(scores.len(), 0.0);
-            names = scores.iter().map(|(metric, _)| *metric).collect();
-            sums.iter_mut().zip(&scores).for_each(|(sum, (_, value))| *sum += value * images as f64);
-            rate = self.rate(step, steps) * plateau;
+            let within = standing.within.get_or_insert_default();
+            within.loss += mean * images as f64;
+            within.sums.resize(scores.len(), (Named(Metric::Accuracy), Exact(0.0)));
+            for ((name, sum), (metric, value)) in within.sums.iter_mut().zip(&scores) {
+                (name.0, sum.0) = (*metric, sum.0 + value * images as f64);
+            }
+            within.rate = self.rate(step, steps) * plateau;
+            within.steps = index + 1;
+            let rate = within.rate;
             self.update(suffix, rate);
             (self.observe)(&Event::Step { epoch, step: index + 1, steps: steps as usize });
+            after_step(self, suffix, store, standing)?;
         }
         let images = self.images.max(1) as f64;
-        let metrics = names.into_iter().zip(sums).map(|(metric, sum)| (metric, sum / images)).collect();
+        let Within { loss, sums, rate, .. } = standing.within.take().unwrap_or_default();
+        let metrics = sums.into_iter().map(|(metric, sum)| (metric.0, sum.0 / images)).collect();
         Ok((Scores { loss: loss / images, metrics }, rate))
+    }
+
+    /// Trains a step at each of these rates, until the losses so far say that it `is_over`. Returns the losses.
+    pub(in crate::fit) fn sweep(
+        &mut self,
+        plan: &mut Plan,
+        store: &mut FeatureStore,
+        rates: &[f32],
+        is_over: &dyn Fn(&[f64]) -> bool,
+    ) -> Result<Vec<f64>> {
+        self.train.prepare(store, 0, self.observe)?;
+        let mut losses = Vec::new();
+        let epochs =
+            if self.images == 0 { 0 } else { rates.len().div_ceil(self.images.div_ceil(self.batch)) };
+        for epoch in 1..=epochs as u64 {
+            let order = shuffled(self.images, self.seed, epoch);
+            let mut batches = Batches::new(&mut self.train, store, order, self.batch, 0)?;
+            while let Some((chunk, vectors)) = batches.next(&mut self.train, store)? {
+                let Some(rate) = rates.get(losses.len()) else { return Ok(losses) };
+                self.train_targets.gather(chunk, &mut self.batch_targets);
+                let (images, suffix) = (chunk.len(), plan.suffix());
+                suffix.forward_training(vectors, images, self.seed.wrapping_add(losses.len() as u64));
+                losses.push(self.backward(suffix, images));
+                if is_over(&losses) {
+                    return Ok(losses);
+                }
+                self.update(suffix, *rate);
+            }
+        }
+        Ok(losses)
     }
 
     /// The loss of the batch that has just run forward; its gradients are then in the suffix.

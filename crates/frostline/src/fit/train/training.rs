@@ -1,13 +1,16 @@
 //! Runs the stages of a prepared training, and scores what comes out.
 
+use crate::fit::checkpoint::exact::Exact;
+use crate::fit::checkpoint::journal::NOWHERE;
 use crate::fit::features::feature_store::FeatureStore;
 use crate::fit::solved::Considered;
 use crate::fit::train::evaluate::{outputs_in_views, score, scored, viewed_of};
 use crate::fit::train::gradual::{improvement, standard_error};
 use crate::fit::train::stages::Stages;
 use crate::fit::{
-    Caching, Certificate, Evaluation, Event, GradualConfig, Metric, Observer, Prepared, Prospect, Scores,
-    SolvedHead, Source, Stage, StageReport, StageRunner, Unfreezing, frozen_hashes,
+    Caching, Certificate, Evaluation, Event, GradualConfig, Journal, LearningRates, Metric, Observer,
+    Prepared, Prospect, RateSearch, Scores, SolvedHead, Source, Stage, StageReport, StageRunner, Unfreezing,
+    frozen_hashes,
 };
 use frostline_data::Example;
 use frostline_engine::compile::{Statistics, compile};
@@ -17,11 +20,19 @@ use frostline_head::novelty::Novelty;
 
 const NOTHING_TO_WATCH: &str = "gradual unfreezing watches the validation score, and there is none\nhelp: give the setting `val = 0.2` and at least one epoch for the head";
 
+/// A rate that was found, and by what it was multiplied.
+struct Found {
+    search: RateSearch,
+    factor: f32,
+}
+
 /// What came out of a training. The model's weights are in [`Prepared::model`].
 #[derive(Clone, Debug)]
 pub struct Trained {
     /// Each stage, in order.
     pub stages: Vec<StageReport>,
+    /// How the learning rate was found, where it was looked for.
+    pub rate_search: Option<RateSearch>,
     /// The head, where it was solved.
     pub solved: Option<SolvedHead>,
     /// What came of training reused layers after it, where that was tried.
@@ -80,10 +91,28 @@ impl Prepared {
     /// Runs every stage, then the gradual unfreezing if the recipe asks for it, then scores the test images. The saved
     /// model's `trainable` flags say what was frozen at the end.
     pub fn train(&mut self, observe: Observer<'_>) -> Result<Trained> {
+        self.train_with(&NOWHERE, observe)
+    }
+
+    /// The same, with checkpoints: goes on where the journal says that the training was stopped.
+    ///
+    /// # Errors
+    ///
+    /// As [`Prepared::train`]; and of the kind [`ErrorKind::Stopped`](crate::ErrorKind::Stopped) where the training was to
+    /// [`Stop`](crate::fit::Stop).
+    pub fn train_with(&mut self, journal: &Journal, observe: Observer<'_>) -> Result<Trained> {
+        self.train_kept(journal, &|event| {
+            journal.hears(event);
+            observe(event);
+        })
+    }
+
+    fn train_kept(&mut self, journal: &Journal, observe: Observer<'_>) -> Result<Trained> {
         let before = frozen_hashes(&self.model, &Freeze::everything(&self.model.graph));
         let mut kept: Vec<Freeze> = Vec::new();
         let mut stages = Vec::new();
         let solved = self.solve_head(observe)?;
+        journal.restore(&self.model)?;
         if solved.is_some() {
             kept.push(
                 self.planned().with_statistics(Freeze::reused(&self.reused, &Unfreeze::Nothing)?, false),
@@ -92,7 +121,7 @@ impl Prepared {
         let mut unfreezing = None;
         let considers = self.setting.config.solve.as_ref().is_some_and(|solve| solve.unfreeze);
         if let Some(head) = solved.as_ref().filter(|_| considers && self.setting.config.stage.is_empty())
-            && let Some(Considered { told, adopted }) = self.consider_unfreezing(head, observe)?
+            && let Some(Considered { told, adopted }) = self.consider_unfreezing(head, journal, observe)?
         {
             unfreezing = Some(told);
             if let Some((report, freeze)) = adopted {
@@ -101,20 +130,34 @@ impl Prepared {
             }
         }
         let known = std::mem::take(&mut self.known);
+        let rate_search;
         {
             let mut trainer =
                 StageRunner::new(&self.model, &self.reused, self.source(), &self.setting, observe);
             trainer.takes(known);
+            trainer.kept_in(journal, "stage");
             trainer.announce(self.planned().ahead()?);
-            for stage in self.stages()? {
+            let mut planned = self.stages()?;
+            rate_search = self.find_rate(&mut planned, &mut trainer, journal)?;
+            for stage in planned {
                 let report = trainer.stage(&stage)?;
+                trainer.settle(&report)?;
                 kept.extend(report.kept.then_some(stage.freeze));
                 stages.push(report);
             }
             if let Some(gradual) = &self.setting.config.gradual {
                 let begin = match (&solved, &self.dataset.val) {
-                    (Some(head), Some(images)) => self.score_solved(head, images)?.map(|found| found.scores),
+                    (Some(head), Some(images)) => journal.recall("solved head", || {
+                        let found = self.score_solved(head, images)?;
+                        Ok(found.map(|found| Exact(self.setting.score(&found.scores))))
+                    })?,
                     _ => None,
+                };
+                let begin = begin.map(|score| score.0);
+                let gradual = &GradualConfig {
+                    learning_rate: gradual.learning_rate
+                        * rate_search.as_ref().map_or(1.0, |found| found.factor),
+                    ..gradual.clone()
                 };
                 self.unfreeze_gradually(gradual, begin, &mut trainer, &mut stages, &mut kept)?;
             }
@@ -153,7 +196,47 @@ impl Prepared {
         if let (Some(head), None, Some(images)) = (&solved, &val, &self.dataset.val) {
             val = self.score_solved(head, images)?.map(|found| found.scores);
         }
-        Ok(Trained { unfreezing, solved, freeze, certificate, train, val, test, test_f32, stages })
+        let rate_search = rate_search.map(|found| found.search);
+        Ok(Trained {
+            rate_search,
+            unfreezing,
+            solved,
+            freeze,
+            certificate,
+            train,
+            val,
+            test,
+            test_f32,
+            stages,
+        })
+    }
+
+    /// Looks for the learning rate of the first stage, where that is asked for, and sets those of all stages.
+    fn find_rate(
+        &self,
+        stages: &mut [Stage],
+        trainer: &mut StageRunner<'_>,
+        journal: &Journal,
+    ) -> Result<Option<Found>> {
+        let (LearningRates::Auto, Some(first)) = (self.setting.config.learning_rates, stages.first()) else {
+            return Ok(None);
+        };
+        let losses: Vec<Exact> = journal.recall("learning rate", || trainer.range_test(first))?;
+        let search = RateSearch::of(&losses.iter().map(|loss| loss.0).collect::<Vec<_>>())?;
+        let factor = search.chosen / first.config.learning_rate;
+        for (index, stage) in stages.iter_mut().enumerate() {
+            let rate = &mut stage.config.learning_rate;
+            *rate = if index == 0 { search.chosen } else { *rate * factor };
+        }
+        (trainer.observe)(&Event::Begins(&format!(
+            "the learning rate is {:.2e}, {}: {} rates from {:.0e} to {:.0e} were tried",
+            search.chosen,
+            search.rule,
+            search.rates.len(),
+            search.rates.first().unwrap_or(&0.0),
+            search.rates.last().unwrap_or(&0.0)
+        )));
+        Ok(Some(Found { search, factor }))
     }
 
     /// What the trained model says of the validation images, if there are any.
@@ -273,7 +356,7 @@ impl Prepared {
     fn unfreeze_gradually(
         &self,
         recipe: &GradualConfig,
-        begin: Option<Scores>,
+        begin: Option<f64>,
         trainer: &mut StageRunner<'_>,
         stages: &mut Vec<StageReport>,
         kept: &mut Vec<Freeze>,
@@ -281,10 +364,10 @@ impl Prepared {
         let metric = self.setting.metric;
         let images = trainer.val.len();
         let score = |report: &StageReport| report.val.as_ref().map(|val| self.setting.score(val));
-        let solved = begin.as_ref().map(|val| self.setting.score(val));
-        let Some(mut best) = stages.last().and_then(score).or(solved) else {
+        let Some(mut best) = stages.last().and_then(score).or(begin) else {
             return Err(Error::setting(NOTHING_TO_WATCH.to_owned()));
         };
+        trainer.may_step_back = true;
         for (index, block) in self.planned().blocks().into_iter().enumerate() {
             let stage = self.planned().block(recipe, block)?;
             let before = self.model.weights.snapshot();
@@ -302,9 +385,11 @@ impl Prepared {
                     stage.config.name
                 );
                 (trainer.observe)(&Event::Note(&note));
+                trainer.settle(&report)?;
                 stages.push(report);
                 return Ok(());
             }
+            trainer.settle(&report)?;
             best = after;
             stages.push(report);
             kept.push(stage.freeze);

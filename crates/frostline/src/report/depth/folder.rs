@@ -59,7 +59,7 @@ impl RunFolder {
         let mut record = self.without_record(prepared, trained, source, seconds)?;
         #[cfg(feature = "report")]
         self.with_page(prepared, trained, &mut record, |training| report.page(training));
-        self.json(RECORD, &record)?;
+        self.seal(&record)?;
         Ok(record)
     }
 }

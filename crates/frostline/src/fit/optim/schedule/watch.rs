@@ -1,20 +1,24 @@
 //! What each epoch scores: which is best, whether to stop, whether to lower the rate.
 
 use super::{Plateau, Schedule};
+use crate::fit::checkpoint::exact;
+use serde::{Deserialize, Serialize};
 
 /// The best epoch so far.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Best {
     /// Its score.
+    #[serde(with = "exact")]
     pub score: f64,
     /// Its loss, which decides between equal scores.
+    #[serde(with = "exact")]
     pub loss: f64,
     /// Which it is, from 1; 0 is the state before the first.
     pub epoch: usize,
 }
 
 /// Watches the score of each epoch: what is best, whether to stop, whether to lower the rate.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Watch {
     higher_is_better: bool,
     /// The best epoch.
@@ -22,6 +26,7 @@ pub(crate) struct Watch {
     waited: usize,
     plateau_waited: usize,
     /// The factor that plateaus have brought the rate to.
+    #[serde(with = "exact")]
     pub plateau_factor: f32,
 }
 

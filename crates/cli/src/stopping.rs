@@ -1,0 +1,72 @@
+//! Ctrl-C and SIGTERM while a model trains: a checkpoint is left, and the command that goes on is told.
+
+use crate::Failure;
+use crate::console::Console;
+use frostline::fit::{Checkpoints, Stop};
+use frostline::report::RunFolder;
+use frostline::{Error, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// Lets signals end a training after its next step, or at once where that loses nothing, or where it is the second.
+pub(crate) fn on_signals(checkpoints: PathBuf, console: &Console) -> Result<Stop, Failure> {
+    let stop = Stop::default();
+    let told = console.in_handler("writing a checkpoint after this step; once more ends at once");
+    let over = console.in_handler("stopped");
+    let goes_on = console.in_handler("stopped; the same command with --resume goes on");
+    let asked = stop.clone();
+    ctrlc::set_handler(move || {
+        if asked.has_unsaved() && !asked.is_asked() {
+            asked.ask();
+            return told();
+        }
+        match Checkpoints::are_in(&checkpoints) {
+            true => goes_on(),
+            false => over(),
+        }
+        std::process::exit(1);
+    })?;
+    Ok(stop)
+}
+
+/// The error of a training: where it was stopped, with the command that goes on. One that its settings have made fail would fail
+/// again, and leaves no checkpoint.
+pub(crate) fn told(error: Error, run: &Path) -> Failure {
+    match error.kind() {
+        ErrorKind::Stopped => format!("{}\nhelp: {} goes on", error.what(), command_to_resume()).into(),
+        ErrorKind::Setting => match Checkpoints::remove(&RunFolder::checkpoints_of(run)) {
+            Ok(()) => error.into(),
+            Err(other) => format!("{error}\n{other}").into(),
+        },
+        _ => error.into(),
+    }
+}
+
+fn command_to_resume() -> String {
+    let mut words: Vec<String> = std::env::args().map(|word| quoted(&word)).collect();
+    if !words.iter().any(|word| word == "--resume") {
+        words.push("--resume".to_owned());
+    }
+    words.join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./=,:+@%".contains(letter);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_split_or_read_them() {
+        assert_eq!(quoted("--head=gap"), "--head=gap");
+        assert_eq!(quoted("gap dense(3)"), "'gap dense(3)'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}
