@@ -101,7 +101,7 @@ fn heat_map(explainer: &Explainer, example: &Example) -> Option<Thumbnail> {
 
 /// Photos beside each other.
 pub(in crate::report) fn gallery(photos: &[Photo]) -> Markup {
-    html! { ul.gallery { @for photo in photos { li { (card(photo)) } } } }
+    html! { @if !photos.is_empty() { ul.gallery { @for photo in photos { li { (card(photo)) } } } } }
 }
 
 /// Photos that belong together, a group beside the other.
