@@ -27,6 +27,10 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+import make_photos
+
+PHOTOS = 100
 WARM_UP = 5
 SCORES = 1e-3
 
@@ -156,8 +160,9 @@ def main():
         make_model(model)
         if given.photos is None:
             given.photos = folder / "photos"
-            subprocess.run([sys.executable, HERE.parent / "make_photos.py", given.photos], check=True)
-        photos = [path.read_bytes() for path in sorted(given.photos.rglob("*.jpg"))[:100]]
+            make_photos.PHOTOS = PHOTOS
+            make_photos.main(given.photos)
+        photos = [path.read_bytes() for path in sorted(given.photos.rglob("*.jp*g"))[:PHOTOS]]
         found = {"frostline serve": [], "FastAPI, Keras": []}
         said = []
         for _ in range(given.turns):

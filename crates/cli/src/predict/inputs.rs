@@ -7,9 +7,16 @@ use frostline::data::{is_named_as_picture, path_text, pictures_in};
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
+/// What was found so far.
+#[derive(Default)]
+struct Found {
+    pictures: Vec<PathBuf>,
+    folders: usize,
+}
+
 /// The pictures, in the order in which they are given. What is left out is told.
 pub(super) fn pictures(command: &Predict, console: &Console) -> Result<Vec<PathBuf>, Failure> {
-    let mut found = Vec::new();
+    let mut found = Found::default();
     for input in &command.inputs {
         if input.as_os_str() == "-" {
             for line in list()? {
@@ -21,21 +28,25 @@ pub(super) fn pictures(command: &Predict, console: &Console) -> Result<Vec<PathB
             add(input, command, console, &mut found)?;
         }
     }
-    match found.is_empty() {
+    if found.folders == 0 && !command.excluded.exclude.is_empty() {
+        console.warn("--exclude leaves files out of folders, and no folder is given: nothing is left out");
+    }
+    match found.pictures.is_empty() {
         true => Err("no image is given\nhelp: name images, folders or patterns, or list them on standard input, one path a line".into()),
-        false => Ok(found),
+        false => Ok(found.pictures),
     }
 }
 
 /// A file, or all pictures of a folder.
-fn add(path: &Path, command: &Predict, console: &Console, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+fn add(path: &Path, command: &Predict, console: &Console, found: &mut Found) -> Result<(), Failure> {
     if !path.is_dir() {
-        found.push(path.to_path_buf());
+        found.pictures.push(path.to_path_buf());
         return Ok(());
     }
     let (pictures, left_out) = pictures_in(path, &command.excluded.patterns())?;
     left_out.iter().for_each(|warning| console.warn(warning));
-    found.extend(pictures);
+    found.pictures.extend(pictures);
+    found.folders += 1;
     Ok(())
 }
 
@@ -72,17 +83,12 @@ fn is_pattern(path: &Path) -> bool {
 }
 
 /// What a pattern matches, sorted by name. Of files those that are named as pictures are.
-fn matching(
-    pattern: &Path,
-    command: &Predict,
-    console: &Console,
-    found: &mut Vec<PathBuf>,
-) -> Result<(), Failure> {
+fn matching(pattern: &Path, command: &Predict, console: &Console, found: &mut Found) -> Result<(), Failure> {
     let text = path_text(pattern);
     let paths = glob::glob(&pattern.to_string_lossy()).map_err(|error| {
         format!("`{text}` is neither a file nor a pattern: {error}\nhelp: quote it, and write `[[]` for `[`")
     })?;
-    let (mut others, before) = (0, found.len());
+    let (mut others, before) = (0, found.pictures.len());
     for path in paths {
         let path =
             path.map_err(|error| format!("`{}` cannot be read: {}", path_text(error.path()), error.error()))?;
@@ -91,7 +97,7 @@ fn matching(
             false => others += 1,
         }
     }
-    if found.len() == before {
+    if found.pictures.len() == before {
         let but = if others > 0 {
             format!(", only {others} files that are named as no picture is")
         } else {

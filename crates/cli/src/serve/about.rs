@@ -29,6 +29,9 @@ pub(super) struct About {
     pub(super) inputs: Vec<Port>,
     /// Its outputs, with the batch.
     pub(super) outputs: Vec<Port>,
+    /// How many values its input has for a picture.
+    #[serde(skip)]
+    pub(super) usual: Option<usize>,
 }
 
 /// An input or an output.
@@ -91,6 +94,7 @@ impl About {
             no_pictures,
             inputs: distinct(inputs.collect()),
             outputs: distinct(outputs.collect()),
+            usual: own.map(|own| own.iter().product()),
         };
         let is_logits = task == Task::Classes && returns(&model.graph) == Outputs::Logits;
         if command.threshold.is_some() && (is_logits || matches!(task, Task::Number | Task::Unnamed)) {

@@ -14,6 +14,9 @@ use axum::response::Response;
 use frostline::predict::{Picture, Prediction};
 use std::sync::Arc;
 
+/// So many times the values of a picture a row may have.
+const TIMES_USUAL: u64 = 16;
+
 /// What all requests share.
 pub(super) struct App {
     pub(super) about: About,
@@ -100,14 +103,21 @@ impl App {
         self.check_count(rows)?;
         for (batch, port) in inputs.iter().zip(&self.about.inputs) {
             check_shape(batch, port)?;
-            if (batch.values.len() / rows.max(1)) as u64 > self.limits.max_pixels {
+            let most = self.most_values();
+            if (batch.values.len() / rows.max(1)) as u64 > most {
                 return Err(Refusal::new(
                     StatusCode::PAYLOAD_TOO_LARGE,
-                    format!("a row of `{}` has more than {} values", port.name, self.limits.max_pixels),
+                    format!("a row of `{}` has more than {most} values", port.name),
                 ));
             }
         }
         self.queue.ask(Work::Rows(inputs)).await
+    }
+
+    /// The most values of a row. What a model with an open input keeps of it grows with it, to many times its size.
+    fn most_values(&self) -> u64 {
+        let usual = self.about.usual.map_or(u64::MAX, |usual| TIMES_USUAL * usual as u64);
+        self.limits.max_pixels.min(usual)
     }
 
     fn check_count(&self, count: usize) -> Result<(), Refusal> {

@@ -116,3 +116,42 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A queue for batches of two images.
+    fn small() -> (Queue, Waiting) {
+        let (max_batch, timeout) = (2, Duration::from_millis(50));
+        queue(&LimitFlags { max_body: 1, max_pixels: 1, max_batch, timeout, connections: 1 })
+    }
+
+    fn rows(count: usize) -> Work {
+        Work::Rows(vec![Batch { shape: vec![count, 1], values: vec![0.0; count] }])
+    }
+
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(work)
+    }
+
+    #[test]
+    fn what_finds_no_room_is_told_to_come_again() {
+        let (queue, waiting) = small();
+        block_on(async {
+            let most = BATCHES * 2;
+            // it waits for nobody, and gives up
+            let slow = queue.ask(rows(most - 1)).await.err().expect("no answer");
+            assert_eq!(slow.status, StatusCode::GATEWAY_TIMEOUT);
+            let full = queue.ask(rows(2)).await.err().expect("no room");
+            assert_eq!(full.status, StatusCode::SERVICE_UNAVAILABLE);
+            let one = queue.ask(rows(1)).await.err().expect("no answer");
+            assert_eq!(one.status, StatusCode::GATEWAY_TIMEOUT);
+        });
+        drop(waiting);
+        assert_eq!(queue.waiting.load(Ordering::Relaxed), 0);
+        let gone = block_on(queue.ask(rows(1))).err().expect("nobody works");
+        assert!(gone.message.contains("stopping"), "{}", gone.message);
+    }
+}

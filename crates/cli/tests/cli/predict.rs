@@ -43,6 +43,9 @@ fn a_pattern_a_folder_and_a_list_name_the_same_pictures() {
         .join("\r\n\n");
     let (status, found, said) = with_list(&list, &["-", "--json"]);
     assert_eq!((status, found.as_str()), (Some(0), of_folder.stdout.as_str()), "{said}");
+    let said =
+        works(&["predict", &demo_model(), &folder.text("photos/dark/*.png"), "--exclude", "0.png"]).stderr;
+    assert!(said.contains("no folder is given: nothing is left out"), "{said}");
     fails(&["predict", &demo_model(), &folder.text("photos/*.jpg")], &["matches no picture"]);
     fails(&["predict", &demo_model(), &folder.text("photos/dark/*.txt")], &["only 1 files"]);
     let (status, found, said) = with_list("\n", &["-"]);

@@ -157,6 +157,10 @@ fn tensorflow_serving_is_spoken() {
     let rows: Vec<Vec<Vec<[f32; 1]>>> = values.chunks(28 * 28).map(image).collect();
     assert_eq!(ask(":predict", json!({ "instances": rows })), json!({ "predictions": scores }));
     assert_eq!(ask(":predict", json!({ "inputs": rows })), json!({ "outputs": scores }));
+    // the model was trained on 0 to 255
+    let body = json!({ "instances": rows }).to_string();
+    let answer = server.post("/v1/models/half:predict", "application/json", body.as_bytes());
+    assert!(answer.header("x-frostline-warning").is_some_and(|said| said.contains("[0, 255]")));
     let named: Vec<Value> = rows.iter().map(|row| json!({ input: row })).collect();
     assert_eq!(
         ask(":predict", json!({ "signature_name": "serving_default", "instances": named })),
