@@ -3,8 +3,7 @@
 #[path = "../../../../tests/rust/colours.rs"]
 mod colours;
 
-use crate::files::pictures;
-use crate::run::{Folder, demo_model, fails, json, works};
+use crate::run::{Folder, fails, golden, json, works};
 use colours::{model, picture};
 use frostline::data::{Image, Pixels, decode_file};
 use frostline::prelude::*;
@@ -138,11 +137,10 @@ fn what_cannot_be_explained_says_why() {
     explain(&["--layer", "conf2d"], &["conf2d", "did you mean `conv2d`"]);
     explain(&["--layer", "global_average_pooling2d"], &["without places in the image", "colours.keras"]);
     explain(&["--layer", "dense"], &["colours.keras"]);
-    // a network of dense layers has no places
-    pictures(&folder.path("photos"), "dark", 1, 20);
-    let photo = folder.text("photos/dark/0.png");
+    // a network on rows of numbers
+    let dense = golden("keras/dense.keras");
     fails(
-        &["explain", &demo_model(), &photo, "-o", &out, "--preprocess", "none"],
-        &["my_model_A.h5", "places in the image"],
+        &["explain", &dense, &photo, "-o", &out, "--preprocess", "none"],
+        &["dense.keras", "takes no images"],
     );
 }
