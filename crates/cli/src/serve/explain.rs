@@ -5,7 +5,7 @@ use super::body::whole;
 use super::plain::pictures;
 use super::refusal::{ErrorBody, Refusal};
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{Request, StatusCode};
 use axum::response::IntoResponse;
@@ -13,10 +13,8 @@ use frostline::data::{Pipeline, Thumbnail};
 use frostline::explain::Explainer;
 use frostline::graph::Model;
 use frostline::predict::Picture;
-use serde::Deserialize;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
-use utoipa::IntoParams;
 
 /// The longer side of a heat map, in pixels.
 const SIDE: usize = 960;
@@ -30,13 +28,6 @@ pub(super) struct HeatMaps {
     explainer: OnceLock<Result<Explainer, String>>,
     /// One at a time: predictions go on beside it.
     turn: Semaphore,
-}
-
-/// Which class is explained.
-#[derive(Deserialize, IntoParams)]
-pub(super) struct Asked {
-    /// The number of a class, from 0; the predicted one where it is left out.
-    class: Option<usize>,
 }
 
 impl HeatMaps {
@@ -63,7 +54,8 @@ impl HeatMaps {
 }
 
 /// Lays a heat map over a picture: yellow is where the class is seen.
-#[utoipa::path(post, path = "/explain", tag = "plain", params(Asked),
+#[utoipa::path(post, path = "/explain", tag = "plain",
+    params(("class" = Option<usize>, Query, description = "The number of a class, from 0; the predicted one where it is left out")),
     request_body(content((Vec<u8> = "multipart/form-data"), (Vec<u8> = "image/*")), description = "One file in a form, or the bytes of one picture"),
     responses(
         (status = 200, description = "The picture with the map", content_type = "image/jpeg"),
@@ -74,10 +66,10 @@ impl HeatMaps {
         (status = 503, body = ErrorBody, description = "Other heat maps are made")))]
 pub(super) async fn explain(
     State(app): State<Arc<App>>,
-    Query(asked): Query<Asked>,
     request: Request<Body>,
 ) -> Result<impl IntoResponse, Refusal> {
     let (parts, body) = whole(&app, request).await?;
+    let class = class_of(parts.uri.query())?;
     let pictures = app.within_limits(pictures(parts, body).await?).await?;
     let Ok([Picture::Bytes { name, bytes }]) = <[Picture; 1]>::try_from(pictures) else {
         return Err(Refusal::bad("a heat map is of one picture\nhelp: send one"));
@@ -86,7 +78,7 @@ pub(super) async fn explain(
     let turn = tokio::time::timeout(app.limits.timeout, app.heat_maps.turn.acquire());
     let _turn = turn.await.map_err(|_| busy())?.map_err(|_| busy())?;
     let shared = app.clone();
-    let made = tokio::task::spawn_blocking(move || shared.heat_maps.map(&name, &bytes, asked.class));
+    let made = tokio::task::spawn_blocking(move || shared.heat_maps.map(&name, &bytes, class));
     let failed = |_| {
         Refusal::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -95,4 +87,15 @@ pub(super) async fn explain(
     };
     let Thumbnail { media_type, bytes, .. } = made.await.map_err(failed)?.map_err(Refusal::unprocessable)?;
     Ok(([(CONTENT_TYPE, media_type), (CACHE_CONTROL, "no-store")], bytes))
+}
+
+/// The class that is asked for: `class=3`.
+fn class_of(query: Option<&str>) -> Result<Option<usize>, Refusal> {
+    let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(None) };
+    let number = query.strip_prefix("class=").and_then(|number| number.parse().ok());
+    number.map(Some).ok_or_else(|| {
+        Refusal::bad(format!(
+            "`{query}` names no class\nhelp: write `?class=3` for the class 3, counted from 0"
+        ))
+    })
 }
