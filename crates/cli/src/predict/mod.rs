@@ -11,7 +11,7 @@ pub(crate) use told::likeliest;
 
 use crate::Failure;
 use crate::args::Predict;
-use crate::console::Console;
+use crate::console::{Console, one_line};
 use array::predict_array;
 use frostline::Shape;
 use frostline::data::Fault;
@@ -142,7 +142,7 @@ impl Answers<'_> {
         } else if self.command.json {
             self.console.print(self.teller.json(&prediction))?;
         } else {
-            self.console.print(self.teller.text(&prediction))?;
+            self.console.print(one_line(&self.teller.text(&prediction)))?;
         }
         if let Some(output) = &mut self.output {
             output.add(&prediction, &self.teller)?;
