@@ -13,6 +13,8 @@ use maud::{Markup, html};
 
 /// Parts of equal width that probabilities are counted in, for the picture.
 const BINS: usize = 10;
+/// A table of more classes is closed at first.
+const MOST: usize = 40;
 /// More points than this are drawn as every second, third and so on.
 const MOST_POINTS: usize = 400;
 
@@ -64,8 +66,10 @@ fn by_class(report: &ClassReport) -> Markup {
     if of_labels {
         columns.push(Column::number("average precision"));
     }
+    let table = grid("Scores by class", &columns, rows.collect());
     html! {
-        (grid("Scores by class", &columns, rows.collect()))
+        @if report.classes.len() > MOST { details { summary { "Scores of " (report.classes.len()) " classes" } (table) } }
+        @else { (table) }
         p.note {
             "Precision: the share that is right of what was taken for the class. Recall: the share of the class that is found, with "
             "Wilson's 95 % interval. F1: the harmonic mean of both."

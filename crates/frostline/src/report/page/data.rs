@@ -39,7 +39,7 @@ pub(super) fn sections(
     let copies = dataset.copies();
     if !near.is_empty() || !copies.is_empty() {
         let body = html! { (same(dataset, &copies, noun, album)) (alike(near, noun, &known, album)) };
-        sections.push(Section::new("duplicates", "The same photo twice", body));
+        sections.push(Section::new("duplicates", format!("The same {} twice", one(noun)), body));
     }
     if let Some(found) = findings.filter(|found| !found.far.is_empty()) {
         let far: Vec<(&Example, Markup)> = found
@@ -66,10 +66,15 @@ fn its(count: usize) -> &'static str {
     if count == 1 { "its" } else { "their" }
 }
 
+/// `photo` of `photos`.
+fn one(noun: &str) -> &str {
+    noun.strip_suffix('s').unwrap_or(noun)
+}
+
 /// `1 training photo is`, `3 training photos are`.
 fn count(count: usize, noun: &str) -> String {
     match count {
-        1 => format!("1 training {} is", noun.strip_suffix('s').unwrap_or(noun)),
+        1 => format!("1 training {} is", one(noun)),
         count => format!("{count} training {noun} are"),
     }
 }
@@ -122,7 +127,7 @@ fn same(dataset: &Dataset, copies: &[Vec<(Split, &Example)>], noun: &str, album:
     };
     let shown: Vec<(Vec<Photo>, Markup)> = copies.iter().take(PAIRS).filter_map(group).collect();
     html! {
-        p { (copies.len()) " " (if copies.len() == 1 { noun.strip_suffix('s').unwrap_or(noun) } else { noun }) " with copies, the same to the byte." }
+        p { (copies.len()) " " (if copies.len() == 1 { one(noun) } else { noun }) " with copies, the same to the byte." }
         (groups(&shown))
     }
 }

@@ -1,7 +1,7 @@
 //! The page of `evaluate`.
 
 use super::answer::{Answer, percent};
-use super::frame::{Column, Frame, Section, code, facts, grid, marked_up, name, visible};
+use super::frame::{Column, Frame, Section, code, facts, grid, marked_up, name};
 use super::photos::Album;
 use super::scored::{Origin, Scored};
 use super::training::{classes_in_short, noun, sentence};
@@ -11,11 +11,13 @@ use frostline_data::{Dataset, Example, Pipeline, Skip};
 use frostline_files::write_atomically;
 use frostline_formats::LoadReport;
 use frostline_graph::{Error, Model, Result};
-use maud::html;
+use maud::{Markup, html};
 use std::path::{Path, PathBuf};
 
 /// Of a folder, the page in it.
 const PAGE: &str = "report.html";
+/// Lines of the files that were left out.
+const LINES: usize = 200;
 
 /// A model's scores on images, as a page.
 pub struct EvaluationPage<'a> {
@@ -158,17 +160,16 @@ impl EvaluationPage<'_> {
         ))
     }
 
-    fn left_out(&self) -> maud::Markup {
-        let rows: Vec<Vec<maud::Markup>> = self
-            .skipped
-            .iter()
-            .map(|skip| vec![name(&visible(&skip.name)), marked_up(&skip.reason)])
-            .collect();
+    fn left_out(&self) -> Markup {
+        let shown = self.skipped.iter().take(LINES);
+        let rows: Vec<Vec<Markup>> =
+            shown.map(|skip| vec![name(&skip.name), marked_up(&skip.reason)]).collect();
         html! {
             @if !rows.is_empty() {
                 details {
-                    summary { (rows.len()) " files were left out" }
+                    summary { (self.skipped.len()) " files were left out" }
                     (grid("Files that were left out", &[Column::text("file"), Column::text("why")], rows))
+                    @if self.skipped.len() > LINES { p.note { "and " (self.skipped.len() - LINES) " more" } }
                 }
             }
         }

@@ -10,7 +10,7 @@ use std::cell::Cell;
 /// Pixels of the longer side.
 const SIDE: usize = 144;
 /// Bytes of all pictures of a page: as text they are a third more.
-const MOST_BYTES: usize = 900_000;
+const MOST_BYTES: usize = 750_000;
 
 /// A photo, and what is told of it.
 pub(in crate::report) struct Photo {
@@ -66,7 +66,7 @@ impl<'a> Album<'a> {
 
 /// Photos beside each other.
 pub(in crate::report) fn gallery(photos: &[Photo]) -> Markup {
-    html! { ul.gallery { @for photo in photos { li { (card(photo)) } } } }
+    html! { @if !photos.is_empty() { ul.gallery { @for photo in photos { li { (card(photo)) } } } } }
 }
 
 /// Photos that belong together, a group beside the other.

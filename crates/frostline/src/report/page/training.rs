@@ -242,7 +242,7 @@ impl<'a> Training<'a> {
             Some(_) => " The head was solved.",
             None => "",
         };
-        html! { p.reuse { (marked_up(&kept)) (head) " It took " (format!("{:.1} s", record.seconds)) "." } }
+        html! { p.reuse { (marked_up(&kept)) (head) " It took " (format!("{:.1}\u{a0}s", record.seconds)) "." } }
     }
 }
 
