@@ -154,6 +154,8 @@ def main():
     arguments.add_argument("--turns", type=int, default=2)
     arguments.add_argument("--photos", type=pathlib.Path)
     given = arguments.parse_args()
+    # others who work on the machine take from both, and not the same from each
+    busy = os.getloadavg()[1]
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         model = folder / "model.keras"
@@ -198,7 +200,7 @@ Written by `bench/serve/record.py` on {datetime.date.today()}: {os.cpu_count()} 
 {given.clients} clients on the same machine, each with one photo at a time, for {given.seconds} seconds after {WARM_UP} that do not count; {given.turns} turns, one
 server after the other. MobileNetV2, 224², random weights; JPEGs of 500 x 375 pixels, decoded and resized by the server. Rates and
 latencies are medians over the turns; memory is resident, at the start and the end of each turn. The clients take a
-share of the same cores.
+share of the same cores. The load of the machine before the run was {busy:.1f}; figures of a machine on which others work say little.
 
 | server | errors | images/s | p50 | p99 | memory, MB |
 |---|---|---|---|---|---|

@@ -5,7 +5,7 @@
 //! use frostline::predict::{Answer, PredictOptions, Predictor, Rows};
 //!
 //! let mut predictor = Predictor::open("../cli/assets/demo/my_model_A.h5".as_ref(), &PredictOptions::default())?;
-//! let one = Tensor { shape: vec![1, 28, 28], data: vec![0.5; 28 * 28] };
+//! let one = Tensor { shape: vec![1, 28, 28, 1], data: vec![0.5; 28 * 28] };
 //! let rows = [Rows { shape: &one.shape, values: &one.data }];
 //! predictor.check_rows("grey", &rows)?;
 //! let found = predictor.predict_rows("grey", &rows, 0..1)?.remove(0).expect("finite numbers");
