@@ -30,6 +30,7 @@ mod loader;
 mod manifest;
 pub mod npy;
 mod npz;
+mod of_files;
 mod part;
 mod preprocess;
 mod random;

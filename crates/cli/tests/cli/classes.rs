@@ -27,6 +27,7 @@ fn a_class_is_added_and_removed_and_nothing_else_changes() {
     assert_eq!(names(&told["before"]), ["dark", "light"]);
     assert_eq!(names(&told["after"]), ["dark", "light", "medium"]);
     assert_eq!((&told["after"][2]["images"], &told["class"]), (&12.into(), &"medium".into()));
+    assert_eq!(told["notes"], serde_json::json!([]), "nothing else has changed");
     assert!(told["accuracy_after"].as_f64().expect("a share") > 0.9, "{told}");
     let changed: Vec<&String> = told["changed"].as_object().expect("tensors").keys().collect();
     assert_eq!(changed.len(), 2, "{changed:?}");
@@ -61,8 +62,13 @@ fn what_cannot_be_changed_says_why_and_leaves_no_run() {
     std::fs::rename(folder.path("photos"), folder.path("moved")).expect("renamed");
     fails(&["add-class", &run, &more, "-o", &new], &["is not there", "--data"]);
     is_no_run(&folder.path("new"));
+    // what the run has not seen is told
+    pictures(&folder.path("moved"), "light", 14, 190);
     let told = json(&["add-class", &run, &more, "-o", &new, "--data", &folder.text("moved")]);
     assert_eq!(names(&told["after"]), ["dark", "light", "medium"]);
+    let notes = told["notes"].as_array().expect("notes");
+    let is_told = |note: &Value| note.as_str().is_some_and(|note| note.contains("14 photos are new since"));
+    assert!(notes.iter().any(is_told), "{notes:?}");
 }
 
 #[test]

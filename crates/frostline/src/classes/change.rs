@@ -3,8 +3,8 @@
 use super::earlier::{EarlierRun, add, check_place, class_of};
 use super::scores::{ClassBefore, found, of_pairs, recorded};
 use crate::fit::{Caching, Check, Hashes, Observer, Prepared, Trained, frozen_hashes, prepare};
-use crate::report::{Provenance, RunFolder, RunRecord};
-use frostline_data::LabelKind;
+use crate::report::{Provenance, RunFolder, RunImages, RunRecord};
+use frostline_data::{Dataset, Example, LabelKind, Split, Target};
 use frostline_formats as formats;
 use frostline_graph::{Error, Freeze, Result};
 use serde::Serialize;
@@ -128,6 +128,9 @@ pub fn change_classes(
             prepared.dataset.classes.join(", ")
         )));
     }
+    prepared.notes.retain(|note| !note.contains(" reused layers as not trainable"));
+    let known = RunImages::read(run)?.unwrap_or_default();
+    prepared.notes.extend(since(&known, &prepared.dataset, &class, &before));
     let mut source = Provenance::new(run, None, &data, reading, rayon::current_num_threads())?;
     source.added = added;
     let folder = RunFolder::create(output, &data)?;
@@ -156,6 +159,24 @@ pub fn change_classes(
         notes: prepared.notes.clone(),
         record,
         seconds,
+    })
+}
+
+/// Says where the data are not what the run was trained on, but for the class that is added or removed.
+fn since(known: &RunImages, dataset: &Dataset, class: &str, before: &[(String, String)]) -> Option<String> {
+    let is_of_class = |example: &&Example| matches!(example.target, Target::Class(index) if dataset.classes[index] == class);
+    let is_known = |example: &&Example| {
+        dataset.content(example).is_some_and(|content| known.has(Split::Train, &content))
+    };
+    let others: Vec<&Example> = dataset.train.iter().filter(|example| !is_of_class(example)).collect();
+    let there = others.iter().filter(|example| is_known(example)).count();
+    let removed = before.iter().filter(|(label, _)| label == class).count();
+    let (new, gone) = (others.len() - there, known.count(Split::Train).saturating_sub(there + removed));
+    (new + gone > 0).then(|| {
+        format!(
+            "of `{}` {new} photos are new since the earlier run, and {gone} that it was trained on are gone: the head is solved on what is there now",
+            dataset.source.display()
+        )
     })
 }
 
