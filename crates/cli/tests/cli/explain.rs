@@ -25,7 +25,7 @@ fn save(image: &Image, path: &Path) {
 }
 
 /// A folder with the model and a photo that is red on the left and blue at the lower right.
-fn folder() -> (Folder, String, String) {
+pub(crate) fn folder() -> (Folder, String, String) {
     let folder = Folder::new();
     let (file, photo) = (folder.text("colours.keras"), folder.text("photo.png"));
     model().save(&file).expect("saved");
@@ -34,7 +34,7 @@ fn folder() -> (Folder, String, String) {
 }
 
 /// How yellow a field is: colours of high values have more green than those of low ones, and less blue.
-fn yellow(image: &Image, [top, left, bottom, right]: [usize; 4]) -> f64 {
+pub(crate) fn yellow(image: &Image, [top, left, bottom, right]: [usize; 4]) -> f64 {
     let pixels = bytes(image);
     let places = (top..bottom).flat_map(|y| (left..right).map(move |x| 3 * (y * image.width + x)));
     let values: Vec<f64> = places.map(|at| f64::from(pixels[at + 1]) - f64::from(pixels[at + 2])).collect();

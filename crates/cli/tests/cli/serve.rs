@@ -2,6 +2,7 @@
 
 mod client;
 
+use crate::explain::yellow;
 use crate::files::pictures;
 use crate::run::{Folder, command, demo_model, works};
 use client::{Answer, Server, form, request};
@@ -44,6 +45,44 @@ fn a_picture_is_predicted_as_predict_does() {
     let mixed = server.post("/predict", &kind, &body).json();
     assert_eq!(mixed["predictions"][0]["scores"], own[0]["scores"]);
     assert!(mixed["predictions"][1]["error"].as_str().expect("an error").contains("bad.png"));
+}
+
+#[test]
+fn a_heat_map_lies_where_explain_puts_it() {
+    let (_folder, model, photo) = crate::explain::folder();
+    let photo = std::fs::read(photo).expect("the photo");
+    let server = Server::start(&model, &["--preprocess", "none"]);
+    let map = |path: &str| {
+        let answer = server.post(path, "image/png", &photo);
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, Some("image/png")),
+            "{}",
+            answer.text()
+        );
+        let map = frostline::data::decode(&answer.body, "map").expect("a picture");
+        assert_eq!((map.height, map.width), (40, 64));
+        map
+    };
+    // half of the picture shows through; red is on the left, and the class 0
+    let (left, right) = ([2, 2, 38, 16], [2, 26, 28, 62]);
+    let own = map("/explain");
+    assert!(yellow(&own, left) > yellow(&own, right) + 50.0);
+    assert_eq!(own.pixels, map("/explain?class=0").pixels);
+    assert_ne!(own.pixels, map("/explain?class=1").pixels);
+    for (path, body, status, word) in [
+        ("/explain?class=2", photo.as_slice(), 422, "no class 2"),
+        ("/explain?class=red", &photo, 400, "names no class"),
+        ("/explain", b"a letter", 422, "no picture"),
+    ] {
+        let answer = server.post(path, "image/png", body);
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        assert!(answer.text().contains(word), "{}", answer.text());
+    }
+    let dense = Server::start(&demo_model(), &[]);
+    let (_folder, [one, _]) = photos();
+    let answer = dense.post("/explain", "image/png", &one);
+    assert!(answer.status == 422 && answer.text().contains("places in the image"), "{}", answer.text());
 }
 
 #[test]

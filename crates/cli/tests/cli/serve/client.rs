@@ -70,7 +70,7 @@ impl Drop for Server {
 pub(super) struct Answer {
     pub(super) status: u16,
     headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Answer {
