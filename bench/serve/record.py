@@ -61,7 +61,7 @@ class Server:
         )
 
     def __enter__(self):
-        for _ in range(600):
+        for _ in range(1500):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return self
