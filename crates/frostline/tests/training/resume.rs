@@ -275,7 +275,7 @@ fn a_solved_head_and_the_unfreezing_that_is_tried_go_on_to_the_bit() {
 fn stopped_after(given: &Given<'_>, folder: &Path, steps: usize) {
     let told = Mutex::new(Vec::new());
     for _ in 0..steps {
-        let error = given.once(folder, StopAt::Steps, &told).err().expect("stopped");
+        let error = given.once(folder, StopAt::Steps, &told).expect_err("stopped");
         assert_eq!(error.kind(), ErrorKind::Stopped);
     }
 }
@@ -352,7 +352,7 @@ fn a_checkpoint_of_another_training_is_refused_by_what_differs() {
     let folder = place.path().join("checkpoint");
     stopped_after(&given(&recipe, &path, &validation, &model), &folder, 4);
     let refused = |given: &Given<'_>, words: &[&str]| {
-        let error = given.once(&folder, StopAt::Steps, &Mutex::default()).err().expect("refused");
+        let error = given.once(&folder, StopAt::Steps, &Mutex::default()).expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Setting);
         let text = error.to_string();
         assert!(text.contains("is of another training") && text.contains("help: "), "{text}");
