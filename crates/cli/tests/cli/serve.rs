@@ -79,10 +79,6 @@ fn a_heat_map_lies_where_explain_puts_it() {
         assert_eq!(answer.status, status, "{path}: {}", answer.text());
         assert!(answer.text().contains(word), "{}", answer.text());
     }
-    let dense = Server::start(&demo_model(), &[]);
-    let (_folder, [one, _]) = photos();
-    let answer = dense.post("/explain", "image/png", &one);
-    assert!(answer.status == 422 && answer.text().contains("places in the image"), "{}", answer.text());
 }
 
 #[test]
