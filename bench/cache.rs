@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let rows: Vec<f32> = (0..in_shard * feature_len).map(|index| (index % 256) as f32).collect();
         say(&format!("{element} rows of {} bytes: written", form.bytes()), bytes, || {
             for keys in keys.chunks(in_shard) {
-                store.append(keys, rows.chunks_exact(feature_len).take(keys.len())).expect("written");
+                assert!(store.append(keys, rows.chunks_exact(feature_len).take(keys.len())), "not written");
             }
         });
         let order = shuffled(count, 0, 1);

@@ -66,16 +66,3 @@ impl Pictures for [Picture] {
         self[index].name().into_owned()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_of_a_decoder_is_an_error_of_its_picture() {
-        let picture = Picture::Bytes { name: "a.png".to_owned(), bytes: Vec::new() };
-        let error = picture.guarded::<()>(|| panic!("a decoder's own")).expect_err("it panics").to_string();
-        assert!(error.contains("`a.png`") && error.contains("help: "), "{error}");
-        assert!(picture.size().is_err());
-    }
-}
