@@ -94,7 +94,7 @@ fn a_file_that_is_not_there_or_cannot_be_written_comes_with_help() {
 fn predictions_are_not_written_under_another_ending() {
     let folder = Folder::new();
     let out = folder.text("out.txt");
-    fails(&["predict", &demo_model(), &demo_data(), "-o", &out], &["out.txt", "`.npz`"]);
+    fails(&["predict", &demo_model(), &demo_data(), "-o", &out], &["out.txt", ".csv, .jsonl or .npz"]);
     assert!(!folder.path("out.txt").exists());
 }
 

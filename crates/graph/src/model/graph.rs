@@ -202,21 +202,10 @@ impl Graph {
         self.calls.iter().fold(0, |all: usize, call| all.saturating_add(each[call.layer]))
     }
 
-    /// The layer of this graph itself that a path begins with, and the rest of the path, which is within a nested model. A name
-    /// may hold a slash: the longest one that fits is taken.
-    pub(super) fn first_of<'a>(&self, path: &'a str) -> Option<(usize, Option<&'a str>)> {
-        let rest = |layer: &Layer| match path.strip_prefix(layer.name.as_str())? {
-            "" => Some(None),
-            rest => rest.strip_prefix('/').map(Some),
-        };
-        let fitting = self.layers.iter().enumerate().filter_map(|(index, layer)| Some((index, rest(layer)?)));
-        fitting.min_by_key(|(_, rest)| rest.map_or(0, |rest| rest.len() + 1))
-    }
-
     /// The layer at a path, which may name a nested model.
     pub fn layer(&self, path: &str) -> Option<&Layer> {
-        let (index, rest) = self.first_of(path)?;
-        let layer = &self.layers[index];
+        let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let layer = self.layers.iter().find(|layer| layer.name == name)?;
         match (rest, &layer.body) {
             (None, _) => Some(layer),
             (Some(rest), Body::Model(inner)) => inner.layer(rest),
@@ -253,8 +242,8 @@ impl Graph {
     }
 
     fn layer_mut(&mut self, path: &str) -> Option<&mut Layer> {
-        let (index, rest) = self.first_of(path)?;
-        let layer = &mut self.layers[index];
+        let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let layer = self.layers.iter_mut().find(|layer| layer.name == name)?;
         match rest {
             None => Some(layer),
             Some(rest) => match &mut layer.body {

@@ -123,18 +123,17 @@ impl Model {
 impl Graph {
     /// The output of a layer as a tensor of this graph: nested models that hold it get one output more.
     fn expose(&mut self, path: &str) -> Result<TensorId> {
+        let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let index = self.layers.iter().position(|layer| layer.name == name);
         let calls = |index: usize| self.calls.iter().enumerate().filter(move |(_, call)| call.layer == index);
-        let found = self
-            .first_of(path)
-            .and_then(|(index, rest)| Some((index, rest, calls(index).next_back()?.0, calls(index).count())));
-        let Some((index, rest, call, times)) = found else {
+        let found = index.and_then(|index| Some((index, calls(index).next_back()?.0, calls(index).count())));
+        let Some((index, call, times)) = found else {
             return Err(Error::surgery(format!(
-                "the model `{}` has no layer `{path}`\nhelp: `frostline inspect` lists the layers",
+                "the model `{}` has no layer `{name}`\nhelp: `frostline inspect` lists the layers",
                 self.name
             )));
         };
-        let Layer { name, body, .. } = &mut self.layers[index];
-        match (body, rest) {
+        match (&mut self.layers[index].body, rest) {
             (Body::Model(inner), Some(rest)) if times == 1 => {
                 let tensor = inner.expose(rest)?;
                 let known = inner.outputs.iter().position(|output| *output == tensor);

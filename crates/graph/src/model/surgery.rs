@@ -337,12 +337,10 @@ impl Graph {
 
     /// The graph up to and with the layer at `path`, whose output becomes the model's only one.
     pub(crate) fn truncate(&self, path: &str) -> Result<Graph> {
+        let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let index = self.layers.iter().position(|layer| layer.name == name);
         let calls = |index: usize| self.calls.iter().enumerate().filter(move |(_, call)| call.layer == index);
-        let found = self.first_of(path);
-        let Some((index, rest, call)) =
-            found.and_then(|(index, rest)| Some((index, rest, calls(index).next_back()?.0)))
-        else {
-            let name = path.split('/').next().unwrap_or(path);
+        let Some((index, call)) = index.and_then(|index| Some((index, calls(index).next_back()?.0))) else {
             let names: Vec<&str> = self.layers.iter().map(|layer| layer.name.as_str()).collect();
             return Err(Error::surgery(format!(
                 "the model `{}` has no layer `{name}`\nhelp: {}",
@@ -351,8 +349,7 @@ impl Graph {
             )));
         };
         let mut graph = self.clone();
-        let Layer { name, body, .. } = &self.layers[index];
-        match (rest, body) {
+        match (rest, &self.layers[index].body) {
             (None, Body::Kind(_)) if self.gives_several(call) => {
                 return Err(Error::surgery(format!(
                     "`{name}` gives several values, and a model is cut behind one\nhelp: keep a layer above or below it"

@@ -125,13 +125,13 @@ impl FeatureCache {
         Ok([written, clock.elapsed().as_secs_f64()])
     }
 
-    /// Whether feature vectors can be stored here.
+    /// Whether feature vectors can be stored here. Leaves nothing behind, and does not make the folder.
     ///
-    /// Errors: the folder cannot be made or written to.
+    /// Errors: the folder, or the one that it would be made in, cannot be written to.
     pub fn check_writable(&self) -> Result<()> {
-        let failed = |source| Error::io(&self.folder, source);
-        fs::create_dir_all(&self.folder).map_err(failed)?;
-        tempfile::tempfile_in(&self.folder).map(drop).map_err(failed)
+        let folder = std::path::absolute(&self.folder).map_err(|source| Error::io(&self.folder, source))?;
+        let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(&folder);
+        tempfile::tempfile_in(there).map(drop).map_err(|source| Error::io(&self.folder, source))
     }
 
     /// Errors: the folder holds something else than a cache.
