@@ -30,7 +30,7 @@ pub(crate) fn run(command: &Embed, console: &Console) -> Result<(), Failure> {
     // how many images are sound is known at the end alone, and stands at the beginning of the array
     let mut rows = Rows::beside(&command.output)?;
     let mut sound = Vec::new();
-    let bad = each(&embedder, &mut embedding, &dataset, console, &mut |example, row| {
+    let bad = each(&embedder, &mut embedding, &dataset, console, |example, row| {
         sound.push(example);
         rows.add(row)
     })?;
@@ -92,7 +92,7 @@ pub(crate) fn each<'d>(
     embedding: &mut Embedding<'_>,
     dataset: &'d Dataset,
     console: &Console,
-    take: &mut dyn FnMut((Split, &'d Example), &[f32]) -> Result<(), Failure>,
+    mut take: impl FnMut((Split, &'d Example), &[f32]) -> Result<(), Failure>,
 ) -> Result<Vec<String>, Failure> {
     let all: Vec<(Split, &Example)> = dataset.examples().collect();
     let width = embedder.width().max(1);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// A file of predictions that is being filled.
 pub(super) enum Output {
     /// A table.
-    Csv { path: PathBuf, table: csv::Writer<Vec<u8>>, tells_none_of_these: bool },
+    Csv { path: PathBuf, table: Box<csv::Writer<Vec<u8>>>, tells_none_of_these: bool },
     /// A JSON object a line.
     Lines { path: PathBuf, text: String },
     /// The raw outputs, for each output of the model `[images, …]`.
@@ -33,7 +33,7 @@ impl Output {
         match ending.as_str() {
             "csv" => Ok(Self::Csv {
                 path: path_buf,
-                table: csv::Writer::from_writer(Vec::new()),
+                table: Box::new(csv::Writer::from_writer(Vec::new())),
                 tells_none_of_these: false,
             }),
             "jsonl" => Ok(Self::Lines { path: path_buf, text: String::new() }),

@@ -68,9 +68,9 @@ impl Swin {
     fn takes(&self, [height, width]: [usize; 2]) -> bool {
         let fills = |(stage, window): (usize, &usize)| {
             let side = (height / PATCH) >> stage;
-            side > 0 && side % (*window).min(side) == 0
+            side > 0 && side.is_multiple_of((*window).min(side))
         };
-        let whole = height % (PATCH << (self.depths.len() - 1)) == 0;
+        let whole = height.is_multiple_of(PATCH << (self.depths.len() - 1));
         height == width && whole && self.windows.iter().enumerate().all(fills)
     }
 }

@@ -47,10 +47,9 @@ impl Standing {
     ) -> (StageState, Named<'a>) {
         let now: Vec<(&str, &[f32])> = suffix.weights().collect();
         let best = self.best.as_deref().unwrap_or_default();
-        let is_now = |((_, best), (_, now)): (&(String, Vec<f32>), &(&str, &[f32]))| {
-            best.iter().zip(*now).all(|(a, b)| a.to_bits() == b.to_bits())
-        };
-        let best_is_now = self.best.is_some() && best.iter().zip(&now).all(is_now);
+        let same = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
+        let best_is_now =
+            self.best.is_some() && best.iter().zip(&now).all(|((_, best), (_, now))| same(best, now));
         let named =
             |kind: &str, path: &str, values: &'a [f32]| (format!("{kind}{path}"), Cow::Borrowed(values));
         let mut tensors: Named<'a> = now.iter().map(|(path, values)| named(WEIGHTS, path, values)).collect();
