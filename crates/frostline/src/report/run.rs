@@ -169,6 +169,7 @@ const OWN: [&str; 7] = [METRICS, MODEL, IMAGES, LEFT_OUT, NOVELTY, PAGE, CHECKPO
 pub struct RunFolder {
     pub(in crate::report) path: PathBuf,
     metrics: Mutex<File>,
+    #[cfg_attr(not(feature = "report"), allow(dead_code, reason = "a page tells it"))]
     told: Told,
 }
 
@@ -369,9 +370,9 @@ impl RunFolder {
         source: Provenance,
         seconds: f64,
     ) -> Result<RunRecord> {
-        let mut record = self.without_record(prepared, trained, source, seconds)?;
+        let record = self.without_record(prepared, trained, source, seconds)?;
         #[cfg(feature = "report")]
-        self.with_page(prepared, trained, &mut record, |training| training.page());
+        let record = self.with_page(prepared, trained, record, |training| training.page());
         self.seal(&record)?;
         Ok(record)
     }
@@ -388,12 +389,13 @@ impl RunFolder {
         &self,
         prepared: &Prepared,
         trained: &Trained,
-        record: &mut RunRecord,
+        mut record: RunRecord,
         page: impl FnOnce(&Training<'_>) -> Result<String>,
-    ) {
-        if let Err(error) = self.write_page(prepared, trained, record, page) {
+    ) -> RunRecord {
+        if let Err(error) = self.write_page(prepared, trained, &record, page) {
             record.notes.push(format!("`{PAGE}` could not be written: {error}"));
         }
+        record
     }
 
     #[cfg(feature = "report")]

@@ -56,9 +56,9 @@ impl RunFolder {
         seconds: f64,
     ) -> Result<RunRecord> {
         self.json(FOUND, &report.document())?;
-        let mut record = self.without_record(prepared, trained, source, seconds)?;
+        let record = self.without_record(prepared, trained, source, seconds)?;
         #[cfg(feature = "report")]
-        self.with_page(prepared, trained, &mut record, |training| report.page(training));
+        let record = self.with_page(prepared, trained, record, |training| report.page(training));
         self.seal(&record)?;
         Ok(record)
     }
