@@ -364,7 +364,11 @@ def test_quantised_models_are_widened(per_channel, frostline, tmp_path):
     quantize_static(path, narrow, Pictures(), quant_format=QuantFormat.QDQ, per_channel=per_channel)
     assert not any(made.op_type == "Relu" for made in onnx.load(narrow).graph.node)
     batch = images(2, 8)
-    expected = run(narrow, batch.transpose(0, 3, 1, 2))[0].transpose(0, 2, 3, 1)
+    # as the graph says it: the runtime's kernels of 8 bits overflow on processors without VNNI
+    plainly = onnxruntime.SessionOptions()
+    plainly.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(narrow, plainly, providers=["CPUExecutionProvider"])
+    expected = session.run(None, {"x": batch.transpose(0, 3, 1, 2)})[0].transpose(0, 2, 3, 1)
     report = frostline.json("inspect", narrow)["load"]
     assert report["unsupported"] == [] and any("not rounded" in note for note in report["notes"])
     # values of 8 bits are rounded by half a step of 255, three times one behind the other

@@ -30,13 +30,15 @@ impl Converter<'_> {
                 kernel.dims
             ));
         }
+        let is_depthwise = groups == channels && groups > 1;
         let mut window = Window::read(node, [height, width])?;
-        let (mut x, padding) = match (window.padding(&x)?, window.apart()) {
+        // over one axis there is one stride
+        let thinning = window.apart(is_depthwise && axes == 2);
+        let (mut x, padding) = match (window.padding(&x)?, thinning) {
             (Padding::Named(padding), None) => (x, padding),
             (Padding::Explicit(margins), None) => (self.pad(&x, name, margins)?, "valid"),
             (_, Some(_)) => (self.pad(&x, name, window.margins_of(&x)?)?, "valid"),
         };
-        let thinning = window.apart();
         if let Some(Apart { before, strides, dilations, .. }) = thinning {
             x = self.thin(&x, &format!("{name}.before"), before)?;
             (window.strides, window.dilations) = (strides, dilations);
@@ -46,7 +48,6 @@ impl Converter<'_> {
             "kernel_size": over(axes, &[height, width]), "strides": over(axes, &window.strides),
             "padding": padding, "dilation_rate": over(axes, &window.dilations), "use_bias": bias.is_some(),
         });
-        let is_depthwise = groups == channels && groups > 1;
         let (class, order, last) = match is_depthwise {
             true => {
                 let multiplier = filters / groups;

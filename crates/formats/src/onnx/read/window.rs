@@ -59,10 +59,13 @@ pub(super) struct Apart {
 }
 
 impl Window {
-    /// The window in steps, where it has strides and dilations. What strides and dilations have in common is the image's: no window
+    /// The window in steps, where a layer of Keras cannot have it as it is: with strides and dilations, or of a depthwise convolution
+    /// with two different strides, which TensorFlow does not run. What strides and dilations have in common is the image's: no window
     /// reads between.
-    pub(super) fn apart(&self) -> Option<Apart> {
-        let both = |strides: [usize; 2], dilations: [usize; 2]| strides != [1; 2] && dilations != [1; 2];
+    pub(super) fn apart(&self, is_depthwise: bool) -> Option<Apart> {
+        let both = |strides: [usize; 2], dilations: [usize; 2]| {
+            (strides != [1; 2] && dilations != [1; 2]) || (is_depthwise && strides[0] != strides[1])
+        };
         if !both(self.strides, self.dilations) {
             return None;
         }
