@@ -42,7 +42,7 @@ pub(crate) fn told(error: Error, run: &Path) -> Failure {
 }
 
 fn command_to_resume() -> String {
-    let mut words: Vec<String> = std::env::args().map(|word| quoted(&word)).collect();
+    let mut words: Vec<String> = std::env::args_os().map(|word| quoted(&word.to_string_lossy())).collect();
     if !words.iter().any(|word| word == "--resume") {
         words.push("--resume".to_owned());
     }
