@@ -1,5 +1,6 @@
 //! The commands, and their arguments.
 
+mod caching;
 mod classes;
 mod data;
 mod embed;
@@ -10,6 +11,7 @@ mod serve;
 mod training;
 mod values;
 
+pub(crate) use caching::CacheFolder;
 pub(crate) use classes::{AddClass, RemoveClass, Rewritten};
 pub(crate) use data::{Arrays, Excluded, Labels};
 pub(crate) use embed::{Embed, Features, Similar};
@@ -25,7 +27,7 @@ use frostline::fit::{Every, ImageSize, Loss};
 use frostline::formats::{Architecture, Custom, LoadOptions, MatchBy};
 use frostline::graph::Model;
 use std::path::{Path, PathBuf};
-use values::{budget, count, every, match_by, size};
+use values::{budget, count, every, match_by};
 
 /// Reuse the lower layers of a pretrained network for a new task.
 ///
@@ -250,12 +252,8 @@ pub(crate) struct Depth {
     /// as long.
     #[arg(long, requires = "output")]
     pub(crate) exhaustive: bool,
-    /// Where the features of frozen layers are kept [default: in the user's cache folder].
-    #[arg(long, value_name = "DIR")]
-    pub(crate) cache: Option<PathBuf>,
-    /// How large the cache may grow; what was not used for the longest time goes first.
-    #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
-    pub(crate) cache_limit: u64,
+    #[command(flatten)]
+    pub(crate) cache: CacheFolder,
     /// One JSON document instead of tables.
     #[arg(long)]
     pub(crate) json: bool,
@@ -307,12 +305,8 @@ pub(crate) struct Check {
     /// One JSON document instead of lists.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Where the features of frozen layers are kept [default: in the user's cache folder].
-    #[arg(long, value_name = "DIR")]
-    pub(crate) cache: Option<PathBuf>,
-    /// How large the cache may grow; what was not used for the longest time goes first.
-    #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
-    pub(crate) cache_limit: u64,
+    #[command(flatten)]
+    pub(crate) cache: CacheFolder,
     #[command(flatten)]
     pub(crate) images: Images,
 }

@@ -1,7 +1,7 @@
 //! `frostline cache`.
 
 use crate::Failure;
-use crate::args::{Cache, CacheAction};
+use crate::args::{Cache, CacheAction, CacheFolder};
 use crate::console::{Console, table};
 use frostline::cache::FeatureCache;
 use frostline::fit::Caching;
@@ -48,6 +48,11 @@ pub(crate) fn caching(no_cache: bool, folder: Option<&Path>, limit: u64, console
             Caching::Memory(Caching::MEMORY)
         }
     }
+}
+
+/// [`caching`] of a command that always keeps features.
+pub(crate) fn caching_in(folder: &CacheFolder, console: &Console) -> Caching {
+    caching(false, folder.cache.as_deref(), folder.cache_limit, console)
 }
 
 /// The cache in `folder`, by default in the user's cache folder.

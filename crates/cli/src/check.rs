@@ -39,7 +39,7 @@ pub(crate) fn run(command: &Check, seed: u64, console: &Console) -> Result<(), F
             let (model, _) = load(&file, console)?;
             let recipe = TrainConfig { solve: Some(SolveConfig::default()), ..TrainConfig::default() };
             let recipe = command.images.onto(recipe);
-            let caching = cache::caching(false, command.cache.as_deref(), command.cache_limit, console);
+            let caching = cache::caching_in(&command.cache, console);
             let show = |event: &Event<'_>| console.show(event);
             let none = Validation::Fraction(0.0);
             let mut prepared =

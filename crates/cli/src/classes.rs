@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use crate::args::{AddClass, RemoveClass, Rewritten};
-use crate::cache::caching;
+use crate::cache::caching_in;
 use crate::console::{Console, table};
 use frostline::classes::{ChangedRun, ClassBefore, ClassChange, change_classes};
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ fn run(
     console: &Console,
 ) -> Result<(), Failure> {
     let output = rewritten.output.clone().unwrap_or_else(|| beside(run, ending));
-    let caching = caching(false, rewritten.cache.as_deref(), rewritten.cache_limit, console);
+    let caching = caching_in(&rewritten.cache, console);
     let show = |event: &frostline::fit::Event<'_>| console.show(event);
     let changed = change_classes(run, change, &output, rewritten.data.as_deref(), caching, &show)?;
     console.clear();

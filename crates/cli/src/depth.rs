@@ -50,7 +50,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     let source =
         Provenance::new(path, *arch, &command.data, command.labels.reading(), rayon::current_num_threads())?;
     let key = SearchKey::new(&source.model_hash, &dataset, &recipe, seed)?;
-    let caching = cache::caching(false, command.cache.as_deref(), command.cache_limit, console);
+    let caching = cache::caching_in(&command.cache, console);
     let experiment = Experiment::new(&model, dataset, recipe, caching, seed)?;
     let (dataset, recipe) = (experiment.development(), experiment.recipe());
     console.progress(format_args!("{}; {} held out to score", dataset.summary(), experiment.test().len()));

@@ -58,7 +58,7 @@ fn tell(
     as_json: bool,
     console: &Console,
 ) -> Result<(), Failure> {
-    let class = class_name(model, map.class);
+    let class = model.info.class_name(map.class);
     if map.of == Explained::Output {
         console.warn(format_args!(
             "`{name}`: the model does not end with its softmax or sigmoid, so that the class's output is explained, not its logit"
@@ -84,11 +84,6 @@ fn tell(
         "{name}: {class} {:.4}, by `{}` ({} x {}): `{shown}`",
         map.score, map.layer, map.height, map.width
     ))
-}
-
-fn class_name(model: &Model, index: usize) -> String {
-    let name = model.info.classes.as_ref().and_then(|classes| classes.get(index));
-    name.cloned().unwrap_or_else(|| index.to_string())
 }
 
 /// The number of a class that is named, or told by its number.

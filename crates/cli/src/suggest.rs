@@ -43,10 +43,7 @@ pub(crate) fn run(command: &Suggest, console: &Console) -> Result<(), Failure> {
     }
     pipeline.told().iter().for_each(|note| console.warn(note));
     console.clear();
-    let class = |index: usize| match model.info.classes.as_ref().and_then(|classes| classes.get(index)) {
-        Some(name) => name.clone(),
-        None => index.to_string(),
-    };
+    let class = |index: usize| model.info.class_name(index);
     let chosen = worth_labelling(&seen, command.count, model.info.several_labels);
     let rows = chosen.iter().map(|worth| {
         let name = &names[worth.index];

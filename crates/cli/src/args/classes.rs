@@ -1,6 +1,6 @@
 //! The arguments of `add-class` and `remove-class`.
 
-use super::values::size;
+use super::CacheFolder;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -13,12 +13,8 @@ pub(crate) struct Rewritten {
     /// Where the run's data lie now, if they were moved [default: where its record says].
     #[arg(long, value_name = "DATA")]
     pub(crate) data: Option<PathBuf>,
-    /// Where the features of frozen layers are kept [default: in the user's cache folder].
-    #[arg(long, value_name = "DIR")]
-    pub(crate) cache: Option<PathBuf>,
-    /// How large the cache may grow; what was not used for the longest time goes first.
-    #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
-    pub(crate) cache_limit: u64,
+    #[command(flatten)]
+    pub(crate) cache: CacheFolder,
     /// One JSON document instead of tables.
     #[arg(long)]
     pub(crate) json: bool,

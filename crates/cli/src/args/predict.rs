@@ -51,11 +51,23 @@ impl Predict {
     ///
     /// Error: a precision that is for training alone.
     pub(crate) fn options(&self) -> frostline::Result<PredictOptions> {
-        Ok(PredictOptions {
-            load: self.model.options(),
-            views: self.views.views_at_predict,
-            precision: self.storage.precision.unwrap_or_default().try_into()?,
-            pictures: self.images.settings(),
-        })
+        predict_options(&self.model, &self.views, &self.storage, &self.images)
     }
+}
+
+/// How a model is opened that predicts.
+///
+/// Error: a precision that is for training alone.
+pub(super) fn predict_options(
+    model: &ModelFile,
+    views: &ViewsAtPredict,
+    storage: &Storage,
+    images: &Images,
+) -> frostline::Result<PredictOptions> {
+    Ok(PredictOptions {
+        load: model.options(),
+        views: views.views_at_predict,
+        precision: storage.precision.unwrap_or_default().try_into()?,
+        pictures: images.settings(),
+    })
 }

@@ -1,5 +1,6 @@
 //! The arguments of `serve`.
 
+use super::predict::predict_options;
 use super::values::{count, limit, size, threshold};
 use super::{Images, ModelFile, Storage, ViewsAtPredict};
 use clap::Args;
@@ -66,11 +67,6 @@ impl Serve {
     ///
     /// Error: a precision that is for training alone.
     pub(crate) fn options(&self) -> frostline::Result<PredictOptions> {
-        Ok(PredictOptions {
-            load: self.model.options(),
-            views: self.views.views_at_predict,
-            precision: self.storage.precision.unwrap_or_default().try_into()?,
-            pictures: self.images.settings(),
-        })
+        predict_options(&self.model, &self.views, &self.storage, &self.images)
     }
 }

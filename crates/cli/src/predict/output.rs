@@ -4,6 +4,7 @@ use super::Failure;
 use super::told::{NONE, Teller, Told};
 use frostline::data::{npy, path_text};
 use frostline::predict::{Answer, Prediction, Task};
+use frostline::report::spreadsheet_safe;
 use frostline::{Shape, Tensor, write_atomically};
 use std::path::{Path, PathBuf};
 
@@ -79,7 +80,7 @@ impl Output {
                     }
                     Task::Number | Task::Unnamed => header.push("value".to_owned()),
                 }
-                table.write_record(header.iter().map(|name| inert(name)))?;
+                table.write_record(header.iter().map(|name| spreadsheet_safe(name).into_owned()))?;
             }
         }
         Ok(())
@@ -97,17 +98,17 @@ impl Output {
                 text.push('\n');
             }
             Self::Csv { table, tells_none_of_these, .. } => {
-                let mut row = vec![inert(&prediction.name)];
+                let mut row = vec![spreadsheet_safe(&prediction.name).into_owned()];
                 match &prediction.answer {
                     Answer::Number(value) => row.push(value.to_string()),
                     Answer::Labels { has, scores } => {
                         let names = teller.labels(has, scores).into_iter().map(|label| teller.name(label));
-                        row.push(inert(&names.collect::<Vec<_>>().join("|")));
+                        row.push(spreadsheet_safe(&names.collect::<Vec<_>>().join("|")).into_owned());
                         row.extend(scores.iter().map(f32::to_string));
                     }
                     Answer::Class { index, scores, none_of_these } => {
                         row.push(match teller.told(*index, scores, *none_of_these) {
-                            Told::Class(index) => inert(&teller.name(index)),
+                            Told::Class(index) => spreadsheet_safe(&teller.name(index)).into_owned(),
                             Told::Foreign | Told::Unlikely => NONE.to_owned(),
                         });
                         row.push(scores[*index].to_string());
@@ -146,23 +147,15 @@ impl Output {
     }
 }
 
-/// A name that no spreadsheet takes for a formula.
-fn inert(name: &str) -> String {
-    match name.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        true => format!("'{name}"),
-        false => name.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::inert;
+    use frostline::report::spreadsheet_safe;
 
     #[test]
     fn a_name_is_no_formula() {
         for name in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"] {
-            assert_eq!(inert(name), format!("'{name}"));
+            assert_eq!(spreadsheet_safe(name), format!("'{name}"));
         }
-        assert_eq!(inert("cat=dog"), "cat=dog");
+        assert_eq!(spreadsheet_safe("cat=dog"), "cat=dog");
     }
 }

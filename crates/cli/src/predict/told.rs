@@ -1,5 +1,6 @@
 //! How a prediction is told: as text, and as JSON.
 
+use frostline::graph::ModelInfo;
 use frostline::predict::{Answer, Prediction, Predictor};
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ pub(super) const NONE: &str = "none";
 /// Names classes, and decides which of them are told.
 #[derive(Clone)]
 pub(crate) struct Teller {
-    classes: Option<Vec<String>>,
+    info: ModelInfo,
     top: Option<usize>,
     threshold: Option<f32>,
 }
@@ -29,18 +30,17 @@ pub(super) enum Told {
 
 impl Teller {
     pub(crate) fn new(predictor: &Predictor, top: Option<usize>, threshold: Option<f32>) -> Self {
-        Self { classes: predictor.model().info.classes.clone(), top, threshold }
+        Self { info: predictor.model().info.clone(), top, threshold }
     }
 
     /// The name of a class: its number where the model has no names.
     pub(crate) fn name(&self, index: usize) -> String {
-        let names = self.classes.as_deref();
-        names.and_then(|names| names.get(index)).cloned().unwrap_or_else(|| index.to_string())
+        self.info.class_name(index)
     }
 
     /// Whether a class is called as what is none is told.
     pub(super) fn has_class_none(&self) -> bool {
-        self.classes.as_ref().is_some_and(|classes| classes.iter().any(|name| name == NONE))
+        self.info.classes.as_ref().is_some_and(|classes| classes.iter().any(|name| name == NONE))
     }
 
     pub(super) fn told(&self, index: usize, scores: &[f32], none_of_these: Option<bool>) -> Told {

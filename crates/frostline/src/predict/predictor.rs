@@ -86,12 +86,6 @@ impl Predictor {
         self.novelty.is_some() && self.pictures.as_ref().is_some_and(|pictures| pictures.viewed.is_some())
     }
 
-    /// The name of a class: its number where the model has no names.
-    pub fn class_name(&self, index: usize) -> String {
-        let names = self.model.info.classes.as_deref();
-        names.and_then(|names| names.get(index)).cloned().unwrap_or_else(|| index.to_string())
-    }
-
     /// What it predicts of inputs of these shapes, without the batch.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //! seen, wherever the images lie and whatever they are called later.
 
 use super::files::{IMAGES, MODEL, RECORD};
-use super::table_cell::harmless;
+use super::table_cell::spreadsheet_safe;
 use frostline_data::{DataError, Dataset, Example, Split, Target};
 use frostline_files::{regular, write_atomically};
 use frostline_graph::{Error, Result};
@@ -79,16 +79,16 @@ impl RunImages {
         table.write_record(["part", "label", "hash", "name"]).map_err(failed)?;
         for ((split, example), hash) in examples.iter().zip(&hashes) {
             let label = match &example.target {
-                Target::Class(class) => harmless(&dataset.classes[*class]).into_owned(),
+                Target::Class(class) => spreadsheet_safe(&dataset.classes[*class]).into_owned(),
                 Target::Labels(labels) => {
                     let names: Vec<String> =
                         labels.iter().map(|label| dataset.classes[*label].clone()).collect();
-                    harmless(&names.join("|")).into_owned()
+                    spreadsheet_safe(&names.join("|")).into_owned()
                 }
                 Target::Value(values) => values.iter().map(f32::to_string).collect::<Vec<_>>().join(" "),
             };
             let hash = hash.to_hex();
-            let name = harmless(&example.name);
+            let name = spreadsheet_safe(&example.name);
             table.write_record([split.name(), &label, hash.as_str(), &name]).map_err(failed)?;
         }
         let bytes = table.into_inner().map_err(|error| Error::io(&file, error.into_error()))?;

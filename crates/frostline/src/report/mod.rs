@@ -23,3 +23,4 @@ pub use images::RunImages;
 #[cfg(feature = "report")]
 pub use page::{EvaluationPage, Shown, SimilarPage};
 pub use run::{Provenance, RunFolder, RunRecord, TestRecord, read_novelty};
+pub use table_cell::spreadsheet_safe;

@@ -4,7 +4,7 @@ use super::files::{CHECKPOINT, IMAGES, LEFT_OUT, METRICS, MODEL, NOVELTY, PAGE, 
 use super::images::RunImages;
 #[cfg(feature = "report")]
 use super::page::Training;
-use super::table_cell::harmless;
+use super::table_cell::spreadsheet_safe;
 use crate::fit::{
     Certificate, Checkpoints, ClassScore, EpochRecord, Findings, LeftOut, Prepared, Prospect, RateSearch,
     Scores, SolvedHead, StageReport, TrainConfig, Trained, Unfreezing, Validation, peak_memory,
@@ -342,12 +342,12 @@ impl RunFolder {
         let broken = |error: csv::Error| Error::io(&file, error.into());
         let mut writer = csv::Writer::from_writer(Vec::new());
         let named = ["image", "label", "predicted"].into_iter().map(str::to_owned);
-        let classes_named = classes.iter().map(|class| harmless(class).into_owned());
+        let classes_named = classes.iter().map(|class| spreadsheet_safe(class).into_owned());
         writer.write_record(named.chain(classes_named)).map_err(broken)?;
         for image in images {
             let names = [&image.name, &classes[image.label], &classes[image.predicted()]];
             let shares = image.probabilities.iter().map(|share| format!("{share:.6}"));
-            let names = names.into_iter().map(|name| harmless(name).into_owned());
+            let names = names.into_iter().map(|name| spreadsheet_safe(name).into_owned());
             writer.write_record(names.chain(shares)).map_err(broken)?;
         }
         let bytes = writer.into_inner().map_err(|error| Error::io(&file, error.into_error()))?;

@@ -9,7 +9,7 @@ const BEGINS: [char; 7] = ['=', '+', '-', '@', '\t', '\r', MARK];
 const MARK: char = '\'';
 
 /// A name as a cell, in which no spreadsheet finds a formula.
-pub(super) fn harmless(name: &str) -> Cow<'_, str> {
+pub fn spreadsheet_safe(name: &str) -> Cow<'_, str> {
     match name.starts_with(BEGINS) {
         true => format!("{MARK}{name}").into(),
         false => name.into(),
@@ -25,7 +25,7 @@ mod tests {
     fn no_cell_begins_a_formula_and_each_name_has_a_cell_of_its_own() {
         let names =
             ["=1+1", "'=1+1", "''", "'", "", "+x", "-x", "@SUM(A1)", "\tx", "\rx", "x=", "a/b.jpg", "1-2"];
-        let cells: Vec<Cow<'_, str>> = names.iter().map(|name| harmless(name)).collect();
+        let cells: Vec<Cow<'_, str>> = names.iter().map(|name| spreadsheet_safe(name)).collect();
         for (name, cell) in names.iter().zip(&cells) {
             assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell:?}");
             assert_eq!(cell.strip_prefix(MARK).unwrap_or(cell), *name);

@@ -111,3 +111,11 @@ pub struct ModelInfo {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub class_token: bool,
 }
+
+impl ModelInfo {
+    /// The name of a class: its number where the model has no names.
+    pub fn class_name(&self, index: usize) -> String {
+        let name = self.classes.as_ref().and_then(|classes| classes.get(index));
+        name.cloned().unwrap_or_else(|| index.to_string())
+    }
+}
