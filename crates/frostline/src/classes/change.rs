@@ -1,6 +1,6 @@
 //! Solving the head of a run anew for other classes, and the proof that nothing else has changed.
 
-use super::earlier::{EarlierRun, add, check_place, class_of};
+use super::earlier::{EarlierRun, add, class_of};
 use super::scores::{ClassBefore, found, of_pairs, recorded};
 use crate::fit::{Caching, Check, Hashes, Observer, Prepared, Trained, frozen_hashes, prepare};
 use crate::report::{Provenance, RunFolder, RunImages, RunRecord};
@@ -71,7 +71,7 @@ pub fn change_classes(
     let earlier = EarlierRun::read(run)?;
     let recipe = earlier.recipe(run)?;
     let data = data.unwrap_or(&earlier.source.data).to_owned();
-    check_place(output, &data)?;
+    RunFolder::check(output, &data)?;
     let (mut reading, mut added) = (earlier.source.reading.clone(), earlier.source.added.clone());
     let named = added.iter().map(|folder| class_of(folder)).collect::<Result<Vec<_>>>();
     let class = match change {

@@ -1,7 +1,7 @@
 //! What the record of a run says, for what goes on from it.
 
 use crate::fit::{HeadMethod, SolveConfig, TrainConfig, Validation};
-use crate::report::{RECORD_FILE, RunFolder};
+use crate::report::RECORD_FILE;
 use frostline_data::{Dataset, Exclude, Reading, View, open_for_features, pictures_in};
 use frostline_files::regular;
 use frostline_graph::{Error, Keep, Pooling, Result};
@@ -145,9 +145,4 @@ pub(super) fn class_of(folder: &Path) -> Result<String> {
             folder.display()
         ))
     })
-}
-
-/// Says what speaks against a run at a place, before anything is computed.
-pub(super) fn check_place(place: &Path, data: &Path) -> Result<()> {
-    RunFolder::check(place, data)
 }

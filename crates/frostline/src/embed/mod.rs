@@ -7,11 +7,12 @@ mod neighbours;
 
 pub use neighbours::{Distance, Nearest, Neighbour};
 
-use crate::fit::features::cache::{FeatureCache, Form, PrefixKey, StoredFeatures};
-use crate::fit::{Caching, Examples, ViewPass, feature_keys, mean_of_views, stored_views, takes_any_size};
+use crate::fit::features::cache::{FeatureCache, StoredFeatures};
+use crate::fit::{
+    Caching, Examples, ViewPass, feature_keys, mean_of_views, stored_as, stored_views, takes_any_size,
+};
 use frostline_data::{DataError, Dataset, Example, Pipeline, View};
-use frostline_engine::compile::compile_frozen;
-use frostline_graph::{DType, Error, Freeze, Keep, Model, PrefixDType, Result, Shape, Transfer};
+use frostline_graph::{Error, Keep, Model, PrefixDType, Result, Shape, Transfer};
 use rayon::prelude::*;
 
 /// Bytes of features of the images at hand.
@@ -131,10 +132,7 @@ impl Embedder {
     }
 
     fn open(&self, cache: &FeatureCache) -> Result<StoredFeatures> {
-        let all = Freeze::everything(&self.model.graph);
-        let frozen = compile_frozen(&self.numbers, &self.model, &all, &[self.pipeline.input().to_vec()])?;
-        let key = PrefixKey::new(&frozen, DType::F32, &self.pipeline);
-        let form = Form { dtype: DType::F32, feature_len: self.width() };
+        let (key, form) = stored_as(&self.numbers, &self.model, &self.pipeline, self.width())?;
         cache.open(key, form, &self.model.graph.name, std::slice::from_ref(&self.layer))
     }
 }

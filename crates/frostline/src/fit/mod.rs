@@ -51,7 +51,7 @@ pub use solved::{
     Examples, Findings, LeftOut, Pictures, Programs, Prospect, Seen, SolvePlan, SolvedHead, Suspect,
     Unfreezing, ViewPass, Viewed, Worth, mislabelled, worth_labelling,
 };
-pub(crate) use solved::{feature_keys, mean_of_views, stored_views, takes_any_size};
+pub(crate) use solved::{feature_keys, mean_of_views, stored_as, stored_views, takes_any_size};
 pub use train::certificate::{Certificate, Hashes, frozen_hashes};
 pub(crate) use train::evaluate::squash;
 pub use train::evaluate::{Evaluation, evaluate, no_scores, returns};

@@ -18,7 +18,7 @@ pub use findings::{Findings, Suspect, mislabelled};
 pub use left_out::LeftOut;
 pub use outcome::{Prospect, SolvedHead};
 pub use plan::SolvePlan;
-pub(crate) use reading::features::{keys as feature_keys, read as stored_views};
+pub(crate) use reading::features::{keys as feature_keys, read as stored_views, stored_as};
 pub(crate) use reading::pass::takes_any_size;
 pub use reading::pass::{Examples, Pictures, Programs, ViewPass};
 pub(crate) use reading::setup::Solving;

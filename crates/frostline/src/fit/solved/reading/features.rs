@@ -223,10 +223,7 @@ impl Maker<'_> {
         open: impl Fn(&FeatureCache, PrefixKey, Form, &str, &[String]) -> Result<StoredFeatures>,
     ) -> Result<Option<StoredFeatures>> {
         let Caching::Disk(cache) = self.caching else { return Ok(None) };
-        let all = Freeze::everything(&self.model.graph);
-        let frozen = compile_frozen(self.numbers, self.model, &all, &[self.pipeline.input().to_vec()])?;
-        let key = PrefixKey::new(&frozen, DType::F32, self.pipeline);
-        let form = Form { dtype: DType::F32, feature_len: width };
+        let (key, form) = stored_as(self.numbers, self.model, self.pipeline, width)?;
         open(cache, key, form, &self.model.graph.name, self.boundary).map(Some)
     }
 
@@ -274,6 +271,19 @@ fn no_room(bytes: usize, why: &str) -> Error {
         "the features of all images take {:.1} GiB, and {why}",
         bytes as f64 / f64::from(1 << 30)
     ))
+}
+
+/// What the outputs of a whole model are found by, `width` numbers of an image, and how they lie in the cache.
+pub(crate) fn stored_as(
+    numbers: &PrefixDType,
+    model: &Model,
+    pipeline: &Pipeline,
+    width: usize,
+) -> Result<(PrefixKey, Form)> {
+    let all = Freeze::everything(&model.graph);
+    let frozen = compile_frozen(numbers, model, &all, &[pipeline.input().to_vec()])?;
+    let key = PrefixKey::new(&frozen, DType::F32, pipeline);
+    Ok((key, Form { dtype: DType::F32, feature_len: width }))
 }
 
 /// What the features of an image are found by, by view. The model's own view has the key that it has everywhere.
