@@ -1,6 +1,7 @@
 """The book in docs/ as its tests and scripts/book read it: pages, blocks of code, links."""
 
 import dataclasses
+import functools
 import pathlib
 import re
 
@@ -92,3 +93,44 @@ def broken_links(page):
         elif page.parent == DOCS and DOCS not in file.parents:
             broken.append(f"{target} (outside of the book)")
     return broken
+
+
+LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+
+
+def plain(text):
+    """A message without what differs from case to case, as one line of words: `…` stands for that."""
+    text = re.sub(r"\{[^{}]*\}", "…", text.replace("\\n", " ").replace('\\"', '"'))
+    return " ".join(text.replace("`", "").split())
+
+
+def messages():
+    """The texts of the sources without their tests, by file: literals, which may go on behind a `\\` in the next line."""
+    for file in sorted(ROOT.glob("crates/*/src/**/*.rs")):
+        code = re.sub(r"^\s*//.*$", "", file.read_text().split("#[cfg(test)]")[0], flags=re.MULTILINE)
+        for literal in LITERAL.findall(code):
+            yield file.relative_to(ROOT), re.sub(r"\\\n\s*", "", literal)
+
+
+def entries():
+    """The messages of the page of errors: the first cell of each row, as words between what differs."""
+    rows = re.findall(r"^\| (.+?) \|", (DOCS / "errors.md").read_text(), re.MULTILINE)
+    heads = {"message", "kind"}
+    return [row for row in rows if row not in heads and not re.fullmatch(r"`\w+`", row)]
+
+
+@functools.cache
+def words_of(entry):
+    """The words of an entry between what differs."""
+    return [part.strip(" :.,") for part in plain(entry).split("…") if part.strip(" :.,")]
+
+
+def tells(entry, text):
+    """Whether the words of an entry stand in a text, in their order."""
+    at = 0
+    for words in words_of(entry):
+        at = text.find(words, at)
+        if at < 0:
+            return False
+        at += len(words)
+    return True

@@ -184,3 +184,41 @@ def test_every_page_is_in_the_summary():
     listed = book.links(book.DOCS / "SUMMARY.md")
     assert len(listed) == len(set(listed))
     assert set(listed) == {page.name for page in book.DOCS.glob("*.md")} - {"SUMMARY.md"}
+
+
+# What the page of errors sums up instead of listing it: the settings of each layer kind, and the solvers, which check what
+# frostline itself passes to them.
+SUMMED_UP = ("crates/graph/src/layers/", "crates/head/")
+
+
+def test_every_entry_of_the_page_of_errors_stands_in_the_source():
+    texts = [book.plain(text) for _, text in book.messages()]
+    stale = [entry for entry in book.entries() if not any(book.tells(entry, text) for text in texts)]
+    assert not stale
+
+
+def test_every_error_with_a_remedy_is_on_the_page_of_errors():
+    entries, missing = book.entries(), []
+    for file, text in book.messages():
+        said, separator, _ = text.partition("\\nhelp: ")
+        words = re.sub(r"…|\W", "", book.plain(said))
+        # what is put together from parts has its words elsewhere
+        if separator and len(words) > 12 and not str(file).startswith(SUMMED_UP):
+            if not any(book.tells(entry, book.plain(text)) for entry in entries):
+                missing.append(f"{file}: {book.plain(text)}")
+    assert not missing, "\n".join(missing)
+
+
+def test_every_kind_of_error_is_on_the_page_of_errors():
+    source = (ROOT / "crates/graph/src/error.rs").read_text()
+    kinds = re.findall(r"^    (\w+),$", source.split("pub enum ErrorKind {")[1].split("}")[0], re.MULTILINE)
+    page = (book.DOCS / "errors.md").read_text()
+    assert len(kinds) > 5
+    assert [kind for kind in kinds if f"| `{kind}` |" not in page] == []
+
+
+def test_an_entry_is_found_by_its_words_in_their_order():
+    text = book.plain("cannot keep {keep}: the model has {layers} layers\\nhelp: {}")
+    assert book.tells("cannot keep …: the model has … layers", text)
+    assert not book.tells("the model has … layers: cannot keep …", text)
+    assert not book.tells("cannot keep …: the network has … layers", text)
