@@ -42,10 +42,11 @@ def tree(folder):
 
 
 class Command:
-    """A command that writes into a folder: `arguments` name it as OUT, and what is done after it was killed as `again`."""
+    """A command that writes into a folder: `arguments` name it as OUT, and what is done after it was killed as `again`. `share`: of all
+    kills, how many in a hundred are its own."""
 
-    def __init__(self, name, arguments, again=()):
-        self.name, self.arguments, self.again = name, arguments, again
+    def __init__(self, name, share, arguments, again=()):
+        self.name, self.share, self.arguments, self.again = name, share, arguments, again
 
     def line(self, binary, folder, more=()):
         words = [str(word).replace("OUT", str(folder)) for word in self.arguments]
@@ -62,9 +63,9 @@ def run(line, folder, **more):
 
 STAGES = ["--epochs", 6, "--unfreeze", 2, "--fine-tune-epochs", 6, "--head", "dropout(0.2)", "--checkpoint-every", 1]
 COMMANDS = [
-    Command("train, solved", ["train", MODEL, DATA, "-o", "OUT/run"], ["--resume"]),
-    Command("train, by steps", ["train", MODEL, DATA, "-o", "OUT/run", *STAGES], ["--resume"]),
-    Command("depth", ["depth", MODEL, DATA, "-o", "OUT/run", "--repeats", 2, "--cuts", "hidden"]),
-    Command("embed", ["embed", MODEL, DATA, "-o", "OUT/features.npz"]),
-    Command("convert", ["convert", MODEL, "-o", "OUT/model.onnx"]),
+    Command("train, solved", 25, ["train", MODEL, DATA, "-o", "OUT/run"], ["--resume"]),
+    Command("train, by steps", 25, ["train", MODEL, DATA, "-o", "OUT/run", *STAGES], ["--resume"]),
+    Command("depth", 10, ["depth", MODEL, DATA, "-o", "OUT/run", "--repeats", 2, "--cuts", "hidden"]),
+    Command("embed", 20, ["embed", MODEL, DATA, "-o", "OUT/features.npz"]),
+    Command("convert", 20, ["convert", MODEL, "-o", "OUT/model.onnx"]),
 ]

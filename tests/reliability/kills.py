@@ -81,8 +81,8 @@ def main():
         wholes = {}
         for index, command in enumerate(COMMANDS):
             wholes[command.name] = undisturbed(command, binary, place / f"whole{index}")
-        for number in range(given.kills):
-            command = COMMANDS[number % len(COMMANDS)]
+        order = [command for command in COMMANDS for _ in range(given.kills * command.share // 100)]
+        for number, command in enumerate(order):
             whole, seconds = wholes[command.name]
             folder = place / "killed"
             folder.mkdir()

@@ -10,6 +10,9 @@ use super::npy::{self, NpyArray, NpyValues};
 use super::range::ValueRange;
 use super::{Channels, DataError, Dataset, Example, Input, LabelKind, Reading, Split, Target};
 
+/// The array that says what classes are called, in the order of their numbers.
+const CLASS_NAMES: &str = "class_names";
+
 /// Labels of one split before classes are numbered.
 enum Labels {
     Indices(Vec<usize>),
@@ -23,9 +26,9 @@ enum Labels {
 }
 
 pub(super) fn read(source: &Path, reading: &Reading) -> Result<Dataset, DataError> {
-    let mut arrays = npy::read(source)?;
+    let (mut arrays, others) = npy::read_some(source, is_read)?;
     let refuse = |message: String, help: &str| DataError::source(source, message, help);
-    let found = arrays.keys().cloned().collect::<Vec<_>>().join(", ");
+    let found = arrays.keys().chain(&others).cloned().collect::<Vec<_>>().join(", ");
     let mut dataset = Dataset { source: source.to_path_buf(), has_parts: true, ..Dataset::default() };
     let mut labels: Vec<(Split, Labels)> = Vec::new();
     let mut words = None;
@@ -68,9 +71,9 @@ pub(super) fn read(source: &Path, reading: &Reading) -> Result<Dataset, DataErro
         dataset.arrays[split as usize] = Some(Arc::new(array));
         labels.push((split, targets(y, &y_name, rows, source, reading)?));
     }
-    dataset.class_names_known = name_classes(&mut dataset, &mut labels, arrays.remove("class_names"))?;
-    if !arrays.is_empty() {
-        let names: Vec<&String> = arrays.keys().collect();
+    dataset.class_names_known = name_classes(&mut dataset, &mut labels, arrays.remove(CLASS_NAMES))?;
+    let names: Vec<&String> = arrays.keys().chain(&others).collect();
+    if !names.is_empty() {
         dataset.warnings.push(format!("the arrays {} are left out", super::dataset::listed(&names)));
     }
     let known: BTreeMap<String, usize> =
@@ -94,6 +97,12 @@ pub(super) fn read(source: &Path, reading: &Reading) -> Result<Dataset, DataErro
         dataset.warnings.push(warning);
     }
     Ok(dataset)
+}
+
+/// Whether an array of this name is looked at.
+fn is_read(name: &str) -> bool {
+    let name = name.to_lowercase();
+    name == CLASS_NAMES || name.starts_with("x_") || name.starts_with("y_")
 }
 
 /// Takes out the array of a part, under whatever name of the part: `x_val`, `X_valid`, `x_validation`.

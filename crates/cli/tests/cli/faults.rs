@@ -1,7 +1,10 @@
 //! Files that are made to break what reads them.
 
-use crate::files::{npy, pack, pictures, unpack};
+use crate::files::{integers, npy, pack, pictures, unpack};
 use crate::run::{Folder, demo_model, fails, frostline, golden, works};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+use std::io::Write;
 use std::path::Path;
 
 /// A chunk of a PNG.
@@ -38,6 +41,50 @@ fn a_palette_of_a_part_of_a_colour_is_a_damaged_picture() {
     let ran = frostline(&["predict", &run, &folder.text("photos/dark/part.png")]);
     assert_eq!(ran.status, Some(1));
     assert!(ran.stderr.contains("part.png`: is damaged"), "{}", ran.stderr);
+}
+
+/// An archive whose entries are compressed.
+fn compressed(path: &Path, entries: &[(&str, &[u8])]) {
+    let mut archive = zip::ZipWriter::new(std::fs::File::create(path).expect("a file"));
+    let options = zip::write::SimpleFileOptions::default();
+    for (name, bytes) in entries {
+        archive.start_file(*name, options).expect("an entry");
+        archive.write_all(bytes).expect("written");
+    }
+    archive.finish().expect("an archive");
+}
+
+#[test]
+fn small_files_that_unpack_to_large_ones_are_refused() {
+    let folder = Folder::new();
+    let zeros = vec![0; 70 << 20];
+    let config = br#"{"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": []}}"#;
+    let whole = folder.path("bomb.keras");
+    compressed(&whole, &[("config.json", config), ("model.weights.h5", &zeros)]);
+    fails(
+        &["inspect", &folder.text("bomb.keras")],
+        &["`model.weights.h5`", "unpacks to 73400320", "help: do not trust"],
+    );
+
+    let mut picture = Vec::new();
+    let mut encoder = PngEncoder::new(&mut picture);
+    encoder.set_icc_profile(zeros).expect("a profile");
+    encoder.write_image(&[7; 28 * 28], 28, 28, ExtendedColorType::L8).expect("a picture");
+    std::fs::write(folder.path("profile.png"), picture).expect("written");
+    let ran = frostline(&["predict", &demo_model(), &folder.text("profile.png")]);
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stderr.contains("profile.png`: is damaged"), "{}", ran.stderr);
+}
+
+#[test]
+fn arrays_that_nobody_asked_for_are_not_unpacked() {
+    let folder = Folder::new();
+    let pixels = npy(&[4, 28, 28], "|u1", &[9; 4 * 28 * 28]);
+    let entries =
+        [("x_train.npy", &*pixels), ("y_train.npy", &integers(&[0, 1, 0, 1])), ("other.npy", b"no array")];
+    compressed(&folder.path("data.npz"), &entries);
+    let ran = works(&["plan", &demo_model(), &folder.text("data.npz")]);
+    assert!(ran.stderr.contains("other") && ran.stderr.contains("left out"), "{}", ran.stderr);
 }
 
 #[test]

@@ -11,7 +11,13 @@ pub(super) enum Refused {
     /// Four components without an Adobe marker: nothing says whether ink is stored as 0 or as 255. The decoder
     /// takes Adobe's inverted form.
     UnmarkedCmyk,
+    /// More scans than [`MOST_SCANS`].
+    ManyScans,
 }
+
+/// So many scans a file may have. Each goes over the whole picture, and takes a few bytes: thousands of them take minutes. Encoders write
+/// about ten.
+pub(super) const MOST_SCANS: usize = 500;
 
 /// What a scan of a file that is not progressive says of its coefficients and bits: all of them.
 const WHOLE_SCAN: [u8; 3] = [0, 63, 0];
@@ -63,6 +69,9 @@ pub(super) fn check(bytes: &[u8]) -> Result<Walked, Refused> {
         match marker {
             0xDA => {
                 scans += 1;
+                if scans > MOST_SCANS {
+                    return Err(Refused::ManyScans);
+                }
                 // number of components, two bytes for each, then first and last coefficient and the bits
                 let said = 1 + 2 * usize::from(segment.first().copied().unwrap_or(0));
                 if segment.get(said..said + 3).is_some_and(|said| said != WHOLE_SCAN) {
@@ -124,6 +133,14 @@ mod tests {
         for end in 2..whole.len() {
             assert_eq!(check(&whole[..end]), Err(Refused::Truncated), "cut at {end}");
         }
+    }
+
+    #[test]
+    fn so_many_scans_are_read_and_no_more() {
+        let [head, scan] = [jpeg(3, false)[..13].to_vec(), vec![0xFF, 0xDA, 0, 2, 1]];
+        let of = |scans| check(&[head.clone(), scan.repeat(scans), vec![0xFF, 0xD9]].concat());
+        assert!(of(MOST_SCANS).is_ok());
+        assert_eq!(of(MOST_SCANS + 1), Err(Refused::ManyScans));
     }
 
     #[test]

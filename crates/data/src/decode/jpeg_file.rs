@@ -1,6 +1,6 @@
 //! JPEG files, with libjpeg's pixels.
 
-use super::jpeg::{self, Refused};
+use super::jpeg::{self, MOST_SCANS, Refused};
 use super::libjpeg::{self, Decoded};
 use super::scaled::Enough;
 use super::upright::{HELP_DAMAGED, pixels_of, upright};
@@ -29,6 +29,13 @@ pub(super) fn picture(
         Ok(walked) => walked,
         Err(Refused::Truncated) => {
             return Ok(Err(DataError::image(name, "is cut off before its end", HELP_DAMAGED)));
+        }
+        Err(Refused::ManyScans) => {
+            return Ok(Err(DataError::image(
+                name,
+                format!("has more than {MOST_SCANS} scans, each of which goes over the whole picture"),
+                "save it again with another program, or remove it",
+            )));
         }
         Err(Refused::UnmarkedCmyk) => {
             return Ok(Err(DataError::image(

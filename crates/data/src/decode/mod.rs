@@ -41,7 +41,7 @@ use crate::DataError;
 use crate::image::{Image, Pixels};
 use contained::contained;
 use jpeg_file::Wanted;
-use upright::{HELP_DAMAGED, damaged, limits, upright};
+use upright::{HELP_DAMAGED, damaged, limits_of_png, upright};
 
 /// What decodes images, as a part of cache keys: pixels may change when it does.
 pub const DECODER_VERSION: &str = "image 0.25.10, mozjpeg 0.10.13, mozjpeg-sys 2.2.3, png 0.18.1, gif 0.14.2, image-webp 0.2.4, tiff 0.11.3; frostline decode 2";
@@ -81,7 +81,7 @@ pub fn picture_size(path: &Path) -> Result<[usize; 2], DataError> {
 /// [`picture_size`] of a file that is in memory. `name` is for messages.
 pub fn picture_size_of(bytes: &[u8], name: &str) -> Result<[usize; 2], DataError> {
     let found = || match (image::guess_format(bytes), Cursor::new(bytes)) {
-        (Ok(ImageFormat::Png), file) => PngDecoder::with_limits(file, limits()).map(header),
+        (Ok(ImageFormat::Png), file) => PngDecoder::with_limits(file, limits_of_png(bytes)).map(header),
         (Ok(ImageFormat::Bmp), file) => BmpDecoder::new(file).map(header),
         (Ok(ImageFormat::Gif), file) => GifDecoder::new(file).map(header),
         (Ok(ImageFormat::Tiff), file) => TiffDecoder::new(file).map(header),
@@ -138,7 +138,7 @@ fn decoded(bytes: &[u8], name: &str, wanted: &Wanted<'_>) -> Result<DynamicImage
     let picture = match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => jpeg_file::picture(bytes, name, wanted),
         Ok(ImageFormat::Png) => {
-            PngDecoder::with_limits(Cursor::new(bytes), limits()).map(upright(name, |_| Ok(None)))
+            PngDecoder::with_limits(Cursor::new(bytes), limits_of_png(bytes)).map(upright(name, |_| Ok(None)))
         }
         Ok(ImageFormat::Bmp) => BmpDecoder::new(Cursor::new(bytes)).map(upright(name, |_| Ok(None))),
         Ok(ImageFormat::Gif) => GifDecoder::new(Cursor::new(bytes)).map(upright(name, |_| Ok(None))),

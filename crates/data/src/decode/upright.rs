@@ -8,12 +8,26 @@ use image::{DynamicImage, ImageDecoder, ImageResult, Limits};
 pub const MAX_PIXELS: u64 = 178_956_970;
 
 const MAX_ALLOCATION: u64 = 1 << 30;
+/// What a file may hold besides its pixels, in bytes: profiles of colours and text, which a small file can claim to be larger than memory.
+const BESIDES: u64 = 32 << 20;
+/// Bytes of a pixel at most: four channels of 16 bits, as they are and as they are handed out.
+const PIXEL_BYTES: u64 = 16;
 
 pub(super) const HELP_DAMAGED: &str = "replace the file or remove it";
 
 pub(super) fn limits() -> Limits {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_ALLOCATION);
+    limits
+}
+
+/// Those of a PNG: what its pixels take, and little besides.
+pub(super) fn limits_of_png(bytes: &[u8]) -> Limits {
+    // behind the signature the first chunk: length, `IHDR`, width, height
+    let side = |at| bytes.get(at..at + 4).and_then(|side| side.try_into().ok()).map_or(0, u32::from_be_bytes);
+    let pixels = u64::from(side(16)) * u64::from(side(20));
+    let mut limits = limits();
+    limits.max_alloc = Some(pixels.saturating_mul(PIXEL_BYTES).saturating_add(BESIDES).min(MAX_ALLOCATION));
     limits
 }
 

@@ -42,24 +42,36 @@ impl NpyArray {
 
 /// Reads every array of an `.npz`, or the one of an `.npy` under the name `array`.
 pub fn read(path: &Path) -> Result<BTreeMap<String, NpyArray>, DataError> {
+    Ok(read_some(path, |_| true)?.0)
+}
+
+/// Reads those arrays of an `.npz` whose names are wanted. The names of the others come second: they are not unpacked.
+pub(crate) fn read_some(
+    path: &Path,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<(BTreeMap<String, NpyArray>, Vec<String>), DataError> {
     let file = frostline_files::regular::open(path).map_err(|e| DataError::io(path, e))?;
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
         let len = file.metadata().map_or(0, |about| about.len());
-        return Ok(BTreeMap::from([("array".to_owned(), parse(file, len, path, "array")?)]));
+        return Ok((BTreeMap::from([("array".to_owned(), parse(file, len, path, "array")?)]), Vec::new()));
     }
     let damaged = |message: String| DataError::source(path, message, "save it again with `numpy.savez`");
     let mut archive = zip::ZipArchive::new(std::io::BufReader::new(file))
         .map_err(|e| damaged(format!("is no npz file: {e}")))?;
-    let mut arrays = BTreeMap::new();
+    let (mut arrays, mut others) = (BTreeMap::new(), Vec::new());
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(|e| damaged(format!("is damaged: {e}")))?;
         let name = entry.name().map_err(|e| damaged(format!("is damaged: {e}")))?.into_owned();
         let Some(name) = name.strip_suffix(".npy").map(str::to_owned) else { continue };
+        if !wanted(&name) {
+            others.push(name);
+            continue;
+        }
         let len = entry.size();
         let array = parse(entry, len, path, &name)?;
         arrays.insert(name, array);
     }
-    Ok(arrays)
+    Ok((arrays, others))
 }
 
 /// `expected`: the bytes that there will be, as far as is known.

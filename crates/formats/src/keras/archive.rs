@@ -15,6 +15,10 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// No entry may unpack to more.
 const MAX_ENTRY: u64 = 16 << 30;
+/// From this size on an entry may not unpack to more than so many times what it takes in the file. Weights do not get much smaller by
+/// compression, and Keras does not try; a small file that fills memory was made to.
+const LARGE_ENTRY: u64 = 64 << 20;
+const MAX_RATIO: u64 = 20;
 const INFO: &str = "frostline.json";
 
 /// Reads a whole model.
@@ -86,6 +90,15 @@ fn read_entry(path: &Path, archive: &mut ZipArchive<Cursor<Vec<u8>>>, name: &str
     let size = entry.size();
     if size > MAX_ENTRY {
         return Err(failed(format!("says it unpacks to {size} bytes")));
+    }
+    let packed = entry.compressed_size();
+    if size > LARGE_ENTRY && size / MAX_RATIO > packed {
+        return Err(Error::format(
+            path,
+            format!(
+                "`{name}` in the archive takes {packed} bytes and unpacks to {size}\nhelp: do not trust this file; if it is your own, save it again with Keras, which does not compress"
+            ),
+        ));
     }
     let mut bytes = Vec::new();
     // one byte more than declared is enough to know that the declaration was wrong

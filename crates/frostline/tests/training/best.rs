@@ -73,14 +73,20 @@ fn a_loss_that_is_no_number_is_reported_and_the_weights_before_it_are_kept() {
             error.contains("no finite number") && error.contains("the setting `clip-norm = 1`"),
             "{error}"
         );
-        // a later stage is stepped back
-        let both = vec![stage(Unfreeze::Nothing, 2, 0.05), stage(Unfreeze::All, 3, lr)];
-        let run = lost(&Validation::Auto, both);
-        assert!(run.notes.iter().any(|note| note.contains("no finite number in epoch 1")), "{:?}", run.notes);
-        assert_eq!(run.trained().stages[1].best_epoch, 0);
-        let alone = lost(&Validation::Auto, vec![stage(Unfreeze::Nothing, 2, 0.05)]);
-        alone.trained();
-        assert_eq!(run.weights(), alone.weights());
+        // a later stage is stepped back, whether anything is held out or not
+        for validation in [Validation::Auto, Validation::Fraction(0.0)] {
+            let both = vec![stage(Unfreeze::Nothing, 2, 0.05), stage(Unfreeze::All, 3, lr)];
+            let run = lost(&validation, both);
+            assert!(
+                run.notes.iter().any(|note| note.contains("no finite number in epoch 1")),
+                "{:?}",
+                run.notes
+            );
+            assert_eq!(run.trained().stages[1].best_epoch, 0);
+            let alone = lost(&validation, vec![stage(Unfreeze::Nothing, 2, 0.05)]);
+            alone.trained();
+            assert_eq!(run.weights(), alone.weights());
+        }
     }
 }
 

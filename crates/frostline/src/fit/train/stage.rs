@@ -265,14 +265,21 @@ impl<'a> StageRunner<'a> {
                 let image = run.lost_image().map(|index| self.train[index].name.clone());
                 let (why, help) = Lost { layers: self.not_finite.clone(), image }.why();
                 let what = format!("the loss is no finite number in epoch {epoch}");
-                if best.is_none() {
-                    return Err(Error::setting(format!(
-                        "{what} of stage `{}`, and no epoch before it was scored{why}\nhelp: {help}",
-                        stage.config.name
-                    )));
-                }
-                let note =
-                    format!("stage `{}`: {what}; the stage ends there{why}\nhelp: {help}", stage.config.name);
+                let left = match best {
+                    Some(_) => "the stage ends there",
+                    // without validation images, what was there before the stage is all that is known to be good
+                    None if stage.reverts && self.val.is_empty() => {
+                        (report.best_epoch, report.train) = (0, None);
+                        "the weights are again those from before the stage"
+                    }
+                    None => {
+                        return Err(Error::setting(format!(
+                            "{what} of stage `{}`, and no epoch before it was scored{why}\nhelp: {help}",
+                            stage.config.name
+                        )));
+                    }
+                };
+                let note = format!("stage `{}`: {what}; {left}{why}\nhelp: {help}", stage.config.name);
                 (self.observe)(&Event::Note(&note));
                 *is_over = true;
             } else if self.val.is_empty() && epoch + stage.averaged_epochs > stage.config.epochs {
@@ -289,7 +296,10 @@ impl<'a> StageRunner<'a> {
         if let Some(best) = best.or(average.weights) {
             best.iter().for_each(|(path, value)| plan.suffix().set_weight(path, value));
         }
-        plan.store(self.model)?;
+        // nothing was scored, and the loss was lost: the model has the weights from before the stage
+        if report.kept || !self.val.is_empty() {
+            plan.store(self.model)?;
+        }
         report.frozen_unchanged = Certificate::new(before, frozen_hashes(self.model, &stage.freeze)).equal;
         if !report.frozen_unchanged {
             return Err(Error::weights(format!(
