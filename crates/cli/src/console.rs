@@ -37,17 +37,14 @@ struct Bar {
 struct Stage {
     name: String,
     epochs: usize,
-    /// The validation scores of the last epoch.
+    /// The validation score of the last epoch.
     val: String,
 }
 
 impl Stage {
-    /// `head  epoch 3/10  loss 0.3210  rate 1.0e-3  val loss 0.3500 accuracy 0.9000`.
+    /// `head 3/10  loss 0.3210  val accuracy 0.9000  rate 1.0e-3`, the epoch behind the name.
     fn line(&self, epoch: usize, loss: f64, learning_rate: f32) -> String {
-        format!(
-            "{}  epoch {epoch}/{}  loss {loss:.4}  rate {learning_rate:.1e}{}",
-            self.name, self.epochs, self.val
-        )
+        format!("{} {epoch}/{}  loss {loss:.4}{}  rate {learning_rate:.1e}", self.name, self.epochs, self.val)
     }
 }
 
@@ -215,8 +212,7 @@ impl Console {
             }
             Event::Epoch(record) => {
                 if let Some(stage) = &mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner) {
-                    let val = record.val.as_ref().map(|val| format!("  val {}", scores_text(val)));
-                    stage.val = val.unwrap_or_default();
+                    stage.val = record.val.as_ref().map(score_text).unwrap_or_default();
                 }
                 // the live line stays below
                 self.progress(epoch_line(record));
@@ -285,6 +281,14 @@ fn epoch_line(record: &EpochRecord) -> String {
         }
     }
     line
+}
+
+/// `  val accuracy 0.9200`, or the loss where there is no other.
+fn score_text(val: &Scores) -> String {
+    match val.metrics.first() {
+        Some((metric, value)) => format!("  val {metric} {value:.4}"),
+        None => format!("  val loss {:.4}", val.loss),
+    }
 }
 
 /// `loss 0.3210 accuracy 0.9200`.

@@ -129,14 +129,15 @@ fn cache(found: &mut Findings, folder: Option<&Path>) {
     let used = cache.list().map(|entries| entries.iter().map(|entry| entry.bytes).sum::<u64>());
     let free = free_below(&cache.folder);
     let mut told = match &used {
-        Ok(used) => format!("{} of at most {} in `{folder}`", bytes(*used), bytes(cache.limit)),
-        Err(_) => format!("`{folder}`, which cannot be read"),
+        Ok(used) => format!("{} of at most {}, ", bytes(*used), bytes(cache.limit)),
+        Err(_) => "cannot be read, ".to_owned(),
     };
-    told.push_str(if writable.is_ok() { ", can be written" } else { ", CANNOT BE WRITTEN" });
+    told.push_str(if writable.is_ok() { "can be written" } else { "CANNOT BE WRITTEN" });
     if let Some(free) = free {
         told.push_str(&format!("; {} free on its disk", bytes(free)));
     }
-    found.rows.push(("cache", told));
+    found.rows.push(("cache", format!("`{folder}`")));
+    found.rows.push(("", told));
     found.document["cache"] = json!({
         "folder": folder,
         "bytes": used.as_ref().ok(),
@@ -169,15 +170,12 @@ fn free_below(folder: &Path) -> Option<u64> {
 
 fn terminal(found: &mut Findings) {
     let [output, errors] = [std::io::stdout().is_terminal(), std::io::stderr().is_terminal()];
-    let told = |is: bool| if is { "a terminal" } else { "no terminal" };
-    found.rows.push((
-        "terminal",
-        format!(
-            "standard output is {}, standard error {}{}",
-            told(output),
-            told(errors),
-            if errors { "" } else { ": no bars are shown" }
-        ),
-    ));
+    let told = match (output, errors) {
+        (true, true) => "yes",
+        (false, true) => "of standard error alone: results go elsewhere",
+        (true, false) => "of standard output alone: no bars are shown",
+        (false, false) => "none: no bars are shown",
+    };
+    found.rows.push(("terminal", told.to_owned()));
     found.document["terminal"] = json!({ "stdout": output, "stderr": errors });
 }

@@ -70,7 +70,10 @@ fn the_pages_of_the_manual_are_there_for_each_command_and_without_a_warning() {
         }
     }
     let page = works(&["man", "train"]).stdout;
-    assert!(page.contains("frostline\\-train") && page.contains("Examples"), "{page}");
+    assert!(
+        page.contains("frostline\\-train") && page.contains(".SH EXAMPLES\n.nf\nfrostline train "),
+        "{page}"
+    );
     assert!(works(&["man"]).stdout.contains(".SH SUBCOMMANDS"));
     fails(&["man", "trian"], &["`trian` is no command", "train"]);
 }
