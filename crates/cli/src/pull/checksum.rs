@@ -82,8 +82,8 @@ mod tests {
     fn checksums_are_those_of_git_and_of_sha256sum() {
         let of = |expected: &Checksum| {
             let mut hasher = Hasher::new(Some(expected), 6);
-            hasher.update(b"hel");
-            hasher.update(b"lo\n");
+            hasher.update(b"he");
+            hasher.update(b"llo\n");
             hasher.finish()
         };
         let git = Checksum::Git("ce013625030ba8dba906f756967f9e9ca394464a".to_owned());
