@@ -1,22 +1,31 @@
 //! The commands, and their arguments.
 
+mod about;
 mod caching;
 mod classes;
 mod data;
 mod embed;
+mod examples;
 mod explain;
+mod grouped;
 mod predict;
+#[cfg(feature = "pull")]
+mod pull;
 #[cfg(feature = "serve")]
 mod serve;
 mod training;
 mod values;
 
+pub(crate) use about::{Completions, Doctor, Man, Models};
 pub(crate) use caching::CacheFolder;
 pub(crate) use classes::{AddClass, RemoveClass, Rewritten};
 pub(crate) use data::{Arrays, Excluded, Labels};
 pub(crate) use embed::{Embed, Features, Similar};
 pub(crate) use explain::Explain;
+pub(crate) use grouped::command;
 pub(crate) use predict::Predict;
+#[cfg(feature = "pull")]
+pub(crate) use pull::Pull;
 #[cfg(feature = "serve")]
 pub(crate) use serve::{LimitFlags, Serve};
 pub(crate) use training::{Auto, Images, Storage, Training};
@@ -34,7 +43,7 @@ use values::{budget, count, every, match_by};
 /// Results go to standard output, progress and warnings to standard error. Exit status: 0 done, 1 it failed, 2 the
 /// arguments are wrong.
 #[derive(Parser)]
-#[command(name = "frostline", version, max_term_width = 110)]
+#[command(name = "frostline", version, max_term_width = grouped::COLUMNS)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -84,8 +93,19 @@ pub(crate) enum Command {
     Convert(Convert),
     /// Compare a model's outputs and gradients with what another framework computed.
     Verify(Verify),
+    /// What is known to work: architectures, with size and published accuracy, and how to get them.
+    Models(Models),
+    /// Download a pretrained model from the hub, with checksum and licence.
+    #[cfg(feature = "pull")]
+    Pull(Pull),
+    /// What this machine has, and whether frostline can work on it: processor, memory, cache, versions.
+    Doctor(Doctor),
     /// The features of frozen layers that are kept on disk: list, verify, clear.
     Cache(Cache),
+    /// What completes commands and flags in a shell: bash, zsh, fish, powershell, elvish.
+    Completions(Completions),
+    /// The pages of the manual, for man.
+    Man(Man),
     /// The textbook experiment on data that is built in: from scratch, reused and frozen, then unfrozen.
     Demo(Demo),
 }
@@ -111,7 +131,10 @@ impl Command {
             Self::Suggest(command) => Some(&command.model.path),
             Self::AddClass(command) => Some(&command.run),
             Self::RemoveClass(command) => Some(&command.run),
-            Self::Cache(_) | Self::Demo(_) => None,
+            #[cfg(feature = "pull")]
+            Self::Pull(_) => None,
+            Self::Cache(_) | Self::Demo(_) | Self::Models(_) | Self::Doctor(_) => None,
+            Self::Completions(_) | Self::Man(_) => None,
         }
     }
 }
@@ -134,6 +157,9 @@ impl Command {
             Self::Suggest(command) => Some(&command.images),
             Self::AddClass(_) | Self::RemoveClass(_) => None,
             Self::Inspect(_) | Self::Convert(_) | Self::Verify(_) | Self::Cache(_) | Self::Demo(_) => None,
+            #[cfg(feature = "pull")]
+            Self::Pull(_) => None,
+            Self::Models(_) | Self::Doctor(_) | Self::Completions(_) | Self::Man(_) => None,
         }
     }
 }
@@ -177,6 +203,7 @@ impl ViewsAtPredict {
 }
 
 #[derive(Args)]
+#[command(after_help = examples::INSPECT)]
 pub(crate) struct Inspect {
     #[command(flatten)]
     pub(crate) model: ModelFile,
@@ -186,6 +213,7 @@ pub(crate) struct Inspect {
 }
 
 #[derive(Args)]
+#[command(after_help = examples::TRAIN)]
 pub(crate) struct Train {
     #[command(flatten)]
     pub(crate) model: ModelFile,
@@ -213,6 +241,7 @@ pub(crate) struct Train {
 }
 
 #[derive(Args)]
+#[command(after_help = examples::PLAN)]
 pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) model: ModelFile,
@@ -228,6 +257,7 @@ pub(crate) struct Plan {
 }
 
 #[derive(Args)]
+#[command(after_help = examples::DEPTH)]
 pub(crate) struct Depth {
     #[command(flatten)]
     pub(crate) model: ModelFile,
@@ -262,6 +292,7 @@ pub(crate) struct Depth {
 }
 
 #[derive(Args)]
+#[command(after_help = examples::EVALUATE)]
 pub(crate) struct Evaluate {
     #[command(flatten)]
     pub(crate) model: ModelFile,
@@ -291,6 +322,7 @@ pub(crate) struct Evaluate {
 }
 
 #[derive(Args)]
+#[command(after_help = examples::CHECK)]
 pub(crate) struct Check {
     /// As for `train`.
     pub(crate) data: PathBuf,
@@ -312,6 +344,7 @@ pub(crate) struct Check {
 }
 
 #[derive(Args)]
+#[command(after_help = examples::SUGGEST)]
 pub(crate) struct Suggest {
     #[command(flatten)]
     pub(crate) model: ModelFile,
@@ -332,6 +365,7 @@ pub(crate) struct Suggest {
 }
 
 #[derive(Args)]
+#[command(after_help = examples::CONVERT)]
 pub(crate) struct Convert {
     #[command(flatten)]
     pub(crate) model: ModelFile,
@@ -366,6 +400,7 @@ pub(crate) struct Convert {
 }
 
 #[derive(Args)]
+#[command(after_help = examples::VERIFY)]
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) model: ModelFile,
@@ -385,6 +420,7 @@ pub(crate) struct Verify {
 }
 
 #[derive(Args)]
+#[command(after_help = examples::CACHE)]
 pub(crate) struct Cache {
     /// `list` what is in it, `verify` every feature vector and remove what is damaged, or `clear` it.
     pub(crate) action: CacheAction,
@@ -405,6 +441,7 @@ pub(crate) enum CacheAction {
 }
 
 #[derive(Args)]
+#[command(after_help = examples::DEMO)]
 pub(crate) struct Demo {
     /// How many seeds; each has its own split and its own new weights.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..=1000))]
@@ -412,15 +449,4 @@ pub(crate) struct Demo {
     /// One JSON document instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_arguments_do_not_contradict_each_other() {
-        Arguments::command().debug_assert();
-    }
 }

@@ -10,11 +10,20 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// How a bar of images looks.
+const COUNT: &str = "{msg:28} {bar:32} {pos}/{len}  {eta} left";
+/// How the live line of a stage looks; what does not fit is cut off.
+const STAGE: &str = "{wide_msg} {bar:10} {eta} left";
+#[cfg(feature = "pull")]
+const BYTES: &str = "{msg:28} {bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+
 /// Both streams.
 pub(crate) struct Console {
     quiet: bool,
     bars: bool,
     bar: Mutex<Option<Bar>>,
+    /// The stage that is under way.
+    stage: Mutex<Option<Stage>>,
     /// What was warned of so far.
     warned: Mutex<Vec<String>>,
 }
@@ -24,12 +33,28 @@ struct Bar {
     bar: ProgressBar,
 }
 
+/// What the live line of a stage is made of.
+struct Stage {
+    name: String,
+    epochs: usize,
+    /// The validation score of the last epoch.
+    val: String,
+}
+
+impl Stage {
+    /// `head 3/10  loss 0.3210  val accuracy 0.9000  rate 1.0e-3`, the epoch behind the name.
+    fn line(&self, epoch: usize, loss: f64, learning_rate: f32) -> String {
+        format!("{} {epoch}/{}  loss {loss:.4}{}  rate {learning_rate:.1e}", self.name, self.epochs, self.val)
+    }
+}
+
 impl Console {
     pub(crate) fn new(quiet: bool) -> Self {
         Self {
             quiet,
             bars: !quiet && io::stderr().is_terminal(),
             bar: Mutex::new(None),
+            stage: Mutex::new(None),
             warned: Mutex::default(),
         }
     }
@@ -38,6 +63,15 @@ impl Console {
     pub(crate) fn print(&self, line: impl Display) -> Result<(), Failure> {
         self.clear();
         match writeln!(io::stdout(), "{}", visible(&as_flags(&line.to_string()))) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+            done => Ok(done?),
+        }
+    }
+
+    /// Bytes of the result as they are: what a program reads.
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut output = io::stdout().lock();
+        match output.write_all(bytes).and_then(|()| output.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
             done => Ok(done?),
         }
@@ -108,6 +142,17 @@ impl Console {
 
     /// Moves the bar for `what` to `done` of `total`, with the time that is left.
     pub(crate) fn count(&self, what: &str, done: usize, total: usize) {
+        self.advance(COUNT, what, what, done as u64, total as u64);
+    }
+
+    /// The same for bytes.
+    #[cfg(feature = "pull")]
+    pub(crate) fn count_bytes(&self, what: &str, done: u64, total: Option<u64>) {
+        self.advance(BYTES, what, what, done, total.unwrap_or(0));
+    }
+
+    /// Moves the bar for `what`, which says `message`, to `done` of `total`.
+    fn advance(&self, template: &str, what: &str, message: &str, done: u64, total: u64) {
         if !self.bars {
             return;
         }
@@ -116,14 +161,17 @@ impl Console {
             if let Some(bar) = held.take() {
                 bar.bar.finish_and_clear();
             }
-            let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("{msg:28} {bar:32} {pos}/{len}  {eta} left");
+            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template(template);
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.set_message(what.to_owned());
+            // one that goes on, after another was shown, has not come this far in no time
+            bar.set_position(done);
+            bar.reset_eta();
             *held = Some(Bar { what: what.to_owned(), bar });
         }
         if let Some(bar) = &*held {
-            bar.bar.set_position(done as u64);
+            bar.bar.set_message(message.to_owned());
+            bar.bar.set_position(done);
         }
         if done >= total
             && let Some(bar) = held.take()
@@ -137,9 +185,18 @@ impl Console {
         match event {
             Event::Checking { done, images } => self.count("checking images", *done, *images),
             Event::Features { part, done, images } => self.count(&format!("{part} images"), *done, *images),
-            Event::Step { epoch, step, steps } => self.count(&format!("epoch {epoch}"), *step, *steps),
+            Event::Step { epoch, step, steps, loss, learning_rate } => {
+                let stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(stage) = &*stage {
+                    let done = (epoch.saturating_sub(1) * steps + step) as u64;
+                    let message = stage.line(*epoch, *loss, *learning_rate);
+                    self.advance(STAGE, "a stage", &message, done, (stage.epochs * steps) as u64);
+                }
+            }
             Event::StageBegins { name, epochs, boundary, trained, steps } => {
                 self.clear();
+                let stage = Stage { name: (*name).to_owned(), epochs: *epochs, val: String::new() };
+                *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(stage);
                 let boundary = boundary.join("`, `");
                 self.progress(format_args!(
                     "stage `{name}`: {trained} parameters above `{boundary}`, up to {epochs} epochs of {steps} steps"
@@ -154,7 +211,10 @@ impl Console {
                 self.progress(format_args!("  goes on after epoch {epochs}{steps}"));
             }
             Event::Epoch(record) => {
-                self.clear();
+                if let Some(stage) = &mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner) {
+                    stage.val = record.val.as_ref().map(score_text).unwrap_or_default();
+                }
+                // the live line stays below
                 self.progress(epoch_line(record));
             }
             Event::StageEnds(report) => {
@@ -192,6 +252,16 @@ fn is_format(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Words as a shell takes them in one line.
+pub(crate) fn shell_line(words: &[String]) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@:,=".contains(c);
+    let quoted = |word: &String| match !word.is_empty() && word.chars().all(plain) {
+        true => word.clone(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    };
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
 /// A name in one line, whatever it holds.
 pub(crate) fn one_line(name: &str) -> Cow<'_, str> {
     match name.contains('\n') {
@@ -211,6 +281,14 @@ fn epoch_line(record: &EpochRecord) -> String {
         }
     }
     line
+}
+
+/// `  val accuracy 0.9200`, or the loss where there is no other.
+fn score_text(val: &Scores) -> String {
+    match val.metrics.first() {
+        Some((metric, value)) => format!("  val {metric} {value:.4}"),
+        None => format!("  val loss {:.4}", val.loss),
+    }
 }
 
 /// `loss 0.3210 accuracy 0.9200`.
@@ -241,6 +319,12 @@ pub(crate) fn table(rows: &[Vec<String>], right: &[bool]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_can_be_copied_into_a_shell() {
+        let words = ["frostline", "check", "my photos", "it's", "", "--keep=-1"].map(str::to_owned);
+        assert_eq!(shell_line(&words), r"frostline check 'my photos' 'it'\''s' '' --keep=-1");
+    }
 
     #[test]
     fn names_do_not_steer_the_terminal() {

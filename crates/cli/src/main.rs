@@ -9,16 +9,21 @@ mod console;
 mod convert;
 mod demo;
 mod depth;
+mod doctor;
 mod embed;
 mod evaluate;
 mod explain;
 mod flags;
 mod images;
 mod inspect;
+mod models;
 mod plan;
 mod predict;
+#[cfg(feature = "pull")]
+mod pull;
 #[cfg(feature = "serve")]
 mod serve;
+mod shell;
 mod similar;
 mod stopping;
 mod suggest;
@@ -26,7 +31,7 @@ mod train;
 mod verify;
 
 use args::{Arguments, Command};
-use clap::{CommandFactory, Parser, error::ErrorKind};
+use clap::{CommandFactory, FromArgMatches, error::ErrorKind};
 use console::Console;
 use std::path::Path;
 use std::process::ExitCode;
@@ -38,7 +43,8 @@ fn main() -> ExitCode {
             usual(panic);
         }
     }));
-    let arguments = Arguments::parse();
+    let arguments = Arguments::from_arg_matches(&args::command().get_matches());
+    let arguments = arguments.unwrap_or_else(|error| error.exit());
     if arguments.command.images().is_some_and(|images| images.is_at_odds()) {
         let message = "--resize and --fit say two things of the shape of photos: leave one of them out, or name a kernel in --resize";
         Arguments::command().error(ErrorKind::ArgumentConflict, message).exit();
@@ -66,13 +72,21 @@ fn main() -> ExitCode {
                 Command::Suggest(command) => suggest::run(command, &console),
                 Command::Convert(command) => convert::run(command, &console),
                 Command::Verify(command) => verify::run(command, &console),
+                Command::Models(command) => models::run(command, &console),
+                #[cfg(feature = "pull")]
+                Command::Pull(command) => pull::run(command, &console),
+                Command::Doctor(command) => doctor::run(command, &console),
+                Command::Completions(command) => shell::completions(command, &console),
+                Command::Man(command) => shell::man(command, &console),
                 Command::Cache(command) => cache::run(command, &console),
                 Command::Demo(command) => demo::run(command, arguments.seed, &console),
             }
         });
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => console.fail(&with_model(arguments.command.model(), error)),
+        Err(error) => {
+            console.fail(&with_hub(arguments.command.model(), with_model(arguments.command.model(), error)))
+        }
     }
 }
 
@@ -108,6 +122,23 @@ fn with_model(model: Option<&Path>, error: Failure) -> Failure {
         (Some(model), Some(inner)) if of_layer(inner) => format!("`{}`: {inner}", model.display()).into(),
         _ => error,
     }
+}
+
+/// A model that is not there and is called as one of the hub is can be had from there.
+#[cfg(feature = "pull")]
+fn with_hub(model: Option<&Path>, error: Failure) -> Failure {
+    match model.and_then(pull::meant_by) {
+        Some(name) => format!(
+            "`{name}` is no file here\nhelp: `frostline pull {name}` downloads it, and tells the path to give"
+        )
+        .into(),
+        None => error,
+    }
+}
+
+#[cfg(not(feature = "pull"))]
+fn with_hub(_: Option<&Path>, error: Failure) -> Failure {
+    error
 }
 
 /// What goes wrong in a command: an error of the library, or a message.

@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::args::{Auto, Labels, ModelFile, Train, Training};
 use crate::auto;
 use crate::cache;
-use crate::console::{Console, scores_text, table};
+use crate::console::{Console, scores_text, shell_line, table};
 use crate::evaluate::print_classes;
 use crate::images::load_for;
 use crate::stopping;
@@ -16,7 +16,7 @@ use frostline::fit::{
 use frostline::formats::LoadReport;
 use frostline::graph::Pooling;
 use frostline::graph::Unfreeze;
-use frostline::report::{Provenance, RunFolder, RunRecord};
+use frostline::report::{NextStep, Provenance, RunFolder, RunRecord};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -60,7 +60,11 @@ pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), F
     tell_new(&record, &prepared, console);
     match command.json {
         true => console.print(serde_json::to_string_pretty(&record)?),
-        false => summary(&record, &trained, output, console),
+        false => {
+            summary(&record, &trained, output, console)?;
+            let next = NextStep::after(&record, &prepared, output);
+            console.print(format_args!("\nnext   {}\n       {}", next.reason, shell_line(&next.command)))
+        }
     }
 }
 
@@ -153,12 +157,17 @@ pub(crate) fn prepared(
     let validation = validation(training.val.as_deref());
     let show = |event: &Event<'_>| console.show(event);
     let told = dataset.warnings.clone();
+    // before the photos are looked through, which takes time
+    let counts = dataset.summary();
+    console.progress(&counts);
     let prepared = prepare(check, model, dataset, recipe, &validation, seed, caching, &show)
         // what is odd about the data may be why it went wrong
         .inspect_err(|_| told.iter().for_each(|warning| console.warn(warning)))?;
     console.clear();
     prepared.notes.iter().for_each(|note| console.warn(note));
-    console.progress(prepared.dataset.summary());
+    // what was left out, and how the rest was split
+    let counts = Some(prepared.dataset.summary()).filter(|now| *now != counts);
+    counts.iter().for_each(|counts| console.progress(counts));
     Ok((prepared, report))
 }
 
@@ -269,6 +278,18 @@ fn solved_summary(head: &SolvedHead, record: &RunRecord, console: &Console) -> R
     Ok(())
 }
 
+/// How far the test score may be off.
+fn interval_text(record: &RunRecord) -> String {
+    let Some([low, high]) = record.test.as_ref().and_then(|test| test.interval) else { return String::new() };
+    let images = record.images[2];
+    match record.classes.is_empty() {
+        true => {
+            format!("  (95 % interval of the mean squared error {low:.4} to {high:.4}, by {images} images)")
+        }
+        false => format!("  (95 % interval {:.1} to {:.1} %, by {images} images)", 100.0 * low, 100.0 * high),
+    }
+}
+
 fn summary(record: &RunRecord, trained: &Trained, output: &Path, console: &Console) -> Result<(), Failure> {
     if let Some(head) = &record.solved {
         solved_summary(head, record, console)?;
@@ -303,7 +324,7 @@ fn summary(record: &RunRecord, trained: &Trained, output: &Path, console: &Conso
         console.print(format_args!("val    {}", scores_text(val)))?;
     }
     if let Some(test) = &trained.test {
-        console.print(format_args!("test   {}", scores_text(&test.scores)))?;
+        console.print(format_args!("test   {}{}", scores_text(&test.scores), interval_text(record)))?;
         if let Some(exact) = &trained.test_f32 {
             console.print(format_args!("test   {}  (the whole model in f32)", scores_text(&exact.scores)))?;
         }

@@ -12,6 +12,7 @@ mod report;
 mod safetensors;
 
 pub use custom::Custom;
+pub use keras::KERAS_VERSION;
 pub use report::{LoadReport, Loaded, few};
 pub use safetensors::Architecture;
 

@@ -41,5 +41,6 @@ pub use frostline_formats as formats;
 pub use frostline_graph::{
     self as graph, DType, Error, ErrorKind, PrefixDType, Result, Shape, Tensor, layers, ops,
 };
+pub use frostline_kernels::{bf16_instruction_set, instruction_set, int8_instruction_set};
 pub use model_files::ModelFiles;
 pub use trainer::{Fitted, Trainer};

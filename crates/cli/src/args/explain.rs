@@ -8,9 +8,9 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Examples:
   frostline explain run photo.jpg -o map.png
-  frostline explain run photo.jpg -o map.png --class cat    # why it might be one
-  frostline explain run photos/ -o maps/                    # a PNG for each photo
-  frostline explain run photo.jpg -o map.png --layer block_12_add    # a finer grid
+  frostline explain run photo.jpg -o map.png --class cat    # why might it be
+  frostline explain run photos/ -o maps/    # a PNG for each photo
+  frostline explain run photo.jpg -o map.png --layer block_12_add    # finer
 
 The map is ReLU(Σ α A): the channels of the layer's output, each weighted by the gradient by it of the class's logit, which is \
 what goes into the last softmax or sigmoid. It is stretched over the photo as far as the model saw it, from dark blue (0) to yellow \

@@ -5,6 +5,7 @@ mod cache;
 mod classes;
 mod data;
 mod depth;
+mod doctor;
 mod embed;
 mod explain;
 mod faults;
@@ -12,10 +13,13 @@ mod files;
 mod lost;
 mod memory;
 mod models;
+mod next;
 mod numbers;
 mod parts;
 mod plan;
 mod predict;
+#[cfg(feature = "pull")]
+mod pull;
 mod resume;
 mod run;
 mod run_folder;
@@ -23,5 +27,6 @@ mod scaled;
 mod seen;
 #[cfg(feature = "serve")]
 mod serve;
+mod shell;
 mod train;
 mod workflow;

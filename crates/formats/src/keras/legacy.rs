@@ -24,8 +24,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The version that frostline's files say they are of.
-pub(crate) const KERAS_VERSION: &str = "3.15.1";
+/// The version of Keras that frostline's files say they are of.
+pub const KERAS_VERSION: &str = "3.15.1";
 
 /// Other names of variables in files: those from before Keras 3, and what stands for a variable without a name. The class is
 /// empty where they hold for all.

@@ -27,4 +27,5 @@ mod theano;
 
 pub(super) use archive::config_of;
 pub(super) use assign::do_not_fit;
-pub(super) use legacy::{KERAS_VERSION, major, parse};
+pub use legacy::KERAS_VERSION;
+pub(super) use legacy::{major, parse};

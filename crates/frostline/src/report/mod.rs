@@ -11,6 +11,8 @@ mod charts;
 pub mod depth;
 mod files;
 mod images;
+mod interval;
+mod next_step;
 #[cfg(feature = "report")]
 mod page;
 mod run;
@@ -20,6 +22,7 @@ mod themed;
 
 pub(crate) use files::{LEFT_OUT as LEFT_OUT_FILE, RECORD as RECORD_FILE};
 pub use images::RunImages;
+pub use next_step::NextStep;
 #[cfg(feature = "report")]
 pub use page::{EvaluationPage, Shown, SimilarPage};
 pub use run::{Provenance, RunFolder, RunRecord, TestRecord, read_novelty};

@@ -2,6 +2,7 @@
 
 use super::files::{CHECKPOINT, IMAGES, LEFT_OUT, METRICS, MODEL, NOVELTY, PAGE, RECORD};
 use super::images::RunImages;
+use super::interval::interval;
 #[cfg(feature = "report")]
 use super::page::Training;
 use super::table_cell::spreadsheet_safe;
@@ -135,6 +136,9 @@ pub struct TestRecord {
     /// Loss and metrics.
     #[serde(flatten)]
     pub scores: Scores,
+    /// The ends of the 95 % interval of the accuracy (of labels: of how often all are right), or of the mean squared error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
     /// By class.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<ClassScore>,
@@ -442,6 +446,7 @@ impl RunFolder {
         }
         let test = trained.test.as_ref().map(|test| TestRecord {
             scores: test.scores.clone(),
+            interval: interval(test, dataset.test.as_deref().unwrap_or_default()),
             classes: test.report.iter().flat_map(|report| report.classes.clone()).collect(),
             confusion: test.report.iter().flat_map(|report| report.confusion.clone()).collect(),
         });

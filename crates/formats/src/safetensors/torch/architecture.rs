@@ -3,6 +3,7 @@
 use super::guess::near;
 use super::pretrained::Pretrained;
 use super::registry::{ENTRIES, Entry, families, find};
+use super::row::Library;
 use std::fmt;
 use std::str::FromStr;
 
@@ -20,6 +21,21 @@ impl Architecture {
     /// The names of all, each once: torchvision's, else timm's.
     pub fn names() -> Vec<&'static str> {
         ENTRIES.iter().map(Entry::name).collect()
+    }
+
+    /// All, each once by the name that torchvision has for it, else timm's, in the order of their families.
+    pub fn all() -> Vec<Self> {
+        ENTRIES.iter().map(|entry| Self { entry, name: entry.name(), tagged: None }).collect()
+    }
+
+    /// The family that it is of: `ResNet`.
+    pub fn family(self) -> &'static str {
+        self.entry.family
+    }
+
+    /// Its names in torchvision and in timm; `None` where a library does not have it.
+    pub fn names_in_libraries(self) -> [Option<&'static str>; 2] {
+        Library::ALL.map(|library| self.entry.name_in(library))
     }
 
     pub(super) fn entry(self) -> &'static Entry {
@@ -83,7 +99,6 @@ impl FromStr for Architecture {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::safetensors::torch::row::Library;
     use std::collections::BTreeSet;
 
     #[test]

@@ -62,12 +62,15 @@ pub(in crate::fit) fn check(
     if check == Check::Nothing {
         return Ok(Checked::default());
     }
-    let (done, count) = (AtomicUsize::new(0), files(pass.dataset).len());
+    let is_solved = check == Check::FirstPass && pass.solving.is_some();
+    // arrays are taken through the network here, too, though none of them is damaged
+    let count = if is_solved { pass.dataset.examples().count() } else { files(pass.dataset).len() };
+    let done = AtomicUsize::new(0);
     let told = || {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         observe(&Event::Checking { done, images: count });
     };
-    if check == Check::FirstPass && pass.solving.is_some() {
+    if is_solved {
         return Ok(Checked { skips: for_solving(pass, &told)?, ..Checked::default() });
     }
     let files = files(pass.dataset);

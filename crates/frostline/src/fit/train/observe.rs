@@ -53,6 +53,10 @@ pub enum Event<'a> {
         step: usize,
         /// Steps an epoch.
         steps: usize,
+        /// The mean of the loss over the epoch's images so far.
+        loss: f64,
+        /// The head's learning rate at this step.
+        learning_rate: f32,
     },
     /// An epoch is done.
     Epoch(&'a EpochRecord),

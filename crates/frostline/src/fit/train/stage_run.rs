@@ -210,9 +210,17 @@ impl<'a> StageRun<'a> {
             }
             within.rate = self.rate(step, steps) * plateau;
             within.steps = index + 1;
-            let rate = within.rate;
-            self.update(suffix, rate);
-            (self.observe)(&Event::Step { epoch, step: index + 1, steps: steps as usize });
+            let learning_rate = within.rate;
+            let seen = ((index + 1) * self.batch).min(self.images).max(1);
+            let loss = within.loss / seen as f64;
+            self.update(suffix, learning_rate);
+            (self.observe)(&Event::Step {
+                epoch,
+                step: index + 1,
+                steps: steps as usize,
+                loss,
+                learning_rate,
+            });
             after_step(self, suffix, store, standing)?;
         }
         let images = self.images.max(1) as f64;
