@@ -5,7 +5,7 @@ use crate::args::{Embed, Features};
 use crate::cache::caching;
 use crate::console::Console;
 use crate::images::{load, pipeline};
-use frostline::data::{self, Dataset, Example, Fault, LabelKind, Split, Target, npy, path_text};
+use frostline::data::{Dataset, Example, Fault, LabelKind, Split, Target, npy, path_text};
 use frostline::embed::{EmbedPooling, Embedder, Embedding};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -77,7 +77,7 @@ pub(crate) fn opened(
     console: &Console,
 ) -> Result<(Embedder, Dataset), Failure> {
     let (model, _) = load(&features.model, console)?;
-    let dataset = data::open_for_features(&features.data, &features.labels.reading())?;
+    let dataset = features.labels.source(&features.data).open_for_features(&features.labels.reading())?;
     dataset.warnings.iter().for_each(|warning| console.warn(warning));
     let pipeline = pipeline(&model, &features.images, Some(&dataset), console)?;
     let numbers = features.storage.precision.unwrap_or_default().try_into()?;
