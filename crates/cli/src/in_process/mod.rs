@@ -78,9 +78,9 @@ pub enum Wrong {
 
 impl From<Failure> for Wrong {
     fn from(failure: Failure) -> Self {
-        match failure.downcast_ref::<Error>().map(Error::kind) {
-            Some(ErrorKind::Setting) => Self::Arguments(failure.to_string()),
-            _ => Self::Failed(failure.to_string()),
+        match failure.downcast_ref::<Error>().is_some_and(is_of_arguments) {
+            true => Self::Arguments(failure.to_string()),
+            false => Self::Failed(failure.to_string()),
         }
     }
 }
@@ -275,13 +275,18 @@ impl Call {
             }
         };
         done.map_err(|failure| {
-            let of_setting = failure.downcast_ref::<Error>().is_some_and(|e| e.kind() == ErrorKind::Setting);
+            let of_arguments = failure.downcast_ref::<Error>().is_some_and(is_of_arguments);
             match with_model(Some(&path), failure) {
-                failure if of_setting => Wrong::Arguments(failure.to_string()),
+                failure if of_arguments => Wrong::Arguments(failure.to_string()),
                 failure => failure.into(),
             }
         })
     }
+}
+
+/// Whether settings are wrong, or do not fit the model.
+fn is_of_arguments(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Setting | ErrorKind::Surgery)
 }
 
 fn another() -> Failure {
