@@ -25,3 +25,7 @@ doc:
 # the textbook's experiment
 demo:
     cargo run --release -- demo
+
+# the book in docs/ as pages: target/book/index.html
+book:
+    scripts/book

@@ -4,6 +4,7 @@ import json
 
 import keras
 import numpy as np
+import pyarrow.parquet
 import pytest
 from conftest import ROOT, relative
 from PIL import Image
@@ -71,6 +72,48 @@ def test_features_are_those_of_a_submodel(frostline, small, tmp_path):
         assert found["features"].shape == expected.shape and found["features"].dtype == np.float32
         assert relative(found["features"], expected) < FEATURE
         assert str(found["layer"]).startswith(layer) and told["shape"] == list(expected.shape[1:])
+
+
+def table(frostline, model, data, folder, *flags):
+    frostline.json("embed", model, data, "-o", folder / "features.parquet", *flags)
+    return pyarrow.parquet.ParquetFile(folder / "features.parquet")
+
+
+def test_a_table_holds_what_the_arrays_hold(frostline, small, tmp_path):
+    _, path = small
+    photos(tmp_path / "photos", 36, 11)
+    wide = keras.Sequential([keras.Input((36, 36, 3)), keras.layers.Conv2D(400, 3, padding="same", name="wide")])
+    wide.save(tmp_path / "wide.keras")
+    # features of two megabytes are read in groups of eight rows
+    for model, flags, groups in (path, (), 1), (tmp_path / "wide.keras", ("--pooling", "none"), 2):
+        _, arrays = embedded(frostline, model, tmp_path / "photos", tmp_path, *flags)
+        file = table(frostline, model, tmp_path / "photos", tmp_path, *flags)
+        rows = file.read().to_pydict()
+        assert file.metadata.num_row_groups == groups
+        assert list(rows) == ["path", "part", "label", "features"]
+        assert rows["path"] == list(arrays["paths"]) and rows["part"] == list(arrays["part"])
+        assert rows["label"] == [arrays["classes"][label] for label in arrays["labels"]]
+        flat = arrays["features"].reshape(11, -1)
+        assert np.array_equal(np.array(rows["features"], "float32"), flat)
+        about = {key.decode(): value.decode() for key, value in file.metadata.metadata.items()}
+        assert about["frostline.layer"] == str(arrays["layer"]) and json.loads(about["frostline.classes"]) == ["a", "b"]
+        assert json.loads(about["frostline.shape"]) == list(arrays["features"].shape[1:])
+
+
+def test_a_table_has_labels_of_every_kind(frostline, small, tmp_path):
+    _, path = small
+    names = list(photos(tmp_path, 36, 4, classes=()))
+    kinds = {
+        "labels": (["cat|dog", "", "dog", "cat"], [["cat", "dog"], [], ["dog"], ["cat"]]),
+        "numbers": (["0.5", "2", "-1", "7"], [[0.5], [2.0], [-1.0], [7.0]]),
+    }
+    for (task, (cells, expected)), column in zip(kinds.items(), ("labels", "values"), strict=True):
+        lines = ["path,label", *(f"{name},{cell}" for name, cell in zip(names, cells, strict=True))]
+        (tmp_path / "list.csv").write_text("\n".join(lines))
+        rows = table(frostline, path, tmp_path / "list.csv", tmp_path, "--task", task).read().to_pydict()
+        assert list(rows) == ["path", "part", column, "features"] and rows[column] == expected
+    (tmp_path / "list.csv").unlink()
+    assert list(table(frostline, path, tmp_path, tmp_path).read().to_pydict()) == ["path", "part", "features"]
 
 
 def test_the_second_run_computes_nothing_and_an_interrupted_one_goes_on(frostline, small, tmp_path):

@@ -110,6 +110,11 @@ impl Console {
         }
     }
 
+    /// What a handler of signals says before it ends the process, whatever bar is there. It is said to who wants no progress, too.
+    pub(crate) fn last_words(words: impl Display) {
+        drop(writeln!(io::stderr(), "\n{words}"));
+    }
+
     /// A line that the user should read.
     pub(crate) fn warn(&self, line: impl Display) {
         let line = line.to_string();

@@ -14,18 +14,17 @@ pub(crate) fn on_signals(checkpoints: PathBuf, console: &Console) -> Result<Stop
     }
     let stop = Stop::default();
     let told = console.in_handler("writing a checkpoint after this step; once more ends at once");
-    let over = console.in_handler("stopped");
-    let goes_on = console.in_handler("stopped; the same command with --resume goes on");
     let asked = stop.clone();
     ctrlc::set_handler(move || {
         if asked.has_unsaved() && !asked.is_asked() {
             asked.ask();
             return told();
         }
-        match Checkpoints::are_in(&checkpoints) {
-            true => goes_on(),
-            false => over(),
-        }
+        let remedy = match Checkpoints::are_in(&checkpoints) {
+            true => format!("{} goes on", command_to_resume()),
+            false => "the same command begins again".to_owned(),
+        };
+        Console::last_words(format_args!("error: the training was stopped\nhelp: {remedy}"));
         std::process::exit(1);
     })?;
     Ok(stop)

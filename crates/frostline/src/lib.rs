@@ -36,7 +36,7 @@ pub mod verify;
 pub use fit::features::cache;
 pub use frostline_data as data;
 pub use frostline_engine::{self as engine, compile};
-pub use frostline_files::write_atomically;
+pub use frostline_files::{FileError, stream_atomically, write_atomically};
 pub use frostline_formats as formats;
 pub use frostline_graph::{
     self as graph, DType, Error, ErrorKind, PrefixDType, Result, Shape, Tensor, layers, ops,

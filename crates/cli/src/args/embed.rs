@@ -43,11 +43,14 @@ pub(crate) struct Features {
 Examples:
   frostline embed model.keras photos/ -o features.npz
   frostline embed run photos/ -o features.npz --cut block_13_project_BN
-  frostline embed run unlabelled/ -o features.npz --views 1,1.4
+  frostline embed run unlabelled/ -o features.parquet --views 1,1.4
 
-The file holds `features` [images, width] (f32), `labels` (the class's number, -1 where there is none; of several labels zeros and \
+An .npz holds `features` [images, width] (f32), `labels` (the class's number, -1 where there is none; of several labels zeros and \
 ones; else numbers), `paths`, `part` (train, val, test), `classes` and `layer`. In Python:
   data = numpy.load(\"features.npz\"); x, y = data[\"features\"], data[\"labels\"]
+
+A .parquet is a table: `path`, `part`, `label` (the class's name; `labels` where there may be several, `values` of numbers) and \
+`features`, a list of f32. The layer, the shape and the classes are in its metadata.
 
 Memory is bounded, whatever the number of images. A pass that was interrupted goes on where it was: what was computed is in the \
 cache.")]
@@ -55,7 +58,7 @@ pub(crate) struct Embed {
     #[command(flatten)]
     pub(crate) features: Features,
     /// The file to write.
-    #[arg(short, long, value_name = "F.npz")]
+    #[arg(short, long, value_name = "F.npz|F.parquet")]
     pub(crate) output: PathBuf,
     /// What becomes of an output with pixels or tokens: `mean` over them, or `none`, which keeps its shape.
     #[arg(long, value_name = "mean|none", default_value = "mean", value_parser = ["mean", "none"])]

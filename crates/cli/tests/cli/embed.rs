@@ -41,7 +41,7 @@ fn features_are_written_once_computed_and_then_read() {
 fn what_cannot_be_embedded_says_why_and_leaves_no_file() {
     let (folder, data) = folder();
     let out = folder.text("features.npz");
-    fails(&["embed", &demo_model(), &data, "-o", &folder.text("f.parquet")], &["f.parquet", ".npz"]);
+    fails(&["embed", &demo_model(), &data, "-o", &folder.text("f.csv")], &["f.csv", ".npz", ".parquet"]);
     fails(&["embed", &demo_model(), &data, "-o", &out, "--cut", "hiden"], &["hiden"]);
     fails(&["embed", &demo_model(), &data, "-o", &out, "--views", "1,1.4"], &["--views own"]);
     std::fs::create_dir(folder.path("empty")).expect("a folder");

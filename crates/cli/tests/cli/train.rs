@@ -225,10 +225,11 @@ fn another_models_inputs_are_refused_with_both_shapes() {
 }
 
 #[test]
-fn the_recipe_of_the_readme_and_that_of_a_run_can_be_used() {
+fn the_recipe_of_the_book_and_that_of_a_run_can_be_used() {
     let folder = Folder::new();
-    let readme = std::fs::read_to_string(crate::run::repository("README.md")).expect("the README");
-    let block = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a recipe");
+    let page =
+        std::fs::read_to_string(crate::run::repository("docs/recipes.md")).expect("the page of recipes");
+    let block = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a recipe");
     std::fs::write(folder.path("recipe.toml"), block).expect("written");
     let (model, data) = (demo_model(), demo_data());
     let train = |run: &str, recipe: &str| {

@@ -1,20 +1,34 @@
 //! `frostline embed`.
 
+mod npz;
+mod parquet;
+mod rows;
+
 use crate::Failure;
 use crate::args::{Embed, Features};
 use crate::cache::caching;
 use crate::console::Console;
 use crate::images::{load, pipeline};
-use frostline::data::{Dataset, Example, Fault, LabelKind, Split, Target, npy, path_text};
+use frostline::FileError;
+use frostline::data::{Dataset, Example, Fault, Split, path_text};
 use frostline::embed::{EmbedPooling, Embedder, Embedding};
+use rows::Rows;
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+/// What was embedded.
+struct Embedded<'a> {
+    embedder: &'a Embedder,
+    dataset: &'a Dataset,
+    /// The images that could be read, a row of features each.
+    sound: &'a [(Split, &'a Example)],
+}
+
+/// Writes features into a file.
+type Writer = fn(&Path, &Embedded<'_>, Rows) -> Result<(), FileError>;
+
 pub(crate) fn run(command: &Embed, console: &Console) -> Result<(), Failure> {
-    check_output(&command.output)?;
+    let write = writer(&command.output)?;
     let pooling = match command.pooling.as_str() {
         "none" => EmbedPooling::Nothing,
         _ => EmbedPooling::Mean,
@@ -41,7 +55,7 @@ pub(crate) fn run(command: &Embed, console: &Console) -> Result<(), Failure> {
         )
         .into());
     }
-    write(command, &embedder, &dataset, &sound, rows)?;
+    write(&command.output, &Embedded { embedder: &embedder, dataset: &dataset, sound: &sound }, rows)?;
     let (images, computed) = (sound.len(), embedding.computed());
     if command.json {
         return console.print(json!({
@@ -59,11 +73,14 @@ pub(crate) fn run(command: &Embed, console: &Console) -> Result<(), Failure> {
     ))
 }
 
-fn check_output(path: &Path) -> Result<(), Failure> {
-    match path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
-        true => Ok(()),
-        false => Err(format!(
-            "`{}`: features are written as .npz\nhelp: end the name in `.npz`; in Python, numpy.load reads it, and pandas or pyarrow make a table of it",
+/// What writes a file with such an ending.
+fn writer(path: &Path) -> Result<Writer, Failure> {
+    let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
+    match ending.to_str() {
+        Some("npz") => Ok(npz::write),
+        Some("parquet") => Ok(parquet::write),
+        _ => Err(format!(
+            "`{}`: features are written as .npz or .parquet\nhelp: end the name in `.npz` for NumPy, in `.parquet` for tables",
             path.display()
         )
         .into()),
@@ -121,88 +138,4 @@ pub(crate) fn each<'d>(
         console.warn(format_args!("of {} images {counts}: they are left out", all.len()));
     }
     Ok(bad)
-}
-
-/// Features on their way into a file: on disk, in the folder of that file.
-struct Rows {
-    file: BufWriter<File>,
-}
-
-impl Rows {
-    fn beside(output: &Path) -> Result<Self, Failure> {
-        let folder =
-            output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::tempfile_in(folder).map_err(|error| {
-            format!("`{}`: {error}\nhelp: give a folder that can be written to", folder.display())
-        })?;
-        Ok(Self { file: BufWriter::new(file) })
-    }
-
-    fn add(&mut self, row: &[f32]) -> Result<(), Failure> {
-        row.iter().try_for_each(|value| self.file.write_all(&value.to_le_bytes()))?;
-        Ok(())
-    }
-
-    fn copy_into(self, out: &mut dyn Write) -> io::Result<()> {
-        let mut file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.seek(SeekFrom::Start(0))?;
-        let mut part = vec![0; 1 << 20];
-        loop {
-            match file.read(&mut part)? {
-                0 => return Ok(()),
-                count => out.write_all(&part[..count])?,
-            }
-        }
-    }
-}
-
-fn write(
-    command: &Embed,
-    embedder: &Embedder,
-    dataset: &Dataset,
-    sound: &[(Split, &Example)],
-    rows: Rows,
-) -> Result<(), Failure> {
-    let count = sound.len();
-    let shape: Vec<usize> = std::iter::once(count).chain(embedder.shape().iter().copied()).collect();
-    let parts: BTreeMap<Split, &str> = Split::ALL.into_iter().map(|split| (split, split.name())).collect();
-    npy::stream_npz(&command.output, |npz| {
-        npz.floats("features", &shape, |out| rows.copy_into(out))?;
-        labels(npz, dataset, sound)?;
-        npz.texts("paths", &[count], sound.iter().map(|(_, example)| example.name.as_str()))?;
-        npz.texts("part", &[count], sound.iter().map(|(split, _)| parts[split]))?;
-        npz.texts("classes", &[dataset.classes.len()], dataset.classes.iter().map(String::as_str))?;
-        npz.texts("layer", &[], std::iter::once(embedder.layer()))
-    })?;
-    Ok(())
-}
-
-fn labels(npz: &mut npy::NpzWriter<'_>, dataset: &Dataset, sound: &[(Split, &Example)]) -> io::Result<()> {
-    let (count, width) = (sound.len(), dataset.target_len());
-    match dataset.kind() {
-        _ if !dataset.has_labels() => npz.integers("labels", &[count], std::iter::repeat_n(-1, count)),
-        LabelKind::Classes => {
-            let class = |(_, example): &(Split, &Example)| match &example.target {
-                Target::Class(class) => *class as i64,
-                Target::Labels(_) | Target::Value(_) => -1,
-            };
-            npz.integers("labels", &[count], sound.iter().map(class))
-        }
-        LabelKind::Labels => {
-            let of_example = |(_, example): &(Split, &Example)| {
-                let has =
-                    |label| matches!(&example.target, Target::Labels(labels) if labels.contains(&label));
-                (0..width).map(|label| i64::from(has(label))).collect::<Vec<_>>()
-            };
-            npz.integers("labels", &[count, width], sound.iter().flat_map(of_example))
-        }
-        LabelKind::Numbers => npz.floats("labels", &[count, width], |out| {
-            for (_, example) in sound {
-                if let Target::Value(values) = &example.target {
-                    values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?;
-                }
-            }
-            Ok(())
-        }),
-    }
 }
