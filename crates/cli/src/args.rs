@@ -33,9 +33,10 @@ pub(crate) use values::Budget;
 
 use clap::{Args, Parser, Subcommand};
 use frostline::fit::{Every, ImageSize, Loss};
-use frostline::formats::{Architecture, Custom, LoadOptions, MatchBy};
+use frostline::formats::{Architecture, Custom, LoadOptions, Loaded, MatchBy};
 use frostline::graph::Model;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use values::{budget, count, every, match_by};
 
 /// Reuse the lower layers of a pretrained network for a new task.
@@ -178,6 +179,9 @@ pub(crate) struct ModelFile {
     /// `Augment=identity`, or another operation of keras.ops. May be given several times.
     #[arg(long, value_name = "NAME=WHAT")]
     pub(crate) custom: Vec<Custom>,
+    /// The model itself, where it is in memory: `path` is then what it is called.
+    #[arg(skip)]
+    pub(crate) held: Option<Arc<Loaded>>,
 }
 
 impl ModelFile {

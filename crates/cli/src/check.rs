@@ -35,7 +35,12 @@ pub(crate) fn run(command: &Check, seed: u64, console: &Console) -> Result<(), F
             (check_all(&dataset, &|done| console.count("checking images", done, images))?, None)
         }
         Some(path) => {
-            let file = crate::args::ModelFile { path: path.clone(), arch: command.arch, custom: Vec::new() };
+            let file = crate::args::ModelFile {
+                path: path.clone(),
+                arch: command.arch,
+                custom: Vec::new(),
+                held: None,
+            };
             let (model, _) = load(&file, console)?;
             let recipe = TrainConfig { solve: Some(SolveConfig::default()), ..TrainConfig::default() };
             let recipe = command.images.onto(recipe);

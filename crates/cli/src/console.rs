@@ -2,13 +2,14 @@
 
 use crate::Failure;
 use crate::flags::as_flags;
-use frostline::fit::{EpochRecord, Event, Scores};
+use frostline::fit::{EpochRecord, Event, Scores, Stop};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::panic::resume_unwind;
 use std::process::ExitCode;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How a bar of images looks.
 const COUNT: &str = "{msg:28} {bar:32} {pos}/{len}  {eta} left";
@@ -17,8 +18,27 @@ const STAGE: &str = "{wide_msg} {bar:10} {eta} left";
 #[cfg(feature = "pull")]
 const BYTES: &str = "{msg:28} {bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
 
-/// Both streams.
+/// Whom a process tells that calls a command, and how it ends one. Called from any thread.
+pub trait Listener: Send + Sync {
+    /// A line of the result.
+    fn print(&self, line: &str);
+    /// A line of progress.
+    fn progress(&self, line: &str);
+    /// A line that the user should read.
+    fn warn(&self, line: &str);
+    /// `done` of `total` of `what` are done.
+    fn count(&self, what: &str, done: usize, total: usize);
+    /// What ends the command: a training after its next step, with a checkpoint; all else at the next image.
+    fn stop(&self) -> Stop;
+}
+
+/// What a command unwinds with that its [`Listener`] has stopped.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopped;
+
+/// Both streams, or a listener.
 pub(crate) struct Console {
+    listener: Option<Arc<dyn Listener>>,
     quiet: bool,
     bars: bool,
     bar: Mutex<Option<Bar>>,
@@ -51,6 +71,7 @@ impl Stage {
 impl Console {
     pub(crate) fn new(quiet: bool) -> Self {
         Self {
+            listener: None,
             quiet,
             bars: !quiet && io::stderr().is_terminal(),
             bar: Mutex::new(None),
@@ -59,8 +80,35 @@ impl Console {
         }
     }
 
+    /// Of a process that calls a command.
+    pub(crate) fn to(listener: Arc<dyn Listener>) -> Self {
+        let (bar, warned) = (Mutex::new(None), Mutex::default());
+        Self { listener: Some(listener), quiet: false, bars: false, bar, warned }
+    }
+
+    /// Whether a process called the command, not a shell.
+    pub(crate) fn is_in_process(&self) -> bool {
+        self.listener.is_some()
+    }
+
+    /// What that process ends the command by.
+    pub(crate) fn stop(&self) -> Option<Stop> {
+        self.listener.as_ref().map(|listener| listener.stop())
+    }
+
+    /// Unwinds where the command was stopped: nothing of it is of any use then.
+    fn end_where_stopped(&self) {
+        if self.stop().is_some_and(|stop| stop.is_asked()) {
+            resume_unwind(Box::new(Stopped));
+        }
+    }
+
     /// A line of the result. A reader that has gone away is no error of ours.
     pub(crate) fn print(&self, line: impl Display) -> Result<(), Failure> {
+        if let Some(listener) = &self.listener {
+            listener.print(&visible(&line.to_string()));
+            return Ok(());
+        }
         self.clear();
         match writeln!(io::stdout(), "{}", visible(&as_flags(&line.to_string()))) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
@@ -79,8 +127,10 @@ impl Console {
 
     /// A line of progress, left out by `--quiet`.
     pub(crate) fn progress(&self, line: impl Display) {
-        if !self.quiet {
-            self.say(line);
+        match &self.listener {
+            Some(listener) => listener.progress(&visible(&line.to_string())),
+            None if !self.quiet => self.say(line),
+            None => {}
         }
     }
 
@@ -102,7 +152,10 @@ impl Console {
     /// A line that the user should read.
     pub(crate) fn warn(&self, line: impl Display) {
         let line = line.to_string();
-        self.say(format_args!("warning: {line}"));
+        match &self.listener {
+            Some(listener) => listener.warn(&visible(&line)),
+            None => self.say(format_args!("warning: {line}")),
+        }
         self.warned.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 
@@ -142,6 +195,10 @@ impl Console {
 
     /// Moves the bar for `what` to `done` of `total`, with the time that is left.
     pub(crate) fn count(&self, what: &str, done: usize, total: usize) {
+        if let Some(listener) = &self.listener {
+            self.end_where_stopped();
+            return listener.count(what, done, total);
+        }
         self.advance(COUNT, what, what, done as u64, total as u64);
     }
 
@@ -185,6 +242,12 @@ impl Console {
         match event {
             Event::Checking { done, images } => self.count("checking images", *done, *images),
             Event::Features { part, done, images } => self.count(&format!("{part} images"), *done, *images),
+            // the training itself ends after this step, and leaves a checkpoint
+            Event::Step { epoch, step, steps, .. } if self.listener.is_some() => {
+                if let Some(listener) = &self.listener {
+                    listener.count(&format!("epoch {epoch}"), *step, *steps);
+                }
+            }
             Event::Step { epoch, step, steps, loss, learning_rate } => {
                 let stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(stage) = &*stage {

@@ -1,10 +1,10 @@
 //! `frostline depth`, and `--keep auto`.
 
 use crate::Failure;
-use crate::args::{Budget, Depth, ModelFile};
+use crate::args::{Budget, Depth};
 use crate::cache;
 use crate::console::{Console, table};
-use crate::images::load_for;
+use crate::images::{load_for, provenance};
 use crate::train::{given, tell_new, trained};
 use frostline::data::{self, Dataset, SkipReport};
 use frostline::depth::{
@@ -13,8 +13,8 @@ use frostline::depth::{
 };
 use frostline::fit::{Event, Journal, TrainConfig, silent};
 use frostline::graph::Model;
+use frostline::report::RunFolder;
 use frostline::report::depth::{self, DepthReport, Table, scores_document};
-use frostline::report::{Provenance, RunFolder};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -28,7 +28,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     }
     let began = Instant::now();
     let (model, loaded) = load_for(&command.model, command.images.image_size, console)?;
-    let mut dataset = data::open_as(&command.data, &command.labels.reading())?;
+    let mut dataset = command.labels.source(&command.data).open_as(&command.labels.reading())?;
     let skips = sound(&mut dataset, console)?;
     let recipe = command.images.onto(TrainConfig::default());
     let scores = |model: &Model, dataset: &Dataset, recipe: &TrainConfig| {
@@ -46,9 +46,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
             false => show_scores(&scores, console),
         };
     };
-    let ModelFile { path, arch, .. } = &command.model;
-    let source =
-        Provenance::new(path, *arch, &command.data, command.labels.reading(), rayon::current_num_threads())?;
+    let source = provenance(&command.model, &command.data, &command.labels)?;
     let key = SearchKey::new(&source.model_hash, &dataset, &recipe, seed)?;
     let caching = cache::caching_in(&command.cache, console);
     let experiment = Experiment::new(&model, dataset, recipe, caching, seed)?;
@@ -70,15 +68,9 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
         ));
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let asked = stop.clone();
-    let tell_of_end =
-        console.in_handler("ending the search: what has begun is finished first; once more ends at once");
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(1);
-        }
-        tell_of_end();
-    })?;
+    if !console.is_in_process() {
+        ends_on_signals(stop.clone(), console)?;
+    }
     let (until, trainings) = match command.budget {
         None => (None, usize::MAX),
         Some(Budget::Time(time)) => (Some(began + time), usize::MAX),
@@ -126,7 +118,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
     folder.begin_training()?;
     let trained = trained(&mut prepared, &Journal::default(), &folder, &silent)?;
     let seconds = began.elapsed().as_secs_f64();
-    let folder = folder.telling(loaded, given());
+    let folder = folder.telling(loaded, given(console));
     let record = folder.finish_search(&report, &prepared, &trained, source, seconds)?;
     tell_new(&record, &prepared, console);
     match command.json {
@@ -138,6 +130,19 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
             if report.found.is_cut_short { "; the same command goes on with the search" } else { "" }
         )),
     }
+}
+
+/// Lets signals end a search: what has begun is finished first, but for the second.
+fn ends_on_signals(asked: Arc<AtomicBool>, console: &Console) -> Result<(), Failure> {
+    let tell_of_end =
+        console.in_handler("ending the search: what has begun is finished first; once more ends at once");
+    ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+        tell_of_end();
+    })?;
+    Ok(())
 }
 
 /// Leaves the damaged images out, and tells of them and of those that are there more than once.

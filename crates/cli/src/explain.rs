@@ -50,6 +50,22 @@ pub(crate) fn run(command: &Explain, console: &Console) -> Result<(), Failure> {
     }
 }
 
+/// What is to be known of a map.
+pub(crate) fn notes_of(map: &HeatMap, name: &str, class: &str) -> Vec<String> {
+    let of_output = (map.of == Explained::Output).then(|| {
+        format!(
+            "`{name}`: the model does not end with its softmax or sigmoid, so that the class's output is explained, not its logit"
+        )
+    });
+    let empty = map.is_empty().then(|| {
+        format!(
+            "`{name}`: nothing in `{}` speaks for {class}: the map is empty\nhelp: name a layer below it with --layer",
+            map.layer
+        )
+    });
+    of_output.into_iter().chain(empty).collect()
+}
+
 fn tell(
     model: &Model,
     name: &str,
@@ -59,17 +75,7 @@ fn tell(
     console: &Console,
 ) -> Result<(), Failure> {
     let class = model.info.class_name(map.class);
-    if map.of == Explained::Output {
-        console.warn(format_args!(
-            "`{name}`: the model does not end with its softmax or sigmoid, so that the class's output is explained, not its logit"
-        ));
-    }
-    if map.is_empty() {
-        console.warn(format_args!(
-            "`{name}`: nothing in `{}` speaks for {class}: the map is empty\nhelp: name a layer below it with --layer",
-            map.layer
-        ));
-    }
+    notes_of(map, name, &class).iter().for_each(|note| console.warn(note));
     if as_json {
         let rows: Vec<&[f32]> = map.values.chunks_exact(map.width.max(1)).collect();
         let mut line = json!({
@@ -87,7 +93,7 @@ fn tell(
 }
 
 /// The number of a class that is named, or told by its number.
-fn class_of(model: &Model, name: &str) -> Result<usize, Failure> {
+pub(crate) fn class_of(model: &Model, name: &str) -> Result<usize, Failure> {
     let classes = model.info.classes.as_deref().unwrap_or_default();
     let index = classes.iter().position(|class| class == name);
     index.or_else(|| name.parse().ok()).ok_or_else(|| match classes {

@@ -1,12 +1,14 @@
 //! The pipeline of a model that is used as it is.
 
 use crate::Failure;
-use crate::args::{Images, ModelFile};
+use crate::args::{Images, Labels, ModelFile};
 use crate::console::Console;
 use frostline::data::{Dataset, Pipeline};
 use frostline::fit::ImageSize;
 use frostline::formats::{self, LoadOptions, LoadReport};
 use frostline::graph::Model;
+use frostline::report::Provenance;
+use std::path::Path;
 
 /// Loads a model and tells what the load report says.
 pub(crate) fn load(file: &ModelFile, console: &Console) -> Result<(Model, LoadReport), Failure> {
@@ -19,10 +21,23 @@ pub(crate) fn load_for(
     image_size: Option<ImageSize>,
     console: &Console,
 ) -> Result<(Model, LoadReport), Failure> {
+    if let Some(held) = &file.held {
+        held.report.told(&file.path).iter().for_each(|note| console.warn(note));
+        return Ok((held.model.clone(), held.report.clone()));
+    }
     let image_size = image_size.map(|ImageSize(size)| size);
     let loaded = formats::load_with(&file.path, &LoadOptions { image_size, ..file.options() })?;
     loaded.report.told(&file.path).iter().for_each(|note| console.warn(note));
     Ok((loaded.model, loaded.report))
+}
+
+/// Where a model and its data came from.
+pub(crate) fn provenance(file: &ModelFile, data: &Path, labels: &Labels) -> frostline::Result<Provenance> {
+    let (reading, threads) = (labels.reading(), rayon::current_num_threads());
+    match &file.held {
+        Some(held) => Ok(Provenance::in_memory(&held.model, &file.path, data, reading, threads)),
+        None => Provenance::new(&file.path, file.arch, data, reading, threads),
+    }
 }
 
 /// How images become the inputs of a model: as its flags say, else as the model and the range of arrays say.

@@ -9,6 +9,7 @@ use frostline::graph::{Body, Graph, Model, as_flag};
 use frostline::{Shape, formats};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Sizes that stand in for extents which a file leaves open; what differs between both is open in the output too.
 const STAND_INS: [usize; 2] = [224, 256];
@@ -23,7 +24,10 @@ struct Row {
 }
 
 pub(crate) fn run(command: &Inspect, console: &Console) -> Result<(), Failure> {
-    let loaded = formats::load_with(&command.model.path, &command.model.options())?;
+    let loaded = match &command.model.held {
+        Some(held) => held.clone(),
+        None => Arc::new(formats::load_with(&command.model.path, &command.model.options())?),
+    };
     let (model, report) = (&loaded.model, &loaded.report);
     for warning in &report.warnings {
         console.warn(format_args!("`{}`: {warning}", command.model.path.display()));

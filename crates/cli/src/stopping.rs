@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 
 /// Lets signals end a training after its next step, or at once where that loses nothing, or where it is the second.
 pub(crate) fn on_signals(checkpoints: PathBuf, console: &Console) -> Result<Stop, Failure> {
+    if let Some(stop) = console.stop() {
+        return Ok(stop);
+    }
     let stop = Stop::default();
     let told = console.in_handler("writing a checkpoint after this step; once more ends at once");
     let asked = stop.clone();
@@ -29,8 +32,11 @@ pub(crate) fn on_signals(checkpoints: PathBuf, console: &Console) -> Result<Stop
 
 /// The error of a training: where it was stopped, with the command that goes on. One that its settings have made fail would fail
 /// again, and leaves no checkpoint.
-pub(crate) fn told(error: Error, run: &Path) -> Failure {
+pub(crate) fn told(error: Error, run: &Path, console: &Console) -> Failure {
     match error.kind() {
+        ErrorKind::Stopped if console.is_in_process() => {
+            format!("{}\nhelp: the same call with the setting `resume = true` goes on", error.what()).into()
+        }
         ErrorKind::Stopped => format!("{}\nhelp: {} goes on", error.what(), command_to_resume()).into(),
         ErrorKind::Setting => match Checkpoints::remove(&RunFolder::checkpoints_of(run)) {
             Ok(()) => error.into(),

@@ -6,22 +6,39 @@ use crate::auto;
 use crate::cache;
 use crate::console::{Console, scores_text, shell_line, table};
 use crate::evaluate::print_classes;
-use crate::images::load_for;
+use crate::images::{load_for, provenance};
 use crate::stopping;
-use frostline::data;
 use frostline::fit::{
-    Check, Checkpoints, Event, Head, Journal, Observer, Prepared, PretrainedWeights, SolvedHead, TrainConfig,
-    Trained, Validation, prepare,
+    Check, Checkpoints, Event, Head, Journal, Observer, Prepared, PretrainedWeights, Prospect, SolvedHead,
+    TrainConfig, Trained, Validation, prepare,
 };
 use frostline::formats::LoadReport;
 use frostline::graph::Pooling;
 use frostline::graph::Unfreeze;
-use frostline::report::{NextStep, Provenance, RunFolder, RunRecord};
+use frostline::report::{NextStep, RunFolder, RunRecord};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), Failure> {
+    let Finished { record, prepared, trained } = finished(command, seed, console)?;
+    if command.json {
+        return console.print(serde_json::to_string_pretty(&record)?);
+    }
+    summary(&record, &trained, &command.output, console)?;
+    let next = NextStep::after(&record, &prepared, &command.output);
+    console.print(format_args!("\nnext   {}\n       {}", next.reason, shell_line(&next.command)))
+}
+
+/// A training that has left its run behind.
+pub(crate) struct Finished {
+    pub(crate) record: RunRecord,
+    pub(crate) prepared: Prepared,
+    pub(crate) trained: Trained,
+}
+
+/// Trains, and writes the run.
+pub(crate) fn finished(command: &Train, seed: u64, console: &Console) -> Result<Finished, Failure> {
     let start = Instant::now();
     let output = &command.output;
     match command.resume {
@@ -38,14 +55,12 @@ pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), F
         seed,
         console,
     )?;
-    let ModelFile { path, arch, .. } = &command.model;
-    let source =
-        Provenance::new(path, *arch, &command.data, command.labels.reading(), rayon::current_num_threads())?;
+    let source = provenance(&command.model, &command.data, &command.labels)?;
     let folder = match command.resume {
         true => RunFolder::resume(output, &command.data)?,
         false => RunFolder::create(output, &command.data)?,
     };
-    let folder = folder.telling(load, given());
+    let folder = folder.telling(load, given(console));
     let checkpoints = Checkpoints::new(RunFolder::checkpoints_of(output));
     let checkpoints = checkpoints.every(command.checkpoint_every).until(stop);
     let journal = Journal::open(checkpoints, &prepared)?;
@@ -53,23 +68,20 @@ pub(crate) fn run(command: &Train, seed: u64, console: &Console) -> Result<(), F
         resumes(&journal, &folder, output, console)?;
     }
     let trained = trained(&mut prepared, &journal, &folder, &|event| console.show(event))
-        .map_err(|error| stopping::told(error, output))?;
+        .map_err(|error| stopping::told(error, output, console))?;
     console.clear();
     let seconds = journal.seconds_before() + start.elapsed().as_secs_f64();
     let record = folder.finish(&prepared, &trained, source, seconds)?;
     tell_new(&record, &prepared, console);
-    match command.json {
-        true => console.print(serde_json::to_string_pretty(&record)?),
-        false => {
-            summary(&record, &trained, output, console)?;
-            let next = NextStep::after(&record, &prepared, output);
-            console.print(format_args!("\nnext   {}\n       {}", next.reason, shell_line(&next.command)))
-        }
-    }
+    Ok(Finished { record, prepared, trained })
 }
 
-/// The command as it was given, word by word. A training that goes on is repeated from its beginning.
-pub(crate) fn given() -> Vec<String> {
+/// The command as it was given, word by word. A training that goes on is repeated from its beginning. Where no command was given,
+/// there is none.
+pub(crate) fn given(console: &Console) -> Vec<String> {
+    if console.is_in_process() {
+        return Vec::new();
+    }
     let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     std::iter::once("frostline".to_owned()).chain(words.filter(|word| word != "--resume")).collect()
 }
@@ -138,8 +150,10 @@ pub(crate) fn prepared(
         console.warn(note);
     }
     let dataset = match (&recipe.head, &model.info.classes) {
-        (Head::Keep, Some(classes)) => data::open_for_as(data, classes, &labels.reading_for(&model)?)?,
-        _ => data::open_as(data, &labels.reading())?,
+        (Head::Keep, Some(classes)) => {
+            labels.source(data).open_for_as(classes, &labels.reading_for(&model)?)?
+        }
+        _ => labels.source(data).open_as(&labels.reading())?,
     };
     if matches!(training.reuse.keep, Some(Auto::Auto)) {
         recipe.keep = Some(auto::keep(&model, &dataset, &recipe, console)?);
@@ -196,6 +210,48 @@ fn validation(text: Option<&str>) -> Validation {
     }
 }
 
+/// What is to be expected of new photos, in one sentence.
+fn expectation(estimate: &Prospect) -> String {
+    let [low, high] = estimate.interval;
+    let images = estimate.images;
+    match (estimate.accuracy, estimate.mse) {
+        (Some(accuracy), _)
+            if let [Some(map), Some(f1), Some(micro)] =
+                [estimate.labels.map, estimate.labels.f1, estimate.labels.f1_micro] =>
+        {
+            format!(
+                "expect on new photos like these a mean average precision (mAP) of {map:.3}, F1 of {f1:.3} (mean over labels) and {micro:.3} (all together), and all labels right in {:.1} % (95 % interval {:.1} to {:.1}): each of the {images} training images was predicted by a head that had not seen it",
+                100.0 * accuracy,
+                100.0 * low,
+                100.0 * high
+            )
+        }
+        (Some(accuracy), _) => format!(
+            "expect {:.1} % of new photos like these to be right (95 % interval {:.1} to {:.1}): each of the {images} training images was predicted by a head that had not seen it",
+            100.0 * accuracy,
+            100.0 * low,
+            100.0 * high
+        ),
+        (None, mse) => format!(
+            "expect a mean squared error of {:.4} on new images like these (95 % interval {low:.4} to {high:.4}): each of the {images} training images was predicted by a head that had not seen it",
+            mse.unwrap_or(f64::NAN)
+        ),
+    }
+}
+
+/// What came of a training in one sentence: what to expect of new photos, where that is known; else its scores on images that it was
+/// not trained on, or else on those that it was.
+pub(crate) fn verdict(record: &RunRecord) -> String {
+    if let Some(estimate) = &record.estimate {
+        return expectation(estimate);
+    }
+    let test = record.test.as_ref().map(|test| &test.scores);
+    let scored = [("test", test), ("val", record.val.as_ref()), ("train", record.train.as_ref())];
+    let found =
+        scored.into_iter().find_map(|(part, scores)| Some(format!("{part}  {}", scores_text(scores?))));
+    found.unwrap_or_default()
+}
+
 /// What was solved, and what that lets expect.
 fn solved_summary(head: &SolvedHead, record: &RunRecord, console: &Console) -> Result<(), Failure> {
     let views: Vec<String> = head.views.iter().map(ToString::to_string).collect();
@@ -228,32 +284,7 @@ fn solved_summary(head: &SolvedHead, record: &RunRecord, console: &Console) -> R
         ))?;
     }
     if let Some(estimate) = &record.estimate {
-        let [low, high] = estimate.interval;
-        let images = estimate.images;
-        let line = match (estimate.accuracy, estimate.mse) {
-            (Some(accuracy), _)
-                if let [Some(map), Some(f1), Some(micro)] =
-                    [estimate.labels.map, estimate.labels.f1, estimate.labels.f1_micro] =>
-            {
-                format!(
-                    "expect on new photos like these a mean average precision (mAP) of {map:.3}, F1 of {f1:.3} (mean over labels) and {micro:.3} (all together), and all labels right in {:.1} % (95 % interval {:.1} to {:.1}): each of the {images} training images was predicted by a head that had not seen it",
-                    100.0 * accuracy,
-                    100.0 * low,
-                    100.0 * high
-                )
-            }
-            (Some(accuracy), _) => format!(
-                "expect {:.1} % of new photos like these to be right (95 % interval {:.1} to {:.1}): each of the {images} training images was predicted by a head that had not seen it",
-                100.0 * accuracy,
-                100.0 * low,
-                100.0 * high
-            ),
-            (None, mse) => format!(
-                "expect a mean squared error of {:.4} on new images like these (95 % interval {low:.4} to {high:.4}): each of the {images} training images was predicted by a head that had not seen it",
-                mse.unwrap_or(f64::NAN)
-            ),
-        };
-        console.print(line)?;
+        console.print(expectation(estimate))?;
     }
     if let Some([share, low, high]) = record.refused {
         console.print(format_args!(

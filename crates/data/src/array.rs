@@ -3,15 +3,46 @@
 use super::image::{Image, Pixels};
 use super::range::ValueRange;
 use frostline_graph::Extents;
+use std::fmt::Debug;
+use std::sync::Arc;
 
 /// Values of an array, u8 as they are, all else as f32.
 pub use super::image::Pixels as Values;
+
+/// Lends the rows of an array that somebody else holds, so that its values are in memory once.
+pub trait Lender: Debug + Send + Sync {
+    /// A copy of the values of a row.
+    fn row(&self, row: usize) -> Values;
+}
+
+/// Whose the values are.
+#[derive(Clone, Debug)]
+enum Held {
+    Own(Values),
+    Lent(Arc<dyn Lender>),
+}
+
+/// A lent array with the channels of its rows in front.
+#[derive(Debug)]
+struct ChannelsFirst {
+    rows: Arc<dyn Lender>,
+    channels: usize,
+}
+
+impl Lender for ChannelsFirst {
+    fn row(&self, row: usize) -> Values {
+        match self.rows.row(row) {
+            Pixels::U8(values) => Pixels::U8(channels_last(&values, self.channels).collect()),
+            Pixels::F32(values) => Pixels::F32(channels_last(&values, self.channels).collect()),
+        }
+    }
+}
 
 /// An array whose first extent counts examples.
 #[derive(Clone, Debug)]
 pub struct Array {
     shape: Vec<usize>,
-    values: Values,
+    values: Held,
     range: ValueRange,
     floats: bool,
 }
@@ -30,7 +61,22 @@ impl Array {
             Pixels::U8(_) => ValueRange::BYTES,
             Pixels::F32(v) => ValueRange::of_finite(v).unwrap_or_else(|_| ValueRange::of(v)),
         };
-        Self { shape, values, range, floats }
+        Self { shape, values: Held::Own(values), range, floats }
+    }
+
+    /// An array that `rows` lends. `range`: that of all values, 0 to 255 for u8; `floats` as in [`Array::new`].
+    pub fn lent(shape: Vec<usize>, rows: Arc<dyn Lender>, range: ValueRange, floats: bool) -> Self {
+        Self { shape, values: Held::Lent(rows), range, floats }
+    }
+
+    /// A copy of the values of a row.
+    fn row(&self, row: usize) -> Values {
+        let at = row * self.row_len()..(row + 1) * self.row_len();
+        match &self.values {
+            Held::Own(Pixels::U8(values)) => Pixels::U8(values[at].to_vec()),
+            Held::Own(Pixels::F32(values)) => Pixels::F32(values[at].to_vec()),
+            Held::Lent(rows) => rows.row(row),
+        }
     }
 
     /// The number of examples.
@@ -65,12 +111,7 @@ impl Array {
             [h, w, c] => (h, w, c),
             _ => (1, 1, self.row_len()),
         };
-        let at = row * self.row_len()..(row + 1) * self.row_len();
-        let pixels = match &self.values {
-            Pixels::U8(v) => Pixels::U8(v[at].to_vec()),
-            Pixels::F32(v) => Pixels::F32(v[at].to_vec()),
-        };
-        Image { height, width, channels, pixels }
+        Image { height, width, channels, pixels: self.row(row) }
     }
 
     /// The same with the channels in front of each row's height and width behind them. What has no three extents a row stays as it
@@ -79,33 +120,55 @@ impl Array {
         let [rows, channels, height, width] = *self.shape.as_slice() else { return self };
         let len = (channels * height * width).max(1);
         let values = match self.values {
-            Pixels::U8(values) => Pixels::U8(
+            Held::Own(Pixels::U8(values)) => Held::Own(Pixels::U8(
                 values.chunks_exact(len).flat_map(|image| channels_last(image, channels)).collect(),
-            ),
-            Pixels::F32(values) => Pixels::F32(
+            )),
+            Held::Own(Pixels::F32(values)) => Held::Own(Pixels::F32(
                 values.chunks_exact(len).flat_map(|image| channels_last(image, channels)).collect(),
-            ),
+            )),
+            Held::Lent(rows) => Held::Lent(Arc::new(ChannelsFirst { rows, channels })),
         };
         Self { shape: vec![rows, height, width, channels], values, ..self }
     }
 
     pub(super) fn hash_row(&self, row: usize) -> blake3::Hash {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(format!("{:?}", self.row_shape()).as_bytes());
         let at = row * self.row_len()..(row + 1) * self.row_len();
         match &self.values {
-            Pixels::U8(v) => {
-                hasher.update(b"u8").update(&v[at]);
-            }
-            Pixels::F32(v) => {
-                hasher.update(b"f32");
-                for value in &v[at] {
-                    hasher.update(&value.to_le_bytes());
-                }
+            Held::Own(Pixels::U8(values)) => hash(self.row_shape(), Slice::U8(&values[at])),
+            Held::Own(Pixels::F32(values)) => hash(self.row_shape(), Slice::F32(&values[at])),
+            Held::Lent(rows) => hash_of(self.row_shape(), &rows.row(row)),
+        }
+    }
+}
+
+enum Slice<'a> {
+    U8(&'a [u8]),
+    F32(&'a [f32]),
+}
+
+/// The hash of values of this shape.
+pub(super) fn hash_of(shape: &[usize], values: &Values) -> blake3::Hash {
+    match values {
+        Pixels::U8(values) => hash(shape, Slice::U8(values)),
+        Pixels::F32(values) => hash(shape, Slice::F32(values)),
+    }
+}
+
+fn hash(shape: &[usize], values: Slice<'_>) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(format!("{shape:?}").as_bytes());
+    match values {
+        Slice::U8(values) => {
+            hasher.update(b"u8").update(values);
+        }
+        Slice::F32(values) => {
+            hasher.update(b"f32");
+            for value in values {
+                hasher.update(&value.to_le_bytes());
             }
         }
-        hasher.finalize()
     }
+    hasher.finalize()
 }
 
 /// From `[channels, …]` to `[…, channels]`.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::array::Array;
 use super::file_name::composed;
+use super::held::HeldPicture;
 use super::{DataError, LabelKind, Reading, SkipReport, ValueRange, path_text};
 use frostline_files::regular;
 
@@ -32,6 +33,8 @@ pub enum Input {
         /// The row.
         row: usize,
     },
+    /// A picture in memory.
+    Picture(HeldPicture),
 }
 
 /// One labelled input.
@@ -195,6 +198,7 @@ impl Dataset {
                 Some(array) if *row < array.rows() => Ok(array.hash_row(*row)),
                 _ => Err(self.foreign(example)),
             },
+            Input::Picture(picture) => Ok(picture.content_hash()),
         }
     }
 

@@ -25,7 +25,9 @@ mod exclude;
 mod file_name;
 mod fit;
 mod folders;
+mod held;
 mod image;
+mod in_memory;
 mod loader;
 mod manifest;
 pub mod npy;
@@ -43,7 +45,7 @@ mod summary;
 mod thumbnail;
 mod view;
 
-pub use array::{Array, Values};
+pub use array::{Array, Lender, Values};
 pub use array_scale::ArrayScale;
 pub use augment::{Augment, ViewSeed};
 pub use check::files;
@@ -59,7 +61,9 @@ pub use exclude::{Exclude, Pattern};
 pub use file_name::{path_text, serialize_path};
 pub use fit::{Fit, Place};
 pub use folders::{is_named_as_picture, pictures_in};
+pub use held::HeldPicture;
 pub use image::{Image, Pixels};
+pub use in_memory::{InMemory, MemoryInputs, MemoryPicture};
 pub use loader::Pipeline;
 pub use preprocess::{AffinePixels, Preprocess};
 pub use random::Random;
@@ -87,9 +91,7 @@ pub fn open(path: &Path) -> Result<Dataset, DataError> {
 
 /// [`open`], where more is said of the source.
 pub fn open_as(path: &Path, reading: &Reading) -> Result<Dataset, DataError> {
-    let dataset = read(path, None, reading)?;
-    dataset.require_trainable()?;
-    Ok(dataset)
+    Source::Path(path).open_as(reading)
 }
 
 /// Opens a source for a model whose classes are known, as to evaluate it: labels become indices into `classes`,
@@ -102,22 +104,57 @@ pub fn open_for(path: &Path, classes: &[String]) -> Result<Dataset, DataError> {
 /// [`open_for`], where more is said of the source. Labels are classes, whatever they look like, unless the reading says
 /// otherwise.
 pub fn open_for_as(path: &Path, classes: &[String], reading: &Reading) -> Result<Dataset, DataError> {
-    let reading = Reading { task: reading.task.or(Some(LabelKind::Classes)), ..reading.clone() };
-    let mut dataset = read(path, Some(classes), &reading)?;
-    dataset.relabel(classes)?;
-    if let Some(wanted) = reading.classes.as_ref().filter(|_| !dataset.is_regression()) {
-        dataset.keep_only(wanted)?;
-    }
-    Ok(dataset)
+    Source::Path(path).open_for_as(classes, reading)
 }
 
 /// Opens a source for its features: one class is enough, and photos that lie in a folder without class folders have no label
 /// (see [`Dataset::has_labels`]).
 pub fn open_for_features(path: &Path, reading: &Reading) -> Result<Dataset, DataError> {
-    read(path, None, reading).or_else(|error| match path.is_dir() {
-        true => folders::without_classes(path, reading).ok_or(error),
-        false => Err(error),
-    })
+    Source::Path(path).open_for_features(reading)
+}
+
+/// Where examples come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// A folder, a list, or a file of arrays.
+    Path(&'a Path),
+    /// Memory.
+    Memory(&'a InMemory),
+}
+
+impl Source<'_> {
+    /// See [`open_as`].
+    pub fn open_as(&self, reading: &Reading) -> Result<Dataset, DataError> {
+        let dataset = self.read(None, reading)?;
+        dataset.require_trainable()?;
+        Ok(dataset)
+    }
+
+    /// See [`open_for_as`].
+    pub fn open_for_as(&self, classes: &[String], reading: &Reading) -> Result<Dataset, DataError> {
+        let reading = Reading { task: reading.task.or(Some(LabelKind::Classes)), ..reading.clone() };
+        let mut dataset = self.read(Some(classes), &reading)?;
+        dataset.relabel(classes)?;
+        if let Some(wanted) = reading.classes.as_ref().filter(|_| !dataset.is_regression()) {
+            dataset.keep_only(wanted)?;
+        }
+        Ok(dataset)
+    }
+
+    /// See [`open_for_features`].
+    pub fn open_for_features(&self, reading: &Reading) -> Result<Dataset, DataError> {
+        self.read(None, reading).or_else(|error| match self {
+            Self::Path(path) if path.is_dir() => folders::without_classes(path, reading).ok_or(error),
+            _ => Err(error),
+        })
+    }
+
+    fn read(&self, known: Option<&[String]>, reading: &Reading) -> Result<Dataset, DataError> {
+        match self {
+            Self::Path(path) => read(path, known, reading),
+            Self::Memory(memory) => as_said(memory.read(reading)?, memory.name(), known, reading),
+        }
+    }
 }
 
 /// `known`: the classes of a model that is to be evaluated.
@@ -139,6 +176,16 @@ fn read(path: &Path, known: Option<&[String]>, reading: &Reading) -> Result<Data
     if reading.channels == Channels::First && extension != "npz" {
         dataset.warnings.push("the setting `channels` is ignored: the data are no arrays".to_owned());
     }
+    as_said(dataset, path, known, reading)
+}
+
+/// What was read, as far as more is said of it.
+fn as_said(
+    mut dataset: Dataset,
+    path: &Path,
+    known: Option<&[String]>,
+    reading: &Reading,
+) -> Result<Dataset, DataError> {
     dataset.reading = reading.clone();
     match &reading.classes {
         Some(_) if dataset.is_regression() => {

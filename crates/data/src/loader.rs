@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::decode::odd::Odd;
 use super::decode::{is_odd, read};
 
+use super::held::{Held, HeldPicture};
 use super::{
     ArrayScale, Augment, DataError, Dataset, Example, Fit, Image, Input, Preprocess, Resize, ScaledDecode,
     ValueRange, ViewSeed, decode, decode_for, path_text,
@@ -113,6 +114,15 @@ impl Pipeline {
                 Some(array) if *row < array.rows() => Ok(self.arrays.to_bytes(array.image(*row))),
                 _ => Err(dataset.foreign(example)),
             },
+            Input::Picture(picture) => self.open_held(picture, &example.name),
+        }
+    }
+
+    /// The pixels of a picture in memory. `name` is for messages.
+    pub fn open_held(&self, picture: &HeldPicture, name: &str) -> Result<Image, DataError> {
+        match picture.held() {
+            Held::Encoded(bytes) => self.decode_bytes((**bytes).as_ref(), name),
+            Held::Decoded(image) => Ok(image.clone()),
         }
     }
 

@@ -25,74 +25,153 @@ enum Labels {
     Values(Vec<Vec<f32>>),
 }
 
+/// A part on its way into a dataset.
+pub(super) struct Part {
+    pub(super) split: Split,
+    /// What the inputs are called, as `x_train`.
+    pub(super) name: String,
+    pub(super) inputs: Inputs,
+    /// Labels with the name of their array; none where nothing is said of what the inputs are.
+    pub(super) labels: Option<(String, NpyArray)>,
+}
+
+/// The inputs of a part.
+pub(super) enum Inputs {
+    /// As a file has them.
+    Array(NpyArray),
+    /// An array that somebody else holds.
+    Lent(Array),
+    /// Pictures with their names.
+    Pictures(Vec<(Input, String)>),
+}
+
+impl Inputs {
+    fn count(&self) -> usize {
+        match self {
+            Self::Array(array) => array.shape.first().copied().unwrap_or(0),
+            Self::Lent(array) => array.rows(),
+            Self::Pictures(pictures) => pictures.len(),
+        }
+    }
+
+    fn shape(&self) -> Vec<usize> {
+        match self {
+            Self::Array(array) => array.shape.clone(),
+            Self::Lent(array) => [&[array.rows()], array.row_shape()].concat(),
+            Self::Pictures(pictures) => vec![pictures.len()],
+        }
+    }
+}
+
 pub(super) fn read(source: &Path, reading: &Reading) -> Result<Dataset, DataError> {
     let (mut arrays, others) = npy::read_some(source, is_read)?;
-    let refuse = |message: String, help: &str| DataError::source(source, message, help);
     let found = arrays.keys().chain(&others).cloned().collect::<Vec<_>>().join(", ");
-    let mut dataset = Dataset { source: source.to_path_buf(), has_parts: true, ..Dataset::default() };
-    let mut labels: Vec<(Split, Labels)> = Vec::new();
-    let mut words = None;
+    let mut parts = Vec::new();
     for split in Split::ALL {
         let (x, y) = (take(&mut arrays, "x_", split, source)?, take(&mut arrays, "y_", split, source)?);
-        let ((x_name, mut x), (y_name, y)) = match (x, y) {
-            (Some(x), Some(y)) => (x, y),
+        match (x, y) {
+            (Some((name, x)), Some(y)) => {
+                parts.push(Part { split, name, inputs: Inputs::Array(x), labels: Some(y) })
+            }
             (None, None) if split != Split::Train => continue,
             (x, _) => {
                 let missing = format!("{}_{}", if x.is_none() { "x" } else { "y" }, split.name());
-                return Err(refuse(
+                return Err(DataError::source(
+                    source,
                     format!("has no array `{missing}` (it has: {found})"),
                     "name the arrays `x_train`, `y_train` and, if there are any, `x_test`, `y_test`",
                 ));
             }
-        };
-        let rows = x.shape.first().copied().unwrap_or(0);
-        if y.shape.first().copied().unwrap_or(0) != rows || rows == 0 {
-            return Err(refuse(
-                format!("`{x_name}` has the shape {:?}, `{y_name}` {:?}", x.shape, y.shape),
-                "both count the same examples, at least one",
-            ));
         }
-        let array = inputs(&mut x, &x_name, source, &mut words, &mut dataset.warnings)?;
-        if split == Split::Train && reading.channels == Channels::Last {
-            dataset.warnings.extend(channels_first(&x_name, &x.shape));
-        }
-        let array = match reading.channels {
-            Channels::Last => array,
-            Channels::First => array.with_channels_last(),
-        };
-        if let Some(train) = dataset.array(Split::Train).filter(|a| a.row_shape() != array.row_shape()) {
-            let message = format!(
-                "`{x_name}` has rows of {:?}, `x_train` of {:?}",
-                array.row_shape(),
-                train.row_shape()
-            );
-            return Err(refuse(message, "give all arrays rows of one shape"));
-        }
-        dataset.arrays[split as usize] = Some(Arc::new(array));
-        labels.push((split, targets(y, &y_name, rows, source, reading)?));
     }
-    dataset.class_names_known = name_classes(&mut dataset, &mut labels, arrays.remove(CLASS_NAMES))?;
+    let class_names = arrays.remove(CLASS_NAMES);
+    let mut dataset = assemble(source, parts, class_names, reading)?;
     let names: Vec<&String> = arrays.keys().chain(&others).collect();
     if !names.is_empty() {
         dataset.warnings.push(format!("the arrays {} are left out", super::dataset::listed(&names)));
     }
+    Ok(dataset)
+}
+
+/// A dataset of parts, of which the first is what is trained on.
+pub(super) fn assemble(
+    source: &Path,
+    parts: Vec<Part>,
+    class_names: Option<NpyArray>,
+    reading: &Reading,
+) -> Result<Dataset, DataError> {
+    let refuse = |message: String, help: &str| DataError::source(source, message, help);
+    let mut dataset = Dataset { source: source.to_path_buf(), has_parts: true, ..Dataset::default() };
+    let mut labels: Vec<(Split, Labels)> = Vec::new();
+    let mut examples: Vec<(Split, Vec<(Input, String)>)> = Vec::new();
+    let mut words = None;
+    for Part { split, name: x_name, inputs: x, labels: y } in parts {
+        let rows = x.count();
+        if rows == 0 || y.as_ref().is_some_and(|(_, y)| y.shape.first().copied().unwrap_or(0) != rows) {
+            let (y_name, y_shape) = y.map_or_else(Default::default, |(name, y)| (name, y.shape));
+            return Err(refuse(
+                format!("`{x_name}` has the shape {:?}, `{y_name}` {y_shape:?}", x.shape()),
+                "both count the same examples, at least one",
+            ));
+        }
+        if split == Split::Train && reading.channels == Channels::Last {
+            dataset.warnings.extend(channels_first(&x_name, &x.shape()));
+        }
+        let array = match x {
+            Inputs::Array(mut x) => {
+                Some(self::inputs(&mut x, &x_name, source, &mut words, &mut dataset.warnings)?)
+            }
+            Inputs::Lent(array) => Some(array),
+            Inputs::Pictures(pictures) => {
+                examples.push((split, pictures));
+                None
+            }
+        };
+        if let Some(array) = array {
+            let array = match reading.channels {
+                Channels::Last => array,
+                Channels::First => array.with_channels_last(),
+            };
+            if let Some(train) =
+                dataset.array(Split::Train).filter(|first| first.row_shape() != array.row_shape())
+            {
+                let message = format!(
+                    "`{x_name}` has rows of {:?}, `x_train` of {:?}",
+                    array.row_shape(),
+                    train.row_shape()
+                );
+                return Err(refuse(message, "give all arrays rows of one shape"));
+            }
+            dataset.arrays[split as usize] = Some(Arc::new(array));
+            let row = |row| (Input::Row { split, row }, format!("x_{}[{row}]", split.name()));
+            examples.push((split, (0..rows).map(row).collect()));
+        }
+        if let Some((y_name, y)) = y {
+            labels.push((split, targets(y, &y_name, rows, source, reading)?));
+        }
+    }
+    let is_silent = labels.is_empty();
+    if !is_silent {
+        dataset.class_names_known = name_classes(&mut dataset, &mut labels, class_names)?;
+    }
     let known: BTreeMap<String, usize> =
         dataset.classes.iter().enumerate().map(|(index, name)| (name.clone(), index)).collect();
-    for (split, labels) in labels {
-        let targets: Vec<Target> = match labels {
-            Labels::Indices(v) => v.into_iter().map(Target::Class).collect(),
-            Labels::Names(v) => v.iter().map(|n| Target::Class(known[n])).collect(),
-            Labels::Several { indices, .. } => indices.into_iter().map(Target::Labels).collect(),
-            Labels::Values(v) => v.into_iter().map(Target::Value).collect(),
+    let mut labels = labels.into_iter();
+    for (split, inputs) in examples {
+        let targets: Vec<Target> = match labels.next() {
+            None => vec![Target::Labels(Vec::new()); inputs.len()],
+            Some((_, Labels::Indices(v))) => v.into_iter().map(Target::Class).collect(),
+            Some((_, Labels::Names(v))) => v.iter().map(|n| Target::Class(known[n])).collect(),
+            Some((_, Labels::Several { indices, .. })) => indices.into_iter().map(Target::Labels).collect(),
+            Some((_, Labels::Values(v))) => v.into_iter().map(Target::Value).collect(),
         };
-        let name = |row| format!("x_{}[{row}]", split.name());
-        let example = |(row, target)| Example { input: Input::Row { split, row }, target, name: name(row) };
-        dataset.set_split(split, targets.into_iter().enumerate().map(example).collect());
+        let example = |((input, name), target)| Example { input, target, name };
+        dataset.set_split(split, inputs.into_iter().zip(targets).map(example).collect());
     }
     let counts = dataset.class_counts(&dataset.train);
     let empty: Vec<&String> =
         dataset.classes.iter().zip(&counts).filter(|(_, n)| **n == 0).map(|(c, _)| c).collect();
-    if !empty.is_empty() {
+    if !empty.is_empty() && !is_silent {
         let warning = format!("`y_train` holds no example of {}", super::dataset::listed(&empty));
         dataset.warnings.push(warning);
     }

@@ -5,6 +5,7 @@ use std::io::Cursor;
 use image::{ExtendedColorType, ImageEncoder};
 
 use super::decode::read;
+use super::held::Held;
 use super::image::{Image, Pixels};
 use super::{DataError, Dataset, Example, Input, Resize, ScaledDecode, ValueRange, decode_for, path_text};
 
@@ -46,6 +47,13 @@ impl Dataset {
                     _ => return Ok(None),
                 },
                 _ => return Err(self.foreign(example)),
+            },
+            Input::Picture(picture) => match picture.held() {
+                Held::Encoded(bytes) => {
+                    let scaled = ScaledDecode::try_from(TIMES)?;
+                    decode_for((**bytes).as_ref(), &example.name, scaled, [side, side])?
+                }
+                Held::Decoded(image) => image.clone(),
             },
         };
         Thumbnail::of(image, side, &example.name).map(Some)

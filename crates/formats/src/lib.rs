@@ -13,6 +13,7 @@ mod safetensors;
 
 pub use custom::Custom;
 pub use keras::KERAS_VERSION;
+pub use keras::live::{KerasName, from_keras, keras_config, keras_places};
 pub use report::{LoadReport, Loaded, few};
 pub use safetensors::Architecture;
 
@@ -110,6 +111,18 @@ pub fn load_with(path: &Path, options: &LoadOptions) -> Result<Loaded> {
         )),
     };
     let mut loaded = loaded.map_err(|error| in_file(&path, error))?;
+    loaded.report.warnings.extend(lost_weights(&loaded.model));
+    Ok(loaded)
+}
+
+/// Reads a model from the bytes of a `.safetensors` file: a state dict of PyTorch, with `options` that name its architecture. `name` is
+/// for messages.
+///
+/// # Errors
+///
+/// Bytes that are no such file; weights that are not those of the architecture.
+pub fn from_safetensors(name: &Path, bytes: &[u8], options: &LoadOptions) -> Result<Loaded> {
+    let mut loaded = safetensors::load(name, bytes, options.architecture, options.image_size)?;
     loaded.report.warnings.extend(lost_weights(&loaded.model));
     Ok(loaded)
 }

@@ -2,9 +2,10 @@
 
 use crate::Failure;
 use clap::Args;
-use frostline::data::{Channels, Exclude, LabelKind, Pattern, Reading};
+use frostline::data::{Channels, Exclude, InMemory, LabelKind, Pattern, Reading, Source};
 use frostline::graph::Model;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What is said of the data beside their path.
 #[derive(Args)]
@@ -23,9 +24,17 @@ pub(crate) struct Labels {
     pub(crate) excluded: Excluded,
     #[command(flatten)]
     pub(crate) arrays: Arrays,
+    /// The data themselves, where they are in memory.
+    #[arg(skip)]
+    pub(crate) held: Option<Arc<InMemory>>,
 }
 
 impl Labels {
+    /// Where the examples are: at a path, or in memory.
+    pub(crate) fn source<'a>(&'a self, path: &'a Path) -> Source<'a> {
+        self.held.as_deref().map_or(Source::Path(path), Source::Memory)
+    }
+
     /// The same for a model that says what its labels are.
     pub(crate) fn reading_for(&self, model: &Model) -> Result<Reading, Failure> {
         let mut reading = self.reading();

@@ -10,7 +10,7 @@ use crate::cache::caching;
 use crate::console::Console;
 use crate::images::{load, pipeline};
 use frostline::FileError;
-use frostline::data::{self, Dataset, Example, Fault, Split, path_text};
+use frostline::data::{Dataset, Example, Fault, Split, path_text};
 use frostline::embed::{EmbedPooling, Embedder, Embedding};
 use rows::Rows;
 use serde_json::json;
@@ -94,7 +94,7 @@ pub(crate) fn opened(
     console: &Console,
 ) -> Result<(Embedder, Dataset), Failure> {
     let (model, _) = load(&features.model, console)?;
-    let dataset = data::open_for_features(&features.data, &features.labels.reading())?;
+    let dataset = features.labels.source(&features.data).open_for_features(&features.labels.reading())?;
     dataset.warnings.iter().for_each(|warning| console.warn(warning));
     let pipeline = pipeline(&model, &features.images, Some(&dataset), console)?;
     let numbers = features.storage.precision.unwrap_or_default().try_into()?;

@@ -8,7 +8,7 @@ use crate::console::{Console, scores_text, table};
 use crate::images::{load_for, pipeline};
 use crate::train::given;
 use chosen::Chosen;
-use frostline::data::{self, Example, Split, check_all};
+use frostline::data::{Example, Split, check_all};
 use frostline::fit::{Evaluation, Event, LossSetting, Source, Task, evaluate};
 use frostline::report::{EvaluationPage, RunImages};
 use serde_json::{Map, Value, json};
@@ -20,8 +20,11 @@ pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> 
     let (mut model, loaded) = load_for(&command.model, command.images.image_size, console)?;
     command.views.onto(&mut model);
     let mut dataset = match &model.info.classes {
-        Some(classes) => data::open_for_as(&command.data, classes, &command.labels.reading_for(&model)?)?,
-        None => data::open_as(&command.data, &command.labels.reading())?,
+        Some(classes) => {
+            let reading = command.labels.reading_for(&model)?;
+            command.labels.source(&command.data).open_for_as(classes, &reading)?
+        }
+        None => command.labels.source(&command.data).open_as(&command.labels.reading())?,
     };
     dataset.warnings.iter().for_each(|warning| console.warn(warning));
     let images = dataset.examples().count();
@@ -99,7 +102,7 @@ pub(crate) fn run(command: &Evaluate, console: &Console) -> Result<(), Failure> 
             notes: &notes,
             skipped: &skips.skipped,
             load: &loaded,
-            command: &given(),
+            command: &given(console),
         };
         written.write(page)?;
     }

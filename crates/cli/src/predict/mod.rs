@@ -88,7 +88,8 @@ impl Answers<'_> {
             )
             .into());
         }
-        self.check_threshold(predictor, task)?;
+        let note = check_threshold(self.command.threshold, predictor, task, &self.teller)?;
+        note.iter().for_each(|note| self.console.warn(note));
         if let Some(note) = predictor.no_names_note(task) {
             self.console.warn(note);
         }
@@ -96,28 +97,6 @@ impl Answers<'_> {
             output.begin(task, shapes, predictor.tells_none_of_these(), &self.teller)?;
         }
         Ok(())
-    }
-
-    /// Errors: a threshold for what is no probability.
-    fn check_threshold(&self, predictor: &Predictor, task: Task) -> Result<(), Failure> {
-        if self.command.threshold.is_none() {
-            return Ok(());
-        }
-        let is_logits = task == Task::Classes && returns(&predictor.model().graph) == Outputs::Logits;
-        let what = match task {
-            Task::Classes if is_logits => "scores that are no probabilities (its last activation is linear)",
-            Task::Number => "numbers",
-            Task::Unnamed => "what names no class",
-            Task::Classes | Task::Labels => {
-                if task == Task::Classes && self.teller.has_class_none() {
-                    self.console.warn(
-                        "the model has a class `none`: with --threshold, lines and tables tell no class by the same word; `index` in --json tells them apart",
-                    );
-                }
-                return Ok(());
-            }
-        };
-        Err(format!("--threshold is for classes and labels, and the model puts out {what}\nhelp: leave --threshold out").into())
     }
 
     fn take(&mut self, found: Result<Prediction, Refusal>) -> Result<(), Failure> {
@@ -149,4 +128,33 @@ impl Answers<'_> {
         }
         Ok(())
     }
+}
+
+/// What is to be known of a threshold.
+///
+/// Errors: it is for what is no probability.
+pub(crate) fn check_threshold(
+    threshold: Option<f32>,
+    predictor: &Predictor,
+    task: Task,
+    teller: &Teller,
+) -> Result<Option<&'static str>, Failure> {
+    if threshold.is_none() {
+        return Ok(None);
+    }
+    let is_logits = task == Task::Classes && returns(&predictor.model().graph) == Outputs::Logits;
+    let what = match task {
+        Task::Classes if is_logits => "scores that are no probabilities (its last activation is linear)",
+        Task::Number => "numbers",
+        Task::Unnamed => "what names no class",
+        Task::Classes | Task::Labels => {
+            return Ok((task == Task::Classes && teller.has_class_none()).then_some(
+                "the model has a class `none`: with --threshold, lines and tables tell no class by the same word; `index` in --json tells them apart",
+            ));
+        }
+    };
+    Err(format!(
+        "--threshold is for classes and labels, and the model puts out {what}\nhelp: leave --threshold out"
+    )
+    .into())
 }

@@ -201,7 +201,6 @@ fn read<T: From<Tensor>>(
         let entry = |name: &String| (parts(layer, name), join(layer, name));
         listed.insert(layer, names.iter().map(entry).collect());
     }
-    let leaves: BTreeMap<String, &Layer> = graph.leaves().into_iter().collect();
     let in_order = match options.by {
         MatchBy::Name => None,
         MatchBy::Order => {
@@ -210,21 +209,10 @@ fn read<T: From<Tensor>>(
             Some(by_order(graph, &with_weights).map_err(|message| Error::format(path, message))?)
         }
     };
-    let find = |wanted: &WantedWeight| {
-        if let Some(in_order) = &in_order {
-            return in_order.get(&wanted.path).cloned();
-        }
-        let layer = wanted.path.rsplit_once('/').and_then(|(layer, _)| leaves.get(layer).copied());
-        let own = path_with_inner_names(wanted, layer);
-        // tf.keras gives the variables in a TimeDistributed no name of their layer
-        let of_wrapper = matches!(wanted.kind, Kind::TimeDistributed(_))
-            .then(|| path_in_keras(wanted).replace("/layer/", "/"));
-        let find_by = |path: &String, renamed: &Renamed| {
-            let (top, rest) = renamed.path_in_file(path)?;
-            match_name(listed.get(top.as_str())?, &rest, wanted.kind.class_name())
-        };
-        let find = |path: &String| find_by(path, renamed).or_else(|| find_by(path, &Renamed::default()));
-        find(&own).or_else(|| find(&of_wrapper?))
+    let by_names = ByNames::new(graph, renamed, &listed);
+    let find = |wanted: &WantedWeight| match &in_order {
+        Some(in_order) => in_order.get(&wanted.path).cloned(),
+        None => by_names.find(wanted),
     };
     let beside = |_: &WantedWeight, name: &str| by_name(name);
     let Assigned { values, used, kept } =
@@ -247,6 +235,38 @@ fn read<T: From<Tensor>>(
         own.is_some_and(|own| inner.is_empty() || own.split('/').any(|part| part == inner))
     })?;
     Ok((values, report))
+}
+
+/// Finds the tensors of weights by the names that they are listed under, by their top layer.
+pub(super) struct ByNames<'a> {
+    renamed: &'a Renamed,
+    listed: &'a BTreeMap<&'a str, Vec<Listed>>,
+    leaves: BTreeMap<String, &'a Layer>,
+}
+
+impl<'a> ByNames<'a> {
+    pub(super) fn new(
+        graph: &'a Graph,
+        renamed: &'a Renamed,
+        listed: &'a BTreeMap<&'a str, Vec<Listed>>,
+    ) -> Self {
+        Self { renamed, listed, leaves: graph.leaves().into_iter().collect() }
+    }
+
+    /// The key of the tensor.
+    pub(super) fn find(&self, wanted: &WantedWeight) -> Option<String> {
+        let layer = wanted.path.rsplit_once('/').and_then(|(layer, _)| self.leaves.get(layer).copied());
+        let own = path_with_inner_names(wanted, layer);
+        // tf.keras gives the variables in a TimeDistributed no name of their layer
+        let of_wrapper = matches!(wanted.kind, Kind::TimeDistributed(_))
+            .then(|| path_in_keras(wanted).replace("/layer/", "/"));
+        let find_by = |path: &String, renamed: &Renamed| {
+            let (top, rest) = renamed.path_in_file(path)?;
+            match_name(self.listed.get(top.as_str())?, &rest, wanted.kind.class_name())
+        };
+        let find = |path: &String| find_by(path, self.renamed).or_else(|| find_by(path, &Renamed::default()));
+        find(&own).or_else(|| find(&of_wrapper?))
+    }
 }
 
 /// The group of a layer, whose name may have slashes.
@@ -290,8 +310,8 @@ fn is_called(found: &str, variable: &str, class_name: &str) -> bool {
     is(variable) || others.any(|name| is(name))
 }
 
-/// A tensor of a layer as its file lists it: the parts of its name, and the key of the dataset.
-type Listed = (Vec<String>, String);
+/// A tensor of a layer as it is listed: the parts of its name, and the key of the dataset.
+pub(super) type Listed = (Vec<String>, String);
 
 /// For each weight of a graph the tensor in its place: layers with weights in Keras's order, and in each its variables, which must be
 /// called alike.
@@ -326,7 +346,7 @@ fn by_order(graph: &Graph, layers: &[&Vec<Listed>]) -> Result<BTreeMap<String, S
 }
 
 /// Names of cells, which TensorFlow numbers, as `cell`.
-fn with_cells<'a>(parts: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub(super) fn with_cells<'a>(parts: impl Iterator<Item = &'a str>) -> Vec<String> {
     let is_cell = |part: &str| {
         let rest =
             ["lstm_cell", "gru_cell", "simple_rnn_cell"].iter().find_map(|cell| part.strip_prefix(cell));

@@ -11,6 +11,7 @@ mod inbound;
 mod known;
 mod leftover;
 pub(super) mod legacy;
+pub(super) mod live;
 mod masks;
 mod merged;
 mod names;

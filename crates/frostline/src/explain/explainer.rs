@@ -3,7 +3,8 @@
 use super::heat_map::{Explained, HeatMap, stretched};
 use super::plans::{Plans, Shared};
 use crate::fit::{Viewed, no_scores, predicted_class, probabilities, squash};
-use frostline_data::{DataError, Image, Pipeline, ValueRange, View, picture_size};
+use crate::predict::Picture;
+use frostline_data::{DataError, Image, Pipeline, ValueRange, View};
 use frostline_engine::{LossInput, Plan, Squash};
 use frostline_graph::{Error, Grid, Model, Result, Shape};
 use std::path::Path;
@@ -111,9 +112,18 @@ impl Explainer {
     ///
     /// A file that is damaged or no picture.
     pub fn open(&self, path: &Path) -> Result<Image, DataError> {
-        let sizes = self.sizes(picture_size(path)?);
+        self.open_picture(&Picture::File(path.to_owned()))
+    }
+
+    /// The same of a picture wherever it is.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Explainer::open`].
+    pub fn open_picture(&self, picture: &Picture) -> Result<Image, DataError> {
+        let sizes = self.sizes(picture.size()?);
         let largest = sizes.into_iter().max_by_key(|size| size[0] * size[1]);
-        largest.map_or(self.pipeline.clone(), |size| self.pipeline.of_size(size)).decode(path)
+        picture.decode(&largest.map_or(self.pipeline.clone(), |size| self.pipeline.of_size(size)))
     }
 
     /// Explains why a picture, of values from 0 to 255, is of a class: by default the one that is predicted. `name` is for

@@ -1,7 +1,7 @@
 //! A picture that is to be predicted.
 
 use crate::fit::Pictures;
-use frostline_data::{DataError, Image, Pipeline, path_text, picture_size, picture_size_of};
+use frostline_data::{DataError, HeldPicture, Image, Pipeline, path_text, picture_size, picture_size_of};
 use std::borrow::Cow;
 use std::path::PathBuf;
 
@@ -17,6 +17,13 @@ pub enum Picture {
         /// JPEG, PNG, WebP, BMP, GIF or TIFF.
         bytes: Vec<u8>,
     },
+    /// What somebody else holds in memory.
+    Held {
+        /// What it is called in messages.
+        name: String,
+        /// The picture.
+        picture: HeldPicture,
+    },
 }
 
 impl Picture {
@@ -24,7 +31,7 @@ impl Picture {
     pub fn name(&self) -> Cow<'_, str> {
         match self {
             Self::File(path) => path_text(path).into(),
-            Self::Bytes { name, .. } => name.into(),
+            Self::Bytes { name, .. } | Self::Held { name, .. } => name.into(),
         }
     }
 
@@ -37,14 +44,20 @@ impl Picture {
         match self {
             Self::File(path) => picture_size(path),
             Self::Bytes { name, bytes } => picture_size_of(bytes, name),
+            Self::Held { name, picture } => picture.size(name),
         }
     }
 
     /// Its pixels, as they lie in the file.
-    pub(super) fn decode(&self, pipeline: &Pipeline) -> Result<Image, DataError> {
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, or is no picture of a kind that is.
+    pub fn decode(&self, pipeline: &Pipeline) -> Result<Image, DataError> {
         match self {
             Self::File(path) => pipeline.decode(path),
             Self::Bytes { name, bytes } => pipeline.decode_bytes(bytes, name),
+            Self::Held { name, picture } => pipeline.open_held(picture, name),
         }
     }
 }

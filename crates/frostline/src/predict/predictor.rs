@@ -7,7 +7,7 @@ use crate::report::read_novelty;
 use frostline_data::{DataError, Pipeline, ValueRange};
 use frostline_engine::Plan;
 use frostline_engine::compile::compile_inference;
-use frostline_formats::LoadOptions;
+use frostline_formats::{LoadOptions, Loaded};
 use frostline_graph::{Error, Model, Result, Shape, Tensor};
 use frostline_head::novelty::Novelty;
 use rayon::prelude::*;
@@ -49,18 +49,24 @@ impl Predictor {
         let image_size = options.pictures.image_size.map(|ImageSize(size)| size);
         let load = LoadOptions { image_size: image_size.or(options.load.image_size), ..options.load.clone() };
         let loaded = frostline_formats::load_with(path, &load)?;
+        let novelty = read_novelty(path)?;
+        Ok(Self { novelty, ..Self::of(path, loaded, options) })
+    }
+
+    /// Of a model that is in memory, and is called `path` in messages.
+    pub fn of(path: &Path, loaded: Loaded, options: &PredictOptions) -> Self {
         let mut model = loaded.model;
         model.info.views.truncate(options.views.unwrap_or(usize::MAX));
-        Ok(Self {
+        Self {
             path: path.to_path_buf(),
-            novelty: read_novelty(path)?,
+            novelty: None,
             reader: Reader::of(&model),
             model,
             options: options.clone(),
             pictures: None,
             plans: Vec::new(),
             notes: loaded.report.told(path),
-        })
+        }
     }
 
     /// The model.

@@ -13,7 +13,7 @@ use crate::fit::{
 use frostline_data::{Reading, Skip, serialize_path};
 use frostline_files::{TEMPORARY, regular, write_atomically};
 use frostline_formats::{self, Architecture, LoadReport};
-use frostline_graph::{Error, Result};
+use frostline_graph::{Error, Model, Result};
 use frostline_head::novelty::Novelty;
 use serde::Serialize;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -62,6 +62,20 @@ impl Provenance {
         let arch = arch.map(|arch| arch.to_string());
         let (model, data, added) = (model.to_owned(), data.to_owned(), Vec::new());
         Ok(Self { model, arch, model_hash, data, reading, added, threads })
+    }
+
+    /// Of a model in memory, which is called `name`: the hash is that of its weights with their paths.
+    pub fn in_memory(model: &Model, name: &Path, data: &Path, reading: Reading, threads: usize) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for (path, weight) in model.weights.iter() {
+            hasher.update(path.as_bytes()).update(&[0]);
+            weight.with(|tensor| {
+                hasher.update(bytemuck::cast_slice(&tensor.data));
+            });
+        }
+        let model_hash = hasher.finalize().to_hex().to_string();
+        let (model, data, added) = (name.to_owned(), data.to_owned(), Vec::new());
+        Self { model, arch: None, model_hash, data, reading, added, threads }
     }
 }
 

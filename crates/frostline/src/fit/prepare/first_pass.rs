@@ -103,8 +103,8 @@ fn for_solving(pass: &mut FirstPass<'_>, told: &(dyn Fn() + Sync)) -> Result<Ski
     for (example, error) in examples.iter().zip(errors) {
         match (&example.input, error) {
             (Input::File(_), error) => of_files.push(error),
-            (Input::Row { .. }, Some(error)) => return Err(error.into()),
-            (Input::Row { .. }, None) => {}
+            (Input::Row { .. } | Input::Picture(_), Some(error)) => return Err(error.into()),
+            (Input::Row { .. } | Input::Picture(_), None) => {}
         }
     }
     Ok(SkipReport::new(dataset, &files(dataset), of_files)?)

@@ -211,7 +211,7 @@ fn damage(example: &Example, error: DataError) -> Result<DataError> {
             Err(damage) => Ok(damage),
             Ok(()) => Err(error.into()),
         },
-        frostline_data::Input::Row { .. } => Err(error.into()),
+        frostline_data::Input::Row { .. } | frostline_data::Input::Picture(_) => Err(error.into()),
     }
 }
 

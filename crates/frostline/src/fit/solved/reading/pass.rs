@@ -42,6 +42,7 @@ impl Pictures for Examples<'_> {
     fn size(&self, index: usize) -> Option<[usize; 2]> {
         match &self.examples[index].input {
             Input::File(path) => picture_size(path).ok(),
+            Input::Picture(picture) => picture.size(&self.examples[index].name).ok(),
             Input::Row { split, .. } => match self.dataset.array(*split)?.row_shape() {
                 [height, width, ..] => Some([*height, *width]),
                 _ => None,

@@ -1,4 +1,5 @@
-//! The binary `frostline`: arguments, progress, printing. Everything else is the library's.
+//! The commands of `frostline`: arguments, progress, printing. Everything else is the library's. The binary calls [`main`]; a
+//! process that has model and data in memory, as Python's does, calls them by [`in_process`].
 
 mod args;
 mod auto;
@@ -15,6 +16,7 @@ mod evaluate;
 mod explain;
 mod flags;
 mod images;
+pub mod in_process;
 mod inspect;
 mod models;
 mod plan;
@@ -36,18 +38,13 @@ use console::Console;
 use std::path::Path;
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if !frostline::data::panic_is_contained() {
-            usual(panic);
-        }
-    }));
+/// The binary: reads the arguments of this process, and does what they say.
+pub fn main() -> ExitCode {
+    in_process::silence_contained_panics();
     let arguments = Arguments::from_arg_matches(&args::command().get_matches());
     let arguments = arguments.unwrap_or_else(|error| error.exit());
     if arguments.command.images().is_some_and(|images| images.is_at_odds()) {
-        let message = "--resize and --fit say two things of the shape of photos: leave one of them out, or name a kernel in --resize";
-        Arguments::command().error(ErrorKind::ArgumentConflict, message).exit();
+        Arguments::command().error(ErrorKind::ArgumentConflict, AT_ODDS).exit();
     }
     let console = Console::new(arguments.quiet);
     let threads = bounded(arguments.threads, &console);
@@ -89,6 +86,8 @@ fn main() -> ExitCode {
         }
     }
 }
+
+const AT_ODDS: &str = "--resize and --fit say two things of the shape of photos: leave one of them out, or name a kernel in --resize";
 
 /// More threads for each core only take memory.
 const THREADS_A_CORE: usize = 4;
