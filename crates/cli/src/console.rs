@@ -82,8 +82,7 @@ impl Console {
 
     /// Of a process that calls a command.
     pub(crate) fn to(listener: Arc<dyn Listener>) -> Self {
-        let (bar, warned) = (Mutex::new(None), Mutex::default());
-        Self { listener: Some(listener), quiet: false, bars: false, bar, warned }
+        Self { listener: Some(listener), bars: false, ..Self::new(false) }
     }
 
     /// Whether a process called the command, not a shell.

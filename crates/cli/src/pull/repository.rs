@@ -70,7 +70,7 @@ impl Repository {
             match found.as_slice() {
                 [] => {}
                 [one] => return Ok((*one).clone()),
-                [several @ ..] => {
+                several => {
                     // what lies at the top is the model, where there is one
                     if let [one] =
                         several.iter().filter(|file| !file.contains('/')).collect::<Vec<_>>().as_slice()
