@@ -66,8 +66,9 @@ class Place:
 
 
 def finish(process):
+    """How it ended, and what it said without places of this machine."""
     _, said = process.communicate(timeout=300)
-    return process.returncode, said
+    return process.returncode, said.replace(str(process.args[0]), "frostline").replace(str(MODEL), MODEL.name)
 
 
 def sane(code, said):
