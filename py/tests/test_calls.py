@@ -28,7 +28,7 @@ def test_an_error_has_the_text_and_the_help_of_the_command_line(tmp_path):
 
 
 def test_what_fits_no_model_is_an_argument_error(model, images):
-    with pytest.raises(fl.ArgumentError, match="keep") as raised:
+    with pytest.raises(fl.ArgumentError, match="no layer `no_such_layer`") as raised:
         fl.reuse(model, images, keep="no_such_layer", progress=False)
     assert isinstance(raised.value, ValueError) and raised.value.help
 
