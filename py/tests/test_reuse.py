@@ -115,6 +115,8 @@ def test_output_is_a_run_that_every_function_takes(model, folder, tmp_path):
     assert run.save(tmp_path / "model.h5").exists()
     explained = fl.explain(run, one, progress=False)
     assert explained.overlay.shape == (32, 32, 3) and explained.map.max() == 1 and explained.name in ("c0", "c1")
+    other = fl.explain(run, [one], class_="c1", progress=False)[0]
+    assert (other.name, other.index) == ("c1", 1)
     planned = fl.plan(model, folder, unfreeze=1, epochs=1, progress=False)
     assert planned["images"] == [48, 12, 0] and planned["peak_bytes"] > 0
     scored = fl.depth(model, folder, progress=False)
