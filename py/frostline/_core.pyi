@@ -4,7 +4,24 @@ from typing import Any, final
 
 import numpy as np
 
-__all__: list[str]
+__all__ = [
+    "Data",
+    "Model",
+    "Predictor",
+    "__version__",
+    "convert",
+    "depth",
+    "embed",
+    "explain",
+    "flags",
+    "inspect",
+    "pictures_in",
+    "plan",
+    "solve_classes",
+    "solve_numbers",
+    "train",
+]
+
 __version__: str
 
 _Path = str | os.PathLike[str]

@@ -175,7 +175,7 @@ class ExplainFlags(TypedDict, total=False):
     arch: Any
     custom: str | Sequence[Any]
     layer: Any
-    class: Any
+    class_: Any
     opacity: Any
     exclude: str | Sequence[Any]
     image_size: Any

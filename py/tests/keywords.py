@@ -5,7 +5,7 @@ usage: python py/tests/keywords.py      (with the package installed)
 
 import pathlib
 
-from frostline import _core
+from frostline import _flags
 
 FILE = pathlib.Path(__file__).parent.parent / "frostline/_keywords.py"
 COMMANDS = ("train", "plan", "depth", "embed", "predict", "explain", "convert")
@@ -26,7 +26,7 @@ def listing():
     """The file's text."""
     parts = [HEAD]
     for command in COMMANDS:
-        lines = [f"    {flag['name'].replace('-', '_')}: {kind(flag)}" for flag in _core.flags(command)]
+        lines = [f"    {word}: {kind(flag)}" for word, flag in _flags.of(command).items()]
         parts.append("\n".join([f"\nclass {command.title()}Flags(TypedDict, total=False):", *lines, ""]))
     return "\n".join(parts)
 

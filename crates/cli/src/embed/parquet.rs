@@ -145,7 +145,9 @@ fn lists_of<T: DataType>(
             values.extend(list);
             if defined.len() >= BATCH || lists.peek().is_none() {
                 write(&values, Some(&defined), Some(&repeated))?;
-                (values.clear(), defined.clear(), repeated.clear());
+                values.clear();
+                defined.clear();
+                repeated.clear();
             }
         }
         Ok(())
