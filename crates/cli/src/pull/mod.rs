@@ -129,8 +129,8 @@ fn with_earlier(failure: Failure, wanted: &HubFile) -> Failure {
     let folder = own_folder(&wanted.repository()).ok();
     let entries = folder.and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten().flatten();
     let pulled = |folder: PathBuf| {
-        let files = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
-        files.filter(|file| file.extension().is_some_and(|end| end != "json" && end != "part")).next()
+        let mut files = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+        files.find(|file| file.extension().is_some_and(|end| end != "json" && end != "part"))
     };
     match entries.filter_map(|entry| pulled(entry.path())).next() {
         Some(model) => format!("{failure}; what was pulled before is at `{}`", model.display()).into(),

@@ -1,7 +1,7 @@
 //! Files that are made to break what reads them.
 
 use crate::files::{integers, npy, pack, pictures, unpack};
-use crate::run::{Folder, demo_model, fails, frostline, golden, works};
+use crate::run::{Folder, demo_model, fails, frostline, golden, json, works};
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use std::io::Write;
@@ -65,15 +65,23 @@ fn small_files_that_unpack_to_large_ones_are_refused() {
         &["inspect", &folder.text("bomb.keras")],
         &["`model.weights.h5`", "unpacks to 73400320", "help: do not trust"],
     );
+}
 
+#[test]
+fn a_profile_of_colours_takes_no_more_memory_than_a_picture() {
+    let folder = Folder::new();
+    pictures(&folder.path("photos"), "dark", 12, 10);
+    pictures(&folder.path("photos"), "light", 12, 200);
     let mut picture = Vec::new();
     let mut encoder = PngEncoder::new(&mut picture);
-    encoder.set_icc_profile(zeros).expect("a profile");
+    encoder.set_icc_profile(vec![0; 300 << 20]).expect("a profile");
     encoder.write_image(&[7; 28 * 28], 28, 28, ExtendedColorType::L8).expect("a picture");
-    std::fs::write(folder.path("profile.png"), picture).expect("written");
-    let ran = frostline(&["predict", &demo_model(), &folder.text("profile.png")]);
-    assert_eq!(ran.status, Some(1));
-    assert!(ran.stderr.contains("profile.png`: is damaged"), "{}", ran.stderr);
+    std::fs::write(folder.path("photos/dark/profile.png"), picture).expect("written");
+    let (photos, run) = (folder.text("photos"), folder.text("run"));
+    let record =
+        json(&["train", &demo_model(), &photos, "-o", &run, "--no-cache", "--epochs", "1", "--json"]);
+    let peak = record["peak_bytes"].as_u64().expect("bytes");
+    assert!(peak < 200 << 20, "{peak} bytes");
 }
 
 #[test]
