@@ -78,8 +78,7 @@ fn a_profile_of_colours_takes_no_more_memory_than_a_picture() {
     encoder.write_image(&[7; 28 * 28], 28, 28, ExtendedColorType::L8).expect("a picture");
     std::fs::write(folder.path("photos/dark/profile.png"), picture).expect("written");
     let (photos, run) = (folder.text("photos"), folder.text("run"));
-    let record =
-        json(&["train", &demo_model(), &photos, "-o", &run, "--no-cache", "--epochs", "1", "--json"]);
+    let record = json(&["train", &demo_model(), &photos, "-o", &run, "--no-cache", "--epochs", "1"]);
     let peak = record["peak_bytes"].as_u64().expect("bytes");
     assert!(peak < 200 << 20, "{peak} bytes");
 }
