@@ -316,7 +316,7 @@ fn is_format(c: char) -> bool {
 
 /// Words as a shell takes them in one line.
 pub(crate) fn shell_line(words: &[String]) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+@:,=".contains(c);
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@:,=%".contains(c);
     let quoted = |word: &String| match !word.is_empty() && word.chars().all(plain) {
         true => word.clone(),
         false => format!("'{}'", word.replace('\'', r"'\''")),
@@ -386,6 +386,8 @@ mod tests {
     fn commands_can_be_copied_into_a_shell() {
         let words = ["frostline", "check", "my photos", "it's", "", "--keep=-1"].map(str::to_owned);
         assert_eq!(shell_line(&words), r"frostline check 'my photos' 'it'\''s' '' --keep=-1");
+        let words = ["--head=gap", "gap dense(3)"].map(str::to_owned);
+        assert_eq!(shell_line(&words), "--head=gap 'gap dense(3)'");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use crate::Failure;
 use crate::args::Similar;
-use crate::cache::caching;
 use crate::console::{Console, table};
 use crate::embed::{each, opened};
 use frostline::data::{Dataset, Example, Split, Target, Thumbnail, path_text};
@@ -18,9 +17,7 @@ pub(crate) fn run(command: &Similar, console: &Console) -> Result<(), Failure> {
     {
         return Err(format!("`{}`: the page is HTML\nhelp: end the name in `.html`", path.display()).into());
     }
-    let (embedder, dataset) = opened(&command.features, EmbedPooling::Mean, console)?;
-    let features = &command.features;
-    let caching = caching(features.no_cache, features.cache.as_deref(), features.cache_limit, console);
+    let (embedder, dataset, caching) = opened(&command.features, EmbedPooling::Mean, console)?;
     let mut embedding = embedder.begin(&caching)?;
     let folder = command.image.parent().unwrap_or(Path::new(""));
     let one = Dataset::of_files(folder, vec![command.image.clone()]);

@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM while a model trains: a checkpoint is left, and the command that goes on is told.
 
 use crate::Failure;
-use crate::console::Console;
+use crate::console::{Console, shell_line};
 use frostline::fit::{Checkpoints, Stop};
 use frostline::report::RunFolder;
 use frostline::{Error, ErrorKind};
@@ -47,31 +47,10 @@ pub(crate) fn told(error: Error, run: &Path, console: &Console) -> Failure {
 }
 
 fn command_to_resume() -> String {
-    let mut words: Vec<String> = std::env::args_os().map(|word| quoted(&word.to_string_lossy())).collect();
+    let mut words: Vec<String> =
+        std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     if !words.iter().any(|word| word == "--resume") {
         words.push("--resume".to_owned());
     }
-    words.join(" ")
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./=,:+@%".contains(letter);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn words_are_quoted_where_a_shell_would_split_or_read_them() {
-        assert_eq!(quoted("--head=gap"), "--head=gap");
-        assert_eq!(quoted("gap dense(3)"), "'gap dense(3)'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
-    }
+    shell_line(&words)
 }

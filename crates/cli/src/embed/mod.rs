@@ -12,6 +12,7 @@ use crate::images::{load, pipeline};
 use frostline::FileError;
 use frostline::data::{Dataset, Example, Fault, Split, path_text};
 use frostline::embed::{EmbedPooling, Embedder, Embedding};
+use frostline::fit::Caching;
 use rows::Rows;
 use serde_json::json;
 use std::path::Path;
@@ -29,17 +30,7 @@ type Writer = fn(&Path, &Embedded<'_>, Rows) -> Result<(), FileError>;
 
 pub(crate) fn run(command: &Embed, console: &Console) -> Result<(), Failure> {
     let write = writer(&command.output)?;
-    let pooling = match command.pooling.as_str() {
-        "none" => EmbedPooling::Nothing,
-        _ => EmbedPooling::Mean,
-    };
-    let (embedder, dataset) = opened(&command.features, pooling, console)?;
-    let caching = caching(
-        command.features.no_cache,
-        command.features.cache.as_deref(),
-        command.features.cache_limit,
-        console,
-    );
+    let (embedder, dataset, caching) = opened(&command.features, pooling(command), console)?;
     let mut embedding = embedder.begin(&caching)?;
     // how many images are sound is known at the end alone, and stands at the beginning of the array
     let mut rows = Rows::beside(&command.output)?;
@@ -49,11 +40,7 @@ pub(crate) fn run(command: &Embed, console: &Console) -> Result<(), Failure> {
         rows.add(row)
     })?;
     if sound.is_empty() {
-        return Err(format!(
-            "`{}`: no image could be read\nhelp: give JPEG or PNG files",
-            path_text(&dataset.source)
-        )
-        .into());
+        return Err(none_read(&dataset));
     }
     write(&command.output, &Embedded { embedder: &embedder, dataset: &dataset, sound: &sound }, rows)?;
     let (images, computed) = (sound.len(), embedding.computed());
@@ -87,12 +74,25 @@ fn writer(path: &Path) -> Result<Writer, Failure> {
     }
 }
 
-/// What makes the features, and the data.
+/// What becomes of an output with pixels or tokens.
+pub(crate) fn pooling(command: &Embed) -> EmbedPooling {
+    match command.pooling.as_str() {
+        "none" => EmbedPooling::Nothing,
+        _ => EmbedPooling::Mean,
+    }
+}
+
+/// That there is nothing to embed.
+pub(crate) fn none_read(dataset: &Dataset) -> Failure {
+    format!("`{}`: no image could be read\nhelp: give JPEG or PNG files", path_text(&dataset.source)).into()
+}
+
+/// What makes the features, the data, and where features are kept.
 pub(crate) fn opened(
     features: &Features,
     pooling: EmbedPooling,
     console: &Console,
-) -> Result<(Embedder, Dataset), Failure> {
+) -> Result<(Embedder, Dataset, Caching), Failure> {
     let (model, _) = load(&features.model, console)?;
     let dataset = features.labels.source(&features.data).open_for_features(&features.labels.reading())?;
     dataset.warnings.iter().for_each(|warning| console.warn(warning));
@@ -100,7 +100,8 @@ pub(crate) fn opened(
     let numbers = features.storage.precision.unwrap_or_default().try_into()?;
     let embedder =
         Embedder::new(&model, features.cut.as_deref(), pooling, features.views.clone(), pipeline, numbers)?;
-    Ok((embedder, dataset))
+    let caching = caching(features.no_cache, features.cache.as_deref(), features.cache_limit, console);
+    Ok((embedder, dataset, caching))
 }
 
 /// Calls `take` with each image that can be read and its features, in their order. Returns the names of the others.

@@ -2,10 +2,8 @@
 
 use super::{Call, GivenData, Outcome, another};
 use crate::args::Command;
-use crate::cache::caching;
-use crate::embed::{each, opened};
-use frostline::data::{Target, path_text};
-use frostline::embed::EmbedPooling;
+use crate::embed::{each, none_read, opened, pooling};
+use frostline::data::Target;
 
 /// Features, a row an image that could be read.
 #[derive(Clone, Debug)]
@@ -38,13 +36,7 @@ pub fn embed(call: Call, data: GivenData) -> Outcome<Embedded> {
     let words = vec!["--output=features.npz".into()];
     call.run("embed", Some(data), words, |command, _, console| {
         let Command::Embed(command) = command else { return Err(another()) };
-        let pooling = match command.pooling.as_str() {
-            "none" => EmbedPooling::Nothing,
-            _ => EmbedPooling::Mean,
-        };
-        let wanted = &command.features;
-        let (embedder, dataset) = opened(wanted, pooling, console)?;
-        let caching = caching(wanted.no_cache, wanted.cache.as_deref(), wanted.cache_limit, console);
+        let (embedder, dataset, caching) = opened(&command.features, pooling(command), console)?;
         let mut embedding = embedder.begin(&caching)?;
         let mut found = Embedded {
             features: Vec::with_capacity(dataset.examples().count() * embedder.width()),
@@ -64,8 +56,7 @@ pub fn embed(call: Call, data: GivenData) -> Outcome<Embedded> {
             Ok(())
         })?;
         if found.paths.is_empty() {
-            let name = path_text(&dataset.source);
-            return Err(format!("`{name}`: no image could be read\nhelp: give JPEG or PNG files").into());
+            return Err(none_read(&dataset));
         }
         found.computed = embedding.computed();
         Ok(found)

@@ -129,13 +129,10 @@ pub fn train(call: Call, data: GivenData, output: &Path) -> Outcome<TrainedRun> 
 ///
 /// As of the command.
 pub fn plan(call: Call, data: GivenData) -> Outcome<String> {
-    let printed = Printed::to(&call.listener);
-    let call = Call { listener: printed.clone(), ..call };
-    call.run("plan", Some(data), vec!["--json".into()], |command, seed, console| match command {
+    call.json("plan", Some(data), None, |command, seed, console| match command {
         Command::Plan(command) => plan::run(command, seed, console),
         _ => Err(another()),
-    })?;
-    Ok(printed.text())
+    })
 }
 
 /// `depth`, as one JSON document. Without `output` cuts are scored, and nothing is trained.
@@ -144,15 +141,10 @@ pub fn plan(call: Call, data: GivenData) -> Outcome<String> {
 ///
 /// As of the command.
 pub fn depth(call: Call, data: GivenData, output: Option<&Path>) -> Outcome<String> {
-    let printed = Printed::to(&call.listener);
-    let call = Call { listener: printed.clone(), ..call };
-    let mut words = vec!["--json".into()];
-    words.extend(output.map(|output| format_path("--output=", output)));
-    call.run("depth", Some(data), words, |command, seed, console| match command {
+    call.json("depth", Some(data), output, |command, seed, console| match command {
         Command::Depth(command) => depth::run(command, seed, console),
         _ => Err(another()),
-    })?;
-    Ok(printed.text())
+    })
 }
 
 /// `inspect`, as one JSON document.
@@ -161,13 +153,10 @@ pub fn depth(call: Call, data: GivenData, output: Option<&Path>) -> Outcome<Stri
 ///
 /// As of the command.
 pub fn inspect(call: Call) -> Outcome<String> {
-    let printed = Printed::to(&call.listener);
-    let call = Call { listener: printed.clone(), ..call };
-    call.run("inspect", None, vec!["--json".into()], |command, _, console| match command {
+    call.json("inspect", None, None, |command, _, console| match command {
         Command::Inspect(command) => inspect::run(command, console),
         _ => Err(another()),
-    })?;
-    Ok(printed.text())
+    })
 }
 
 /// `convert`, as one JSON document.
@@ -176,14 +165,10 @@ pub fn inspect(call: Call) -> Outcome<String> {
 ///
 /// As of the command.
 pub fn convert(call: Call, output: &Path) -> Outcome<String> {
-    let printed = Printed::to(&call.listener);
-    let call = Call { listener: printed.clone(), ..call };
-    let words = vec!["--json".into(), format_path("--output=", output)];
-    call.run("convert", None, words, |command, _, console| match command {
+    call.json("convert", None, Some(output), |command, _, console| match command {
         Command::Convert(command) => crate::convert::run(command, console),
         _ => Err(another()),
-    })?;
-    Ok(printed.text())
+    })
 }
 
 /// Reads a model as every command does.
@@ -202,6 +187,21 @@ pub fn load(call: Call) -> Outcome<Loaded> {
 }
 
 impl Call {
+    /// What the command prints as one JSON document; `output` is where it writes.
+    fn json(
+        self,
+        name: &str,
+        data: Option<GivenData>,
+        output: Option<&Path>,
+        run: impl FnOnce(&Command, u64, &Console) -> Result<(), Failure> + Send,
+    ) -> Outcome<String> {
+        let printed = Printed::to(&self.listener);
+        let mut words = vec!["--json".into()];
+        words.extend(output.map(|output| format_path("--output=", output)));
+        Self { listener: printed.clone(), ..self }.run(name, data, words, run)?;
+        Ok(printed.text())
+    }
+
     fn run<T: Send>(
         self,
         name: &str,

@@ -3,9 +3,10 @@
 use super::answer::percent;
 use super::confusion::confusion;
 use super::frame::{Column, Section, figure, grid, name};
-use super::scored::{LEVEL, Scored};
+use super::scored::Scored;
 use crate::fit::{ClassReport, predicted_class};
 use crate::report::charts::{Chart, Point, Scale, Series, Style};
+use crate::report::interval::LEVEL;
 use frostline_data::Target;
 use frostline_graph::Result;
 use frostline_head::interval;

@@ -1,12 +1,10 @@
 //! Images with what was said of them by a model, or a head, that was not trained on them; and which of them to look at.
 
-use crate::fit::{ClassReport, predicted_class, predicted_labels};
+use crate::fit::ClassReport;
+use crate::report::interval::{accuracy, is_right, mean_squared_error, square};
 use frostline_data::{Example, Target};
-use frostline_head::interval::{self, Interval};
+use frostline_head::interval::Interval;
 use std::cmp::Ordering;
-
-/// Intervals hold the true value in this share of cases.
-pub(super) const LEVEL: f64 = 0.95;
 
 /// Where they come from, and with it what a score of them is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +46,13 @@ impl Scored<'_> {
         self.outputs.len() / self.examples.len().max(1)
     }
 
+    /// What was put out for each image, and what it is.
+    fn rows(&self) -> impl Iterator<Item = (&[f32], &Target)> {
+        self.outputs
+            .chunks_exact(self.width().max(1))
+            .zip(self.examples.iter().map(|example| &example.target))
+    }
+
     /// What was put out for an image.
     pub(super) fn row(&self, image: usize) -> &[f32] {
         self.outputs.chunks_exact(self.width().max(1)).nth(image).unwrap_or_default()
@@ -63,21 +68,19 @@ impl Scored<'_> {
 
     /// How wrong what was said of an image is; none where it is right.
     fn error(&self, image: usize) -> Option<f64> {
-        let row = self.row(image);
-        match &self.examples[image].target {
-            Target::Class(class) => {
-                let share = self.shares(image).get(*class).copied().unwrap_or(0.0);
-                (predicted_class(row) != *class).then(|| 1.0 - f64::from(share))
-            }
-            Target::Labels(labels) => (predicted_labels(row) != *labels).then(|| {
+        let (row, target) = (self.row(image), &self.examples[image].target);
+        let error = || match target {
+            Target::Class(class) => 1.0 - f64::from(self.shares(image).get(*class).copied().unwrap_or(0.0)),
+            Target::Labels(labels) => {
                 let miss = |(label, share): (usize, &f32)| {
                     let right = if labels.contains(&label) { *share } else { 1.0 - share };
                     -f64::from(right.max(1e-7)).ln()
                 };
                 row.iter().enumerate().map(miss).sum()
-            }),
-            Target::Value(values) => Some(square(row, values)),
-        }
+            }
+            Target::Value(values) => square(row, values),
+        };
+        (!is_right(row, target)).then(error)
     }
 
     /// Images that are wrong, the worst first.
@@ -107,29 +110,13 @@ impl Scored<'_> {
 
     /// The share of images that are right, or of which all labels are, with its interval; none for numbers.
     pub(super) fn accuracy(&self) -> Option<Interval> {
-        if self.report.is_none() || self.examples.is_empty() {
-            return None;
-        }
-        let wrong = (0..self.examples.len()).filter(|image| self.error(*image).is_some()).count();
-        let all = self.examples.len() as f64;
-        interval::wilson(all - wrong as f64, all, LEVEL).ok()
+        self.report.as_ref().and_then(|_| accuracy(self.rows()))
     }
 
     /// The mean squared error of numbers, with its interval.
     pub(super) fn mean_squared_error(&self) -> Option<Interval> {
-        let squares = |(image, example): (usize, &&Example)| match &example.target {
-            Target::Value(values) => Some(square(self.row(image), values)),
-            Target::Class(_) | Target::Labels(_) => None,
-        };
-        let squares: Vec<f64> = self.examples.iter().enumerate().filter_map(squares).collect();
-        interval::mean_squared_error(&squares, LEVEL).ok()
+        mean_squared_error(self.rows())
     }
-}
-
-fn square(row: &[f32], values: &[f32]) -> f64 {
-    let squares =
-        row.iter().zip(values).map(|(found, value)| (f64::from(*found) - f64::from(*value)).powi(2));
-    squares.sum::<f64>() / values.len().max(1) as f64
 }
 
 fn sorted(images: impl Iterator<Item = (usize, f64)>, order: impl Fn(&f64, &f64) -> Ordering) -> Vec<usize> {
