@@ -65,7 +65,7 @@ impl Predictor {
         start: usize,
         end: usize,
     ) -> PyResult<Chunk<'py>> {
-        let rows = inputs.iter().map(|input| Ok(Rows { shape: input.shape(), values: input.as_slice()? }));
+        let rows = inputs.iter().map(|input| Ok(Rows::new(input.shape(), input.as_slice()?)));
         let rows: Vec<Rows<'_>> = rows.collect::<PyResult<_>>()?;
         let found =
             py.detach(|| self.0.lock().unwrap_or_else(PoisonError::into_inner).rows(&rows, start..end));

@@ -48,6 +48,10 @@ class Command:
     def __init__(self, name, share, arguments, again=()):
         self.name, self.share, self.arguments, self.again = name, share, arguments, again
 
+    def is_finished(self, folder):
+        """Whether a run is there already, whose last file is run.json."""
+        return folder.joinpath("run/run.json").exists()
+
     def line(self, binary, folder, more=()):
         words = [str(word).replace("OUT", str(folder)) for word in self.arguments]
         return [str(binary), *words, *more, "--quiet", "--threads", "2"]

@@ -42,6 +42,7 @@ mod reading;
 mod resize;
 mod several;
 mod split;
+mod spread;
 mod summary;
 mod thumbnail;
 mod view;
@@ -72,6 +73,7 @@ pub use range::ValueRange;
 pub use reading::{Channels, LabelKind, Reading};
 pub use resize::Resize;
 pub use split::{holdout, shuffled};
+pub use spread::spread;
 pub use thumbnail::Thumbnail;
 pub use view::View;
 

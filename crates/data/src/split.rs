@@ -1,5 +1,6 @@
 //! Holding out a part of the training examples, stratified by class.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::random::Random;
@@ -38,19 +39,7 @@ pub(super) fn holdout_by(
     // where the copies of a class lie in its list
     let mut copies: HashMap<(Option<usize>, blake3::Hash), usize> = HashMap::new();
     let contents: Vec<Option<blake3::Hash>> = examples.iter().map(content).collect();
-    let mut with_label: BTreeMap<usize, usize> = BTreeMap::new();
-    for example in examples {
-        if let Target::Labels(labels) = &example.target {
-            labels.iter().for_each(|label| *with_label.entry(*label).or_default() += 1);
-        }
-    }
-    for (index, example) in examples.iter().enumerate() {
-        let class = match &example.target {
-            Target::Class(class) => Some(*class),
-            // so that the rare ones are on both sides
-            Target::Labels(labels) => labels.iter().copied().min_by_key(|label| (with_label[label], *label)),
-            Target::Value(_) => None,
-        };
+    for (index, class) in strata_of(examples).into_iter().enumerate() {
         let groups = strata.entry(class).or_default();
         let own = groups.len();
         match contents[index].map_or(own, |content| *copies.entry((class, content)).or_insert(own)) {
@@ -96,6 +85,23 @@ pub(super) fn holdout_by(
     kept.sort_unstable();
     held.sort_unstable();
     Ok((kept, held))
+}
+
+/// The class of each example by which it is split: of several labels the rarest, and none for numbers.
+pub(super) fn strata_of<E: Borrow<Example>>(examples: &[E]) -> Vec<Option<usize>> {
+    let mut with_label: BTreeMap<usize, usize> = BTreeMap::new();
+    for example in examples {
+        if let Target::Labels(labels) = &example.borrow().target {
+            labels.iter().for_each(|label| *with_label.entry(*label).or_default() += 1);
+        }
+    }
+    let stratum = |example: &E| match &example.borrow().target {
+        Target::Class(class) => Some(*class),
+        // so that the rare ones are on both sides
+        Target::Labels(labels) => labels.iter().copied().min_by_key(|label| (with_label[label], *label)),
+        Target::Value(_) => None,
+    };
+    examples.iter().map(stratum).collect()
 }
 
 /// `0..n` in an order that `seed` and `epoch` decide.

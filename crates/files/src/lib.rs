@@ -2,6 +2,7 @@
 
 mod atomic;
 mod error;
+pub mod positioned;
 pub mod regular;
 
 pub use atomic::{TEMPORARY, remove_abandoned, stream_atomically, write_atomically};

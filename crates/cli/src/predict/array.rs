@@ -6,6 +6,7 @@ use frostline::Shape;
 use frostline::data::Channels;
 use frostline::data::npy::{self, Batch};
 use frostline::predict::{Predictor, Rows};
+use std::ops::Range;
 use std::path::Path;
 
 /// Predicts a batch in the model's own input layout.
@@ -24,7 +25,7 @@ pub(super) fn predict_array(
         inputs.extend(only);
     }
     if answers.command.arrays.channels == Channels::First {
-        inputs = inputs.into_iter().map(Batch::with_channels_last).collect();
+        inputs = inputs.into_iter().map(Batch::with_channels_last).collect::<Result<_, _>>()?;
     }
     let images = inputs.first().and_then(|input| input.shape.first()).copied().unwrap_or(0);
     if inputs.len() != wanted
@@ -45,18 +46,32 @@ pub(super) fn predict_array(
         )
         .into());
     }
-    let rows: Vec<Rows<'_>> =
-        inputs.iter().map(|input| Rows { shape: &input.shape, values: input.values() }).collect();
     let name = path.display().to_string();
-    if let Some(warning) = predictor.check_rows(&name, &rows)? {
+    let pieces = || (0..images).step_by(CHUNK).map(|start| start..images.min(start + CHUNK));
+    let mut check = predictor.row_check(&name);
+    pieces().try_for_each(|piece| with_rows(&inputs, piece, |rows| Ok(check.add(rows)?)))?;
+    if let Some(warning) = check.finish()? {
         answers.console.warn(warning);
     }
     let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape[1..].to_vec()).collect();
     answers.begin(predictor, &shapes)?;
-    for start in (0..images).step_by(CHUNK) {
-        for found in predictor.predict_rows(&name, &rows, start..images.min(start + CHUNK))? {
-            answers.take(found)?;
-        }
-    }
-    Ok(())
+    pieces().try_for_each(|piece| {
+        let found = with_rows(&inputs, piece.clone(), |rows| {
+            Ok(predictor.predict_rows(&name, rows, 0..piece.len())?)
+        })?;
+        found.into_iter().try_for_each(|one| answers.take(one))
+    })
+}
+
+/// Does something with some rows of all inputs.
+fn with_rows<T>(
+    inputs: &[Batch],
+    piece: Range<usize>,
+    work: impl FnOnce(&[Rows<'_>]) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let of_piece = |input: &Batch| [&[piece.len()], &input.shape[1..]].concat();
+    let shapes: Vec<Shape> = inputs.iter().map(of_piece).collect();
+    let values: Vec<_> = inputs.iter().map(|input| input.rows(piece.clone())).collect::<Result<_, _>>()?;
+    let rows = shapes.iter().zip(&values).map(|(shape, values)| Rows { shape, values, first: piece.start });
+    work(&rows.collect::<Vec<_>>())
 }

@@ -105,7 +105,7 @@ impl About {
                 shapes.iter().map(|shape| vec![0.0; shape.iter().product()]).collect();
             let shapes: Vec<Vec<usize>> = shapes.into_iter().map(|shape| [vec![1], shape].concat()).collect();
             let rows: Vec<Rows<'_>> =
-                shapes.iter().zip(&values).map(|(shape, values)| Rows { shape, values }).collect();
+                shapes.iter().zip(&values).map(|(shape, values)| Rows::new(shape, values)).collect();
             predictor.predict_rows("zeros", &rows, 0..1)?;
         }
         Ok(about)

@@ -84,8 +84,7 @@ fn predict_rows(
     let mut all: Vec<Batch> = Vec::new();
     let mut of_jobs = Vec::new();
     for (inputs, reply) in jobs {
-        let rows: Vec<Rows<'_>> =
-            inputs.iter().map(|batch| Rows { shape: &batch.shape, values: &batch.values }).collect();
+        let rows: Vec<Rows<'_>> = inputs.iter().map(|batch| Rows::new(&batch.shape, &batch.values)).collect();
         let warning = match predictor.check_rows(NAME, &rows) {
             Ok(warning) => warning,
             Err(error) => {
@@ -106,8 +105,7 @@ fn predict_rows(
     if of_jobs.is_empty() {
         return;
     }
-    let rows: Vec<Rows<'_>> =
-        all.iter().map(|batch| Rows { shape: &batch.shape, values: &batch.values }).collect();
+    let rows: Vec<Rows<'_>> = all.iter().map(|batch| Rows::new(&batch.shape, &batch.values)).collect();
     let found = guarded(console, || predictor.predict_rows(NAME, &rows, 0..all[0].shape[0]));
     answer(of_jobs, found, metrics);
 }

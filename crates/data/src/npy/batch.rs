@@ -1,9 +1,13 @@
 //! Arrays of f32 that are read as they lie in their file, where they lie there so.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufReader, Seek};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
-use frostline_kernels::MappedFile;
+use frostline_files::positioned::{read_exact_at, will_need};
 use npyz::{DType, NpyHeader, Order};
 
 use super::{NpyArray, read};
@@ -20,45 +24,56 @@ pub struct Batch {
 #[derive(Debug)]
 enum Held {
     Memory(Vec<f32>),
-    /// From this byte to the end of the array.
+    /// From this byte on.
     File {
-        map: MappedFile,
-        start: usize,
-        len: usize,
+        path: PathBuf,
+        file: File,
+        start: u64,
     },
 }
 
 impl Batch {
-    /// The values, row-major.
-    pub fn values(&self) -> &[f32] {
+    /// The values of some rows, row-major.
+    ///
+    /// # Errors
+    ///
+    /// The file can no longer be read, or has been cut off since it was opened.
+    pub fn rows(&self, rows: Range<usize>) -> Result<Cow<'_, [f32]>, DataError> {
+        let len: usize = self.shape.iter().skip(1).product();
         match &self.held {
-            Held::Memory(values) => values,
-            // was looked at when it was mapped
-            Held::File { map, start, len } => {
-                bytemuck::try_cast_slice(&map[*start..*start + *len]).unwrap_or_default()
+            Held::Memory(values) => Ok(Cow::Borrowed(&values[rows.start * len..rows.end * len])),
+            Held::File { path, file, start } => {
+                let mut values = vec![0f32; rows.len() * len];
+                let at = start + (rows.start * len * size_of::<f32>()) as u64;
+                read_exact_at(file, bytemuck::cast_slice_mut(&mut values), at)
+                    .map_err(|error| DataError::io(path, error))?;
+                Ok(Cow::Owned(values))
             }
         }
     }
 
     /// Images with the channels in front, as they are with the channels behind. What has no three extents a row stays as it is.
-    #[must_use]
-    pub fn with_channels_last(self) -> Self {
-        let [images, channels, height, width] = *self.shape.as_slice() else { return self };
+    ///
+    /// # Errors
+    ///
+    /// See [`Batch::rows`].
+    pub fn with_channels_last(self) -> Result<Self, DataError> {
+        let [images, channels, height, width] = *self.shape.as_slice() else { return Ok(self) };
         let mut values = Vec::with_capacity(images * channels * height * width);
-        self.values()
+        self.rows(0..images)?
             .chunks_exact((channels * height * width).max(1))
             .for_each(|image| values.extend(crate::array::channels_last(image, channels)));
-        Self { shape: vec![images, height, width, channels], held: Held::Memory(values) }
+        Ok(Self { shape: vec![images, height, width, channels], held: Held::Memory(values) })
     }
 }
 
-/// The arrays of an `.npy` or `.npz` that are numbers, by name; the one of an `.npy` under the name `array`. An `.npy` of float32 is
-/// mapped into memory, and no more of it is read than is looked at.
+/// The arrays of an `.npy` or `.npz` that are numbers, by name; the one of an `.npy` under the name `array`. An `.npy` of float32 stays
+/// in its file, and is read row by row.
 ///
 /// Errors: a file that cannot be read, or is damaged.
 pub fn batches(path: &Path) -> Result<BTreeMap<String, Batch>, DataError> {
     let is_npy = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"));
-    if is_npy && let Some(batch) = mapped(path)? {
+    if is_npy && let Some(batch) = in_file(path)? {
         return Ok(BTreeMap::from([("array".to_owned(), batch)]));
     }
     let batch = |(name, NpyArray { shape, values }): (String, NpyArray)| {
@@ -68,23 +83,21 @@ pub fn batches(path: &Path) -> Result<BTreeMap<String, Batch>, DataError> {
 }
 
 /// None where the numbers do not lie in the file as they do in memory; what is wrong with it is then found by reading it.
-fn mapped(path: &Path) -> Result<Option<Batch>, DataError> {
-    let file = frostline_files::regular::open(path).map_err(|error| DataError::io(path, error))?;
-    let Ok(map) = MappedFile::new(&file) else { return Ok(None) };
-    let mut rest = &map[..];
-    let Ok(header) = NpyHeader::from_reader(&mut rest) else { return Ok(None) };
+fn in_file(path: &Path) -> Result<Option<Batch>, DataError> {
+    let failed = |error| DataError::io(path, error);
+    let file = frostline_files::regular::open(path).map_err(failed)?;
+    let mut reader = BufReader::new(&file);
+    let Ok(header) = NpyHeader::from_reader(&mut reader) else { return Ok(None) };
+    let start = reader.stream_position().map_err(failed)?;
     let DType::Plain(kind) = header.dtype() else { return Ok(None) };
     let is_native = cfg!(target_endian = "little") && kind.to_string() == "<f4";
     if !is_native || header.order() != Order::C {
         return Ok(None);
     }
-    let start = map.len() - rest.len();
+    let rest = file.metadata().map_err(failed)?.len().saturating_sub(start);
     let shape: Vec<usize> = header.shape().iter().map(|extent| *extent as usize).collect();
     let len = shape.iter().try_fold(size_of::<f32>(), |len, extent| len.checked_mul(*extent));
-    let Some(len) = len.filter(|len| *len <= rest.len()) else { return Ok(None) };
-    if bytemuck::try_cast_slice::<u8, f32>(&rest[..len]).is_err() {
-        return Ok(None);
-    }
-    map.will_need(start..start + len);
-    Ok(Some(Batch { shape, held: Held::File { map, start, len } }))
+    let Some(len) = len.filter(|len| *len as u64 <= rest) else { return Ok(None) };
+    will_need(&file, start, len);
+    Ok(Some(Batch { shape, held: Held::File { path: path.to_owned(), file, start } }))
 }

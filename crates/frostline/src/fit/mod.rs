@@ -12,6 +12,7 @@ mod objective;
 mod optim;
 mod prepare;
 mod solved;
+mod tensor_file;
 mod train;
 
 pub use checkpoint::{Checkpoints, Every, Journal, Resumed, Stop};

@@ -1,7 +1,7 @@
 //! A model that is ready to predict.
 
 use super::prediction::Reader;
-use super::{Picture, PredictOptions, Prediction, Refusal, Rows, Task, rows};
+use super::{Picture, PredictOptions, Prediction, Refusal, RowCheck, Rows, Task, rows};
 use crate::fit::{ImageSize, NO_NAMES, Programs, Viewed, no_scores};
 use crate::report::read_novelty;
 use frostline_data::{DataError, Pipeline, ValueRange};
@@ -204,10 +204,17 @@ impl Predictor {
     ///
     /// They are not of one length, or hold what no prediction can be made of.
     pub fn check_rows(&self, name: &str, inputs: &[Rows<'_>]) -> Result<Option<String>> {
-        rows::check(&self.model, name, inputs)
+        let mut check = self.row_check(name);
+        check.add(inputs)?;
+        check.finish()
     }
 
-    /// Predicts these rows of batches for all inputs, in the model's own layout. Neither views nor "none of these" are for them.
+    /// As [`Predictor::check_rows`], for batches that come in pieces.
+    pub fn row_check<'a>(&'a self, name: &'a str) -> RowCheck<'a> {
+        RowCheck::new(&self.model, name)
+    }
+
+    /// Predicts these rows of batches, or of pieces of them, for all inputs, in the model's own layout. Neither views nor "none of these" are for them.
     ///
     /// # Errors
     ///
@@ -245,8 +252,10 @@ impl Predictor {
                 self.run(&shapes, &values, range.len())?
             }
         };
+        let first = inputs.first().map_or(0, |input| input.first);
         let named = range.zip(outputs);
-        Ok(named.map(|(row, outputs)| self.prediction(&format!("{name}[{row}]"), outputs, None)).collect())
+        let named = named.map(|(row, outputs)| (format!("{name}[{}]", first + row), outputs));
+        Ok(named.map(|(name, outputs)| self.prediction(&name, outputs, None)).collect())
     }
 
     /// The outputs of each row.

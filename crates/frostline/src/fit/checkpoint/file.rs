@@ -10,23 +10,21 @@
 //! | `checksum` | blake3 of all bytes before it; the last tensor |
 
 use super::state::State;
+use crate::fit::tensor_file::{self, Header};
+use frostline_files::positioned::read_exact_at;
 use frostline_files::stream_atomically;
 use frostline_graph::{Error, Result};
-use frostline_kernels::MappedFile;
-use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
+use safetensors::tensor::{Dtype, TensorInfo};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io;
-use std::ops::Range;
-use std::path::Path;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 /// The metadata's one key.
 const KEY: &str = "frostline";
 const CHECKSUM: &str = "checksum";
 const SUM: usize = blake3::OUT_LEN;
-/// Where the tensors begin in a file.
-const ALIGNMENT: usize = 8;
 
 /// A checkpoint that is not on disk yet, and may never come there whole.
 pub(in crate::fit) struct Draft<'a> {
@@ -36,18 +34,11 @@ pub(in crate::fit) struct Draft<'a> {
 
 impl Draft<'_> {
     fn header(&self) -> io::Result<Vec<u8>> {
-        let (mut start, mut infos) = (0, Vec::new());
-        let sizes = self.tensors.iter().map(|(name, values)| (name.as_str(), Dtype::F32, values.len(), 4));
-        for (name, dtype, len, each) in sizes.chain([(CHECKSUM, Dtype::U8, SUM, 1)]) {
-            let end = start + len * each;
-            infos.push((name.to_owned(), TensorInfo { dtype, shape: vec![len], data_offsets: (start, end) }));
-            start = end;
-        }
-        let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(&self.state)?)]);
-        let header = Metadata::new(Some(metadata), infos).map_err(io::Error::other)?;
-        let mut header = serde_json::to_vec(&header)?;
-        header.resize(header.len().next_multiple_of(ALIGNMENT), b' ');
-        Ok([&(header.len() as u64).to_le_bytes(), header.as_slice()].concat())
+        let tensors =
+            self.tensors.iter().map(|(name, values)| (name.clone(), Dtype::F32, vec![values.len()]));
+        let checksum = (CHECKSUM.to_owned(), Dtype::U8, vec![SUM]);
+        let about = HashMap::from([(KEY.to_owned(), serde_json::to_string(&self.state)?)]);
+        tensor_file::header(tensors.chain([checksum]), Some(about))
     }
 
     /// Writes it whole, or not at all.
@@ -72,49 +63,68 @@ impl Draft<'_> {
 #[derive(Debug)]
 pub(in crate::fit) struct Checkpoint {
     pub(super) state: State,
-    file: MappedFile,
-    tensors: BTreeMap<String, Range<usize>>,
+    path: PathBuf,
+    file: File,
+    header: Header,
 }
 
 impl Checkpoint {
-    /// Reads a file.
+    /// Opens a file, and compares all of it with its checksum.
     ///
     /// Errors: one that is cut off, damaged, or no checkpoint.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let damaged = |why: &str| Error::format(path, format!("the checkpoint is damaged: {why}"));
-        let file = File::open(path).and_then(|file| MappedFile::new(&file));
-        let file = file.map_err(|source| Error::io(path, source))?;
-        let end = file.len().checked_sub(SUM).ok_or_else(|| damaged("it is cut off"))?;
-        if blake3::hash(&file[..end]).as_bytes() != &file[end..] {
-            return Err(damaged("its checksum is wrong"));
-        }
-        let (length, header) =
-            SafeTensors::read_metadata(&file).map_err(|error| damaged(&error.to_string()))?;
-        let data_at = size_of::<u64>() + length;
-        let text = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
-        let text = text.ok_or_else(|| damaged("it does not say what it is of"))?;
-        let state = serde_json::from_str(text).map_err(|error| damaged(&error.to_string()))?;
-        let tensors = header.tensors().into_iter().filter(|(_, info)| info.dtype == Dtype::F32);
-        let place = |(name, info): (String, &TensorInfo)| {
-            (name, data_at + info.data_offsets.0..data_at + info.data_offsets.1)
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => damaged(path, &source.to_string()),
+            _ => Error::io(path, source),
         };
-        let tensors = tensors.map(place).collect();
-        Ok(Self { state, file, tensors })
+        let file = File::open(path).map_err(|source| Error::io(path, source))?;
+        let header = Header::read(&file).map_err(failed)?;
+        let len = file.metadata().map_err(failed)?.len();
+        let (mut hasher, mut sum) = (blake3::Hasher::new(), [0; SUM]);
+        let end = len.checked_sub(SUM as u64).ok_or_else(|| damaged(path, "it is cut off"))?;
+        hasher.update_reader((&file).take(end)).map_err(failed)?;
+        read_exact_at(&file, &mut sum, end).map_err(failed)?;
+        if hasher.finalize() != sum {
+            return Err(damaged(path, "its checksum is wrong"));
+        }
+        let text = header.metadata.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
+        let text = text.ok_or_else(|| damaged(path, "it does not say what it is of"))?;
+        let state = serde_json::from_str(text).map_err(|error| damaged(path, &error.to_string()))?;
+        Ok(Self { state, path: path.to_owned(), file, header })
+    }
+
+    /// The names of the tensors that begin so, without that beginning.
+    pub(in crate::fit) fn names(&self, prefix: &str) -> Vec<String> {
+        self.under(prefix).map(|(name, _)| name).collect()
+    }
+
+    fn under(&self, prefix: &str) -> impl Iterator<Item = (String, &TensorInfo)> {
+        let tensors = self.header.metadata.tensors().into_iter();
+        let tensors = tensors.filter(|(_, info)| info.dtype == Dtype::F32);
+        tensors.filter_map(move |(name, info)| Some((name.strip_prefix(prefix)?.to_owned(), info)))
     }
 
     /// The tensors whose names begin so, by the rest of their names.
-    pub(in crate::fit) fn under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a [f32])> {
-        let named = move |(name, at): (&'a String, &'a Range<usize>)| {
-            let values = bytemuck::try_cast_slice(self.file.get(at.clone())?).ok()?;
-            Some((name.strip_prefix(prefix)?, values))
+    ///
+    /// Errors: the file can be read no more.
+    pub(in crate::fit) fn tensors(&self, prefix: &str) -> Result<BTreeMap<String, Vec<f32>>> {
+        let values = |(name, info)| {
+            let bytes = self.header.bytes(&self.file, info)?;
+            Ok((name, bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect()))
         };
-        self.tensors.iter().filter_map(named)
+        let all: io::Result<_> = self.under(prefix).map(values).collect();
+        all.map_err(|source| Error::io(&self.path, source))
     }
+}
+
+fn damaged(path: &Path, why: &str) -> Error {
+    Error::format(path, format!("the checkpoint is damaged: {why}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use safetensors::tensor::SafeTensors;
 
     fn draft() -> Draft<'static> {
         let values = |from: u8| Cow::Owned((0..5).map(|index| f32::from(from + index) / 3.0).collect());
@@ -136,10 +146,10 @@ mod tests {
         draft().write(&path).expect("written");
         let checkpoint = Checkpoint::read(&path).expect("whole");
         assert_eq!(checkpoint.state, State::default());
-        let weights: Vec<_> = checkpoint.under("weights/").collect();
-        assert_eq!(weights[0], ("a/kernel", &*draft().tensors[0].1));
-        assert_eq!(weights[1].1[0].to_bits(), f32::NAN.to_bits());
-        assert_eq!(checkpoint.under("moments/").map(|(_, values)| values.len()).collect::<Vec<_>>(), [0]);
+        let weights = checkpoint.tensors("weights/").expect("read");
+        assert_eq!(weights["a/kernel"], *draft().tensors[0].1);
+        assert_eq!(weights["b"][0].to_bits(), f32::NAN.to_bits());
+        assert_eq!(checkpoint.tensors("moments/").expect("read")["0"], []);
         // others read it too
         let bytes = std::fs::read(&path).expect("a file");
         assert_eq!(SafeTensors::deserialize(&bytes).expect("safetensors").len(), 5);

@@ -130,7 +130,7 @@ impl Journal {
                 told: state.epochs,
             }
         });
-        let changed = found.iter().flat_map(|found| found.under(MODEL)).map(|(path, _)| path.to_owned());
+        let changed = found.iter().flat_map(|found| found.names(MODEL));
         let done = Done { known: state.known, stages: state.done, changed: changed.collect(), found };
         let place = Place {
             timer: Mutex::new(Timer::new(checkpoints.every)),
@@ -196,7 +196,8 @@ impl Journal {
     /// Puts the weights into a model that its finished stages have changed.
     pub(in crate::fit) fn restore(&self, model: &Model) -> Result<()> {
         let mut done = self.done();
-        for (path, values) in done.found.iter().flat_map(|found| found.under(MODEL)) {
+        let stored = done.found.as_ref().map(|found| found.tensors(MODEL)).transpose()?;
+        for (path, values) in stored.iter().flatten() {
             let handle = model.weights.get(path)?;
             if handle.with(|tensor| tensor.len()) != values.len() {
                 return Err(misfit(path));

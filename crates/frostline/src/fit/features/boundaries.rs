@@ -195,19 +195,6 @@ impl Boundaries {
         (0..self.layers.len()).filter(is_held).map(|boundary| self.bytes(boundary)).sum()
     }
 
-    /// Bytes of feature vectors on disk that a stage reads, and those of so many test images: the process has them in its memory for as
-    /// long as the system has no better use for it.
-    pub(in crate::fit) fn mapped(&self, stage: usize, test_images: usize) -> u64 {
-        let is_mapped = |boundary: &usize| self.is_kept(*boundary) && !self.in_memory[*boundary];
-        let need = self.needs.get(stage).filter(|need| is_mapped(&need.boundary));
-        need.map_or(0, |need| {
-            // an epoch reads one view of each image
-            let read = (need.epochs / self.views as f64).min(1.0);
-            let own = (self.bytes(need.boundary) as f64 * read) as u64;
-            own + test_images as u64 * self.candidates[need.boundary].vector_bytes as u64
-        })
-    }
-
     /// The frozen layers of the first stage.
     pub(in crate::fit) fn first(&self) -> Option<Arc<Frozen>> {
         self.frozen[self.needs.first()?.boundary].clone()

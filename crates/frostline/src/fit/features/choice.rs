@@ -23,7 +23,7 @@ impl Costs {
         // a photo of 500 x 375 pixels is decoded and resized in 2 ms, a feature vector of an array is copied
         let decode = if dataset.array(Split::Train).is_some() { 1e-5 } else { 2e-3 };
         let [write, read] = match caching {
-            // files are written to the system's memory, and mapped from there
+            // files are written to the system's memory, and read from there
             Caching::Disk(_) => [1e9, 5e9],
             Caching::Memory(_) => [1e10; 2],
             Caching::Nothing => [1.0; 2], // no feature vector is written or read

@@ -104,8 +104,7 @@ impl Prepared {
             let DryRun { mut plan, held, frozen } =
                 self.dry_run(index, stage, &mut boundaries, earlier.take())?;
             earlier = Some(frozen);
-            with_resident =
-                with_resident.max(held + boundaries.resident(index) + boundaries.mapped(index, 0));
+            with_resident = with_resident.max(held + boundaries.resident(index));
             (plan.feature_seconds, plan.epoch_seconds) =
                 boundaries.seconds(index, stage.config.epochs, plan.epoch_seconds);
             stages.push(plan);
@@ -115,8 +114,6 @@ impl Prepared {
         if let Some(last) = recipe_stages.last() {
             let index = recipe_stages.len() - 1;
             self.rehearse_test(&last.freeze, boundaries.is_stored(index))?;
-            let mapped = boundaries.mapped(index, count(&self.dataset.test));
-            with_resident = with_resident.max(resident_memory().unwrap_or(0) + mapped);
             formats::to_bytes(&self.model, Path::new("model.keras"))?;
         }
         Ok(TrainingPlan {

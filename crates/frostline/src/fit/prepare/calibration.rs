@@ -1,12 +1,12 @@
 //! The images on which the ranges of bytes are measured.
 
-use frostline_data::{Dataset, Example, Pipeline};
+use frostline_data::{Dataset, Pipeline, spread};
 use frostline_graph::{DType, Error, PrefixDType, Result};
 
 /// How many. More of them widen the ranges, and with them the steps between two bytes; fewer cut off more of what comes.
 const IMAGES: usize = 32;
 
-/// A precision with what it needs: for int8 some of the training images, from all over their list. Damaged ones, which are
+/// A precision with what it needs: for int8 some of the training images, of all classes. Damaged ones, which are
 /// not known of yet, do not count.
 pub(in crate::fit) fn numbers(
     precision: DType,
@@ -16,12 +16,11 @@ pub(in crate::fit) fn numbers(
     if precision != DType::Int8 {
         return precision.try_into();
     }
-    let examples: Vec<&Example> =
-        dataset.train.iter().step_by(dataset.train.len().div_ceil(IMAGES).max(1)).collect();
+    let examples = spread(&dataset.train, IMAGES, 0);
     let mut images = Vec::with_capacity(examples.len() * pipeline.input_len());
     let mut row = vec![0.0; pipeline.input_len()];
-    for example in examples {
-        if pipeline.load(dataset, example, None, &mut row).is_ok() {
+    for index in examples {
+        if pipeline.load(dataset, &dataset.train[index], None, &mut row).is_ok() {
             images.extend_from_slice(&row);
         }
     }

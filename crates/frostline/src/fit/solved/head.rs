@@ -5,7 +5,7 @@ use super::reading::features::Chosen;
 use super::reading::wide::Wide;
 use crate::fit::{ClassWeights, Task};
 use crate::fit::{HeadMethod, SolveConfig};
-use frostline_data::{Dataset, Example, Target};
+use frostline_data::{Dataset, Example, Target, spread};
 use frostline_graph::{Error, Result};
 use frostline_head::novelty::Novelty;
 use frostline_head::{FeatureTable, HeadError, Method, Problem, Solved, Targets, log_sum_exp, solve};
@@ -14,6 +14,8 @@ use std::ops::Range;
 
 /// So many images say which cuts and views are best.
 const ENOUGH: usize = 400;
+/// And so many of each class at least: one to be left out, and one to learn from.
+const FEWEST: usize = 2;
 /// Another choice than the usual one must be better by so many standard errors of the difference.
 const CLEARLY: f64 = 2.0;
 
@@ -57,7 +59,9 @@ pub(super) fn refused(error: HeadError) -> Error {
 impl<'a> Work<'a> {
     /// Chooses what the head reads by what it says of images out of sample, and solves the head on all examples.
     pub(super) fn run(&self, examples: &[&Example]) -> Result<Found> {
-        let reading = self.choose(&thinned(examples))?;
+        let enough: Vec<&Example> =
+            spread(examples, ENOUGH, FEWEST).into_iter().map(|index| examples[index]).collect();
+        let reading = self.choose(&enough)?;
         let method = match self.recipe.method {
             // by out-of-sample loss logistic regression looks better than it is on new images: its penalty was chosen by that
             HeadMethod::Auto if matches!(self.task, Task::Numbers(_)) => Method::Ridge,
@@ -218,12 +222,6 @@ pub(super) fn mean_and_error(values: &[f64]) -> (f64, f64) {
     let mean = values.iter().sum::<f64>() / count;
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
     (mean, (variance / count).sqrt())
-}
-
-/// As many of them as are enough to choose by, in even steps.
-fn thinned<'a>(examples: &[&'a Example]) -> Vec<&'a Example> {
-    let count = examples.len().min(ENOUGH);
-    (0..count).map(|index| examples[index * examples.len() / count]).collect()
 }
 
 /// The targets of examples.

@@ -85,10 +85,9 @@ impl Standing {
         plan: &mut Plan,
     ) -> Result<Option<Self>> {
         let Some((state, checkpoint)) = journal.take(unit) else { return Ok(None) };
-        let all = |kind: &'static str| checkpoint.under(kind).collect::<BTreeMap<_, _>>();
-        let (weights, best, mean) = (all(WEIGHTS), all(BEST), all(MEAN));
         let mut now = snapshot(plan);
-        let fill = |of: &mut Snapshot, from: &BTreeMap<&str, &[f32]>| {
+        let fill = |of: &mut Snapshot, kind: &str| {
+            let from = checkpoint.tensors(kind)?;
             of.iter_mut().try_for_each(|(path, own)| match from.get(path.as_str()) {
                 Some(values) if values.len() == own.len() => {
                     own.copy_from_slice(values);
@@ -97,25 +96,26 @@ impl Standing {
                 _ => Err(misfit(path)),
             })
         };
-        fill(&mut now, &weights)?;
+        fill(&mut now, WEIGHTS)?;
         now.iter().for_each(|(path, value)| plan.suffix().set_weight(path, value));
         plan.suffix().reload();
-        let filled = |from: &BTreeMap<&str, &[f32]>| {
+        let filled = |kind: &str| {
             let mut copy = now.clone();
-            fill(&mut copy, from).map(|()| copy)
+            fill(&mut copy, kind).map(|()| copy)
         };
         let best = match (state.has_best, state.best_is_now) {
             (false, _) => None,
             (true, true) => Some(now.clone()),
-            (true, false) => Some(filled(&best)?),
+            (true, false) => Some(filled(BEST)?),
         };
         let average = Average {
             epochs: state.averaged,
-            weights: (state.averaged > 0).then(|| filled(&mean)).transpose()?,
+            weights: (state.averaged > 0).then(|| filled(MEAN)).transpose()?,
         };
-        let moments: BTreeMap<usize, &[f32]> = checkpoint
-            .under(MOMENTS)
-            .filter_map(|(index, values)| Some((index.parse().ok()?, values)))
+        let moments = checkpoint.tensors(MOMENTS)?;
+        let moments: BTreeMap<usize, &[f32]> = moments
+            .iter()
+            .filter_map(|(index, values)| Some((index.parse().ok()?, values.as_slice())))
             .collect();
         if !run.optimizer.restore(state.steps, moments.into_values()) {
             return Err(misfit(MOMENTS));

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 /// Describes a prefix for people. Its time of change is when the prefix was last used.
@@ -187,7 +188,7 @@ impl FeatureCache {
         let entry = |folder: PathBuf| {
             let about = about(&folder)?;
             let shards = || files(&folder).filter(|file| is_shard(file));
-            let vectors = shards().filter_map(|file| Some(Shard::open(&file, about.form)?.keys.len())).sum();
+            let vectors = shards().filter_map(|file| Some(alone(file, about.form)?.keys.len())).sum();
             Ok(PrefixEntry {
                 name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
                 bytes: shards().map(|file| size(&file)).sum(),
@@ -210,14 +211,15 @@ impl FeatureCache {
             remove_abandoned(&folder);
             let form = about(&folder)?.form;
             for file in files(&folder).filter(|file| is_shard(file)) {
-                let damaged = match Shard::open(&file, form) {
+                let damaged = match alone(file.clone(), form) {
                     None => {
                         health.unreadable += 1;
                         true
                     }
                     Some(shard) => {
                         let vectors = shard.keys.len();
-                        let sound = (0..vectors).filter(|index| shard.is_sound(*index)).count();
+                        let mut vector = vec![0.0; form.feature_len];
+                        let sound = (0..vectors).filter(|index| shard.read(*index, &mut vector)).count();
                         health.sound += sound;
                         health.damaged += vectors - sound;
                         sound < vectors
@@ -251,6 +253,11 @@ pub(super) fn files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 }
 
 /// A folder with a key's name and a description in it.
+/// A shard that is looked at by itself.
+fn alone(path: PathBuf, form: Form) -> Option<Shard> {
+    Shard::open(path, form, 0, &Arc::default())
+}
+
 fn is_prefix(path: &Path) -> bool {
     has_key_name(path) && path.join(ABOUT).is_file()
 }

@@ -7,23 +7,23 @@
 //! | `sums` | U8 `[feature vectors, 16]` | XXH3-128 of each feature vector's bytes, seeded by the first 8 bytes of its key |
 
 use super::FeatureKey;
+use super::open_files::OpenFiles;
+use crate::fit::tensor_file::{self, Header};
+use frostline_files::positioned::{read_exact_at, will_need};
 use frostline_files::stream_atomically;
 use frostline_graph::{DType, Result};
-use frostline_kernels::MappedFile;
-use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
+use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use twox_hash::XxHash3_128;
 
 /// The ending of a shard's file.
 pub(super) const ENDING: &str = "safetensors";
 const SUM: usize = 16;
-/// Where the tensors begin in a file.
-const ALIGNMENT: usize = 8;
 
 /// How feature vectors lie in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,40 +64,29 @@ impl Form {
 
     /// What comes before the tensors of so many feature vectors: the header's length, and the header.
     fn header(&self, vectors: usize) -> io::Result<Vec<u8>> {
-        let (mut start, mut tensors) = (0, Vec::new());
-        for (name, dtype, width, bytes) in [
-            ("rows", self.safetensors_dtype(), self.feature_len, self.bytes()),
-            ("keys", Dtype::U8, FeatureKey::LEN, FeatureKey::LEN),
-            ("sums", Dtype::U8, SUM, SUM),
-        ] {
-            let end = start + vectors * bytes;
-            let info = TensorInfo { dtype, shape: vec![vectors, width], data_offsets: (start, end) };
-            tensors.push((name.to_owned(), info));
-            start = end;
-        }
-        let header = Metadata::new(None, tensors).map_err(io::Error::other)?;
-        let mut header = serde_json::to_vec(&header)?;
-        header.resize(header.len().next_multiple_of(ALIGNMENT), b' ');
-        Ok([&(header.len() as u64).to_le_bytes(), header.as_slice()].concat())
+        let tensors = [
+            ("rows", self.safetensors_dtype(), self.feature_len),
+            ("keys", Dtype::U8, FeatureKey::LEN),
+            ("sums", Dtype::U8, SUM),
+        ];
+        let tensor = |(name, dtype, width): (&str, _, _)| (name.to_owned(), dtype, vec![vectors, width]);
+        tensor_file::header(tensors.map(tensor), None)
     }
 }
 
-/// A shard that has been opened: its keys are in memory, its feature vectors are mapped.
+/// A shard that has been opened: its keys are in memory, its feature vectors are read when they are needed.
 #[derive(Debug)]
 pub(super) struct Shard {
-    file: MappedFile,
-    vectors_at: usize,
+    path: PathBuf,
+    number: u32,
+    files: Arc<OpenFiles>,
+    vectors_at: u64,
     form: Form,
     pub(super) keys: Vec<FeatureKey>,
     sums: Vec<u8>,
-    /// What is known of each feature vector.
-    states: Vec<AtomicU8>,
+    /// Which feature vectors the disk was asked for.
+    asked: Vec<AtomicBool>,
 }
-
-/// Not compared with its checksum yet.
-const UNREAD: u8 = 0;
-const SOUND: u8 = 1;
-const DAMAGED: u8 = 2;
 
 /// Writes feature vectors as a shard into `folder`, under the hash of its keys and checksums. Returns its path. The feature vectors go to the
 /// file one by one: no copy of all of them is made.
@@ -131,59 +120,53 @@ fn sum(key: &FeatureKey, vector: &[u8]) -> [u8; SUM] {
 }
 
 impl Shard {
-    /// Opens a shard of feature vectors of this form; `None` for a file that is cut off, damaged in its header, or something else.
-    pub(super) fn open(path: &Path, form: Form) -> Option<Self> {
-        let file = MappedFile::new(&File::open(path).ok()?).ok()?;
-        let (length, header) = SafeTensors::read_metadata(&file).ok()?;
-        let data_at = size_of::<u64>() + length;
+    /// Opens a shard of feature vectors of this form, which has this number among `files`; `None` for a file that is cut off, damaged in
+    /// its header, or something else.
+    pub(super) fn open(path: PathBuf, form: Form, number: u32, files: &Arc<OpenFiles>) -> Option<Self> {
+        let file = File::open(&path).ok()?;
+        let header = Header::read(&file).ok()?;
         let tensor = |name: &str, dtype: Dtype, width: usize| {
-            let info = header.info(name)?;
+            let info = header.metadata.info(name)?;
             let [vectors, found] = info.shape[..] else { return None };
-            (info.dtype == dtype && found == width).then_some((vectors, info.data_offsets))
+            (info.dtype == dtype && found == width).then_some((vectors, info))
         };
-        let (count, (vectors_at, _)) = tensor("rows", form.safetensors_dtype(), form.feature_len)?;
+        let (count, vectors) = tensor("rows", form.safetensors_dtype(), form.feature_len)?;
         let of_each = |name: &str, width: usize| {
-            let (_, (start, end)) =
-                tensor(name, Dtype::U8, width).filter(|(vectors, _)| *vectors == count)?;
-            file.get(data_at + start..data_at + end)
+            let (_, info) = tensor(name, Dtype::U8, width).filter(|(vectors, _)| *vectors == count)?;
+            header.bytes(&file, info).ok()
         };
         let keys =
             of_each("keys", FeatureKey::LEN)?.as_chunks().0.iter().map(|key| FeatureKey(*key)).collect();
-        let sums = of_each("sums", SUM)?.to_vec();
-        let states = (0..count).map(|_| AtomicU8::new(UNREAD)).collect();
-        Some(Self { vectors_at: data_at + vectors_at, file, form, keys, sums, states })
+        let sums = of_each("sums", SUM)?;
+        let asked = (0..count).map(|_| AtomicBool::new(false)).collect();
+        let (vectors_at, files) = (header.place(vectors), files.clone());
+        Some(Self { path, number, files, vectors_at, form, keys, sums, asked })
     }
 
-    fn place(&self, index: usize) -> Range<usize> {
-        let at = self.vectors_at + index * self.form.bytes();
-        at..at + self.form.bytes()
+    fn place(&self, index: usize) -> u64 {
+        self.vectors_at + (index * self.form.bytes()) as u64
     }
 
-    /// Whether a feature vector is as it was written. Its bytes are compared with its checksum the first time.
-    pub(super) fn is_sound(&self, index: usize) -> bool {
-        let state = match self.states[index].load(Ordering::Relaxed) {
-            UNREAD => {
-                let found = sum(&self.keys[index], &self.file[self.place(index)]);
-                let state = if self.sums[index * SUM..][..SUM] == found { SOUND } else { DAMAGED };
-                self.states[index].store(state, Ordering::Relaxed);
-                state
-            }
-            known => known,
-        };
-        state == SOUND
-    }
-
-    /// Reads a feature vector. False if it is damaged.
+    /// Reads a feature vector, and compares its bytes with their checksum. False if it is damaged, or cannot be read; `vector` may hold
+    /// anything then.
     pub(super) fn read(&self, index: usize, vector: &mut [f32]) -> bool {
-        if !self.is_sound(index) {
+        let bytes = bytemuck::cast_slice_mut(vector);
+        // what is stored narrower lies at the end of its own memory, and is widened from the beginning on
+        let stored_at = bytes.len() - self.form.bytes();
+        let Ok(file) = self.files.get(self.number, &self.path) else { return false };
+        if read_exact_at(&file, &mut bytes[stored_at..], self.place(index)).is_err()
+            || self.sums[index * SUM..][..SUM] != sum(&self.keys[index], &bytes[stored_at..])
+        {
             return false;
         }
-        let bytes = &self.file[self.place(index)];
         match self.form.dtype {
-            DType::F32 | DType::Int8 => bytemuck::cast_slice_mut(vector).copy_from_slice(bytes),
+            DType::F32 | DType::Int8 => {}
             DType::Bf16 => {
-                for (value, bytes) in vector.iter_mut().zip(bytes.as_chunks().0) {
-                    *value = f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16);
+                for index in 0..vector.len() {
+                    let bytes: &[u8] = bytemuck::cast_slice(vector);
+                    let at = stored_at + index * size_of::<u16>();
+                    let upper = u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+                    vector[index] = f32::from_bits(u32::from(upper) << 16);
                 }
             }
         }
@@ -192,8 +175,10 @@ impl Shard {
 
     /// A feature vector will be read soon: the first time, the disk is asked for it.
     pub(super) fn prefetch(&self, index: usize) {
-        if self.states[index].load(Ordering::Relaxed) == UNREAD {
-            self.file.will_need(self.place(index));
+        if !self.asked[index].swap(true, Ordering::Relaxed)
+            && let Ok(file) = self.files.get(self.number, &self.path)
+        {
+            will_need(&file, self.place(index), self.form.bytes());
         }
     }
 }

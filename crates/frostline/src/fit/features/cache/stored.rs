@@ -1,5 +1,6 @@
 //! The feature vectors of one prefix.
 
+use super::open_files::OpenFiles;
 use super::shard::{self, ENDING, Form, Shard};
 use super::{FeatureCache, FeatureKey};
 use frostline_graph::Result;
@@ -15,6 +16,7 @@ pub struct StoredFeatures {
     folder: PathBuf,
     about: Vec<u8>,
     form: Form,
+    files: Arc<OpenFiles>,
     shards: Vec<Arc<Shard>>,
     vectors: HashMap<FeatureKey, Places>,
     /// Why nothing more is stored, once something was not.
@@ -31,20 +33,21 @@ type Places = SmallVec<[(u32, u32); 1]>;
 impl StoredFeatures {
     /// Opens what there is of a prefix.
     pub(super) fn open(cache: &FeatureCache, folder: PathBuf, about: Vec<u8>, form: Form) -> Self {
-        let (cache, shards, vectors) = (cache.clone(), Vec::new(), HashMap::new());
-        let mut store = Self { cache, folder, about, form, shards, vectors, refusal: None, kept: Vec::new() };
+        let (cache, files) = (cache.clone(), Arc::default());
+        let (shards, vectors, kept) = (Vec::new(), HashMap::new(), Vec::new());
+        let mut store = Self { cache, folder, about, form, files, shards, vectors, refusal: None, kept };
         for path in super::folder::files(&store.folder) {
-            if path.extension().is_some_and(|ending| ending == ENDING)
-                && let Some(shard) = Shard::open(&path, form)
-            {
-                store.add(shard);
+            if path.extension().is_some_and(|ending| ending == ENDING) {
+                store.add(path);
             }
         }
         store
     }
 
-    fn add(&mut self, shard: Shard) {
+    /// Adds what is in a shard, if it is one.
+    fn add(&mut self, path: PathBuf) {
         let number = self.shards.len() as u32;
+        let Some(shard) = Shard::open(path, self.form, number, &self.files) else { return };
         for (index, key) in shard.keys.iter().enumerate() {
             self.vectors.entry(*key).or_default().push((number, index as u32));
         }
@@ -87,7 +90,8 @@ impl StoredFeatures {
         self.vectors.contains_key(key)
     }
 
-    /// Reads a feature vector of `feature_len` values. False if it is missing or damaged: it has to be computed.
+    /// Reads a feature vector of `feature_len` values. False if it is missing or damaged: it has to be computed, and `vector` may hold
+    /// anything.
     pub fn read(&self, key: &FeatureKey, vector: &mut [f32]) -> bool {
         self.places(key).any(|(shard, index)| shard.read(index, vector))
     }
@@ -115,11 +119,7 @@ impl StoredFeatures {
             return self.refusal.is_none();
         }
         match self.write(keys, vectors) {
-            Ok(Some(path)) => {
-                if let Some(shard) = Shard::open(&path, self.form) {
-                    self.add(shard);
-                }
-            }
+            Ok(Some(path)) => self.add(path),
             Ok(None) => self.refusal = Some(TOO_SMALL.to_owned()),
             Err(error) => {
                 let what = error.what();
