@@ -2,8 +2,8 @@
 //!
 //! usage: bench_cache FOLDER      (an empty or new folder on the disk in question)
 //!
-//! For rows of several lengths it writes 256 MiB and reads them in random order, a batch at a time: the first time with
-//! their checksums, then without.
+//! For rows of several lengths it writes 256 MiB and reads them in random order, a batch at a time, twice: each row is compared with its
+//! checksum.
 
 #![allow(clippy::print_stdout, reason = "it tells what happens")]
 
@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         });
         let order = shuffled(count, 0, 1);
         let mut batch = vec![0.0; BATCH * feature_len];
-        for what in ["read, checked", "read"] {
+        for what in ["read", "read again"] {
             say(what, bytes, || {
                 for chunk in order.chunks(BATCH) {
                     for (index, row) in chunk.iter().zip(batch.chunks_exact_mut(feature_len)) {

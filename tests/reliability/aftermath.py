@@ -12,7 +12,7 @@ TEMPORARY = ".frostline-"
 
 def undisturbed(command, binary, folder):
     """What a run that nobody disturbs leaves, and how long it takes."""
-    folder.mkdir()
+    command.prepare(binary, folder)
     began = time.perf_counter()
     done = run(command.line(binary, folder), folder)
     if done.returncode:

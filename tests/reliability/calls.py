@@ -34,7 +34,7 @@ def traced(calls, how, command, binary, folder):
 
 def names(calls, command, binary, folder):
     """The names of the calls of an undisturbed run, in order."""
-    folder.mkdir()
+    command.prepare(binary, folder)
     told = folder.with_suffix(".txt")
     done = traced(calls, ("count", told), command, binary, folder)
     if done.returncode:
@@ -78,7 +78,7 @@ def main():
                 kinds += [(what, ("fail", number, error, "stay")) for what, error in ERRORS.items()]
                 for what, how in kinds:
                     folder = place / "disturbed"
-                    folder.mkdir()
+                    command.prepare(binary, folder)
                     done = traced(calls, how, command, binary, folder)
                     counts[what] += 1
                     found = []

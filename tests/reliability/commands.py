@@ -43,10 +43,16 @@ def tree(folder):
 
 class Command:
     """A command that writes into a folder: `arguments` name it as OUT, and what is done after it was killed as `again`. `share`: of all
-    kills, how many in a hundred are its own."""
+    kills, how many in a hundred are its own. `before`: another command, which is done before and not disturbed."""
 
-    def __init__(self, name, share, arguments, again=()):
-        self.name, self.share, self.arguments, self.again = name, share, arguments, again
+    def __init__(self, name, share, arguments, again=(), before=None):
+        self.name, self.share, self.arguments, self.again, self.before = name, share, arguments, again, before
+
+    def prepare(self, binary, folder):
+        """Makes the folder, with what is in it before the command begins."""
+        folder.mkdir()
+        if self.before:
+            run(self.before.line(binary, folder), folder, check=True)
 
     def is_finished(self, folder):
         """Whether a run is there already, whose last file is run.json."""
@@ -70,6 +76,14 @@ COMMANDS = [
     Command("train, solved", 25, ["train", MODEL, DATA, "-o", "OUT/run"], ["--resume"]),
     Command("train, by steps", 25, ["train", MODEL, DATA, "-o", "OUT/run", *STAGES], ["--resume"]),
     Command("depth", 10, ["depth", MODEL, DATA, "-o", "OUT/run", "--repeats", 2, "--cuts", "hidden"]),
-    Command("embed", 20, ["embed", MODEL, DATA, "-o", "OUT/features.npz"]),
-    Command("convert", 20, ["convert", MODEL, "-o", "OUT/model.onnx"]),
+    Command("embed", 15, ["embed", MODEL, DATA, "-o", "OUT/features.npz"]),
+    Command("convert", 15, ["convert", MODEL, "-o", "OUT/model.onnx"]),
+    # the features of the one have to go for those of the other
+    Command(
+        "train, in a full cache",
+        10,
+        ["train", MODEL, DATA, "-o", "OUT/run", "--head-only", "--epochs", 2, "--cache-limit", "1400KiB"],
+        ["--resume"],
+        before=Command("embed", 0, ["embed", MODEL, DATA, "-o", "OUT/features.npz", "--cut", "flatten"]),
+    ),
 ]

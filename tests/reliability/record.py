@@ -1,6 +1,7 @@
-"""Writes docs/reliability.md: what happens when frostline is killed, when it lacks what it counts on, and when clients misbehave.
+"""Writes docs/reliability.md: what happens when frostline is killed, when it lacks what it counts on, when it works long or on much, and
+when clients misbehave.
 
-usage: record.py FROSTLINE
+usage: record.py FROSTLINE      (with the Python package `frostline` installed)
 """
 
 import argparse
@@ -19,6 +20,20 @@ PARTS = {
         "SIGKILL at 200 moments, spread evenly over how long each command takes. What lies on disk under a final name after the kill is whole or "
         "not there. The same command (training with `--resume`) then ends with the same bytes as if it had not been killed, apart "
         "from times, and leaves no other file. `cache verify` finds nothing wrong.",
+    ),
+    "calls.py": (
+        "At each system call",
+        "Each system call by which a command changes a file, one after the other: killed before it, killed within it (half of what was to be "
+        "written is), and from it on all such calls fail. After a kill the same holds as above. Where calls fail the command is done with "
+        "the same result, or ends with an error that says what to do; afterwards the same command goes on.",
+    ),
+    "growth.py": (
+        "Many photos",
+        "The most memory that a training takes, by the number of photos.",
+    ),
+    "soak.py": (
+        "A thousand trainings in one process",
+        "The memory of a Python process after so many trainings.",
     ),
     "faults.py": (
         "Without what it counts on",
@@ -39,11 +54,12 @@ def main():
     page = [
         "# Reliability",
         "",
-        f"Written by `tests/reliability/record.py` on {datetime.date.today()}, with {said} on {os.cpu_count()} cores. It runs the three scripts "
+        f"Written by `tests/reliability/record.py` on {datetime.date.today()}, with {said} on {os.cpu_count()} cores. It runs the scripts "
         "beside it, each of which also runs alone and fails if anything here does not hold.",
     ]
     for script, (title, about) in PARTS.items():
-        done = subprocess.run([sys.executable, HERE / script, binary], capture_output=True, text=True)
+        given = [] if script == "soak.py" else [binary]
+        done = subprocess.run([sys.executable, HERE / script, *given], capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"{script} failed:\n{done.stdout}{done.stderr}")
         page += ["", f"## {title}", "", about, "", done.stdout.strip()]

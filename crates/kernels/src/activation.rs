@@ -226,6 +226,14 @@ impl Activation {
             _ => None,
         }
     }
+
+    /// The bounds that a convolution applies before it stores, and the activation that is left for a second pass over what it stored.
+    pub(crate) fn in_passes(self) -> ((f32, f32), Option<Self>) {
+        match self.bounds() {
+            Some(bounds) => (bounds, None),
+            None => ((f32::NEG_INFINITY, f32::INFINITY), Some(self)),
+        }
+    }
 }
 
 /// NaN stays NaN.

@@ -140,10 +140,7 @@ impl<E: Tiled> PackedConv<E> {
     ) {
         let pixels = self.shape.check_lens(x, y);
         // What the tile cannot apply before it stores is a second pass over each block, while it is in the cache.
-        let (bounds, second_pass) = match activation.bounds() {
-            Some(bounds) => (bounds, Activation::Linear),
-            None => ((f32::NEG_INFINITY, f32::INFINITY), activation),
-        };
+        let (bounds, second_pass) = activation.in_passes();
         let mut lines = Lines { conv: self, bias, residual, bounds, second_pass, y };
         self.walk().run(pixels, &self.panels, x, E::default(), scratch, &mut lines);
     }
@@ -155,7 +152,7 @@ struct Lines<'a, E: 'static> {
     bias: Option<&'a [f32]>,
     residual: Residual<'a, E>,
     bounds: (f32, f32),
-    second_pass: Activation,
+    second_pass: Option<Activation>,
     y: &'a mut [E],
 }
 
@@ -194,10 +191,10 @@ impl<E: Tiled> Visitor<E> for Lines<'_, E> {
     }
 
     fn finish(&mut self, pixels: Range<usize>) {
-        if self.second_pass != Activation::Linear {
+        if let Some(activation) = self.second_pass {
             let out_channels = self.conv.shape.out_channels;
             let elements = pixels.start * out_channels..pixels.end * out_channels;
-            activate_in_place(self.second_pass, &mut self.y[elements]);
+            activate_in_place(activation, &mut self.y[elements]);
         }
     }
 }

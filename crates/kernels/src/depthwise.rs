@@ -14,7 +14,6 @@ mod tile;
 pub use backward::{depthwise_backward_input, depthwise_backward_weights};
 pub use packed::PackedDepthwise;
 
-use crate::activation::Activation;
 use crate::dispatch::vectorized;
 use crate::element::{Element, activate_in_place};
 use crate::epilogue::Epilogue;
@@ -93,14 +92,11 @@ fn forward_on<E: Lined>(
     let window = &shape.window;
     let row = window.out_width() * shape.out_channels();
     let tile = if shape.multiplier == 1 { lines.of(window) } else { None };
+    let (bounds, second_pass) = activation.in_passes();
     for oy in 0..window.out_height() {
         let at = oy * row;
         match tile {
             Some(tile) => {
-                let (bounds, second_pass) = match activation.bounds() {
-                    Some(bounds) => (bounds, Activation::Linear),
-                    None => ((f32::NEG_INFINITY, f32::INFINITY), activation),
-                };
                 let line = Line {
                     window,
                     oy,
@@ -114,8 +110,8 @@ fn forward_on<E: Lined>(
                     pairs: None,
                 };
                 line.run(tile, &mut y[at..at + row]);
-                if second_pass != Activation::Linear {
-                    activate_in_place(second_pass, &mut y[at..at + row]);
+                if let Some(activation) = second_pass {
+                    activate_in_place(activation, &mut y[at..at + row]);
                 }
             }
             None => {

@@ -1,10 +1,11 @@
 //! The feature cache on disk: never trusted, never stale, the same to the last bit.
 
-use crate::task::{Run, backbone, recipe, run_with, stage};
+use crate::task::{Run, backbone, recipe, run_watched, run_with, stage};
 use frostline::cache::{FeatureCache, Health};
-use frostline::fit::{Caching, TrainConfig, Validation};
+use frostline::fit::{Caching, Event, TrainConfig, Validation};
 use frostline::graph::Unfreeze;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 fn in_folder(folder: &Path) -> FeatureCache {
@@ -101,6 +102,41 @@ fn a_shard_that_is_cut_off_is_not_read_and_written_anew() {
     // the same rows have the same name: what was computed again has taken the damaged files' place
     let health = cache.verify().expect("a check");
     assert_eq!((health.damaged, health.unreadable), (0, 0));
+}
+
+/// Changes each shard after every epoch, while the training has it open.
+fn disturbed(folder: &Path, disturb: impl Fn(&Path) + Sync) -> Run {
+    let cache = Caching::Disk(in_folder(folder));
+    let watch = |event: &Event<'_>| {
+        if let Event::Epoch(_) = event {
+            shards(folder).iter().for_each(|shard| disturb(shard));
+        }
+    };
+    let recipe = recipe(vec![stage(Unfreeze::Nothing, 4, 0.02)]);
+    let run = run_watched(&backbone(), recipe, &Validation::Fraction(0.25), 3, cache, &watch);
+    run.trained();
+    run
+}
+
+#[test]
+fn what_is_changed_cut_off_or_removed_while_it_is_read_is_computed_again() {
+    let folder = || tempfile::tempdir().expect("a folder");
+    let sound = disturbed(folder().path(), |_| ());
+    let flip = |shard: &Path| {
+        // a bit of each kilobyte: of features that were read before, and of those that were not
+        let mut bytes = fs::read(shard).expect("a shard");
+        bytes.iter_mut().step_by(1000).for_each(|byte| *byte ^= 1);
+        let mut file = fs::File::options().write(true).open(shard).expect("a shard");
+        file.write_all(&bytes).expect("written in place");
+    };
+    let cut = |shard: &Path| {
+        let file = fs::File::options().write(true).open(shard).expect("a shard");
+        file.set_len(file.metadata().expect("a length").len() / 3).expect("cut off");
+    };
+    let remove = |shard: &Path| fs::remove_file(shard).expect("removed");
+    is_the_same(&sound, &disturbed(folder().path(), flip));
+    is_the_same(&sound, &disturbed(folder().path(), cut));
+    is_the_same(&sound, &disturbed(folder().path(), remove));
 }
 
 #[test]

@@ -184,6 +184,18 @@ pub(crate) fn run_with(
     seed: u64,
     cache: Caching,
 ) -> Run {
+    run_watched(model, recipe, validation, seed, cache, &|_| {})
+}
+
+/// As `run_with`; `watch` is told all that happens.
+pub(crate) fn run_watched(
+    model: &Model,
+    recipe: TrainConfig,
+    validation: &Validation,
+    seed: u64,
+    cache: Caching,
+    watch: &(dyn Fn(&Event<'_>) + Sync),
+) -> Run {
     let (_folder, path) = data_of(3);
     let dataset = data::open(&path).expect("data");
     let silent = |_: &Event<'_>| {};
@@ -201,7 +213,10 @@ pub(crate) fn run_with(
         Event::Note(note) => notes.lock().expect("notes").push((*note).to_owned()),
         _ => {}
     };
-    let trained = prepared.train(&observe);
+    let trained = prepared.train(&|event: &Event<'_>| {
+        observe(event);
+        watch(event);
+    });
     let (epochs, notes) = (epochs.into_inner().expect("epochs"), notes.into_inner().expect("notes"));
     Run { prepared, trained, epochs, notes, passed: passed.into_inner() }
 }

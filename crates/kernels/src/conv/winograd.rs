@@ -152,10 +152,7 @@ impl Winograd {
         assert_eq!(x.len(), images * window.input_len(), "x has whole images");
         assert_eq!(y.len(), images * self.shape.output_len(), "y has an output for each image");
         assert!(scratch.len() >= self.scratch_len(), "scratch has the needed length");
-        let (bounds, second_pass) = match activation.bounds() {
-            Some(bounds) => (bounds, Activation::Linear),
-            None => ((f32::NEG_INFINITY, f32::INFINITY), activation),
-        };
+        let (bounds, second_pass) = activation.in_passes();
         let scratch = aligned(scratch);
         let grid = Grid::of(window);
         let transforms = Transforms::of(self.tiles.instruction_set);
@@ -179,8 +176,8 @@ impl Winograd {
                 );
             }
         }
-        if second_pass != Activation::Linear {
-            activate_in_place(second_pass, y);
+        if let Some(activation) = second_pass {
+            activate_in_place(activation, y);
         }
     }
 

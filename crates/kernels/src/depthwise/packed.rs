@@ -68,10 +68,7 @@ impl PackedDepthwise {
         };
         shape.check(x, &self.weights, y);
         let row = window.out_width() * window.channels;
-        let (bounds, second_pass) = match activation.bounds() {
-            Some(bounds) => (bounds, Activation::Linear),
-            None => ((f32::NEG_INFINITY, f32::INFINITY), activation),
-        };
+        let (bounds, second_pass) = activation.in_passes();
         for oy in 0..window.out_height() {
             let y = &mut y[oy * row..(oy + 1) * row];
             let line = Line {
@@ -87,8 +84,8 @@ impl PackedDepthwise {
                 pairs: Some((&pairs.weights, &pairs.bias)),
             };
             line.run(pairs.lines, y);
-            if second_pass != Activation::Linear {
-                activate_in_place(second_pass, y);
+            if let Some(activation) = second_pass {
+                activate_in_place(activation, y);
             }
         }
     }

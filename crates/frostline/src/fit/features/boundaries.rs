@@ -64,8 +64,6 @@ pub(in crate::fit) struct Boundaries {
     layers: Vec<Vec<String>>,
     candidates: Vec<Candidate>,
     in_memory: Vec<bool>,
-    /// Views of each training image; 1 where none are drawn.
-    views: usize,
     /// Of each boundary: feature vectors of test images that are not stored.
     test_missing: Vec<usize>,
     choice: Choice,
@@ -127,8 +125,7 @@ impl Boundaries {
         };
         let layers = frozen.iter().map(|frozen| frozen.boundary().to_vec()).collect();
         let frozen = frozen.into_iter().map(Some).collect();
-        let views = if source.pipeline.augment.is_identity() { 1 } else { setting.config.views };
-        Ok(Self { ahead, needs, frozen, layers, candidates, in_memory, views, test_missing, choice })
+        Ok(Self { ahead, needs, frozen, layers, candidates, in_memory, test_missing, choice })
     }
 
     /// Seconds of a stage before its epochs, and of an epoch that takes `epoch` by itself.
