@@ -5,12 +5,13 @@ import csv
 import io
 import json
 import math
+import subprocess
 
 import keras
 import numpy as np
 import onnxruntime
 import pytest
-from conftest import ROOT
+from conftest import BINARY, ROOT
 from PIL import Image
 from split_photos import split
 
@@ -244,6 +245,28 @@ def trained_on_stripes(frostline, folder, y_of, *flags):
     (folder / "recipe.toml").write_text('[solve]\npooling = "mean"\ncuts = ["upper"]\nunfreeze = true\n')
     recipe = () if "--head-only" in flags else ("--recipe", folder / "recipe.toml")
     return frostline.json("train", folder / "model.keras", folder / "data.npz", "-o", folder / "run", *recipe, *flags), x_test
+
+
+def test_a_block_that_is_adopted_goes_on_to_the_bit(frostline, tmp_path):
+    record, _ = trained_on_stripes(frostline, tmp_path, lambda y: y)
+    assert record["unfreezing"]["adopted"]
+    words = [BINARY, "train", tmp_path / "model.keras", tmp_path / "data.npz", "-o", tmp_path / "killed"]
+    words += ["--recipe", tmp_path / "recipe.toml", "--quiet", "--checkpoint-every", "1", "--resume"]
+    killed = 0
+    for part in (0.3, 0.5, 0.7, 0.9):
+        # so long as nothing is there, --resume begins
+        more = words if (tmp_path / "killed").exists() else words[:-1]
+        process = subprocess.Popen(more, env=frostline.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(part * record["seconds"])
+        except subprocess.TimeoutExpired:
+            process.kill()
+            killed += 1
+        process.wait()
+    assert killed, "nothing was killed: the test says nothing"
+    if not (tmp_path / "killed/run.json").exists():
+        frostline.done(*words[1:])
+    assert (tmp_path / "killed/model.keras").read_bytes() == (tmp_path / "run/model.keras").read_bytes()
 
 
 def test_a_block_that_is_worth_training_becomes_part_of_the_model(frostline, tmp_path):

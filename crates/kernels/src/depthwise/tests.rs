@@ -2,6 +2,7 @@
 
 use super::backward::{backward_input_on, backward_weights_on};
 use super::*;
+use crate::activation::Activation;
 use crate::element::Bf16;
 use crate::matmul::Accumulate;
 use crate::reference::{self, assert_close, assert_gradient, dot, noise};

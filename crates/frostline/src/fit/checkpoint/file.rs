@@ -149,7 +149,7 @@ mod tests {
         let weights = checkpoint.tensors("weights/").expect("read");
         assert_eq!(weights["a/kernel"], *draft().tensors[0].1);
         assert_eq!(weights["b"][0].to_bits(), f32::NAN.to_bits());
-        assert_eq!(checkpoint.tensors("moments/").expect("read")["0"], []);
+        assert!(checkpoint.tensors("moments/").expect("read")["0"].is_empty());
         // others read it too
         let bytes = std::fs::read(&path).expect("a file");
         assert_eq!(SafeTensors::deserialize(&bytes).expect("safetensors").len(), 5);
