@@ -22,7 +22,7 @@ STEPS = ["--head-only", "--epochs", "1", "--val", "0"]
 TRAININGS = {
     "solved head": [],
     "by steps, 288 numbers a photo": [*STEPS, "--keep", "flatten", "--head", "dense(8)"],
-    "by steps, 4,704 numbers a photo": [*STEPS, "--keep", "conv_2", "--head", "gap dense(8)"],
+    "by steps, 4,704 numbers a photo": [*STEPS, "--keep", "conv_2", "--head", "flatten dense(8)"],
 }
 
 
