@@ -49,6 +49,11 @@ impl PrefixKey {
         Self(hasher.finalize())
     }
 
+    /// All of it.
+    pub(crate) fn name(&self) -> String {
+        self.0.to_hex().to_string()
+    }
+
     /// Letters of the name of its folder.
     pub(super) const NAME_LEN: usize = 32;
 
