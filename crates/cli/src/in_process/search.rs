@@ -38,7 +38,9 @@ impl TrialRunner {
     ///
     /// As of the command.
     pub fn open(call: Call, data: GivenData) -> Outcome<Self> {
-        call.run("depth", Some(data), Vec::new(), |command, seed, console| match command {
+        // what a search takes besides is said where there is a folder, which is not made here
+        let words = vec!["--output=search".into()];
+        call.run("depth", Some(data), words, |command, seed, console| match command {
             Command::Depth(command) => {
                 Ok(Self { trials: Trials::open(command, seed, console)?, pool: pool_of_now()? })
             }
