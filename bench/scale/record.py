@@ -1,11 +1,12 @@
 """Embedding and a search by 1, 2 and 4 processes on this machine: as shards of the binary, as workers of Ray, one of them killed in the
 middle; beside them a plain `ray.data` with Keras. Then what 64 machines would take, by the times that were measured.
 
-usage: record.py FROSTLINE MODEL RESULTS.md [--photos 5000] [--search-photos FOLDER] [--repeats 4]
+usage: record.py FROSTLINE MODEL RESULTS.md [--photos 5000] [--simulate DATA] [--only features,ray,keras,search,search-ray,simulation]
 
 FROSTLINE is the binary; the Python package of the same version is installed. MODEL is a model of Keras that scales its own input or
-whose preprocessing is known. The photos are generated, JPEGs of 500 x 375 pixels. Every result is compared with that of one process, to the bit.
-Without --search-photos the search is that of the generated photos' first hundred.
+whose preprocessing is known. The photos are generated, JPEGs of 500 x 375 pixels. The search that is shared is that of the textbook's model, which
+the repository carries; the one that is simulated is that of MODEL at 96 x 96 pixels on DATA, by default a hundred of the photos. Every result is
+compared with that of one process, to the bit.
 
 What is told is time by the clock, and beside it the processor's time of all processes, which other work on the machine does not change much.
 """
@@ -34,6 +35,9 @@ import make_photos
 import simulate
 
 COUNTS = (1, 2, 4)
+DEMO = HERE.parent.parent / "crates/cli/assets/demo"
+DEMO_SEARCH = (str(DEMO / "my_model_A.h5"), str(DEMO / "fashion_subset.npz"))
+REPEATS = 4
 CORES = os.cpu_count()
 
 
@@ -104,8 +108,6 @@ class Record:
     def features(self):
         """The features of all photos, in one process first."""
         binary, model, photos = self.options.frostline, self.options.model, self.work / "photos"
-        make_photos.PHOTOS = self.options.photos
-        make_photos.main(photos)
         base = [binary, "embed", model, str(photos), "--no-cache", "-o"]
         one = self.work / "one.npz"
         with Clock() as clock:
@@ -170,9 +172,9 @@ class Record:
             ray.init(num_cpus=CORES, include_dashboard=False, logging_level="error", log_to_driver=False)
             with Clock() as clock:
                 data = ray.data.read_images(str(self.work / "photos"), size=size, mode="RGB")
-                # the reading has what the model leaves of the machine
-                share = CORES / (count + 1)
-                found = data.map_batches(Extract, concurrency=count, num_cpus=share, batch_size=64).take_all()
+                # a part of the machine is left for reading
+                pool = ray.data.ActorPoolStrategy(size=count)
+                found = data.map_batches(Extract, compute=pool, num_cpus=0.5, batch_size=64).take_all()
             assert len(found) == self.options.photos
             ray.shutdown()
             clock.cpu = float("nan")
@@ -184,10 +186,8 @@ class Record:
         return height, width
 
     def search(self):
-        binary, model = self.options.frostline, self.options.model
-        photos = self.options.search_photos or self.hundred()
-        self.search_data = photos
-        base = [binary, "depth", model, str(photos), "--repeats", str(self.options.repeats), "--cache"]
+        binary = self.options.frostline
+        base = [binary, "depth", *DEMO_SEARCH, "--repeats", str(REPEATS), "--cache"]
         one = self.work / "search-one"
 
         def command(output, name):
@@ -221,10 +221,9 @@ class Record:
                 if kills:
                     threading.Thread(target=kill_a_worker, args=("ray::trial", clock), daemon=True).start()
                 frostline.ray.depth(
-                    self.options.model,
-                    self.search_data,
+                    *DEMO_SEARCH,
                     output=output,
-                    repeats=self.options.repeats,
+                    repeats=REPEATS,
                     cache=self.work / f"cache-{name}",
                     progress=False,
                 )
@@ -243,7 +242,8 @@ class Record:
     def simulation(self):
         """What many machines would take, by times on one core."""
         cache = self.work / "cache-simulation"
-        trials = simulate.timed_search(self.options.model, self.search_data, self.work / "timed", self.options.repeats, cache)
+        data = self.options.simulate or self.hundred()
+        trials = simulate.timed_search(self.options.model, data, self.work / "timed", cache)
         photos = simulate.timed_photos(self.options.model, sorted((self.work / "photos").rglob("*.jpg"))[:512])
         return simulate.text(trials, photos)
 
@@ -257,7 +257,7 @@ class Record:
         return f"""# Several processes, and many machines
 
 By `bench/scale/record.py` on {datetime.date.today()}: {CORES} cores of {processor()}, load {load} at the end. {self.options.photos:,} generated photos of 500 x 375
-pixels; `{pathlib.Path(self.options.model).name}`; a search with {self.options.repeats} repeats.
+pixels by `{pathlib.Path(self.options.model).name}`; the textbook's search with {REPEATS} repeats.
 
 {chr(10).join(lines)}
 
@@ -295,19 +295,22 @@ def main():
     parser.add_argument("model")
     parser.add_argument("results", type=pathlib.Path)
     parser.add_argument("--photos", type=int, default=5000)
-    parser.add_argument("--search-photos", type=pathlib.Path)
-    parser.add_argument("--repeats", type=int, default=4)
+    parser.add_argument("--simulate", type=pathlib.Path)
     parser.add_argument("--only", default="features,ray,keras,search,search-ray,simulation")
     options = parser.parse_args()
     only = options.only.split(",")
     with tempfile.TemporaryDirectory(prefix="scale-") as work:
         record = Record(options, pathlib.Path(work))
-        record.features()
+        make_photos.PHOTOS = options.photos
+        make_photos.main(record.work / "photos")
+        if "features" in only:
+            record.features()
         if "ray" in only:
             record.features_on_ray()
         if "keras" in only:
             record.features_by_keras()
-        record.search()
+        if "search" in only:
+            record.search()
         if "search-ray" in only:
             record.search_on_ray()
         simulation = record.simulation() if "simulation" in only else ""

@@ -65,7 +65,6 @@ def depth(
     data: Path,
     *,
     output: Path,
-    threads: int = 1,
     progress: bool = True,
     **flags: Unpack[DepthFlags],
 ) -> Depth:
@@ -76,11 +75,12 @@ def depth(
         model: a path that every worker sees, or a ``keras.Model``.
         data: the path of a folder, a CSV or an ``.npz`` that every worker sees.
         output: the folder of the search, on this machine; the same call goes on in it.
-        threads: with how many threads a trial is trained.
         progress: whether lines are written to standard error.
+
+    A trial is trained on one thread, unless ``threads`` says otherwise.
     """
     job = _elsewhere.Job(model, data, output, progress, flags)
-    train = functools.partial(_elsewhere.trial, job.work(threads), job.model, job.key)
+    train = functools.partial(_elsewhere.trial, job.work(flags.get("threads") or 1), job.model, job.key)
     under_way: dict[Any, str] = {}
     while True:
         # what takes longest, which is asked for last, begins first

@@ -2,7 +2,7 @@
 
 >>> import frostline.ray
 >>> photos = ray.data.read_binary_files("/shared/photos")
->>> photos.map_batches(frostline.ray.Embedder, fn_constructor_args=["model.keras"], concurrency=8)
+>>> frostline.ray.embed("/shared/model.keras", photos).write_parquet("/shared/features")
 >>> frostline.ray.depth("/shared/model.keras", "/shared/photos", output="best")
 """
 
@@ -60,13 +60,14 @@ def embed(
 
     if not isinstance(data, ray.data.Dataset):
         data = ray.data.from_items([{"path": os.path.abspath(os.fspath(path))} for path in data])
-    if workers is None:
-        workers = (1, max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus))
+    least, most = workers if isinstance(workers, tuple) else (workers, workers)
+    if most is None:
+        least, most = 1, max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus)
     return data.map_batches(
         Embedder,
         fn_constructor_args=[model, column],
         fn_constructor_kwargs={"threads": cpus, **flags},
-        concurrency=workers,
+        compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
         num_cpus=cpus,
         batch_size=batch_size,
     )

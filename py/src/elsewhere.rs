@@ -105,6 +105,9 @@ impl AskedSearch {
     }
 }
 
+/// Features, a row a picture, and what is wrong with each.
+type Rows<'py> = (Bound<'py, PyArrayDyn<f32>>, Vec<Option<String>>);
+
 /// Makes features of pictures.
 #[pyclass(module = "frostline._core", frozen)]
 pub(crate) struct PictureEmbedder(in_process::PictureEmbedder);
@@ -124,11 +127,7 @@ impl PictureEmbedder {
     }
 
     /// The features of pictures, a row each, and what is wrong with those whose rows are not numbers.
-    fn of<'py>(
-        &self,
-        py: Python<'py>,
-        items: Vec<Item<'py>>,
-    ) -> PyResult<(Bound<'py, PyArrayDyn<f32>>, Vec<Option<String>>)> {
+    fn of<'py>(&self, py: Python<'py>, items: Vec<Item<'py>>) -> PyResult<Rows<'py>> {
         let pictures = items.into_iter().map(Item::picture).collect::<PyResult<Vec<_>>>()?;
         let count = pictures.len();
         let found = py.detach(|| self.0.of(pictures)).map_err(wrong)?;

@@ -100,8 +100,9 @@ def test_ray_makes_the_features_that_one_process_makes(on_ray, saved, folder, ph
     items = [{"file": open(path, "rb").read(), "at": at} for at, path in enumerate(photos[:9])]
     items[4]["file"] = b"no picture"
     data = on_ray.data.from_items(items)
+    pool = on_ray.data.ActorPoolStrategy(size=1)
     rows = data.map_batches(
-        fl.ray.Embedder, fn_constructor_args=[str(saved), "file"], concurrency=1, batch_size=4
+        fl.ray.Embedder, fn_constructor_args=[str(saved), "file"], compute=pool, batch_size=4
     ).take_all()
     for row in rows:
         path = os.path.relpath(photos[row["at"]], folder)
