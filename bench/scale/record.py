@@ -1,12 +1,12 @@
 """Embedding and a search by 1, 2 and 4 processes on this machine: as shards of the binary, as workers of Ray, one of them killed in the
 middle; beside them a plain `ray.data` with Keras. Then what 64 machines would take, by the times that were measured.
 
-usage: record.py FROSTLINE MODEL RESULTS.md [--photos 5000] [--simulate DATA] [--only features,ray,keras,search,search-ray,simulation]
+usage: record.py FROSTLINE MODEL RESULTS.md [--photos 5000] [--simulate "MODEL DATA FLAGS"] [--only features,ray,keras,search,search-ray,simulation]
 
 FROSTLINE is the binary; the Python package of the same version is installed. MODEL is a model of Keras that scales its own input or
 whose preprocessing is known. The photos are generated, JPEGs of 500 x 375 pixels. The search that is shared is that of the textbook's model, which
-the repository carries; the one that is simulated is that of MODEL at 96 x 96 pixels on DATA, by default a hundred of the photos. Every result is
-compared with that of one process, to the bit.
+the repository carries, and so is the one that is simulated, unless --simulate names another. Every result is compared with that of one process,
+to the bit.
 
 What is told is time by the clock, and beside it the processor's time of all processes, which other work on the machine does not change much.
 """
@@ -18,6 +18,7 @@ import os
 import pathlib
 import platform
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -232,18 +233,11 @@ class Record:
             note = "one killed in the middle" if kills else ""
             self.told("search", "Ray", count, clock, same_search(one, output), note)
 
-    def hundred(self):
-        chosen = self.work / "hundred"
-        for path in sorted((self.work / "photos").rglob("*.jpg"))[:: max(1, self.options.photos // 100)]:
-            (chosen / path.parent.name).mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, chosen / path.parent.name / path.name)
-        return chosen
-
     def simulation(self):
         """What many machines would take, by times on one core."""
         cache = self.work / "cache-simulation"
-        data = self.options.simulate or self.hundred()
-        trials = simulate.timed_search(self.options.model, data, self.work / "timed", cache)
+        model, data, *flags = shlex.split(self.options.simulate) if self.options.simulate else DEMO_SEARCH
+        trials = simulate.timed_search(model, data, flags, self.work / "timed", cache)
         photos = simulate.timed_photos(self.options.model, sorted((self.work / "photos").rglob("*.jpg"))[:512])
         return simulate.text(trials, photos)
 
@@ -295,7 +289,7 @@ def main():
     parser.add_argument("model")
     parser.add_argument("results", type=pathlib.Path)
     parser.add_argument("--photos", type=int, default=5000)
-    parser.add_argument("--simulate", type=pathlib.Path)
+    parser.add_argument("--simulate")
     parser.add_argument("--only", default="features,ray,keras,search,search-ray,simulation")
     options = parser.parse_args()
     only = options.only.split(",")

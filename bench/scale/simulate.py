@@ -9,17 +9,16 @@ import time
 
 PHOTOS = 10_000_000
 BATCH = 64
-REPEATS = 4
-SIZE = 96
+REPEATS = 10
 MACHINES = (1, 2, 4, 8, 16, 64)
 
 
-def timed_search(model, data, output, cache):
+def timed_search(model, data, flags, output, cache):
     """A search whose trials are trained here on one thread. Of each trial its JSON, its line and the processor's seconds."""
     from frostline import _core
     from frostline._progress import Progress
 
-    flags, tell = [f"--repeats={REPEATS}", f"--image-size={SIZE}", f"--cache={cache}", "--threads=1"], Progress(False)
+    flags, tell = [*flags, f"--repeats={REPEATS}", f"--cache={cache}", "--threads=1"], Progress(False)
     began = time.process_time()
     search = _core.AskedSearch(str(model), str(data), output, flags, tell)
     opened = time.process_time() - began
