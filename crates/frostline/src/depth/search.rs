@@ -246,8 +246,66 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Design;
+    use super::super::{Cut, Design};
     use super::*;
+
+    fn search() -> Search {
+        let paths: Vec<String> = (1..=12).map(|layer| format!("layer_{layer}")).collect();
+        let cut = |layers: usize| Cut { path: format!("layer_{layers}"), layers, shape: vec![1] };
+        let baselines = Baselines::of(&cut(12), &paths);
+        let heads = [3, 6, 9].map(|layers| Arm::new(&cut(layers), &paths, Training::Head));
+        let arms = heads.into_iter().chain(baselines.all().into_iter().cloned()).collect();
+        let rounds = Rounds { repeats: 8, exhaustive: false };
+        Search { arms, baselines, rounds, overlap: 1.0 / 3.0, images: 100, known: BTreeMap::new() }
+    }
+
+    /// What a trial scores, by its name alone.
+    fn outcome(trial: &Trial) -> Outcome {
+        let text = format!("{} {} {}", trial.arm.name, trial.repeat, trial.share);
+        let bytes = blake3::hash(text.as_bytes());
+        let is_right = |byte: &u8| usize::from(*byte) < 100 + 10 * trial.arm.kept_layers;
+        let correct: Vec<bool> = bytes.as_bytes().iter().map(is_right).collect();
+        let right = correct.iter().filter(|is_right| **is_right).count();
+        Outcome {
+            arm: trial.arm.name.clone(),
+            repeat: trial.repeat,
+            share: trial.share,
+            validation_accuracy: right as f64 / correct.len() as f64,
+            correct,
+            seconds: 1.0,
+        }
+    }
+
+    #[test]
+    fn outcomes_may_be_told_in_any_order_with_others_between() {
+        let mut rounds = search();
+        let mut asked = Vec::new();
+        while let wanted = rounds.ask()
+            && !wanted.is_empty()
+        {
+            wanted.iter().for_each(|trial| rounds.tell(outcome(trial)));
+            asked.extend(wanted);
+        }
+        let (expected, missing) = rounds.standing();
+        assert!(missing.is_empty() && asked.iter().any(|trial| trial.share < 1.0), "{asked:?}");
+        let ruled_out = expected.arms.iter().filter(|(_, outcomes)| outcomes.len() < 8).count();
+        assert!((1..expected.arms.len()).contains(&ruled_out), "{ruled_out}");
+
+        // one at a time, the last that is asked for first
+        let mut other = search();
+        let mut count = 0;
+        while let Some(trial) = other.ask().pop() {
+            other.tell(outcome(&trial));
+            // what nobody has asked for yet
+            let arm = other.arms[count % other.arms.len()].clone();
+            other.tell(outcome(&Trial { arm, repeat: 7 - count % 8, share: 1.0 }));
+            count += 1;
+        }
+        assert!(count <= asked.len());
+        let (found, _) = other.standing();
+        assert_eq!((&found.arms, found.recommended), (&expected.arms, expected.recommended));
+        assert!(!found.is_cut_short);
+    }
 
     #[test]
     fn a_third_training_from_scratch_is_for_what_two_leave_open() {
