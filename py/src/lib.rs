@@ -3,6 +3,7 @@
 mod call;
 mod commands;
 mod data;
+mod elsewhere;
 mod lent;
 mod model;
 mod predictor;
@@ -21,6 +22,8 @@ mod _core {
     use super::commands::{convert, depth, embed, explain, inspect, plan, train};
     #[pymodule_export]
     use super::data::Data;
+    #[pymodule_export]
+    use super::elsewhere::{AskedSearch, PictureEmbedder, TrialRunner};
     #[pymodule_export]
     use super::model::Model;
     #[pymodule_export]

@@ -8,6 +8,7 @@ mod embed;
 mod examples;
 mod explain;
 mod grouped;
+mod merge;
 mod predict;
 #[cfg(feature = "pull")]
 mod pull;
@@ -23,6 +24,7 @@ pub(crate) use data::{Arrays, Excluded, Labels};
 pub(crate) use embed::{Embed, Features, Similar};
 pub(crate) use explain::Explain;
 pub(crate) use grouped::command;
+pub(crate) use merge::{Merge, Sharing};
 pub(crate) use predict::Predict;
 #[cfg(feature = "pull")]
 pub(crate) use pull::Pull;
@@ -80,6 +82,8 @@ pub(crate) enum Command {
     Embed(Embed),
     /// The photos that are most like one, by the features of a model.
     Similar(Similar),
+    /// Make one result of what processes have computed that shared `embed` or `depth` with --shard.
+    Merge(Merge),
     /// Where in images a model sees their class: a heat map over each (Grad-CAM).
     Explain(Explain),
     /// What is wrong with photos: damaged ones, copies, classes with few; with a model those that look mislabelled, too.
@@ -134,7 +138,7 @@ impl Command {
             Self::RemoveClass(command) => Some(&command.run),
             #[cfg(feature = "pull")]
             Self::Pull(_) => None,
-            Self::Cache(_) | Self::Demo(_) | Self::Models(_) | Self::Doctor(_) => None,
+            Self::Cache(_) | Self::Demo(_) | Self::Models(_) | Self::Doctor(_) | Self::Merge(_) => None,
             Self::Completions(_) | Self::Man(_) => None,
         }
     }
@@ -160,7 +164,7 @@ impl Command {
             Self::Inspect(_) | Self::Convert(_) | Self::Verify(_) | Self::Cache(_) | Self::Demo(_) => None,
             #[cfg(feature = "pull")]
             Self::Pull(_) => None,
-            Self::Models(_) | Self::Doctor(_) | Self::Completions(_) | Self::Man(_) => None,
+            Self::Models(_) | Self::Doctor(_) | Self::Completions(_) | Self::Man(_) | Self::Merge(_) => None,
         }
     }
 }
@@ -286,6 +290,8 @@ pub(crate) struct Depth {
     /// as long.
     #[arg(long, requires = "output")]
     pub(crate) exhaustive: bool,
+    #[command(flatten)]
+    pub(crate) sharing: Sharing,
     #[command(flatten)]
     pub(crate) cache: CacheFolder,
     /// One JSON document instead of tables.

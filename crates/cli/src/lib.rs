@@ -18,6 +18,7 @@ mod flags;
 mod images;
 pub mod in_process;
 mod inspect;
+mod merge;
 mod models;
 mod plan;
 mod predict;
@@ -61,6 +62,7 @@ pub fn main() -> ExitCode {
                 #[cfg(feature = "serve")]
                 Command::Serve(command) => serve::run(command, &console),
                 Command::Embed(command) => embed::run(command, &console),
+                Command::Merge(command) => merge::run(command, &console),
                 Command::Similar(command) => similar::run(command, &console),
                 Command::Explain(command) => explain::run(command, &console),
                 Command::Check(command) => check::run(command, arguments.seed, &console),

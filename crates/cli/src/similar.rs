@@ -28,7 +28,8 @@ pub(crate) fn run(command: &Similar, console: &Console) -> Result<(), Failure> {
     }
     let mut nearest = Nearest::new(features, command.metric, command.top);
     let mut seen: Vec<(Split, &Example)> = Vec::new();
-    each(&embedder, &mut embedding, &dataset, console, |example, row| {
+    let all: Vec<(Split, &Example)> = dataset.examples().collect();
+    each(&embedder, &mut embedding, &dataset, &all, console, |example, row| {
         nearest.see(seen.len(), row);
         seen.push(example);
         Ok(())

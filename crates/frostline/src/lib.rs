@@ -30,6 +30,7 @@ mod model_files;
 pub mod predict;
 pub mod prelude;
 pub mod report;
+mod shard;
 mod trainer;
 pub mod verify;
 
@@ -43,4 +44,5 @@ pub use frostline_graph::{
 };
 pub use frostline_kernels::{bf16_instruction_set, instruction_set, int8_instruction_set};
 pub use model_files::ModelFiles;
+pub use shard::Shard;
 pub use trainer::{Fitted, Trainer};

@@ -38,6 +38,22 @@ pub fn matmul_bt(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f3
     product([m, k, n], a, [k, 1], b, [1, k], c, accumulate);
 }
 
+/// The terms of a sum that are added at a time.
+const PIECE: usize = 512;
+/// Products of at most so many rows and columns are cut into pieces of [`PIECE`] by gemm itself; those of so few numbers not at all.
+const SMALL: usize = 64;
+const FEW: usize = 256;
+
+/// How many terms of `k` are added at a time. Left to itself, gemm cuts long sums by the sizes of the processor's caches: two
+/// processors with the same instructions would have other bits.
+fn piece([m, k, n]: [usize; 3]) -> usize {
+    let is_cut_by_caches = m.max(n) > SMALL && m.min(n) > 1 && m * n > FEW;
+    match is_cut_by_caches {
+        true => k.div_ceil(k.div_ceil(PIECE).max(1)).max(1),
+        false => k.max(1),
+    }
+}
+
 /// Strides are `[row, column]`, in elements.
 fn product(
     [m, k, n]: [usize; 3],
@@ -51,31 +67,36 @@ fn product(
     assert_eq!(a.len(), m * k, "a has m * k elements");
     assert_eq!(b.len(), k * n, "b has k * n elements");
     assert_eq!(c.len(), m * n, "c has m * n elements");
-    let add = accumulate == Accumulate::Add;
-    // SAFETY: the lengths were checked above, so every index `row * stride + column * stride` of the three matrices
-    // lies inside its slice, and `c` is borrowed exclusively.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            c.as_mut_ptr(),
-            1,
-            n as isize,
-            add,
-            a.as_ptr(),
-            a_strides[1] as isize,
-            a_strides[0] as isize,
-            b.as_ptr(),
-            b_strides[1] as isize,
-            b_strides[0] as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
+    let piece = piece([m, k, n]);
+    // without a term the product is zero
+    for begin in (0..k.max(1)).step_by(piece) {
+        let terms = piece.min(k - begin);
+        let add = accumulate == Accumulate::Add || begin > 0;
+        // SAFETY: the lengths were checked above, so every index `row * stride + column * stride` of the three matrices
+        // lies inside its slice, also behind the terms that were added before, and `c` is borrowed exclusively.
+        unsafe {
+            gemm::gemm(
+                m,
+                n,
+                terms,
+                c.as_mut_ptr(),
+                1,
+                n as isize,
+                add,
+                a.as_ptr().add(begin * a_strides[1]),
+                a_strides[1] as isize,
+                a_strides[0] as isize,
+                b.as_ptr().add(begin * b_strides[0]),
+                b_strides[1] as isize,
+                b_strides[0] as isize,
+                1.0,
+                1.0,
+                false,
+                false,
+                false,
+                Parallelism::None,
+            );
+        }
     }
 }
 
@@ -90,6 +111,24 @@ mod tests {
 
     fn plain(m: usize, k: usize, n: usize, a: &[f32], b: &[f32]) -> Vec<f32> {
         (0..m * n).map(|i| (0..k).map(|j| a[i / n * k + j] * b[j * n + i % n]).sum()).collect()
+    }
+
+    #[test]
+    fn long_sums_are_cut_where_no_cache_decides() {
+        let (m, k, n) = (3, 1300, 90);
+        let (a, b) = (crate::reference::noise(m * k, 1), crate::reference::noise(k * n, 2));
+        let mut whole = vec![0.0; m * n];
+        matmul(m, k, n, &a, &b, &mut whole, Accumulate::Overwrite);
+        let piece = piece([m, k, n]);
+        assert_eq!(piece, 434);
+        let mut cut = vec![0.0; m * n];
+        for begin in (0..k).step_by(piece) {
+            let terms = piece.min(k - begin);
+            let rows: Vec<f32> = a.chunks(k).flat_map(|row| row[begin..][..terms].to_vec()).collect();
+            matmul(m, terms, n, &rows, &b[begin * n..][..terms * n], &mut cut, Accumulate::Add);
+        }
+        assert_eq!(whole, cut);
+        crate::reference::assert_close(&whole, &plain(m, k, n, &a, &b), k as f32);
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 use super::values::{count, size};
 use super::{Images, Labels, ModelFile, Storage};
 use clap::Args;
+use frostline::Shard;
 use frostline::data::View;
 use frostline::embed::Distance;
 use std::path::PathBuf;
@@ -44,6 +45,7 @@ Examples:
   frostline embed model.keras photos/ -o features.npz
   frostline embed run photos/ -o features.npz --cut block_13_project_BN
   frostline embed run unlabelled/ -o features.parquet --views 1,1.4
+  frostline embed run photos/ -o features.parquet --shard 3/64
 
 An .npz holds `features` [images, width] (f32), `labels` (the class's number, -1 where there is none; of several labels zeros and \
 ones; else numbers), `paths`, `part` (train, val, test), `classes` and `layer`. In Python:
@@ -63,6 +65,10 @@ pub(crate) struct Embed {
     /// What becomes of an output with pixels or tokens: `mean` over them, or `none`, which keeps its shape.
     #[arg(long, value_name = "mean|none", default_value = "mean", value_parser = ["mean", "none"])]
     pub(crate) pooling: String,
+    /// Be the process I of N, counted from 0, that share the images: its part goes into a file beside F, and `frostline merge F` makes
+    /// F of them.
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
     /// One JSON document instead of a line.
     #[arg(long)]
     pub(crate) json: bool,

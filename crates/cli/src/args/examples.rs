@@ -21,7 +21,13 @@ Examples:
 pub(super) const DEPTH: &str = "\
 Examples:
   frostline depth model.keras photos/    # scores alone, nothing is trained
-  frostline depth model.keras photos/ -o best --budget 30m";
+  frostline depth model.keras photos/ -o best --budget 30m
+  frostline depth model.keras photos/ -o best --shard 0/4    # one of four";
+
+pub(super) const MERGE: &str = "\
+Examples:
+  frostline merge features.parquet    # after embed ... --shard 0/4 to 3/4
+  frostline merge best                # after depth ... -o best --shard I/N";
 
 pub(super) const EVALUATE: &str = "\
 Examples:

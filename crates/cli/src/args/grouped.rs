@@ -6,7 +6,7 @@ use clap::{Command, CommandFactory};
 /// What the commands are for, in the order in which one meets them. A test asks that each command is in one group.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Look at the data", &["check", "suggest", "similar", "embed"]),
-    ("Train and search", &["plan", "train", "depth", "evaluate", "add-class", "remove-class"]),
+    ("Train and search", &["plan", "train", "depth", "evaluate", "add-class", "remove-class", "merge"]),
     ("Use", &["predict", "explain", "serve"]),
     ("Files", &["models", "pull", "inspect", "convert", "verify"]),
     ("Look after", &["doctor", "cache", "completions", "man", "demo"]),

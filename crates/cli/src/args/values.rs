@@ -34,6 +34,12 @@ pub(super) fn budget(text: &str) -> Result<Budget, String> {
     budget.ok_or_else(|| "give a time (90s, 10m, 2h) or a number of trainings (40)".to_owned())
 }
 
+/// How long another process is waited for.
+pub(super) fn patience(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).ok().filter(|time| *time >= Duration::from_millis(100));
+    time.ok_or_else(|| "give a time from 100ms: 30s, 5m".to_owned())
+}
+
 /// A time above 0.
 #[cfg(feature = "serve")]
 pub(super) fn limit(text: &str) -> Result<Duration, String> {

@@ -1,8 +1,12 @@
 //! `frostline embed`.
 
+mod merge;
 mod npz;
 mod parquet;
+mod part;
 mod rows;
+
+pub(crate) use merge::merge;
 
 use crate::Failure;
 use crate::args::{Embed, Features};
@@ -10,17 +14,24 @@ use crate::cache::caching;
 use crate::console::Console;
 use crate::images::{load, pipeline};
 use frostline::FileError;
-use frostline::data::{Dataset, Example, Fault, Split, path_text};
+use frostline::data::{Dataset, Example, Fault, LabelKind, Split, path_text};
 use frostline::embed::{EmbedPooling, Embedder, Embedding};
 use frostline::fit::Caching;
+use frostline::graph::Model;
 use rows::Rows;
 use serde_json::json;
 use std::path::Path;
 
 /// What was embedded.
 struct Embedded<'a> {
-    embedder: &'a Embedder,
-    dataset: &'a Dataset,
+    layer: &'a str,
+    /// The shape of an image's features.
+    shape: &'a [usize],
+    classes: &'a [String],
+    /// What labels are, where there are any.
+    labels: Option<LabelKind>,
+    /// The numbers of a label.
+    label_len: usize,
     /// The images that could be read, a row of features each.
     sound: &'a [(Split, &'a Example)],
 }
@@ -32,22 +43,39 @@ pub(crate) fn run(command: &Embed, console: &Console) -> Result<(), Failure> {
     let write = writer(&command.output)?;
     let (embedder, dataset, caching) = opened(&command.features, pooling(command), console)?;
     let mut embedding = embedder.begin(&caching)?;
+    let all: Vec<(Split, &Example)> = dataset.examples().collect();
+    let own = command.shard.map_or(0..all.len(), |shard| shard.range(all.len()));
     // how many images are sound is known at the end alone, and stands at the beginning of the array
     let mut rows = Rows::beside(&command.output)?;
     let mut sound = Vec::new();
-    let bad = each(&embedder, &mut embedding, &dataset, console, |example, row| {
+    let bad = each(&embedder, &mut embedding, &dataset, &all[own], console, |example, row| {
         sound.push(example);
         rows.add(row)
     })?;
-    if sound.is_empty() {
-        return Err(none_read(&dataset));
-    }
-    write(&command.output, &Embedded { embedder: &embedder, dataset: &dataset, sound: &sound }, rows)?;
+    let embedded = Embedded {
+        layer: embedder.layer(),
+        shape: embedder.shape(),
+        classes: &dataset.classes,
+        labels: dataset.has_labels().then(|| dataset.kind()),
+        label_len: dataset.target_len(),
+        sound: &sound,
+    };
+    let file = match command.shard {
+        Some(shard) => {
+            let key = part::Key::of(&embedder, &dataset)?;
+            part::write(&command.output, shard, &key, &embedded, rows)?
+        }
+        None if sound.is_empty() => return Err(none_read(&dataset)),
+        None => {
+            write(&command.output, &embedded, rows)?;
+            command.output.clone()
+        }
+    };
     let (images, computed) = (sound.len(), embedding.computed());
     if command.json {
         return console.print(json!({
             "images": images, "shape": embedder.shape(), "layer": embedder.layer(), "views": embedder.views(), "computed": computed,
-            "from_cache": images - computed.min(images), "skipped": bad, "file": path_text(&command.output),
+            "from_cache": images - computed.min(images), "skipped": bad, "file": path_text(&file),
         }));
     }
     let shape: Vec<String> = embedder.shape().iter().map(usize::to_string).collect();
@@ -55,7 +83,7 @@ pub(crate) fn run(command: &Embed, console: &Console) -> Result<(), Failure> {
         "{images} images, {} features each, by `{}`: `{}` ({computed} computed, {} from the cache)",
         shape.join(" x "),
         embedder.layer(),
-        command.output.display(),
+        file.display(),
         images - computed.min(images)
     ))
 }
@@ -96,23 +124,38 @@ pub(crate) fn opened(
     let (model, _) = load(&features.model, console)?;
     let dataset = features.labels.source(&features.data).open_for_features(&features.labels.reading())?;
     dataset.warnings.iter().for_each(|warning| console.warn(warning));
-    let pipeline = pipeline(&model, &features.images, Some(&dataset), console)?;
-    let numbers = features.storage.precision.unwrap_or_default().try_into()?;
-    let embedder =
-        Embedder::new(&model, features.cut.as_deref(), pooling, features.views.clone(), pipeline, numbers)?;
-    let caching = caching(features.no_cache, features.cache.as_deref(), features.cache_limit, console);
-    Ok((embedder, dataset, caching))
+    let embedder = embedder_of(features, pooling, &model, Some(&dataset), console)?;
+    Ok((embedder, dataset, kept_in(features, console)))
 }
 
-/// Calls `take` with each image that can be read and its features, in their order. Returns the names of the others.
+/// What makes the features.
+pub(crate) fn embedder_of(
+    features: &Features,
+    pooling: EmbedPooling,
+    model: &Model,
+    dataset: Option<&Dataset>,
+    console: &Console,
+) -> Result<Embedder, Failure> {
+    let pipeline = pipeline(model, &features.images, dataset, console)?;
+    let numbers = features.storage.precision.unwrap_or_default().try_into()?;
+    let views = features.views.clone();
+    Ok(Embedder::new(model, features.cut.as_deref(), pooling, views, pipeline, numbers)?)
+}
+
+/// Where features are kept.
+pub(crate) fn kept_in(features: &Features, console: &Console) -> Caching {
+    caching(features.no_cache, features.cache.as_deref(), features.cache_limit, console)
+}
+
+/// Calls `take` with each of `all` that can be read and its features, in their order. Returns the names of the others.
 pub(crate) fn each<'d>(
     embedder: &Embedder,
     embedding: &mut Embedding<'_>,
     dataset: &'d Dataset,
+    all: &[(Split, &'d Example)],
     console: &Console,
     mut take: impl FnMut((Split, &'d Example), &[f32]) -> Result<(), Failure>,
 ) -> Result<Vec<String>, Failure> {
-    let all: Vec<(Split, &Example)> = dataset.examples().collect();
     let width = embedder.width().max(1);
     let (mut bad, mut faults) = (Vec::new(), Vec::new());
     let mut rows = Vec::new();

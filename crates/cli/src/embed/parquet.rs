@@ -31,7 +31,7 @@ pub(super) fn write(path: &Path, what: &Embedded<'_>, rows: Rows) -> Result<(), 
             .build();
         // a group is put together in memory and then written
         let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties))?;
-        let width = what.embedder.width().max(1);
+        let width = what.shape.iter().product::<usize>().max(1);
         let mut rows = rows.read()?;
         for part in what.sound.chunks((GROUP_BYTES / (4 * width)).max(1)) {
             let mut group = writer.next_row_group()?;
@@ -49,13 +49,13 @@ pub(super) fn write(path: &Path, what: &Embedded<'_>, rows: Rows) -> Result<(), 
 
 /// The columns in Parquet's own notation.
 fn schema(what: &Embedded<'_>) -> String {
-    let label = match what.dataset.kind() {
-        _ if !what.dataset.has_labels() => "",
-        LabelKind::Classes => "optional binary label (UTF8);",
-        LabelKind::Labels => {
+    let label = match what.labels {
+        None => "",
+        Some(LabelKind::Classes) => "optional binary label (UTF8);",
+        Some(LabelKind::Labels) => {
             "required group labels (LIST) { repeated group list { required binary element (UTF8); } }"
         }
-        LabelKind::Numbers => {
+        Some(LabelKind::Numbers) => {
             "required group values (LIST) { repeated group list { required float element; } }"
         }
     };
@@ -69,17 +69,17 @@ fn schema(what: &Embedded<'_>) -> String {
 fn about(what: &Embedded<'_>) -> Vec<KeyValue> {
     let of = |key: &str, value: String| KeyValue::new(format!("frostline.{key}"), value);
     vec![
-        of("layer", what.embedder.layer().to_owned()),
-        of("shape", json!(what.embedder.shape()).to_string()),
-        of("classes", json!(what.dataset.classes).to_string()),
+        of("layer", what.layer.to_owned()),
+        of("shape", json!(what.shape).to_string()),
+        of("classes", json!(what.classes).to_string()),
     ]
 }
 
 fn labels(group: &mut Group<'_>, what: &Embedded<'_>, part: &[(Split, &Example)]) -> io::Result<()> {
-    let classes = &what.dataset.classes;
-    match what.dataset.kind() {
-        _ if !what.dataset.has_labels() => Ok(()),
-        LabelKind::Classes => {
+    let classes = what.classes;
+    match what.labels {
+        None => Ok(()),
+        Some(LabelKind::Classes) => {
             let named = part.iter().map(|(_, example)| match example.target {
                 Target::Class(class) => classes.get(class),
                 Target::Labels(_) | Target::Value(_) => None,
@@ -88,7 +88,7 @@ fn labels(group: &mut Group<'_>, what: &Embedded<'_>, part: &[(Split, &Example)]
             let names: Vec<ByteArray> = named.flatten().map(|name| name.as_str().into()).collect();
             column::<ByteArrayType>(group, |write| write(&names, Some(&known), None))
         }
-        LabelKind::Labels => lists::<ByteArrayType>(
+        Some(LabelKind::Labels) => lists::<ByteArrayType>(
             group,
             part.iter().map(|(_, example)| match &example.target {
                 Target::Labels(labels) => {
@@ -97,7 +97,7 @@ fn labels(group: &mut Group<'_>, what: &Embedded<'_>, part: &[(Split, &Example)]
                 Target::Class(_) | Target::Value(_) => Vec::new(),
             }),
         ),
-        LabelKind::Numbers => lists::<FloatType>(
+        Some(LabelKind::Numbers) => lists::<FloatType>(
             group,
             part.iter().map(|(_, example)| match &example.target {
                 Target::Value(values) => values.to_vec(),

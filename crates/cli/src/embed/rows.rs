@@ -21,6 +21,11 @@ impl Rows {
         Ok(Self { file: BufWriter::new(file) })
     }
 
+    /// Adds rows as they lie in a file.
+    pub(super) fn add_from(&mut self, bytes: &mut impl Read) -> io::Result<u64> {
+        io::copy(bytes, &mut self.file)
+    }
+
     pub(super) fn add(&mut self, row: &[f32]) -> Result<(), Failure> {
         row.iter().try_for_each(|value| self.file.write_all(&value.to_le_bytes()))?;
         Ok(())

@@ -1,9 +1,14 @@
 //! `embed`, into memory.
 
+use super::search::pool_of_now;
 use super::{Call, GivenData, Outcome, another};
 use crate::args::Command;
-use crate::embed::{each, none_read, opened, pooling};
-use frostline::data::Target;
+use crate::embed::{each, embedder_of, kept_in, none_read, opened, pooling};
+use crate::images::load;
+use frostline::data::{Example, InMemory, MemoryInputs, MemoryPicture, Reading, Source, Split, Target};
+use frostline::embed::Embedder;
+use frostline::fit::Caching;
+use rayon::ThreadPool;
 
 /// Features, a row an image that could be read.
 #[derive(Clone, Debug)]
@@ -48,7 +53,8 @@ pub fn embed(call: Call, data: GivenData) -> Outcome<Embedded> {
             layer: embedder.layer().to_owned(),
             computed: 0,
         };
-        each(&embedder, &mut embedding, &dataset, console, |(split, example), row| {
+        let all: Vec<(Split, &Example)> = dataset.examples().collect();
+        each(&embedder, &mut embedding, &dataset, &all, console, |(split, example), row| {
             found.features.extend_from_slice(row);
             found.targets.push(example.target.clone());
             found.paths.push(example.name.clone());
@@ -61,4 +67,73 @@ pub fn embed(call: Call, data: GivenData) -> Outcome<Embedded> {
         found.computed = embedding.computed();
         Ok(found)
     })
+}
+
+/// Makes features of pictures, some at a time, with all that it takes loaded once.
+pub struct PictureEmbedder {
+    embedder: Embedder,
+    caching: Caching,
+    pool: ThreadPool,
+}
+
+/// Features of pictures, a row each, and what is wrong with those that could not be read: their rows are not numbers.
+#[derive(Clone, Debug)]
+pub struct EmbeddedPictures {
+    /// `[pictures, …]`, row-major.
+    pub features: Vec<f32>,
+    /// The shape of a picture's.
+    pub shape: Vec<usize>,
+    /// Of each picture.
+    pub errors: Vec<Option<String>>,
+}
+
+impl PictureEmbedder {
+    /// `embed`, up to the first image.
+    ///
+    /// # Errors
+    ///
+    /// As of the command.
+    pub fn open(call: Call) -> Outcome<Self> {
+        // the command wants data and a file, which are not read or written here
+        call.run_on("embed", vec!["--output=features.npz".into()], "-".into(), |command, _, console| {
+            let Command::Embed(command) = command else { return Err(another()) };
+            let (model, _) = load(&command.features.model, console)?;
+            let embedder = embedder_of(&command.features, pooling(command), &model, None, console)?;
+            let caching = kept_in(&command.features, console);
+            Ok(Self { embedder, caching, pool: pool_of_now()? })
+        })
+    }
+
+    /// The features of pictures.
+    ///
+    /// # Errors
+    ///
+    /// Layers that cannot be run; features that are no finite numbers.
+    pub fn of(&self, pictures: Vec<MemoryPicture>) -> Outcome<EmbeddedPictures> {
+        let (shape, width) = (self.embedder.shape().clone(), self.embedder.width());
+        let mut found = EmbeddedPictures { features: Vec::new(), shape, errors: Vec::new() };
+        if pictures.is_empty() {
+            return Ok(found);
+        }
+        let memory = InMemory::new("x").part(Split::Train, MemoryInputs::Pictures(pictures), None);
+        let dataset = Source::Memory(&memory).open_for_features(&Reading::default());
+        let dataset = dataset.map_err(crate::Failure::from)?;
+        let all: Vec<&Example> = dataset.examples().map(|(_, example)| example).collect();
+        let make = || -> frostline::Result<()> {
+            let mut embedding = self.embedder.begin(&self.caching)?;
+            for some in all.chunks(self.embedder.at_once()) {
+                let mut rows = vec![0.0; some.len() * width];
+                for (at, error) in embedding.of(&dataset, some, &mut rows)?.into_iter().enumerate() {
+                    if error.is_some() {
+                        rows[at * width..][..width].fill(f32::NAN);
+                    }
+                    found.errors.push(error.map(|error| error.to_string()));
+                }
+                found.features.append(&mut rows);
+            }
+            Ok(())
+        };
+        self.pool.install(make)?;
+        Ok(found)
+    }
 }

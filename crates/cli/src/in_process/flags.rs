@@ -19,7 +19,7 @@ pub struct Flag {
 }
 
 /// What the caller decides itself.
-const NOT_SAID: [&str; 5] = ["help", "version", "json", "quiet", "output"];
+const NOT_SAID: [&str; 7] = ["help", "version", "json", "quiet", "output", "shard", "lost-after"];
 
 /// The flags of a command; none where there is no such command.
 pub fn flags(command: &str) -> Option<Vec<Flag>> {

@@ -4,12 +4,14 @@
 mod features;
 mod flags;
 mod pictures;
+mod search;
 
 pub use crate::console::{Listener, Stopped};
 pub use crate::flags::as_keywords;
-pub use features::{Embedded, embed};
+pub use features::{Embedded, EmbeddedPictures, PictureEmbedder, embed};
 pub use flags::{Flag, flags};
 pub use pictures::{Explanation, OfOne, Predicted, Predicting, explain};
+pub use search::{AskedSearch, TrialRunner};
 
 use crate::args::{Arguments, Command, Labels, ModelFile};
 use crate::console::Console;

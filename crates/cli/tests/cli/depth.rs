@@ -78,7 +78,7 @@ fn cuts_are_not_scored_by_numbers() {
 }
 
 /// All of a search but what a clock says.
-fn table(mut document: Value) -> Value {
+pub(crate) fn table(mut document: Value) -> Value {
     let drop_cost = |arm: &mut Value| drop(arm.as_object_mut().expect("an arm").remove("cost"));
     document["arms"].as_array_mut().expect("arms").iter_mut().for_each(drop_cost);
     document["controls"].as_object_mut().expect("controls").values_mut().for_each(drop_cost);

@@ -27,6 +27,7 @@ mod scaled;
 mod seen;
 #[cfg(feature = "serve")]
 mod serve;
+mod shards;
 mod shell;
 mod train;
 mod workflow;

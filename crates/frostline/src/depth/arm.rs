@@ -4,7 +4,7 @@ use super::Cut;
 use crate::fit::{GradualConfig, PretrainedWeights, SolveConfig, StageConfig, TrainConfig};
 use frostline_data::View;
 use frostline_graph::{Keep, Unfreeze};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Steps that unfrozen layers are trained for, from a head that was solved: a few photos make few steps an epoch.
 const FINE_TUNE_STEPS: usize = 150;
@@ -16,7 +16,7 @@ const LEARNING_RATE: f32 = 1e-3;
 const FINE_TUNE_RATE: f32 = 0.1;
 
 /// How an arm trains what it keeps.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "train")]
 pub enum Training {
     /// The head alone, solved on the output of the highest layer kept.
@@ -37,7 +37,7 @@ pub enum Training {
 }
 
 /// A candidate.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Arm {
     /// Names it among the others.
     pub name: String,

@@ -1,11 +1,13 @@
 //! Trains an arm on one split, and scores it on images that it has not seen.
 
 use super::scratch::let_statistics_follow;
-use super::{Arm, Cost, Training};
+use super::{Arm, Cost, Training, Trial};
 use crate::fit::{Caching, Check, Prepared, TrainConfig, Validation, prepare, silent};
 use frostline_data::{Dataset, Example, Target, holdout};
 use frostline_graph::{Error, Model, Result};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 use std::time::Instant;
 
 /// The share of the images that each repeat holds out to select by.
@@ -16,8 +18,8 @@ const QUOTED: f64 = 0.25;
 const WATCHED: f64 = 0.2;
 
 /// A model, and images in two parts: those that arms are trained and selected on, and those that are held out to score them.
-pub struct Experiment<'a> {
-    model: &'a Model,
+pub struct Experiment {
+    model: Model,
     dataset: Dataset,
     development: Vec<Example>,
     test: Vec<Example>,
@@ -36,13 +38,18 @@ pub struct Outcome {
     /// The share of the repeat's images that it was trained on.
     pub share: f64,
     /// The share of the repeat's own held-out images whose class is found: what arms are selected by.
-    #[serde(rename = "fold")]
+    #[serde(rename = "fold", deserialize_with = "exactly")]
     pub validation_accuracy: f64,
     /// For each test image whether its class is found.
     #[serde(rename = "right")]
     pub correct: Vec<bool>,
     /// How long the training took.
     pub seconds: f64,
+}
+
+/// A number with the bits that were written: `serde_json` may read its neighbour, and arms that are equal would no longer be.
+fn exactly<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
+    Box::<RawValue>::deserialize(deserializer)?.get().parse().map_err(D::Error::custom)
 }
 
 impl Outcome {
@@ -52,12 +59,12 @@ impl Outcome {
     }
 }
 
-impl<'a> Experiment<'a> {
+impl Experiment {
     /// `dataset` holds sound images of classes. `recipe`: what arms leave open.
     ///
     /// Errors: too few images for a split.
     pub fn new(
-        model: &'a Model,
+        model: Model,
         dataset: Dataset,
         recipe: TrainConfig,
         caching: Caching,
@@ -166,8 +173,11 @@ impl<'a> Experiment<'a> {
         Ok(part(self.split(0)?[0].clone(), share, self.seed)?.len())
     }
 
-    /// Trains an arm on a share of the images of a repeat, with the seed of that repeat.
-    pub fn run(&self, arm: &Arm, repeat: usize, share: f64) -> Result<Outcome> {
+    /// Trains an arm on a share of the images of a repeat, with the seed of that repeat. The outcome is the same wherever and whenever
+    /// it is trained, but for how long that took.
+    pub fn run(&self, trial: &Trial) -> Result<Outcome> {
+        let Trial { arm, repeat, share } = trial;
+        let (repeat, share) = (*repeat, *share);
         let (clock, seed) = (Instant::now(), self.seed_of(repeat));
         let [fit, fold] = self.split(repeat)?;
         let mut dataset = self.dataset.clone();
@@ -198,4 +208,27 @@ fn part(examples: Vec<Example>, share: f64, seed: u64) -> Result<Vec<Example>> {
     }
     let (_, chosen) = holdout(&examples, share, seed)?;
     Ok(chosen.into_iter().map(|index| examples[index].clone()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_has_the_same_bits_after_it_was_written() {
+        for images in 1..=60 {
+            for found in 0..=images {
+                let outcome = Outcome {
+                    arm: "a".to_owned(),
+                    repeat: 0,
+                    share: 1.0,
+                    validation_accuracy: f64::from(found) / f64::from(images),
+                    correct: vec![true],
+                    seconds: 1.0,
+                };
+                let line = serde_json::to_string(&outcome).expect("a line");
+                assert_eq!(serde_json::from_str::<Outcome>(&line).expect("an outcome"), outcome, "{line}");
+            }
+        }
+    }
 }

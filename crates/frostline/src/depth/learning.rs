@@ -1,8 +1,7 @@
 //! How much data: what arms score with a part of the images, which tells what more images might bring.
 
-use super::compare::score;
-use super::compare::selection;
-use super::{Arm, Estimate, Experiment, Found, Limits, Outcome};
+use super::compare::{score, selection};
+use super::{Arm, Estimate, Found, Outcome, Trial};
 use frostline_graph::Result;
 
 /// Shares of the images that arms are trained on, besides all.
@@ -30,52 +29,48 @@ pub struct LearningPoint {
     pub score: Estimate,
 }
 
-/// The arm that is chosen, and the best of those that train more layers, on a part of the images. `known`: outcomes of an
-/// earlier search. `tell` gets each new outcome, and how many are done. Returned is too whether all of it was trained.
-pub fn learning_curves(
-    experiment: &Experiment<'_>,
+/// The arms whose learning is looked at: the one that is chosen, and the best of those that train more layers.
+fn learners(found: &Found) -> impl Iterator<Item = &Arm> {
+    [Some(&found.arms[found.recommended].0), deeper(found)].into_iter().flatten()
+}
+
+/// How many repeats of an arm are trained on parts of the images.
+fn repeats(found: &Found, arm: &Arm) -> usize {
+    REPEATS.min(found.of(arm).len())
+}
+
+fn trials_of(found: &Found, arm: &Arm, share: f64) -> impl Iterator<Item = Trial> {
+    (0..repeats(found, arm)).map(move |repeat| Trial { arm: arm.clone(), repeat, share })
+}
+
+/// What is trained on parts of the images.
+pub(super) fn learning_trials(found: &Found) -> Vec<Trial> {
+    let of_arm = |arm| SHARES.into_iter().flat_map(move |share| trials_of(found, arm, share));
+    learners(found).flat_map(of_arm).collect()
+}
+
+/// The curves, by the outcomes that are known. `images`: how many are trained on, by their share.
+pub(super) fn curves<'o>(
     found: &Found,
-    known: &[Outcome],
-    limits: &Limits<'_>,
-    tell: &dyn Fn(&Outcome, usize, usize) -> Result<()>,
-) -> Result<(Vec<LearningCurve>, bool)> {
-    let arms: Vec<&Arm> =
-        [Some(&found.arms[found.recommended].0), deeper(found)].into_iter().flatten().collect();
-    let repeats = |arm: &Arm| REPEATS.min(found.of(arm).len());
-    let count = arms.iter().map(|arm| SHARES.len() * repeats(arm)).sum();
-    let (mut done, mut is_whole) = (0, true);
-    let mut curves = Vec::new();
-    for arm in arms {
-        let mut points = Vec::new();
-        for share in SHARES {
-            let mut outcomes = Vec::new();
-            for repeat in 0..repeats(arm) {
-                let is_known = |outcome: &&Outcome| {
-                    outcome.arm == arm.name && outcome.repeat == repeat && outcome.share == share
-                };
-                done += 1;
-                if let Some(outcome) = known.iter().find(is_known) {
-                    outcomes.push(outcome.clone());
-                } else if limits.go_on() {
-                    let outcome = experiment.run(arm, repeat, share)?;
-                    tell(&outcome, done, count)?;
-                    outcomes.push(outcome);
-                } else {
-                    is_whole = false;
-                }
-            }
-            points.push((share, outcomes));
-        }
-        points.push((1.0, found.of(arm).iter().take(repeats(arm)).cloned().collect()));
+    outcome: impl Fn(&Trial) -> Option<&'o Outcome>,
+    images: impl Fn(f64) -> Result<usize>,
+) -> Vec<LearningCurve> {
+    let of_arm = |arm: &Arm| {
+        let count = repeats(found, arm);
+        let parts = SHARES.map(|share| {
+            let known = trials_of(found, arm, share).filter_map(|trial| outcome(&trial).cloned());
+            (share, known.collect::<Vec<Outcome>>())
+        });
+        let whole = (1.0, found.of(arm).iter().take(count).cloned().collect());
         // only points of as many repeats can be compared
         let point = |(share, outcomes): (f64, Vec<Outcome>)| {
-            let score = score(&outcomes, found.overlap).filter(|_| outcomes.len() == repeats(arm))?;
-            Some(LearningPoint { share, images: experiment.trained_images(share).ok()?, score })
+            let score = score(&outcomes, found.overlap).filter(|_| outcomes.len() == count)?;
+            Some(LearningPoint { share, images: images(share).ok()?, score })
         };
-        let points = points.into_iter().filter_map(point).collect();
-        curves.push(LearningCurve { arm: arm.name.clone(), points });
-    }
-    Ok((curves, is_whole))
+        let points = parts.into_iter().chain([whole]).filter_map(point).collect();
+        LearningCurve { arm: arm.name.clone(), points }
+    };
+    learners(found).map(of_arm).collect()
 }
 
 /// Of the arms that keep as much as the one that is chosen, or more, and train more layers, the best.

@@ -4,7 +4,9 @@ use super::Outcome;
 use crate::fit::TrainConfig;
 use frostline_data::{Dataset, Example};
 use frostline_graph::{Error, Result};
+use frostline_kernels::instruction_set;
 use rayon::prelude::*;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -19,6 +21,9 @@ pub struct SearchKey {
     images: String,
     recipe: TrainConfig,
     seed: u64,
+    /// The processor's instruction set: others add in another order.
+    #[serde(default)]
+    processor: String,
 }
 
 impl SearchKey {
@@ -41,7 +46,27 @@ impl SearchKey {
             images: hasher.finalize().to_hex().to_string(),
             recipe: recipe.clone(),
             seed,
+            processor: instruction_set().to_owned(),
         })
+    }
+
+    /// How another search differs, in words.
+    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
+        let differences = [
+            (self.version != other.version, "another version of frostline".to_owned()),
+            (self.model != other.model, "another model".to_owned()),
+            (self.images != other.images, "other images".to_owned()),
+            (self.recipe != other.recipe, "other settings".to_owned()),
+            (self.seed != other.seed, "another seed".to_owned()),
+            (
+                self.processor != other.processor,
+                format!(
+                    "another processor, whose last bits differ: that has `{}`, this one `{}`",
+                    other.processor, self.processor
+                ),
+            ),
+        ];
+        differences.into_iter().find(|(differs, _)| *differs).map(|(_, how)| how)
     }
 }
 
@@ -53,10 +78,14 @@ pub struct SearchLog {
 }
 
 impl SearchLog {
-    /// Begins a file, or goes on with one of the same search: then its outcomes are returned.
+    /// Begins a file, or goes on with one of the same search: then its outcomes are returned. `difference`: how two keys differ.
     ///
     /// Errors: the file is of another search.
-    pub fn open(path: &Path, key: &SearchKey) -> Result<(Self, Vec<Outcome>)> {
+    pub(crate) fn open<K: Serialize + DeserializeOwned>(
+        path: &Path,
+        key: &K,
+        difference: impl Fn(&K, &K) -> Option<String>,
+    ) -> Result<(Self, Vec<Outcome>)> {
         let failed = |source| Error::io(path, source);
         let text = match std::fs::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -65,18 +94,15 @@ impl SearchLog {
         // a last line that was cut off is no outcome
         let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
         let mut lines = whole.lines();
-        let found: Option<SearchKey> = lines.next().and_then(|line| serde_json::from_str(line).ok());
-        if found.as_ref().is_some_and(|found| found != key) || (found.is_none() && !whole.is_empty()) {
-            return Err(Error::setting(format!(
-                "`{}` is of a search with another model, other images, settings or seed\nhelp: give another folder with the setting `output`, or remove that file",
-                path.display()
-            )));
+        let found: Option<K> = lines.next().and_then(|line| serde_json::from_str(line).ok());
+        if !whole.is_empty() {
+            check_key(path, found.as_ref(), key, difference)?;
         }
         let outcomes: Vec<Outcome> = lines.filter_map(|line| serde_json::from_str(line).ok()).collect();
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
         file.set_len(whole.len() as u64).map_err(failed)?;
         let log = Self { path: path.to_owned(), file: Mutex::new(file) };
-        if found.is_none() {
+        if whole.is_empty() {
             log.line(key)?;
         }
         Ok((log, outcomes))
@@ -96,6 +122,25 @@ impl SearchLog {
     }
 }
 
+/// Errors: the first line of a file is not that of this search.
+pub(super) fn check_key<K>(
+    path: &Path,
+    found: Option<&K>,
+    key: &K,
+    difference: impl Fn(&K, &K) -> Option<String>,
+) -> Result<()> {
+    let how = match found {
+        Some(found) => difference(key, found),
+        None => Some("something else in its first line".to_owned()),
+    };
+    how.map_or(Ok(()), |how| {
+        Err(Error::setting(format!(
+            "`{}` is of a search with {how}\nhelp: give another folder with the setting `output`, or remove that file; processes that share a search take the same flags, on machines of one kind",
+            path.display()
+        )))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +153,7 @@ mod tests {
     fn a_search_goes_on_where_it_was_cut_off() -> Result<()> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("search.jsonl");
+        let open = |seed| SearchLog::open(&path, &key(seed), SearchKey::difference);
         let outcome = |repeat| Outcome {
             arm: "a".to_owned(),
             repeat,
@@ -116,17 +162,17 @@ mod tests {
             correct: vec![true],
             seconds: 1.0,
         };
-        let (log, known) = SearchLog::open(&path, &key(0))?;
+        let (log, known) = open(0)?;
         assert!(known.is_empty());
         log.append(&outcome(0))?;
         log.append(&outcome(1))?;
         let text = std::fs::read(&path).expect("a file");
         std::fs::write(&path, &text[..text.len() - 9]).expect("cut off");
-        let (log, known) = SearchLog::open(&path, &key(0))?;
+        let (log, known) = open(0)?;
         assert_eq!(known, [outcome(0)]);
         log.append(&outcome(1))?;
-        assert_eq!(SearchLog::open(&path, &key(0))?.1, [outcome(0), outcome(1)]);
-        assert!(SearchLog::open(&path, &key(1)).is_err());
+        assert_eq!(open(0)?.1, [outcome(0), outcome(1)]);
+        assert!(open(1).is_err());
         Ok(())
     }
 }

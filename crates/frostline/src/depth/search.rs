@@ -1,17 +1,19 @@
 //! Successive halving over arms: all of them on few splits, the better half on more. An arm that the solved head is ahead of
 //! goes no further: it would have to be better by more than a standard error to be chosen. What the verdict compares with is
 //! trained on a few splits at least.
+//!
+//! A search asks for trials and is told their outcomes, in any order and from wherever they were trained. What it asks for and what it
+//! finds follow from the outcomes that it knows, and from nothing else.
 
 use super::choose::{choose, on_equal_repeats};
 use super::compare::{gain, score, selection};
-use super::side_by_side::side_by_side;
+use super::learning::{LearningCurve, curves, learning_trials};
+use super::trial::TrialKey;
 use super::verdict::NOTHING;
-use super::{Arm, Baselines, Cost, Estimate, Experiment, Outcome, Training};
+use super::{Arm, Baselines, Cost, Estimate, Experiment, Outcome, Training, Trial};
 use frostline_graph::Result;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 /// Repeats of the first round.
 const FIRST: usize = 2;
@@ -24,28 +26,24 @@ const SURE: f64 = 0.01;
 /// Outcomes by arm and repeat.
 type Results = BTreeMap<(String, usize), Outcome>;
 
-/// How long a search may go on.
-pub struct Limits<'a> {
+/// How far a search goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rounds {
     /// Repeats of the arms that are left at the end.
     pub repeats: usize,
     /// Every arm is trained on every repeat: no arm is ruled out on the way.
     pub exhaustive: bool,
-    /// No training begins after this.
-    pub until: Option<Instant>,
-    /// How many more trainings may begin.
-    pub trainings: AtomicUsize,
-    /// Set from outside when it shall end.
-    pub stop: &'a AtomicBool,
 }
 
-impl Limits<'_> {
-    /// Whether another training may begin; one that may is counted.
-    pub fn go_on(&self) -> bool {
-        let one_less = |left: usize| left.checked_sub(1);
-        !self.stop.load(Ordering::Relaxed)
-            && self.until.is_none_or(|until| Instant::now() < until)
-            && self.trainings.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
-    }
+/// A search: its arms, and the outcomes that it knows.
+#[derive(Clone, Debug)]
+pub struct Search {
+    arms: Vec<Arm>,
+    baselines: Baselines,
+    rounds: Rounds,
+    overlap: f64,
+    images: usize,
+    known: BTreeMap<TrialKey, Outcome>,
 }
 
 /// What a search has found.
@@ -65,103 +63,158 @@ pub struct Found {
     pub is_cut_short: bool,
 }
 
-/// Trains arms until the last round, or as long as it may. `known`: outcomes of an earlier search that was ended; those are
-/// taken that would be trained otherwise. `tell` gets each new outcome, from any thread, and how many of the round's are done.
-pub fn search(
-    experiment: &Experiment<'_>,
-    arms: Vec<Arm>,
-    baselines: Baselines,
-    known: &[Outcome],
-    limits: &Limits<'_>,
-    tell: &(dyn Fn(&Outcome, usize, usize) -> Result<()> + Sync),
-) -> Result<Found> {
-    let keyed = |outcome: Outcome| ((outcome.arm.clone(), outcome.repeat), outcome);
-    let whole = known.iter().filter(|outcome| outcome.share == 1.0).cloned();
-    let mut known: BTreeMap<(String, usize), Outcome> = whole.map(keyed).collect();
-    let mut results = BTreeMap::new();
-    // trains what is not known, and tells whether it was ended before all was done
-    let mut complete = |results: &mut Results, mut wanted: Vec<(&Arm, usize)>| -> Result<bool> {
-        wanted.retain(|(arm, repeat)| {
-            let key = (arm.name.clone(), *repeat);
-            if let Some(outcome) = known.remove(&key) {
-                results.insert(key.clone(), outcome);
+/// Where the halving stands.
+struct Standing<'a> {
+    results: Results,
+    /// The arms that were not ruled out.
+    left: Vec<&'a Arm>,
+    missing: Vec<Trial>,
+}
+
+impl Search {
+    /// `experiment`: what the trials are of.
+    ///
+    /// # Errors
+    ///
+    /// Too few images for a split.
+    pub fn new(
+        experiment: &Experiment,
+        arms: Vec<Arm>,
+        baselines: Baselines,
+        rounds: Rounds,
+    ) -> Result<Self> {
+        let (overlap, images) = (experiment.overlap()?, experiment.images());
+        Ok(Self { arms, baselines, rounds, overlap, images, known: BTreeMap::new() })
+    }
+
+    /// The names of the arms.
+    pub fn arms(&self) -> Vec<&str> {
+        self.arms.iter().map(|arm| arm.name.as_str()).collect()
+    }
+
+    /// Takes an outcome. One that it does not ask for changes nothing until it does.
+    pub fn tell(&mut self, outcome: Outcome) {
+        let key = (outcome.arm.clone(), outcome.repeat, outcome.share.to_bits());
+        self.known.insert(key, outcome);
+    }
+
+    /// The trials whose outcomes are wanted next, none of which waits for another. None where the search is done. Those that train
+    /// the whole network come last: each takes as long as all others of a repeat together.
+    pub fn ask(&self) -> Vec<Trial> {
+        let (found, missing) = self.standing();
+        match missing.is_empty() {
+            true => learning_trials(&found).into_iter().filter(|trial| !self.knows(trial)).collect(),
+            false => missing,
+        }
+    }
+
+    fn knows(&self, trial: &Trial) -> bool {
+        self.known.contains_key(&trial.key())
+    }
+
+    /// What is found so far.
+    ///
+    /// # Errors
+    ///
+    /// An arm that cannot be compiled.
+    pub fn found(&self, experiment: &Experiment) -> Result<Found> {
+        let (mut found, _) = self.standing();
+        found.is_cut_short = !self.ask().is_empty();
+        for (arm, _) in &found.arms {
+            if !found.costs.contains_key(&arm.kept) {
+                found.costs.insert(arm.kept.clone(), experiment.cost(arm)?);
             }
-            !results.contains_key(&key)
-        });
-        let (count, done) = (wanted.len(), Mutex::new(Vec::new()));
-        let train = |(arm, repeat): &(&Arm, usize)| -> Result<()> {
-            if !limits.go_on() {
-                return Ok(());
+        }
+        Ok(found)
+    }
+
+    /// What the chosen arm and the best one that trains more layers score with fewer images.
+    pub fn learning_curves(&self, experiment: &Experiment, found: &Found) -> Vec<LearningCurve> {
+        curves(found, |trial| self.known.get(&trial.key()), |share| experiment.trained_images(share))
+    }
+
+    /// Takes the outcomes of trials from those that are known. Returns the trials of the others.
+    fn take(&self, results: &mut Results, wanted: impl Iterator<Item = Trial>) -> Vec<Trial> {
+        let mut missing = Vec::new();
+        for trial in wanted {
+            match self.known.get(&trial.key()) {
+                Some(outcome) => drop(results.insert((trial.arm.name, trial.repeat), outcome.clone())),
+                None => missing.push(trial),
             }
-            let outcome = experiment.run(arm, *repeat, 1.0)?;
-            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-            done.push(outcome);
-            tell(&done[done.len() - 1], done.len(), count)
-        };
+        }
         // where time is short, what trains the whole network, as long as all others together, comes last
-        let (mut whole, parts): (Vec<_>, Vec<_>) =
-            wanted.iter().copied().partition(|(arm, _)| arm.trains_all());
+        let (mut whole, mut missing): (Vec<_>, Vec<_>) =
+            missing.into_iter().partition(|trial| trial.arm.trains_all());
         // from scratch first: it says whether reuse helps
-        whole.sort_by_key(|(arm, repeat)| (*repeat, arm.training != Training::Scratch));
-        for of_repeat in parts.chunk_by(|(_, one), (_, other)| one == other) {
-            side_by_side(of_repeat, train)?;
+        whole.sort_by_key(|trial| (trial.repeat, trial.arm.training != Training::Scratch));
+        missing.append(&mut whole);
+        missing
+    }
+
+    /// Round by round, as far as outcomes are known.
+    fn halve(&self) -> Standing<'_> {
+        let (arms, baselines, scratch) = (&self.arms, &self.baselines, &self.baselines.scratch);
+        let mut results = BTreeMap::new();
+        let mut left: Vec<&Arm> = arms.iter().collect();
+        let most = self.rounds.repeats;
+        let mut repeats = if self.rounds.exhaustive { most } else { FIRST.min(most) };
+        loop {
+            let is_wanted = |arm: &Arm, repeat: usize| {
+                let enough = if arm == scratch { FIRST } else { CONTROL_REPEATS };
+                left.contains(&arm) || baselines.all().contains(&arm) && repeat < enough
+            };
+            // repeat by repeat, so that what has been done of the cheap arms when it is ended can be compared
+            let wanted = (0..repeats)
+                .flat_map(|repeat| arms.iter().map(move |arm| (arm, repeat)))
+                .filter(|(arm, repeat)| is_wanted(arm, *repeat));
+            let missing = self.take(&mut results, wanted.map(|(arm, repeat)| Trial::whole(arm, repeat)));
+            if repeats >= most || !missing.is_empty() {
+                return Standing { results, left, missing };
+            }
+            repeats = (2 * repeats).min(most);
+            let mean = |arm: &Arm| selection(&outcomes(&results, arm));
+            // training from scratch is no choice and takes no choice's place
+            left.retain(|arm| *arm != scratch);
+            left.sort_by(|a, b| mean(b).total_cmp(&mean(a)));
+            left.truncate(left.len().div_ceil(2));
+            if let Some(solved) = arms.iter().find(|arm| **arm == baselines.solved) {
+                let beaten = mean(solved);
+                left.retain(|arm| mean(arm) > beaten);
+                // the choice is compared with what `train` does by itself
+                left.push(solved);
+            }
         }
-        whole.iter().try_for_each(train)?;
-        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let is_ended = done.len() < count;
-        results.extend(done.into_iter().map(keyed));
-        Ok(is_ended)
-    };
-    let scratch = &baselines.scratch;
-    let mut left: Vec<&Arm> = arms.iter().collect();
-    let mut repeats = if limits.exhaustive { limits.repeats } else { FIRST.min(limits.repeats) };
-    let mut is_cut_short = loop {
-        let is_wanted = |arm: &Arm, repeat: usize| {
-            let enough = if arm == scratch { FIRST } else { CONTROL_REPEATS };
-            left.contains(&arm) || baselines.all().contains(&arm) && repeat < enough
+    }
+
+    /// What is found so far, and the trials that are missing but for the learning curves.
+    fn standing(&self) -> (Found, Vec<Trial>) {
+        let Standing { mut results, left, mut missing } = self.halve();
+        let (scratch, overlap) = (&self.baselines.scratch, self.overlap);
+        let of_arms = |results: &Results| -> Vec<(Arm, Vec<Outcome>)> {
+            self.arms.iter().map(|arm| (arm.clone(), outcomes(results, arm))).collect()
         };
-        // repeat by repeat, so that what has been done of the cheap arms when it is ended can be compared
-        let wanted = (0..repeats)
-            .flat_map(|repeat| arms.iter().map(move |arm| (arm, repeat)))
-            .filter(|(arm, repeat)| is_wanted(arm, *repeat));
-        let is_ended = complete(&mut results, wanted.collect())?;
-        if repeats >= limits.repeats || is_ended {
-            break is_ended;
+        let trained = of_arms(&results);
+        let comparable =
+            if missing.is_empty() { trained } else { on_equal_repeats(&trained, &left, scratch) };
+        let recommended = choose(&comparable, &self.baselines, overlap, self.images);
+        // training from scratch takes as long as all other arms of a repeat together: once more only where it is needed
+        let chosen = &self.arms[recommended];
+        let gain = gain(&outcomes(&results, chosen), &outcomes(&results, scratch), overlap);
+        if missing.is_empty() && gain.is_some_and(leaves_open) {
+            let more =
+                (0..CONTROL_REPEATS.min(self.rounds.repeats)).map(|repeat| Trial::whole(scratch, repeat));
+            missing = self.take(&mut results, more);
         }
-        repeats = (2 * repeats).min(limits.repeats);
-        let mean = |arm: &Arm| selection(&outcomes(&results, arm));
-        // training from scratch is no choice and takes no choice's place
-        left.retain(|arm| *arm != scratch);
-        left.sort_by(|a, b| mean(b).total_cmp(&mean(a)));
-        left.truncate(left.len().div_ceil(2));
-        if let Some(solved) = arms.iter().find(|arm| **arm == baselines.solved) {
-            let beaten = mean(solved);
-            left.retain(|arm| mean(arm) > beaten);
-            // the choice is compared with what `train` does by itself
-            left.push(solved);
-        }
-    };
-    let overlap = experiment.overlap()?;
-    let of_arms = |results: &Results| -> Vec<(Arm, Vec<Outcome>)> {
-        arms.iter().map(|arm| (arm.clone(), outcomes(results, arm))).collect()
-    };
-    let trained = of_arms(&results);
-    let comparable = if is_cut_short { on_equal_repeats(&trained, &left, scratch) } else { trained };
-    let recommended = choose(&comparable, &baselines, overlap, experiment.images());
-    // training from scratch takes as long as all other arms of a repeat together: once more only where it is needed
-    let gain = gain(&outcomes(&results, &arms[recommended]), &outcomes(&results, scratch), overlap);
-    if !is_cut_short && gain.is_some_and(leaves_open) {
-        let more = (0..CONTROL_REPEATS.min(limits.repeats)).map(|repeat| (scratch, repeat));
-        is_cut_short = complete(&mut results, more.collect())?;
+        let found = Found {
+            arms: of_arms(&results),
+            baselines: self.baselines.clone(),
+            recommended,
+            costs: BTreeMap::new(),
+            overlap,
+            is_cut_short: !missing.is_empty(),
+        };
+        (found, missing)
     }
-    let arms = of_arms(&results);
-    let mut costs = BTreeMap::new();
-    for (arm, _) in &arms {
-        if !costs.contains_key(&arm.kept) {
-            costs.insert(arm.kept.clone(), experiment.cost(arm)?);
-        }
-    }
-    Ok(Found { arms, baselines, recommended, costs, overlap, is_cut_short })
 }
 
 /// Whether it is open if the choice scores otherwise than training from scratch, and if it gains anything worth having.
@@ -193,8 +246,66 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Design;
+    use super::super::{Cut, Design};
     use super::*;
+
+    fn search() -> Search {
+        let paths: Vec<String> = (1..=12).map(|layer| format!("layer_{layer}")).collect();
+        let cut = |layers: usize| Cut { path: format!("layer_{layers}"), layers, shape: vec![1] };
+        let baselines = Baselines::of(&cut(12), &paths);
+        let heads = [3, 6, 9].map(|layers| Arm::new(&cut(layers), &paths, Training::Head));
+        let arms = heads.into_iter().chain(baselines.all().into_iter().cloned()).collect();
+        let rounds = Rounds { repeats: 8, exhaustive: false };
+        Search { arms, baselines, rounds, overlap: 1.0 / 3.0, images: 100, known: BTreeMap::new() }
+    }
+
+    /// What a trial scores, by its name alone.
+    fn outcome(trial: &Trial) -> Outcome {
+        let text = format!("{} {} {}", trial.arm.name, trial.repeat, trial.share);
+        let bytes = blake3::hash(text.as_bytes());
+        let is_right = |byte: &u8| usize::from(*byte) < 100 + 10 * trial.arm.kept_layers;
+        let correct: Vec<bool> = bytes.as_bytes().iter().map(is_right).collect();
+        let right = correct.iter().filter(|is_right| **is_right).count();
+        Outcome {
+            arm: trial.arm.name.clone(),
+            repeat: trial.repeat,
+            share: trial.share,
+            validation_accuracy: right as f64 / correct.len() as f64,
+            correct,
+            seconds: 1.0,
+        }
+    }
+
+    #[test]
+    fn outcomes_may_be_told_in_any_order_with_others_between() {
+        let mut rounds = search();
+        let mut asked = Vec::new();
+        while let wanted = rounds.ask()
+            && !wanted.is_empty()
+        {
+            wanted.iter().for_each(|trial| rounds.tell(outcome(trial)));
+            asked.extend(wanted);
+        }
+        let (expected, missing) = rounds.standing();
+        assert!(missing.is_empty() && asked.iter().any(|trial| trial.share < 1.0), "{asked:?}");
+        let ruled_out = expected.arms.iter().filter(|(_, outcomes)| outcomes.len() < 8).count();
+        assert!((1..expected.arms.len()).contains(&ruled_out), "{ruled_out}");
+
+        // one at a time, the last that is asked for first
+        let mut other = search();
+        let mut count = 0;
+        while let Some(trial) = other.ask().pop() {
+            other.tell(outcome(&trial));
+            // what nobody has asked for yet
+            let arm = other.arms[count % other.arms.len()].clone();
+            other.tell(outcome(&Trial { arm, repeat: 7 - count % 8, share: 1.0 }));
+            count += 1;
+        }
+        assert!(count <= asked.len());
+        let (found, _) = other.standing();
+        assert_eq!((&found.arms, found.recommended), (&expected.arms, expected.recommended));
+        assert!(!found.is_cut_short);
+    }
 
     #[test]
     fn a_third_training_from_scratch_is_for_what_two_leave_open() {

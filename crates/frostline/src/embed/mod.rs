@@ -117,6 +117,18 @@ impl Embedder {
         (AT_ONCE / (4 * self.views.len() * self.width()).max(1)).clamp(1, MOST)
     }
 
+    /// Names all that the features of an image depend on: layers, weights, preprocessing, views, and the code and the instruction set
+    /// that compute them.
+    ///
+    /// # Errors
+    ///
+    /// Layers that cannot be run.
+    pub fn key(&self) -> Result<String> {
+        let (key, _) = stored_as(&self.numbers, &self.model, &self.pipeline, self.width())?;
+        let views: Vec<String> = self.views.iter().map(View::to_string).collect();
+        Ok(format!("{} {}", key.name(), views.join(",")))
+    }
+
     /// Readies it for images. With [`Caching::Disk`] what the cache holds is read, and what it lacks is stored.
     ///
     /// # Errors
@@ -222,6 +234,21 @@ impl Embedding<'_> {
     pub fn computed(&self) -> usize {
         self.computed
     }
+}
+
+/// Names the images of a dataset, with their labels and in their order, but not what is in them.
+pub fn images_key(dataset: &Dataset) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut say = |text: &str| {
+        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+    };
+    dataset.classes.iter().for_each(|class| say(class));
+    for (split, example) in dataset.examples() {
+        say(split.name());
+        say(&example.name);
+        say(&format!("{:?}", example.target));
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 fn output_shape(model: &Model, input: &Shape) -> Result<Shape> {

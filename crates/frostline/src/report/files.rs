@@ -16,3 +16,5 @@ pub(in crate::report) const NOVELTY: &str = "none-of-these.json";
 pub(in crate::report) const PAGE: &str = "report.html";
 /// What was done and what came out; written last.
 pub(crate) const RECORD: &str = "run.json";
+/// What processes leave that share a search.
+pub(crate) const SHARDS: &str = "shards";

@@ -20,6 +20,8 @@ mod table_cell;
 #[cfg(feature = "report")]
 mod themed;
 
+#[cfg(feature = "depth")]
+pub(crate) use files::SHARDS;
 pub(crate) use files::{LEFT_OUT as LEFT_OUT_FILE, RECORD as RECORD_FILE};
 pub use images::RunImages;
 pub use next_step::NextStep;

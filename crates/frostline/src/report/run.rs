@@ -1,6 +1,6 @@
 //! The run directory and its record.
 
-use super::files::{CHECKPOINT, IMAGES, LEFT_OUT, METRICS, MODEL, NOVELTY, PAGE, RECORD};
+use super::files::{CHECKPOINT, IMAGES, LEFT_OUT, METRICS, MODEL, NOVELTY, PAGE, RECORD, SHARDS};
 use super::images::RunImages;
 use super::interval::interval;
 #[cfg(feature = "report")]
@@ -250,9 +250,11 @@ impl RunFolder {
         let names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
         let is_left_over = names.iter().any(|name| name == own[0])
             || own.contains(&CHECKPOINT) && Checkpoints::are_in(&Self::checkpoints_of(path));
+        // what processes have left that share a search is there before all else
+        let is_shared = |name: &&String| own.contains(&SHARDS) && *name == SHARDS;
         if let Some(other) = names
             .iter()
-            .filter(|name| !name.starts_with(TEMPORARY))
+            .filter(|name| !name.starts_with(TEMPORARY) && !is_shared(name))
             .find(|name| !own.contains(&name.as_str()) || !is_left_over)
         {
             return Err(Error::setting(format!(

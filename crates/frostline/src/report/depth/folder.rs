@@ -1,9 +1,10 @@
 //! What a search leaves in a run's folder.
 
 use super::DepthReport;
+use crate::depth::shared::outcomes_of_shards;
 use crate::depth::{Outcome, SearchKey, SearchLog};
 use crate::fit::{Prepared, Trained};
-use crate::report::files::{IMAGES, LEFT_OUT, METRICS, MODEL, NOVELTY, PAGE, RECORD};
+use crate::report::files::{IMAGES, LEFT_OUT, METRICS, MODEL, NOVELTY, PAGE, RECORD, SHARDS};
 use crate::report::{Provenance, RunFolder, RunRecord};
 use frostline_graph::Result;
 use std::path::Path;
@@ -24,7 +25,7 @@ impl RunFolder {
         Self::check_place(
             path,
             data,
-            &[METRICS, MODEL, IMAGES, LEFT_OUT, NOVELTY, RECORD, FOUND, PAGE, SPLITS, SEARCH],
+            &[METRICS, MODEL, IMAGES, LEFT_OUT, NOVELTY, RECORD, FOUND, PAGE, SPLITS, SEARCH, SHARDS],
         )
     }
 
@@ -36,7 +37,17 @@ impl RunFolder {
     ) -> Result<(Self, SearchLog, Vec<Outcome>)> {
         Self::check_search(path, data)?;
         let folder = Self::open(path)?;
-        let (log, known) = SearchLog::open(&path.join(SEARCH), key)?;
+        let (log, mut known) = SearchLog::open(&path.join(SEARCH), key, SearchKey::difference)?;
+        // what processes found that share the search becomes a part of it
+        for outcome in outcomes_of_shards(path, key)? {
+            let is_same = |other: &Outcome| {
+                (&other.arm, other.repeat, other.share) == (&outcome.arm, outcome.repeat, outcome.share)
+            };
+            if !known.iter().any(is_same) {
+                log.append(&outcome)?;
+                known.push(outcome);
+            }
+        }
         Ok((folder, log, known))
     }
 

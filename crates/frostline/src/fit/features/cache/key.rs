@@ -6,7 +6,7 @@ use frostline_graph::DType;
 use std::fmt;
 
 /// Changes whenever resizing, preprocessing or a kernel gives other bits than before.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Names a prefix by all that its feature vectors depend on but the images: ops, weights, preprocessing, and the code and the
 /// instruction set that compute them.
@@ -47,6 +47,11 @@ impl PrefixKey {
             hasher.update(output.as_bytes());
         }
         Self(hasher.finalize())
+    }
+
+    /// All of it.
+    pub(crate) fn name(&self) -> String {
+        self.0.to_hex().to_string()
     }
 
     /// Letters of the name of its folder.
