@@ -46,7 +46,7 @@ pub(crate) fn run(command: &Depth, seed: u64, console: &Console) -> Result<(), F
             false => show_scores(&scores, console),
         };
     };
-    let source = provenance(&command.model, &command.data, &command.labels)?;
+    let source = provenance(&command.model, &command.data, &command.labels, console)?;
     let key = SearchKey::new(&source.model_hash, &dataset, &recipe, seed)?;
     let caching = cache::caching_in(&command.cache, console);
     let experiment = Experiment::new(&model, dataset, recipe, caching, seed)?;

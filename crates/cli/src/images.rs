@@ -32,12 +32,23 @@ pub(crate) fn load_for(
 }
 
 /// Where a model and its data came from.
-pub(crate) fn provenance(file: &ModelFile, data: &Path, labels: &Labels) -> frostline::Result<Provenance> {
+pub(crate) fn provenance(
+    file: &ModelFile,
+    data: &Path,
+    labels: &Labels,
+    console: &Console,
+) -> frostline::Result<Provenance> {
     let (reading, threads) = (labels.reading(), rayon::current_num_threads());
-    match &file.held {
-        Some(held) => Ok(Provenance::in_memory(&held.model, &file.path, data, reading, threads)),
-        None => Provenance::new(&file.path, file.arch, data, reading, threads),
-    }
+    let mut found = match &file.held {
+        Some(held) => Provenance::in_memory(&held.model, &file.path, data, reading, threads),
+        None => Provenance::new(&file.path, file.arch, data, reading, threads)?,
+    };
+    // a copy is of this machine alone
+    let named =
+        |path: &Path| path.to_str().map_or_else(|| path.into(), |text| console.named(text.to_owned()).into());
+    (found.model, found.data) = (named(&found.model), named(&found.data));
+    found.reading.root = found.reading.root.as_deref().map(named);
+    Ok(found)
 }
 
 /// How images become the inputs of a model: as its flags say, else as the model and the range of arrays say.
