@@ -3,18 +3,20 @@ pyarrow): the same features and the same trained model, to the bit, as of the sa
 
 import io
 import json
+import subprocess
+import sys
 import tarfile
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import small_backbone
+from conftest import BINARY, small_backbone
 from PIL import Image
 
 CLASSES = ("cat", "dog", "owl")
 EACH = 12
-# what `datasets` 4 writes into the schema's metadata
+# what `datasets` 5 writes into the schema's metadata
 FEATURES = {
     "info": {
         "features": {
@@ -212,14 +214,14 @@ def test_parts_are_told_by_names_of_files(frostline, backbone, photos, tmp_path)
     files = photos[1]
     held = [index for index in range(len(files)) if index % 4 == 0]
     rest = [file for index, file in enumerate(files) if index not in held]
-    data = tmp_path / "data"
-    data.mkdir()
+    data = tmp_path / "set/data"
+    data.mkdir(parents=True)
     pq.write_table(table(rest), data / "train-00000-of-00001.parquet")
     pq.write_table(table([files[index] for index in held]), data / "test-00000-of-00001.parquet")
-    told = frostline.done("check", tmp_path)
+    told = frostline.done("check", tmp_path / "set")
     assert f"{len(rest)} photos in 3 classes: cat 9, dog 9, owl 9; test {len(held)}" in told
     assert "36 pictures in 2 Parquet files" in told
-    record = frostline.json("train", backbone, tmp_path, "-o", tmp_path / "run", "--epochs", 1)
+    record = frostline.json("train", backbone, tmp_path / "set", "-o", tmp_path / "run", "--epochs", 1)
     assert record["images"][2] == len(held) and record["test"] is not None
 
 
@@ -242,7 +244,7 @@ def test_check_names_what_is_damaged_and_what_is_left_out(frostline, photos, tmp
 def test_a_file_that_is_cut_off_is_an_error_with_a_remedy(frostline, photos, tmp_path, layout):
     data = layout(photos[1], tmp_path / "packed")
     whole = data.read_bytes()
-    for share in (0.02, 0.3, 0.7, 0.95):
+    for share in (0.02, 0.3, 0.7, 0.85):
         data.write_bytes(whole[: int(share * len(whole))])
         result = frostline.run("check", data)
         assert result.returncode == 1 and "help: " in result.stderr and str(data) in result.stderr, (share, result)
@@ -302,11 +304,6 @@ def test_memory_does_not_grow_with_the_photos(frostline, tmp_path):
                 rows.append({"bytes": content.getvalue() + draw.bytes(3_000_000), "path": None})
             writer.write_table(pa.table({"image": rows, "label": [index % 2 for index in range(20)]}, schema=kind))
     script = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    import subprocess
-    import sys
-
-    from conftest import BINARY
-
     told = subprocess.run(
         [sys.executable, "-c", script, BINARY, "check", path, "--threads", "2"],
         capture_output=True,

@@ -45,7 +45,7 @@ class Watched:
         return answer
 
     def fetched(self):
-        found = [path for method, path, _ in self.requests if method == "GET" and path.count("/") > 1]
+        found = [path for method, path, _ in self.requests if method == "GET" and path.strip("/").count("/") > 0]
         self.requests.clear()
         return found
 

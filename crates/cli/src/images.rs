@@ -8,7 +8,7 @@ use frostline::fit::ImageSize;
 use frostline::formats::{self, LoadOptions, LoadReport};
 use frostline::graph::Model;
 use frostline::report::Provenance;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Loads a model and tells what the load report says.
 pub(crate) fn load(file: &ModelFile, console: &Console) -> Result<(Model, LoadReport), Failure> {
@@ -44,8 +44,9 @@ pub(crate) fn provenance(
         None => Provenance::new(&file.path, file.arch, data, reading, threads)?,
     };
     // a copy is of this machine alone
-    let named =
-        |path: &Path| path.to_str().map_or_else(|| path.into(), |text| console.named(text.to_owned()).into());
+    let named = |path: &Path| -> PathBuf {
+        path.to_str().map_or_else(|| path.to_path_buf(), |text| console.named(text.to_owned()).into())
+    };
     (found.model, found.data) = (named(&found.model), named(&found.data));
     found.reading.root = found.reading.root.as_deref().map(named);
     Ok(found)

@@ -282,7 +282,6 @@ async fn fetched(store: &Store, wanted: Wanted, folder: &Path) -> Result<(String
         }
         tokio::time::sleep(WAIT * 2_u32.pow(tries)).await;
     }
-    file.as_file().sync_all().map_err(failed)?;
     file.persist(&path).map_err(|error| failed(error.error))?;
     Ok((wanted.path, known))
 }

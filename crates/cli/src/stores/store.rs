@@ -51,25 +51,25 @@ impl Store {
                 .with_http_connector(connector)
                 .with_retry(retry())
                 .build()
-                .map(|store| Arc::new(store) as _),
+                .map(|store| Arc::new(store) as Arc<dyn ObjectStore>),
             Scheme::Google => GoogleCloudStorageBuilder::from_env()
                 .with_url(base)
                 .with_http_connector(connector)
                 .with_retry(retry())
                 .build()
-                .map(|store| Arc::new(store) as _),
+                .map(|store| Arc::new(store) as Arc<dyn ObjectStore>),
             Scheme::Azure => MicrosoftAzureBuilder::from_env()
                 .with_url(base)
                 .with_http_connector(connector)
                 .with_retry(retry())
                 .build()
-                .map(|store| Arc::new(store) as _),
+                .map(|store| Arc::new(store) as Arc<dyn ObjectStore>),
             Scheme::Web => HttpBuilder::new()
                 .with_url(base)
                 .with_http_connector(connector)
                 .with_retry(retry())
                 .build()
-                .map(|store| Arc::new(store) as _),
+                .map(|store| Arc::new(store) as Arc<dyn ObjectStore>),
         };
         let objects = objects.map_err(|error| told(&error, address))?;
         let runtime = Builder::new_current_thread()
@@ -140,7 +140,7 @@ fn told(error: &Error, address: &Address) -> Failure {
         Error::Unauthenticated { .. } | Error::PermissionDenied { .. } => {
             format!("`{place}` may not be used: {why}\nhelp: {}", credentials(address.scheme))
         }
-        _ if has_no_credentials(&error.to_string()) => {
+        _ if has_no_credentials(error) => {
             format!("there are no credentials for `{place}`: {why}\nhelp: {}", credentials(address.scheme))
         }
         _ => format!(
@@ -151,18 +151,17 @@ fn told(error: &Error, address: &Address) -> Failure {
 }
 
 /// Whether what went wrong is that there are no credentials: then the machine itself is asked, which knows none.
-fn has_no_credentials(text: &str) -> bool {
-    [
-        "169.254.",
-        "metadata.google",
-        "MissingAccessKey",
-        "Missing access key",
-        "MissingSecret",
-        "Missing secret",
-        "Account must be",
-    ]
-    .iter()
-    .any(|sign| text.contains(sign))
+fn has_no_credentials(error: &Error) -> bool {
+    const SIGNS: [&str; 6] = [
+        "Missing AccessKeyId",
+        "Missing SecretAccessKey",
+        "Account must be specified",
+        "latest/api/token",
+        "metadata/identity",
+        "computeMetadata",
+    ];
+    let text = format!("{error} {error:?}");
+    SIGNS.iter().any(|sign| text.contains(sign))
 }
 
 /// What a scheme takes its credentials from.

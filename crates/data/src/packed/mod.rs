@@ -189,6 +189,9 @@ fn examples(
     let are_labels = files.iter().any(|(_, contents)| contents.found.iter().any(|found| !is_unknown(found)));
     for (file, contents) in files {
         let of_file = shards::part(&file);
+        let mut seen = HashSet::new();
+        let in_file =
+            contents.has_names && contents.found.iter().all(|found| seen.insert(found.name.clone()));
         let file = path_text(&file).replace('\\', "/");
         for Found { place, name, label, split } in contents.found {
             let split = split.or(of_file);
@@ -199,10 +202,11 @@ fn examples(
                 unlabelled += 1;
                 continue;
             }
-            let name = match (own, contents.has_names) {
-                (true, _) => name,
-                (false, true) => format!("{file}/{name}"),
-                (false, false) => format!("{file}[{name}]"),
+            // a name says more than a number, where it is that of one picture
+            let name = match (own, in_file, &place) {
+                (true, ..) => name,
+                (false, false, Place::Row { row, .. }) => format!("{file}[{row}]"),
+                (false, ..) => format!("{file}/{name}"),
             };
             parts.insert(split);
             pictures.push((split.unwrap_or(Split::Train), Input::Packed(PackedPicture(place)), name));

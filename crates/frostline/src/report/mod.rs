@@ -20,7 +20,8 @@ mod table_cell;
 #[cfg(feature = "report")]
 mod themed;
 
-pub(crate) use files::{LEFT_OUT as LEFT_OUT_FILE, RECORD as RECORD_FILE};
+pub(crate) use files::LEFT_OUT as LEFT_OUT_FILE;
+pub use files::RECORD as RECORD_FILE;
 pub use images::RunImages;
 pub use next_step::NextStep;
 #[cfg(feature = "report")]
