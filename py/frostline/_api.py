@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core, _data, _flags
-from ._errors import FrostlineError, FrostlineWarning
+from ._errors import ArgumentError, FrostlineError, FrostlineWarning
 from ._model import Model, customs, given
 from ._progress import Progress
 from ._run import Depth, Explanation, Features, Predictions, Run
@@ -28,6 +28,16 @@ Path = str | os.PathLike[str]
 CHUNK = 64
 
 
+def _here(output: Path) -> pathlib.Path:
+    """Where a result is written, which is read again from there."""
+    text = os.fspath(output)
+    if "://" in text:
+        raise ArgumentError(
+            f"`output` is `{text}`, and is read again from this machine\nhelp: give a folder here, or call the command line with -o"
+        )
+    return pathlib.Path(text)
+
+
 @_flags.documented("train")
 def reuse(
     model: Any, data: Any, *, output: Path | None = None, progress: bool = True, **flags: Unpack[TrainFlags]
@@ -38,7 +48,8 @@ def reuse(
 
     Args:
         model: a path, a ``keras.Model``, a module of torchvision or timm, or what :func:`load` returns. It is left as it is.
-        data: a path (a folder with one folder a class, a CSV, an ``.npz``); ``(x, y)``, where ``x`` is an array
+        data: a path or an address (a folder with one folder a class, a CSV, an ``.npz``, ``.tar`` or ``.parquet`` files; here or at
+            ``s3://``, ``gs://``, ``az://``, ``https://``); ``(x, y)``, where ``x`` is an array
             ``[images, height, width, channels]``, of which uint8 and float32 are read where they lie, or a list of paths,
             pictures of Pillow, bytes of files, or arrays of uint8, and ``y`` is a label each; ``{"x_train": …, "y_train": …,
             "x_test": …, "y_test": …}``; a ``tf.data.Dataset`` of ``(image, label)``; a Hugging Face dataset.
@@ -64,7 +75,7 @@ def reuse(
     taken, read = given(model, said), _data.given(data)
     words = _flags.words("train", said, without=("output", "json"))
     keeps = tempfile.TemporaryDirectory(prefix="frostline-") if output is None else None
-    folder = pathlib.Path(keeps.name) / "run" if keeps else pathlib.Path(os.fspath(output or ""))
+    folder = pathlib.Path(keeps.name) / "run" if keeps else _here(output or "")
     held, record, verdict = _core.train(taken, read, folder, words, Progress(progress))
     return Run(Model(held), json.loads(record), verdict, folder, keeps)
 
@@ -110,7 +121,7 @@ def depth(
     """
     said = dict(flags)
     taken, read = given(model, said), _data.given(data)
-    folder = None if output is None else pathlib.Path(os.fspath(output))
+    folder = None if output is None else _here(output)
     found = _core.depth(taken, read, folder, _flags.words("depth", said), Progress(progress))
     return Depth(json.loads(found), folder)
 
@@ -241,7 +252,7 @@ def convert(model: Any, output: Path, *, progress: bool = True, **flags: Unpack[
     Example:
         >>> fl.convert(keras_model, "model.onnx")
     """
-    said, path = dict(flags), pathlib.Path(os.fspath(output))
+    said, path = dict(flags), _here(output)
     _core.convert(given(model, said), path, _flags.words("convert", said), Progress(progress))
     return path
 

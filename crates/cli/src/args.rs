@@ -225,8 +225,9 @@ pub(crate) struct Inspect {
 pub(crate) struct Train {
     #[command(flatten)]
     pub(crate) model: ModelFile,
-    /// A folder with one folder a class (or train/, val/, test/ above those), a CSV `path,label[,split]`, or an .npz
-    /// with `x_train, y_train[, x_test, y_test]`.
+    /// A folder with one folder a class (or train/, val/, test/ above those), a CSV `path,label[,split]`, an .npz
+    /// with `x_train, y_train[, x_test, y_test]`, or .tar or .parquet files (one, a folder of them, 'shard-{000..012}.tar');
+    /// here, or at s3://, gs://, az:// or https://.
     pub(crate) data: PathBuf,
     #[command(flatten)]
     pub(crate) labels: Labels,

@@ -13,7 +13,13 @@ pub(crate) fn run(command: &Cache, console: &Console) -> Result<(), Failure> {
     let cache = open(command.cache.as_deref(), FeatureCache::LIMIT)?;
     match (command.action, command.json) {
         (CacheAction::List, true) => console.print(serde_json::to_string(&cache.list()?)?),
-        (CacheAction::List, false) => list(&cache, console),
+        (CacheAction::List, false) => {
+            list(&cache, console)?;
+            match copies(command, stores_size)? {
+                0 => Ok(()),
+                size => console.print(format_args!("{} in copies of what lies in stores", bytes(size))),
+            }
+        }
         (CacheAction::Verify, json) => {
             let health = cache.verify()?;
             match json {
@@ -25,13 +31,31 @@ pub(crate) fn run(command: &Cache, console: &Console) -> Result<(), Failure> {
             }
         }
         (CacheAction::Clear, json) => {
-            let freed = cache.clear()?;
+            let freed = cache.clear()? + copies(command, stores_cleared)?;
             match json {
                 true => console.print(json!({ "freed": freed })),
                 false => console.print(format_args!("{} are free again", bytes(freed))),
             }
         }
     }
+}
+
+/// Bytes of the copies of what lies in stores, which are in the user's cache folder alone.
+fn copies(command: &Cache, count: fn() -> Result<u64, Failure>) -> Result<u64, Failure> {
+    if command.cache.is_some() { Ok(0) } else { count() }
+}
+
+#[cfg(feature = "stores")]
+use crate::stores::{cleared as stores_cleared, size as stores_size};
+
+#[cfg(not(feature = "stores"))]
+fn stores_cleared() -> Result<u64, Failure> {
+    Ok(0)
+}
+
+#[cfg(not(feature = "stores"))]
+fn stores_size() -> Result<u64, Failure> {
+    Ok(0)
 }
 
 /// Where features are kept: in memory, where the cache cannot be written to. It is a help, and no reason to stop.

@@ -46,6 +46,8 @@ pub(crate) struct Console {
     stage: Mutex<Option<Stage>>,
     /// What was warned of so far.
     warned: Mutex<Vec<String>>,
+    /// Paths that people know by another name.
+    names: Mutex<Vec<(String, String)>>,
 }
 
 struct Bar {
@@ -77,6 +79,7 @@ impl Console {
             bar: Mutex::new(None),
             stage: Mutex::new(None),
             warned: Mutex::default(),
+            names: Mutex::default(),
         }
     }
 
@@ -88,6 +91,22 @@ impl Console {
     /// Whether a process called the command, not a shell.
     pub(crate) fn is_in_process(&self) -> bool {
         self.listener.is_some()
+    }
+
+    /// Has people read an address where the path of its copy stands.
+    #[cfg(feature = "stores")]
+    pub(crate) fn name_place(&self, path: &std::path::Path, address: &str) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.push((frostline::data::path_text(path), address.to_owned()));
+        // a path in another one is found after it
+        names.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+    }
+
+    /// A text with the names that people know.
+    pub(crate) fn named(&self, mut text: String) -> String {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.iter().for_each(|(path, name)| text = text.replace(path, name));
+        text
     }
 
     /// What that process ends the command by.
@@ -105,11 +124,11 @@ impl Console {
     /// A line of the result. A reader that has gone away is no error of ours.
     pub(crate) fn print(&self, line: impl Display) -> Result<(), Failure> {
         if let Some(listener) = &self.listener {
-            listener.print(&visible(&line.to_string()));
+            listener.print(&visible(&self.named(line.to_string())));
             return Ok(());
         }
         self.clear();
-        match writeln!(io::stdout(), "{}", visible(&as_flags(&line.to_string()))) {
+        match writeln!(io::stdout(), "{}", visible(&as_flags(&self.named(line.to_string())))) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
             done => Ok(done?),
         }
@@ -127,7 +146,7 @@ impl Console {
     /// A line of progress, left out by `--quiet`.
     pub(crate) fn progress(&self, line: impl Display) {
         match &self.listener {
-            Some(listener) => listener.progress(&visible(&line.to_string())),
+            Some(listener) => listener.progress(&visible(&self.named(line.to_string()))),
             None if !self.quiet => self.say(line),
             None => {}
         }
@@ -150,7 +169,7 @@ impl Console {
 
     /// A line that the user should read.
     pub(crate) fn warn(&self, line: impl Display) {
-        let line = line.to_string();
+        let line = self.named(line.to_string());
         match &self.listener {
             Some(listener) => listener.warn(&visible(&line)),
             None => self.say(format_args!("warning: {line}")),
@@ -172,7 +191,7 @@ impl Console {
 
     /// Standard error that cannot be written to is nothing that could be told to anyone.
     fn say(&self, line: impl Display) {
-        let line = as_flags(&line.to_string());
+        let line = as_flags(&self.named(line.to_string()));
         let line = visible(&line);
         let write = || drop(writeln!(io::stderr(), "{line}"));
         match &*self.lock() {

@@ -8,7 +8,7 @@ use frostline::fit::ImageSize;
 use frostline::formats::{self, LoadOptions, LoadReport};
 use frostline::graph::Model;
 use frostline::report::Provenance;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Loads a model and tells what the load report says.
 pub(crate) fn load(file: &ModelFile, console: &Console) -> Result<(Model, LoadReport), Failure> {
@@ -32,12 +32,24 @@ pub(crate) fn load_for(
 }
 
 /// Where a model and its data came from.
-pub(crate) fn provenance(file: &ModelFile, data: &Path, labels: &Labels) -> frostline::Result<Provenance> {
+pub(crate) fn provenance(
+    file: &ModelFile,
+    data: &Path,
+    labels: &Labels,
+    console: &Console,
+) -> frostline::Result<Provenance> {
     let (reading, threads) = (labels.reading(), rayon::current_num_threads());
-    match &file.held {
-        Some(held) => Ok(Provenance::in_memory(&held.model, &file.path, data, reading, threads)),
-        None => Provenance::new(&file.path, file.arch, data, reading, threads),
-    }
+    let mut found = match &file.held {
+        Some(held) => Provenance::in_memory(&held.model, &file.path, data, reading, threads),
+        None => Provenance::new(&file.path, file.arch, data, reading, threads)?,
+    };
+    // a copy is of this machine alone
+    let named = |path: &Path| -> PathBuf {
+        path.to_str().map_or_else(|| path.to_path_buf(), |text| console.named(text.to_owned()).into())
+    };
+    (found.model, found.data) = (named(&found.model), named(&found.data));
+    found.reading.root = found.reading.root.as_deref().map(named);
+    Ok(found)
 }
 
 /// How images become the inputs of a model: as its flags say, else as the model and the range of arrays say.

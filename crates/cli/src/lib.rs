@@ -29,6 +29,8 @@ mod serve;
 mod shell;
 mod similar;
 mod stopping;
+#[cfg(feature = "stores")]
+mod stores;
 mod suggest;
 mod train;
 mod verify;
@@ -43,43 +45,17 @@ use std::process::ExitCode;
 pub fn main() -> ExitCode {
     in_process::silence_contained_panics();
     let arguments = Arguments::from_arg_matches(&args::command().get_matches());
-    let arguments = arguments.unwrap_or_else(|error| error.exit());
+    let mut arguments = arguments.unwrap_or_else(|error| error.exit());
     if arguments.command.images().is_some_and(|images| images.is_at_odds()) {
         Arguments::command().error(ErrorKind::ArgumentConflict, AT_ODDS).exit();
     }
     let console = Console::new(arguments.quiet);
     let threads = bounded(arguments.threads, &console);
     let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    let seed = arguments.seed;
     let done =
         threads.map_err(|error| format!("the threads could not be started: {error}").into()).and_then(|()| {
-            match &arguments.command {
-                Command::Inspect(command) => inspect::run(command, &console),
-                Command::Plan(command) => plan::run(command, arguments.seed, &console),
-                Command::Train(command) => train::run(command, arguments.seed, &console),
-                Command::Depth(command) => depth::run(command, arguments.seed, &console),
-                Command::Evaluate(command) => evaluate::run(command, &console),
-                Command::Predict(command) => predict::run(command, &console),
-                #[cfg(feature = "serve")]
-                Command::Serve(command) => serve::run(command, &console),
-                Command::Embed(command) => embed::run(command, &console),
-                Command::Merge(command) => merge::run(command, &console),
-                Command::Similar(command) => similar::run(command, &console),
-                Command::Explain(command) => explain::run(command, &console),
-                Command::Check(command) => check::run(command, arguments.seed, &console),
-                Command::AddClass(command) => classes::add(command, &console),
-                Command::RemoveClass(command) => classes::remove(command, &console),
-                Command::Suggest(command) => suggest::run(command, &console),
-                Command::Convert(command) => convert::run(command, &console),
-                Command::Verify(command) => verify::run(command, &console),
-                Command::Models(command) => models::run(command, &console),
-                #[cfg(feature = "pull")]
-                Command::Pull(command) => pull::run(command, &console),
-                Command::Doctor(command) => doctor::run(command, &console),
-                Command::Completions(command) => shell::completions(command, &console),
-                Command::Man(command) => shell::man(command, &console),
-                Command::Cache(command) => cache::run(command, &console),
-                Command::Demo(command) => demo::run(command, arguments.seed, &console),
-            }
+            wherever(&mut arguments.command, &console, |command| execute(command, seed, &console))
         });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -87,6 +63,60 @@ pub fn main() -> ExitCode {
             console.fail(&with_hub(arguments.command.model(), with_model(arguments.command.model(), error)))
         }
     }
+}
+
+fn execute(command: &Command, seed: u64, console: &Console) -> Result<(), Failure> {
+    match command {
+        Command::Inspect(command) => inspect::run(command, console),
+        Command::Plan(command) => plan::run(command, seed, console),
+        Command::Train(command) => train::run(command, seed, console),
+        Command::Depth(command) => depth::run(command, seed, console),
+        Command::Evaluate(command) => evaluate::run(command, console),
+        Command::Predict(command) => predict::run(command, console),
+        #[cfg(feature = "serve")]
+        Command::Serve(command) => serve::run(command, console),
+        Command::Embed(command) => embed::run(command, console),
+        Command::Merge(command) => merge::run(command, console),
+        Command::Similar(command) => similar::run(command, console),
+        Command::Explain(command) => explain::run(command, console),
+        Command::Check(command) => check::run(command, seed, console),
+        Command::AddClass(command) => classes::add(command, console),
+        Command::RemoveClass(command) => classes::remove(command, console),
+        Command::Suggest(command) => suggest::run(command, console),
+        Command::Convert(command) => convert::run(command, console),
+        Command::Verify(command) => verify::run(command, console),
+        Command::Models(command) => models::run(command, console),
+        #[cfg(feature = "pull")]
+        Command::Pull(command) => pull::run(command, console),
+        Command::Doctor(command) => doctor::run(command, console),
+        Command::Completions(command) => shell::completions(command, console),
+        Command::Man(command) => shell::man(command, console),
+        Command::Cache(command) => cache::run(command, console),
+        Command::Demo(command) => demo::run(command, seed, console),
+    }
+}
+
+/// Does what `run` does with a command, wherever what it reads and writes lies.
+#[cfg(feature = "stores")]
+fn wherever<T>(
+    command: &mut Command,
+    console: &Console,
+    run: impl FnOnce(&Command) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let local = stores::localize(command, console)?;
+    let done = run(command)?;
+    local.finish(console)?;
+    Ok(done)
+}
+
+/// Does what `run` does with a command, which reads and writes files of this machine alone.
+#[cfg(not(feature = "stores"))]
+fn wherever<T>(
+    command: &mut Command,
+    _: &Console,
+    run: impl FnOnce(&Command) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    run(command)
 }
 
 const AT_ODDS: &str = "--resize and --fit say two things of the shape of photos: leave one of them out, or name a kernel in --resize";

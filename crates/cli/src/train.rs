@@ -55,7 +55,7 @@ pub(crate) fn finished(command: &Train, seed: u64, console: &Console) -> Result<
         seed,
         console,
     )?;
-    let source = provenance(&command.model, &command.data, &command.labels)?;
+    let source = provenance(&command.model, &command.data, &command.labels, console)?;
     let folder = match command.resume {
         true => RunFolder::resume(output, &command.data)?,
         false => RunFolder::create(output, &command.data)?,

@@ -1,15 +1,13 @@
 //! Finds the images that cannot be decoded before anything is trained.
 
 use std::io::ErrorKind;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::decode::checked;
-use super::decode::odd;
+use super::decode::{check, is_odd, odd};
 use super::error::unread;
-use super::{DataError, Dataset, Example, Input, Split, Target};
+use super::{DataError, Dataset, Example, Split, Target};
 
 /// What is wrong with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -104,27 +102,34 @@ pub struct SkipReport {
 pub fn check_all(dataset: &Dataset, progress: &(dyn Fn(usize) + Sync)) -> Result<SkipReport, DataError> {
     let files = files(dataset);
     let done = AtomicUsize::new(0);
-    let check = |(_, _, path): &(Split, &Example, &Path)| {
-        let found = checked(path);
+    let check = |(_, example): &(Split, &Example)| {
+        let found = checked(example);
         progress(done.fetch_add(1, Ordering::Relaxed) + 1);
         found
     };
     let found = files.par_iter().map(check).collect::<Vec<_>>();
     let names = files.iter().zip(&found).filter(|(_, found)| matches!(found, Ok(true)));
-    let odd = names.map(|((_, example, _), _)| example.name.clone()).collect();
+    let odd = names.map(|((_, example), _)| example.name.clone()).collect();
     let report = SkipReport::new(dataset, &files, found.into_iter().map(Result::err).collect())?;
     Ok(SkipReport { odd, ..report })
 }
 
-/// The examples of a dataset that are image files.
-pub fn files(dataset: &Dataset) -> Vec<(Split, &Example, &Path)> {
-    let mut found = Vec::new();
-    for (split, example) in dataset.examples() {
-        if let Input::File(path) = &example.input {
-            found.push((split, example, path.as_path()));
-        }
-    }
-    found
+/// The error of an example whose image file is damaged. What is in memory is not looked at.
+pub fn check_example(example: &Example) -> Result<(), DataError> {
+    checked(example).map(drop)
+}
+
+/// [`check_example`], and whether a sound file is odd.
+fn checked(example: &Example) -> Result<bool, DataError> {
+    let Some(file) = example.input.file(&example.name) else { return Ok(false) };
+    let (bytes, name) = file?;
+    check(&bytes, &name).map(|()| is_odd(&bytes))
+}
+
+/// The examples of a dataset that are image files, alone or in a file with others.
+pub fn files(dataset: &Dataset) -> Vec<(Split, &Example)> {
+    let is_file = |(_, example): &(Split, &Example)| example.is_file();
+    dataset.examples().filter(is_file).collect()
 }
 
 impl SkipReport {
@@ -134,10 +139,10 @@ impl SkipReport {
     /// bad.
     pub fn new(
         dataset: &Dataset,
-        files: &[(Split, &Example, &Path)],
+        files: &[(Split, &Example)],
         errors: Vec<Option<DataError>>,
     ) -> Result<Self, DataError> {
-        let skip = |((split, example, _), error): (&(Split, &Example, &Path), Option<DataError>)| {
+        let skip = |((split, example), error): (&(Split, &Example), Option<DataError>)| {
             let error = error?;
             let reason = match &error {
                 DataError::Image { message, .. } => message.clone(),

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::array::Array;
+use super::decode::read;
 use super::file_name::composed;
 use super::held::HeldPicture;
-use super::{DataError, LabelKind, Reading, SkipReport, ValueRange, path_text};
+use super::{DataError, LabelKind, PackedPicture, Reading, SkipReport, ValueRange, path_text};
 use frostline_files::regular;
 
 /// What an example is to be mapped to.
@@ -35,6 +36,19 @@ pub enum Input {
     },
     /// A picture in memory.
     Picture(HeldPicture),
+    /// A picture in a file with others.
+    Packed(PackedPicture),
+}
+
+impl Input {
+    /// What an image file holds, wherever it lies, with its name for messages; none of what is in memory. `name`: the example's.
+    pub(super) fn file(&self, name: &str) -> Option<Result<(Vec<u8>, String), DataError>> {
+        match self {
+            Self::File(path) => Some(read(path).map(|bytes| (bytes, path_text(path)))),
+            Self::Packed(picture) => Some(picture.read(name).map(|bytes| (bytes, name.to_owned()))),
+            Self::Row { .. } | Self::Picture(_) => None,
+        }
+    }
 }
 
 /// One labelled input.
@@ -47,6 +61,13 @@ pub struct Example {
     /// The path below the source, with `/`, or the row as `x_train[17]`. Unique in the dataset unless a CSV lists a
     /// file twice.
     pub name: String,
+}
+
+impl Example {
+    /// Whether its input is an image file, alone or in a file with others.
+    pub fn is_file(&self) -> bool {
+        matches!(self.input, Input::File(_) | Input::Packed(_))
+    }
 }
 
 /// A part of a dataset.
@@ -199,6 +220,7 @@ impl Dataset {
                 _ => Err(self.foreign(example)),
             },
             Input::Picture(picture) => Ok(picture.content_hash()),
+            Input::Packed(picture) => Ok(blake3::hash(&picture.read(&example.name)?)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! From a user's photos or arrays to the f32 batches that a model takes.
 //!
-//! 1. [`open`] finds the examples and their labels: class folders, a CSV list, or an npz file. Nothing is decoded.
+//! 1. [`open`] finds the examples and their labels: class folders, a CSV list, an npz file, tar or Parquet files. Nothing is
+//!    decoded.
 //! 2. [`check_all`] decodes every file once (where features are stored, the first pass over the images does that instead);
 //!    [`Dataset::without`] leaves out those that are damaged.
 //! 3. [`Dataset::hold_out`] splits validation examples off, stratified by class.
@@ -34,6 +35,7 @@ pub mod npy;
 mod npz;
 mod npz_labels;
 mod of_files;
+mod packed;
 mod part;
 mod preprocess;
 mod random;
@@ -51,9 +53,8 @@ pub use array::{Array, Lender, Values};
 pub use array_scale::ArrayScale;
 pub use augment::{Augment, ViewSeed};
 pub use check::files;
-pub use check::{Fault, Skip, SkipReport, check_all};
+pub use check::{Fault, Skip, SkipReport, check_all, check_example};
 pub use dataset::{Dataset, Example, Input, Split, Target};
-pub use decode::check_file;
 pub use decode::{
     DECODER_VERSION, MAX_PIXELS, ScaledDecode, decode, decode_file, decode_file_for, decode_for,
     panic_is_contained, picture_size, picture_size_of,
@@ -67,6 +68,7 @@ pub use held::HeldPicture;
 pub use image::{Image, Pixels};
 pub use in_memory::{InMemory, MemoryInputs, MemoryPicture};
 pub use loader::Pipeline;
+pub use packed::{PackedPicture, shard_names};
 pub use preprocess::{AffinePixels, Preprocess};
 pub use random::Random;
 pub use range::ValueRange;
@@ -85,7 +87,10 @@ use std::path::Path;
 ///   written (`Training`, `test_set`, `dev`);
 /// * a CSV file with columns of paths and labels, and of parts if there are any, under their usual names and with any usual
 ///   separator; whole numbers that are few are classes, others are learned as numbers; an image may have several labels;
-/// * an `.npz` file with `x_train, y_train[, x_val, y_val][, x_test, y_test][, class_names]`.
+/// * an `.npz` file with `x_train, y_train[, x_val, y_val][, x_test, y_test][, class_names]`;
+/// * a tar file with members as WebDataset has them (`KEY.jpg` beside `KEY.cls`, `KEY.txt` or `KEY.json`), or with folders of
+///   classes; a Parquet file with a column of images, as Hugging Face writes it; several of them in a folder, or by a pattern as
+///   `shard-{000..012}.tar`. Parts are told by the files' names.
 ///
 /// There must be at least two classes with examples to train on, or a regression target.
 pub fn open(path: &Path) -> Result<Dataset, DataError> {
@@ -147,8 +152,8 @@ impl Source<'_> {
     /// See [`open_for_features`].
     pub fn open_for_features(&self, reading: &Reading) -> Result<Dataset, DataError> {
         self.read(None, reading).or_else(|error| match self {
-            Self::Path(path) if path.is_dir() => folders::without_classes(path, reading).ok_or(error),
-            _ => Err(error),
+            Self::Path(path) => without_labels(path, reading).unwrap_or(Err(error)),
+            Self::Memory(_) => Err(error),
         })
     }
 
@@ -160,11 +165,40 @@ impl Source<'_> {
     }
 }
 
+/// Photos of which nothing is said, where `path` leads to such.
+fn without_labels(path: &Path, reading: &Reading) -> Option<Result<Dataset, DataError>> {
+    if is_packed(path) {
+        let read = packed::read(path, reading, packed::Labelled::IfThere);
+        return Some(read.and_then(|dataset| as_said(dataset, path, None, reading)));
+    }
+    path.is_dir().then(|| folders::without_classes(path, reading).map(Ok)).flatten()
+}
+
+/// Pictures of files that hold many, whatever is said of them: they have no labels.
+///
+/// Errors: a file that cannot be read, or holds no picture.
+pub fn open_packed(path: &Path, exclude: &Exclude) -> Result<Dataset, DataError> {
+    let reading = Reading { exclude: exclude.clone(), ..Reading::default() };
+    packed::read(path, &reading, packed::Labelled::Ignored)
+}
+
+/// Whether a path leads to files that hold many pictures: one, several by a pattern, or a folder of them and of no others.
+pub fn is_packed(path: &Path) -> bool {
+    match path.is_dir() {
+        true => !packed::of_folder(path).is_empty(),
+        false => packed::is_packed(path),
+    }
+}
+
 /// `known`: the classes of a model that is to be evaluated.
 fn read(path: &Path, known: Option<&[String]>, reading: &Reading) -> Result<Dataset, DataError> {
+    if packed::is_pattern(path) && !path.exists() {
+        return as_said(packed::read(path, reading, packed::Labelled::Needed)?, path, known, reading);
+    }
     let metadata = std::fs::metadata(path).map_err(|e| DataError::io(path, e))?;
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     let mut dataset = match extension.as_str() {
+        _ if is_packed(path) => packed::read(path, reading, packed::Labelled::Needed)?,
         _ if metadata.is_dir() => folders::read(path, known, reading)?,
         "csv" | "tsv" | "txt" => manifest::read(path, reading)?,
         "npz" => npz::read(path, reading)?,
@@ -172,7 +206,7 @@ fn read(path: &Path, known: Option<&[String]>, reading: &Reading) -> Result<Data
             return Err(DataError::source(
                 path,
                 "is not a source of examples",
-                "give a folder with one folder a class, a `.csv` with `path,label`, or an `.npz` with `x_train`, `y_train`",
+                "give a folder with one folder a class, a `.csv` with `path,label`, an `.npz` with `x_train`, `y_train`, or `.tar` or `.parquet` files",
             ));
         }
     };

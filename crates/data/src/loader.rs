@@ -115,6 +115,7 @@ impl Pipeline {
                 _ => Err(dataset.foreign(example)),
             },
             Input::Picture(picture) => self.open_held(picture, &example.name),
+            Input::Packed(picture) => self.decode_bytes(&picture.read(&example.name)?, &example.name),
         }
     }
 

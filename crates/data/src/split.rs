@@ -171,7 +171,7 @@ mod tests {
         };
         let content = |example: &Example| match example.input {
             Input::Row { row, .. } => Some(blake3::hash(&photo(row).to_le_bytes())),
-            Input::File(_) | Input::Picture(_) => None,
+            Input::File(_) | Input::Picture(_) | Input::Packed(_) => None,
         };
         let mut sides = std::collections::BTreeSet::new();
         for seed in 0..20 {

@@ -48,6 +48,10 @@ impl Dataset {
                 },
                 _ => return Err(self.foreign(example)),
             },
+            Input::Packed(picture) => {
+                let scaled = ScaledDecode::try_from(TIMES)?;
+                decode_for(&picture.read(&example.name)?, &example.name, scaled, [side, side])?
+            }
             Input::Picture(picture) => match picture.held() {
                 Held::Encoded(bytes) => {
                     let scaled = ScaledDecode::try_from(TIMES)?;

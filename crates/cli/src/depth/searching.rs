@@ -33,7 +33,7 @@ pub(crate) struct Trials {
 impl Trials {
     pub(crate) fn open(command: &Depth, seed: u64, console: &Console) -> Result<Self, Failure> {
         let (model, loaded, dataset, skips, recipe) = opened(command, console)?;
-        let source = provenance(&command.model, &command.data, &command.labels)?;
+        let source = provenance(&command.model, &command.data, &command.labels, console)?;
         let key = SearchKey::new(&source.model_hash, &dataset, &recipe, seed)?;
         let caching = cache::caching_in(&command.cache, console);
         let experiment = Experiment::new(model.clone(), dataset, recipe, caching, seed)?;

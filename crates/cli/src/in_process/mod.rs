@@ -266,8 +266,10 @@ impl Call {
             labels.held = Some(memory.clone());
         }
         let console = Console::to(self.listener);
-        let do_it = || run(&arguments.command, arguments.seed, &console);
-        let done = match arguments.threads {
+        let (seed, threads) = (arguments.seed, arguments.threads);
+        let command = &mut arguments.command;
+        let do_it = || crate::wherever(command, &console, |command| run(command, seed, &console));
+        let done = match threads {
             None => do_it(),
             threads => {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(bounded(threads, &console)).build();
@@ -279,8 +281,11 @@ impl Call {
         done.map_err(|failure| {
             let of_arguments = failure.downcast_ref::<Error>().is_some_and(is_of_arguments);
             match with_model(Some(&path), failure) {
-                failure if of_arguments => Wrong::Arguments(failure.to_string()),
-                failure => failure.into(),
+                failure if of_arguments => Wrong::Arguments(console.named(failure.to_string())),
+                failure => match failure.into() {
+                    Wrong::Arguments(text) => Wrong::Arguments(console.named(text)),
+                    Wrong::Failed(text) => Wrong::Failed(console.named(text)),
+                },
             }
         })
     }

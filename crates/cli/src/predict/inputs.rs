@@ -3,19 +3,20 @@
 use super::Failure;
 use crate::args::Predict;
 use crate::console::Console;
-use frostline::data::{is_named_as_picture, path_text, pictures_in};
+use frostline::data::{Input, is_named_as_picture, is_packed, open_packed, path_text, pictures_in};
+use frostline::predict::Picture;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 /// What was found so far.
 #[derive(Default)]
 struct Found {
-    pictures: Vec<PathBuf>,
+    pictures: Vec<Picture>,
     folders: usize,
 }
 
 /// The pictures, in the order in which they are given. What is left out is told.
-pub(super) fn pictures(command: &Predict, console: &Console) -> Result<Vec<PathBuf>, Failure> {
+pub(super) fn pictures(command: &Predict, console: &Console) -> Result<Vec<Picture>, Failure> {
     let mut found = Found::default();
     for input in &command.inputs {
         if input.as_os_str() == "-" {
@@ -37,15 +38,27 @@ pub(super) fn pictures(command: &Predict, console: &Console) -> Result<Vec<PathB
     }
 }
 
-/// A file, or all pictures of a folder.
+/// A file, all pictures of a folder, or those of files that hold many.
 fn add(path: &Path, command: &Predict, console: &Console, found: &mut Found) -> Result<(), Failure> {
+    if is_packed(path) {
+        let dataset = open_packed(path, &command.excluded.patterns())?;
+        dataset.warnings.iter().for_each(|line| console.warn(line));
+        found.pictures.extend(dataset.examples().filter_map(|(_, example)| match &example.input {
+            Input::Packed(picture) => {
+                Some(Picture::Packed { name: example.name.clone(), picture: picture.clone() })
+            }
+            _ => None,
+        }));
+        found.folders += 1;
+        return Ok(());
+    }
     if !path.is_dir() {
-        found.pictures.push(path.to_path_buf());
+        found.pictures.push(Picture::File(path.to_path_buf()));
         return Ok(());
     }
     let (pictures, left_out) = pictures_in(path, &command.excluded.patterns())?;
     left_out.iter().for_each(|warning| console.warn(warning));
-    found.pictures.extend(pictures);
+    found.pictures.extend(pictures.into_iter().map(Picture::File));
     found.folders += 1;
     Ok(())
 }

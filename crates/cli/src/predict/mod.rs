@@ -16,7 +16,7 @@ use array::predict_array;
 use frostline::Shape;
 use frostline::data::Fault;
 use frostline::fit::{Outputs, returns};
-use frostline::predict::{Answer, Picture, Prediction, Predictor, Refusal, Task};
+use frostline::predict::{Answer, Prediction, Predictor, Refusal, Task};
 use output::Output;
 use std::path::PathBuf;
 
@@ -53,12 +53,11 @@ pub(crate) fn run(command: &Predict, console: &Console) -> Result<(), Failure> {
 }
 
 fn predict_pictures(predictor: &mut Predictor, answers: &mut Answers<'_>) -> Result<(), Failure> {
-    let paths = inputs::pictures(answers.command, answers.console)?;
+    let pictures = inputs::pictures(answers.command, answers.console)?;
     let shapes = [predictor.ready_for_pictures()?.input().to_vec()];
     answers.begin(predictor, &shapes)?;
-    for chunk in paths.chunks(CHUNK) {
-        let pictures: Vec<Picture> = chunk.iter().cloned().map(Picture::File).collect();
-        for found in predictor.predict(&pictures)? {
+    for chunk in pictures.chunks(CHUNK) {
+        for found in predictor.predict(chunk)? {
             answers.take(found)?;
         }
     }

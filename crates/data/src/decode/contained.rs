@@ -15,7 +15,7 @@ pub fn panic_is_contained() -> bool {
 }
 
 /// What a decoder makes of the file `name`: a panic is the error of a damaged file.
-pub(super) fn contained<T>(
+pub(crate) fn contained<T>(
     name: &str,
     decode: impl FnOnce() -> Result<T, DataError>,
 ) -> Result<T, DataError> {

@@ -39,7 +39,7 @@ pub use upright::MAX_PIXELS;
 
 use crate::DataError;
 use crate::image::{Image, Pixels};
-use contained::contained;
+pub(crate) use contained::contained;
 use jpeg_file::Wanted;
 use upright::{HELP_DAMAGED, damaged, limits_of_png, upright};
 
@@ -55,15 +55,9 @@ pub fn decode_file_for(path: &Path, scaled: ScaledDecode, target: [usize; 2]) ->
     decode_for(&read(path)?, &super::path_text(path), scaled, target)
 }
 
-/// The error of a file that is damaged. A JPEG is decoded by the stricter decoder alone.
-pub fn check_file(path: &Path) -> Result<(), DataError> {
-    checked(path).map(drop)
-}
-
-/// [`check_file`], and whether a sound file is odd; see [`is_odd`].
-pub(super) fn checked(path: &Path) -> Result<bool, DataError> {
-    let bytes = read(path)?;
-    picture(&bytes, &super::path_text(path), &Wanted::Soundness).map(|_| is_odd(&bytes))
+/// The error of an image file that is damaged. `name` is for messages. A JPEG is decoded by the stricter decoder alone.
+pub(super) fn check(bytes: &[u8], name: &str) -> Result<(), DataError> {
+    picture(bytes, name, &Wanted::Soundness).map(drop)
 }
 
 /// Whether a file that is read is a JPEG whose scan header is off.

@@ -21,6 +21,15 @@ pub(super) fn read(source: &Path, known: Option<&[String]>, reading: &Reading) -
     dataset.warnings.extend(excluding.told(EXCLUDED));
     dataset.warnings.extend(top.merged_names());
     let known = known.or(reading.classes.as_deref());
+    let packed = top.others.iter().filter(|file| super::packed::is_packed(file));
+    let packed: Vec<String> = packed.map(|file| below(file, source)).collect();
+    if !packed.is_empty() {
+        dataset.warnings.push(format!(
+            "{} tar or Parquet files beside photos are left out: {}; give their own folder to read them",
+            packed.len(),
+            listed(&packed)
+        ));
+    }
     empty_folders(&top, &mut dataset.warnings);
     let Layout { train, mut classes, others, has_parts } = layout::of(&top, known, &mut dataset.warnings)?;
     if !std::ptr::eq(train, &top) {

@@ -24,7 +24,7 @@ const PATHS: &[&str] = &[
     "fname",
 ];
 /// What columns of labels are called.
-const LABELS: &[&str] = &[
+pub(crate) const LABELS: &[&str] = &[
     "label",
     "labels",
     "class",

@@ -7,13 +7,14 @@ mod files;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::dataset::listed;
 use super::exclude::Excluding;
 use super::file_name::composed;
 use super::several::{Between, Evidence, evidence};
 use super::{DataError, Dataset, Example, Input, LabelKind, Reading, Split, Target};
+pub(super) use columns::LABELS;
 use columns::{Columns, LabelColumns, none_of, separator};
 use files::file;
 
@@ -347,12 +348,16 @@ fn few_whole(lines: &[Line]) -> Option<usize> {
 
 /// Errors where not one of the files is there: then the paths are wrong, and no image is damaged.
 fn require_a_file(dataset: &Dataset, folder: &Path) -> Result<(), DataError> {
-    let paths: Vec<_> = super::check::files(dataset).into_iter().map(|(_, _, path)| path).collect();
+    let path = |(_, example): (Split, &'_ Example)| match &example.input {
+        Input::File(path) => Some(path.clone()),
+        _ => None,
+    };
+    let paths: Vec<PathBuf> = dataset.examples().filter_map(path).collect();
     if paths.iter().any(|path| path.exists()) {
         return Ok(());
     }
     let count = paths.len();
-    let first = paths.first().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
+    let first = paths.first().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     let first = first.unwrap_or_default();
     Err(DataError::source(
         &dataset.source,

@@ -1,7 +1,9 @@
 //! A picture that is to be predicted.
 
 use crate::fit::Pictures;
-use frostline_data::{DataError, HeldPicture, Image, Pipeline, path_text, picture_size, picture_size_of};
+use frostline_data::{
+    DataError, HeldPicture, Image, PackedPicture, Pipeline, path_text, picture_size, picture_size_of,
+};
 use std::borrow::Cow;
 use std::path::PathBuf;
 
@@ -24,6 +26,13 @@ pub enum Picture {
         /// The picture.
         picture: HeldPicture,
     },
+    /// What lies in a file with others.
+    Packed {
+        /// What it is called in messages.
+        name: String,
+        /// The picture.
+        picture: PackedPicture,
+    },
 }
 
 impl Picture {
@@ -31,7 +40,7 @@ impl Picture {
     pub fn name(&self) -> Cow<'_, str> {
         match self {
             Self::File(path) => path_text(path).into(),
-            Self::Bytes { name, .. } | Self::Held { name, .. } => name.into(),
+            Self::Bytes { name, .. } | Self::Held { name, .. } | Self::Packed { name, .. } => name.into(),
         }
     }
 
@@ -45,6 +54,7 @@ impl Picture {
             Self::File(path) => picture_size(path),
             Self::Bytes { name, bytes } => picture_size_of(bytes, name),
             Self::Held { name, picture } => picture.size(name),
+            Self::Packed { name, picture } => picture_size_of(&picture.read(name)?, name),
         }
     }
 
@@ -58,6 +68,7 @@ impl Picture {
             Self::File(path) => pipeline.decode(path),
             Self::Bytes { name, bytes } => pipeline.decode_bytes(bytes, name),
             Self::Held { name, picture } => pipeline.open_held(picture, name),
+            Self::Packed { name, picture } => pipeline.decode_bytes(&picture.read(name)?, name),
         }
     }
 }

@@ -14,7 +14,7 @@ pub(in crate::report) const MODEL: &str = "model.keras";
 pub(in crate::report) const NOVELTY: &str = "none-of-these.json";
 /// What was done and what came out, as a page.
 pub(in crate::report) const PAGE: &str = "report.html";
-/// What was done and what came out; written last.
-pub(crate) const RECORD: &str = "run.json";
+/// The name of the file in a run's folder that says what was done and what came out; written last.
+pub const RECORD: &str = "run.json";
 /// What processes leave that share a search.
 pub(crate) const SHARDS: &str = "shards";

@@ -20,9 +20,10 @@ mod table_cell;
 #[cfg(feature = "report")]
 mod themed;
 
+pub(crate) use files::LEFT_OUT as LEFT_OUT_FILE;
+pub use files::RECORD as RECORD_FILE;
 #[cfg(feature = "depth")]
 pub(crate) use files::SHARDS;
-pub(crate) use files::{LEFT_OUT as LEFT_OUT_FILE, RECORD as RECORD_FILE};
 pub use images::RunImages;
 pub use next_step::NextStep;
 #[cfg(feature = "report")]

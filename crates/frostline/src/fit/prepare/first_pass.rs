@@ -6,14 +6,11 @@ use crate::fit::features::feature_store::{Begin, BoundaryId, FeatureStore};
 use crate::fit::features::feature_table::{At, Part};
 use crate::fit::features::passes::{Views, column, images_at_once};
 use crate::fit::{Caching, Event, Observer, Setting, Solving, Source};
-use frostline_data::{
-    DataError, Dataset, Example, Input, Pipeline, SkipReport, check_all, check_file, files,
-};
+use frostline_data::{DataError, Dataset, Example, Pipeline, SkipReport, check_all, check_example, files};
 use frostline_engine::compile::{Prefixes, compile_frozen};
 use frostline_graph::{Model, Result};
 use rayon::prelude::*;
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// All images: which of them are in which part is not known yet.
@@ -74,7 +71,7 @@ pub(in crate::fit) fn check(
         return Ok(Checked { skips: for_solving(pass, &told)?, ..Checked::default() });
     }
     let files = files(pass.dataset);
-    let examples: Vec<(&Example, &Path)> = files.iter().map(|(_, one, path)| (*one, *path)).collect();
+    let examples: Vec<&Example> = files.iter().map(|(_, one)| *one).collect();
     let stores = check == Check::FirstPass && may_store(source(pass), pass.setting) && !files.is_empty();
     let targets = if stores { Targets::of(pass, &examples, &told)? } else { None };
     let Some(mut targets) = targets else {
@@ -82,11 +79,8 @@ pub(in crate::fit) fn check(
     };
     targets.run(source(pass), &examples, &told)?;
     let Targets { contents, errors, store, .. } = targets;
-    let read: Vec<_> = examples
-        .iter()
-        .zip(contents)
-        .filter_map(|((one, _), hash)| Some((one.input.clone(), hash?)))
-        .collect();
+    let read: Vec<_> =
+        examples.iter().zip(contents).filter_map(|(one, hash)| Some((one.input.clone(), hash?))).collect();
     let skips = SkipReport::new(pass.dataset, &files, errors)?;
     pass.dataset.note_contents(read);
     Ok(Checked { skips, known: store.prefixes() })
@@ -101,10 +95,10 @@ fn for_solving(pass: &mut FirstPass<'_>, told: &(dyn Fn() + Sync)) -> Result<Ski
     let errors = solving.gather(dataset, pipeline, setting, &examples, told)?;
     let mut of_files = Vec::new();
     for (example, error) in examples.iter().zip(errors) {
-        match (&example.input, error) {
-            (Input::File(_), error) => of_files.push(error),
-            (Input::Row { .. } | Input::Picture(_), Some(error)) => return Err(error.into()),
-            (Input::Row { .. } | Input::Picture(_), None) => {}
+        match (example.is_file(), error) {
+            (true, error) => of_files.push(error),
+            (false, Some(error)) => return Err(error.into()),
+            (false, None) => {}
         }
     }
     Ok(SkipReport::new(dataset, &files(dataset), of_files)?)
@@ -135,11 +129,7 @@ struct Targets {
 
 impl Targets {
     /// None where no feature vectors would be stored.
-    fn of(
-        pass: &FirstPass<'_>,
-        examples: &[(&Example, &Path)],
-        told: &(dyn Fn() + Sync),
-    ) -> Result<Option<Self>> {
+    fn of(pass: &FirstPass<'_>, examples: &[&Example], told: &(dyn Fn() + Sync)) -> Result<Option<Self>> {
         let FirstPass { model, setting, ahead, .. } = *pass;
         let source = source(pass);
         let Some(first) = ahead.first() else { return Ok(None) };
@@ -148,7 +138,7 @@ impl Targets {
             return Ok(None);
         }
         let hashes: Vec<_> =
-            examples.par_iter().map(|(example, _)| source.dataset.content_hash(example)).collect();
+            examples.par_iter().map(|example| source.dataset.content_hash(example)).collect();
         let contents: Vec<_> = hashes.iter().map(|hash| hash.as_ref().ok().copied()).collect();
         let errors: Vec<_> = hashes.into_iter().map(std::result::Result::err).collect();
         let mut same_as: Vec<usize> = (0..examples.len()).collect();
@@ -177,12 +167,7 @@ impl Targets {
     }
 
     /// Makes the feature vectors that are missing, and finds the damaged files.
-    fn run(
-        &mut self,
-        source: Source<'_>,
-        examples: &[(&Example, &Path)],
-        told: &(dyn Fn() + Sync),
-    ) -> Result<()> {
+    fn run(&mut self, source: Source<'_>, examples: &[&Example], told: &(dyn Fn() + Sync)) -> Result<()> {
         let keys: Vec<FeatureKey> = self.unique.iter().map(|(_, key)| *key).collect();
         let at = At { part: PART, view: 0, keys: &keys };
         let is_known =
@@ -197,7 +182,7 @@ impl Targets {
             if has_room {
                 has_room = self.store_chunk(&chunk, &lens, source, examples, told)?;
             } else {
-                let check = |(file, _): &(usize, FeatureKey)| check_file(examples[*file].1).err();
+                let check = |(file, _): &(usize, FeatureKey)| check_example(examples[*file]).err();
                 let found: Vec<_> = chunk.par_iter().map(check).collect();
                 found.into_iter().zip(&chunk).for_each(|(error, (file, _))| self.errors[*file] = error);
                 chunk.iter().for_each(|_| told());
@@ -206,7 +191,7 @@ impl Targets {
         for (file, first) in self.same_as.iter().enumerate().filter(|(file, first)| file != *first) {
             told();
             if self.errors[*first].is_some() {
-                self.errors[file] = check_file(examples[file].1).err();
+                self.errors[file] = check_example(examples[file]).err();
             }
         }
         Ok(())
@@ -218,10 +203,10 @@ impl Targets {
         chunk: &[(usize, FeatureKey)],
         lens: &[usize],
         source: Source<'_>,
-        examples: &[(&Example, &Path)],
+        examples: &[&Example],
         told: &(dyn Fn() + Sync),
     ) -> Result<bool> {
-        let images: Vec<&Example> = chunk.iter().map(|(file, _)| examples[*file].0).collect();
+        let images: Vec<&Example> = chunk.iter().map(|(file, _)| examples[*file]).collect();
         let (_, pass) = self.store.pass(&self.boundaries, |_, _| false);
         let mut features = vec![0.0; chunk.len() * lens.iter().sum::<usize>()];
         let loaded = pass.run_images(source, &images, None, &self.store.pixels, &mut features, told);
@@ -229,7 +214,7 @@ impl Targets {
         for ((sound, (file, _)), error) in sound.iter_mut().zip(chunk).zip(loaded) {
             let Err(error) = error else { continue };
             // a file that is not damaged is at odds with the model: that is no reason to leave it out
-            let Err(damage) = check_file(examples[*file].1) else { return Err(error.into()) };
+            let Err(damage) = check_example(examples[*file]) else { return Err(error.into()) };
             self.errors[*file] = Some(damage);
             *sound = false;
         }

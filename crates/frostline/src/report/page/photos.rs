@@ -2,6 +2,7 @@
 
 use super::frame::{name, visible};
 use crate::explain::Explainer;
+use crate::predict::Picture;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use frostline_data::{Dataset, Example, Input, Pipeline, Thumbnail};
 use frostline_graph::Model;
@@ -93,8 +94,12 @@ impl<'a> Album<'a> {
 
 /// A heat map over the photo of a file; none where nothing speaks for the class.
 fn heat_map(explainer: &Explainer, example: &Example) -> Option<Thumbnail> {
-    let Input::File(path) = &example.input else { return None };
-    let picture = explainer.open(path).ok()?;
+    let picture = match &example.input {
+        Input::File(path) => Picture::File(path.clone()),
+        Input::Packed(picture) => Picture::Packed { name: example.name.clone(), picture: picture.clone() },
+        Input::Row { .. } | Input::Picture(_) => return None,
+    };
+    let picture = explainer.open_picture(&picture).ok()?;
     let map = explainer.explain(&picture, &example.name, None).ok().filter(|map| !map.is_empty())?;
     Thumbnail::of(map.overlay(&picture, OPACITY).ok()?, SIDE, &example.name).ok()
 }

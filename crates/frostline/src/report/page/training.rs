@@ -36,7 +36,7 @@ pub(in crate::report) struct Training<'a> {
 /// What examples of a dataset are called.
 pub(in crate::report) fn noun(dataset: &Dataset, model: &Model) -> &'static str {
     match dataset.examples().next().map(|(_, example)| &example.input) {
-        Some(Input::File(_) | Input::Picture(_)) => "photos",
+        Some(Input::File(_) | Input::Picture(_) | Input::Packed(_)) => "photos",
         _ if takes_sequences(model) => "examples",
         _ => "images",
     }

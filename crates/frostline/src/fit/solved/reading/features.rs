@@ -4,7 +4,7 @@ use super::pass::{Examples, ViewPass};
 use crate::fit::Caching;
 use crate::fit::features::cache::{FeatureCache, FeatureKey, Form, PrefixKey, StoredFeatures};
 use crate::fit::features::passes::images_at_once;
-use frostline_data::{DataError, Dataset, Example, Pipeline, View, check_file};
+use frostline_data::{DataError, Dataset, Example, Pipeline, View, check_example};
 use frostline_engine::compile::compile_frozen;
 use frostline_graph::{DType, Error, Freeze, Model, PrefixDType, Result};
 use rayon::prelude::*;
@@ -206,12 +206,9 @@ impl HeadFeatures {
 
 /// What is wrong with an example's file. A sound file that does not suit the model is an error.
 fn damage(example: &Example, error: DataError) -> Result<DataError> {
-    match &example.input {
-        frostline_data::Input::File(path) => match check_file(path) {
-            Err(damage) => Ok(damage),
-            Ok(()) => Err(error.into()),
-        },
-        frostline_data::Input::Row { .. } | frostline_data::Input::Picture(_) => Err(error.into()),
+    match check_example(example) {
+        Err(damage) => Ok(damage),
+        Ok(()) => Err(error.into()),
     }
 }
 

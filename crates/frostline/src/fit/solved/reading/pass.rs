@@ -1,6 +1,8 @@
 //! Pictures through a frozen model in several views, each of which has an input size of its own.
 
-use frostline_data::{DataError, Dataset, Example, Image, Input, Pipeline, ValueRange, View, picture_size};
+use frostline_data::{
+    DataError, Dataset, Example, Image, Input, Pipeline, ValueRange, View, picture_size, picture_size_of,
+};
 use frostline_engine::compile::compile_frozen;
 use frostline_engine::{Pool, Prefix};
 use frostline_graph::{Body, Freeze, Graph, Model, PrefixDType, Result, Shape};
@@ -43,6 +45,10 @@ impl Pictures for Examples<'_> {
         match &self.examples[index].input {
             Input::File(path) => picture_size(path).ok(),
             Input::Picture(picture) => picture.size(&self.examples[index].name).ok(),
+            Input::Packed(picture) => {
+                let name = &self.examples[index].name;
+                picture.read(name).and_then(|bytes| picture_size_of(&bytes, name)).ok()
+            }
             Input::Row { split, .. } => match self.dataset.array(*split)?.row_shape() {
                 [height, width, ..] => Some([*height, *width]),
                 _ => None,

@@ -1,0 +1,291 @@
+"""Data, models and runs in an object store, against moto's S3 server, and on Python's own web server: what is read and written is
+what folders on this machine give, what did not change is not fetched again, and no secret is told."""
+
+import http.server
+import json
+import shutil
+import threading
+
+import boto3
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import Frostline, small_backbone
+from moto.server import DomainDispatcherApplication, create_backend_app
+from PIL import Image
+from test_packed import CLASSES, pack
+from werkzeug.serving import make_server
+
+KEY, SECRET = "AKIDOFATEST", "a-secret-that-nobody-may-read"
+
+
+class Watched:
+    """Answers as moto does; notes the requests, and goes wrong where it is told to."""
+
+    def __init__(self):
+        self.app = DomainDispatcherApplication(create_backend_app)
+        self.requests = []
+        self.busy = self.broken = 0
+
+    def __call__(self, environ, start):
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        self.requests.append((method, path, environ.get("HTTP_RANGE")))
+        is_photo = method == "GET" and path.endswith((".jpg", ".tar"))
+        if is_photo and self.busy > 0:
+            self.busy -= 1
+            start("503 Slow Down", [("Content-Length", "0")])
+            return [b""]
+        answer = self.app(environ, start)
+        if is_photo and self.broken > 0:
+            self.broken -= 1
+            whole = b"".join(answer)
+            # what was promised is longer
+            return [whole[: len(whole) // 2]]
+        return answer
+
+    def fetched(self):
+        found = [path for method, path, _ in self.requests if method == "GET" and path.strip("/").count("/") > 0]
+        self.requests.clear()
+        return found
+
+
+@pytest.fixture(scope="module")
+def server():
+    watched = Watched()
+    found = make_server("127.0.0.1", 0, watched, threaded=True)
+    threading.Thread(target=found.serve_forever, daemon=True).start()
+    watched.url = f"http://127.0.0.1:{found.server_port}"
+    yield watched
+    found.shutdown()
+
+
+@pytest.fixture
+def bucket(server):
+    """An empty bucket."""
+    s3 = boto3.resource(
+        "s3", endpoint_url=server.url, aws_access_key_id=KEY, aws_secret_access_key=SECRET, region_name="us-east-1"
+    )
+    found = s3.Bucket("of-tests")
+    found.create()
+    found.objects.all().delete()
+    server.requests.clear()
+    server.busy = server.broken = 0
+    return found
+
+
+@pytest.fixture
+def frostline(server, tmp_path):
+    found = Frostline(tmp_path / "cache")
+    for name in list(found.environment):
+        if name.startswith(("AWS_", "GOOGLE_", "AZURE_")) or name.lower().endswith("_proxy"):
+            del found.environment[name]
+    found.environment |= {
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": server.url,
+        # a machine that knows no credentials, at once
+        "AWS_METADATA_ENDPOINT": "http://127.0.0.1:9",
+    }
+    return found
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "photos"
+    for number, name in enumerate(CLASSES):
+        (folder / name).mkdir(parents=True)
+        for index in range(8):
+            draw = np.random.default_rng(100 * number + index)
+            pixels = draw.integers(0, 120, (6, 8, 3), dtype="uint8") + np.uint8(60 * number)
+            Image.fromarray(pixels).resize((50, 40), Image.BICUBIC).save(folder / name / f"{index:03}.jpg")
+    return folder
+
+
+def files(photos):
+    return sorted(photos.rglob("*.jpg"))
+
+
+def upload(bucket, folder, key):
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        bucket.upload_file(str(file), f"{key}/{file.relative_to(folder)}")
+
+
+def in_folders(photos, local):
+    shutil.copytree(photos, local / "photos")
+    (local / "photos/notes.md").write_text("no photo")
+    return "photos"
+
+
+def in_a_list(photos, local):
+    in_folders(photos, local)
+    lines = [f"photos/{file.relative_to(photos)},{file.parent.name}" for file in files(photos)[::2]]
+    (local / "list.csv").write_text("path,label\n" + "\n".join(lines))
+    return "list.csv"
+
+
+def in_arrays(photos, local):
+    pixels = np.stack([np.asarray(Image.open(file)) for file in files(photos)])
+    labels = np.array([CLASSES.index(file.parent.name) for file in files(photos)])
+    np.savez(local / "photos.npz", x_train=pixels, y_train=labels)
+    return "photos.npz"
+
+
+def in_shards(photos, local):
+    (local / "deep").mkdir()
+    for shard in range(3):
+        own = files(photos)[shard::3]
+        members = [(f"{file.parent.name}-{file.name}", file.read_bytes()) for file in own]
+        labels = [(f"{file.parent.name}-{file.stem}.txt", file.parent.name.encode()) for file in own]
+        pack(local / f"deep/shard-{shard}.tar", members + labels)
+    return "deep/shard-{0..2}.tar"
+
+
+def in_tables(photos, local):
+    (local / "tables").mkdir()
+    for part in range(2):
+        own = files(photos)[part::2]
+        rows = {"image": [{"bytes": file.read_bytes(), "path": file.name} for file in own]}
+        rows["label"] = [file.parent.name for file in own]
+        pq.write_table(pa.table(rows), local / f"tables/train-{part:05}-of-00002.parquet")
+    return "tables"
+
+
+LAYOUTS = [in_folders, in_a_list, in_arrays, in_shards, in_tables]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_data_are_read_where_they_lie_and_once(frostline, server, bucket, photos, tmp_path, layout):
+    local = tmp_path / "local"
+    local.mkdir()
+    name = layout(photos, local)
+    upload(bucket, local, "some/data")
+    backbone = small_backbone(tmp_path, 4, 6)
+
+    def features(data, output):
+        frostline.done("embed", backbone, data, "-o", tmp_path / output, "--no-cache")
+        found = np.load(tmp_path / output)
+        return {array: found[array] for array in ("features", "labels", "paths", "classes")}
+
+    here = features(local / name, "here.npz")
+    server.fetched()
+    there = features(f"s3://of-tests/some/data/{name}", "there.npz")
+    for array in here:
+        np.testing.assert_array_equal(here[array], there[array], err_msg=array)
+    first = server.fetched()
+    assert first and len(first) == len(set(first)) and not any(path.endswith("notes.md") for path in first)
+    # of a list no more than what it names
+    assert layout is not in_a_list or len(first) == 1 + len(here["paths"])
+    again = features(f"s3://of-tests/some/data/{name}", "again.npz")
+    np.testing.assert_array_equal(there["features"], again["features"])
+    assert server.fetched() == []
+
+
+def test_what_changed_is_fetched_and_what_is_gone_is_gone(frostline, server, bucket, photos):
+    upload(bucket, photos, "photos")
+    assert frostline.json("check", "s3://of-tests/photos")["classes"][0]["images"] == 8
+    server.fetched()
+    bucket.upload_file(str(photos / "cat/000.jpg"), "photos/dog/007.jpg")
+    bucket.Object("photos/cat/001.jpg").delete()
+    found = frostline.json("check", "s3://of-tests/photos/")
+    assert [one["images"] for one in found["classes"]] == [7, 8, 8]
+    assert any("`dog/007.jpg` (dog) is the same as `cat/000.jpg`" in line for line in found["duplicates"])
+    assert server.fetched() == ["/of-tests/photos/dog/007.jpg"]
+
+
+def test_a_run_is_uploaded_whole_and_read_again(frostline, server, bucket, photos, tmp_path):
+    upload(bucket, photos, "photos")
+    backbone = small_backbone(tmp_path, 4, 6)
+    bucket.upload_file(str(backbone), "model.keras")
+    how = ("--epochs", 2, "--val", 0.25)
+    server.requests.clear()
+    there = frostline.run("train", "s3://of-tests/model.keras", "s3://of-tests/photos", "-o", "s3://of-tests/runs/a", *how)
+    assert there.returncode == 0, there.stderr
+    assert "wrote  s3://of-tests/runs/a" in there.stdout and str(tmp_path / "cache") not in there.stdout + there.stderr
+    put = [path for method, path, _ in server.requests if method == "PUT"]
+    assert put[-1] == "/of-tests/runs/a/run.json" and "/of-tests/runs/a/model.keras" in put
+    record = bucket.Object("runs/a/run.json").get()["Body"].read().decode()
+    found = json.loads(record)
+    assert found["source"]["data"] == "s3://of-tests/photos" and found["source"]["model"] == "s3://of-tests/model.keras"
+    # to the bit what this machine's own folders give
+    frostline.done("train", backbone, photos, "-o", tmp_path / "run", *how)
+    for source, name in (("s3://of-tests/runs/a", "there"), (tmp_path / "run", "here")):
+        frostline.done("convert", source, "-o", tmp_path / f"{name}.safetensors")
+    assert (tmp_path / "there.safetensors").read_bytes() == (tmp_path / "here.safetensors").read_bytes()
+    scores = [frostline.json("evaluate", run, photos) for run in ("s3://of-tests/runs/a", tmp_path / "run")]
+    assert scores[0]["confusion"] == scores[1]["confusion"]
+    image = photos / "owl/000.jpg"
+    lines = [
+        json.loads(frostline.done("predict", "s3://of-tests/runs/a", source, "--json"))
+        for source in (image, "s3://of-tests/photos/owl/000.jpg")
+    ]
+    assert lines[0]["scores"] == lines[1]["scores"] and lines[1]["image"] == "s3://of-tests/photos/owl/000.jpg"
+    again = frostline.run("train", backbone, photos, "-o", "s3://of-tests/runs/a", *how)
+    assert again.returncode == 1 and "holds a run already" in again.stderr
+    for text in (there.stdout, there.stderr, record):
+        assert SECRET not in text and KEY not in text
+
+
+def test_a_store_that_is_busy_or_breaks_off_is_asked_again(frostline, server, bucket, photos, tmp_path):
+    upload(bucket, photos, "photos")
+    server.busy, server.broken = 3, 4
+    assert frostline.json("check", "s3://of-tests/photos")["skipped"] == []
+    local = tmp_path / "local"
+    local.mkdir()
+    in_shards(photos, local)
+    upload(bucket, local, "packed")
+    server.requests.clear()
+    server.broken = 1
+    assert "24 photos in 3 classes" in frostline.done("check", "s3://of-tests/packed/deep/shard-{0..2}.tar")
+    # it goes on where it was broken off
+    assert any(range_ and not range_.startswith("bytes=0-") for _, _, range_ in server.requests)
+
+
+def test_what_is_wrong_is_told_with_a_remedy_and_no_secret(frostline, server, bucket, photos, tmp_path):
+    upload(bucket, photos, "photos")
+
+    def refused(words, *arguments, **environment):
+        found = Frostline(tmp_path / "cache")
+        found.environment = {**frostline.environment, **environment}
+        result = found.run(*arguments)
+        assert result.returncode == 1 and words in result.stderr and "help: " in result.stderr, result.stderr
+        assert SECRET not in result.stderr and KEY not in result.stderr
+        return result.stderr
+
+    refused("`s3://of-tests/nothing` is not there", "check", "s3://of-tests/nothing")
+    refused("is no model and no run", "evaluate", "s3://of-tests/photos", photos)
+    refused("`ftp://` is no kind of address", "check", "ftp://host/photos")
+    stderr = refused("holds a query, a user or a password", "check", "https://host/a.tar?X-Amz-Signature=word")
+    assert "X-Amz-Signature" not in stderr
+    del frostline.environment["AWS_ACCESS_KEY_ID"]
+    assert "AWS_ACCESS_KEY_ID" in refused("no credentials for `s3://of-tests/photos`", "check", "s3://of-tests/photos")
+    del frostline.environment["AWS_SECRET_ACCESS_KEY"]
+    assert "AWS_ACCESS_KEY_ID" in refused("`s3://of-tests/photos`", "check", "s3://of-tests/photos")
+    refused("--cache is `s3://of-tests/cache`", "check", photos, "--cache", "s3://of-tests/cache")
+    refused("nothing is written to `https://host/run`", "train", "x.keras", photos, "-o", "https://host/run")
+
+
+def test_a_web_server_gives_files_and_lists_nothing(frostline, photos, tmp_path):
+    local = tmp_path / "local"
+    local.mkdir()
+    in_a_list(photos, local)
+    in_shards(photos, local)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=str(local))
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{web.server_port}"
+        assert "24 photos in 3 classes" in frostline.done("check", f"{url}/deep/shard-{{0..2}}.tar")
+        assert frostline.json("check", f"{url}/list.csv")["classes"] == frostline.json("check", local / "list.csv")["classes"]
+        result = frostline.run("check", f"{url}/photos")
+        assert result.returncode == 1 and "is listed by no server" in result.stderr and "help: " in result.stderr
+        result = frostline.run("check", f"{url}/nothing.tar")
+        assert result.returncode == 1 and "is not there" in result.stderr
+        web.shutdown()
