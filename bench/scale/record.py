@@ -1,7 +1,7 @@
 """Embedding and a search by 1, 2 and 4 processes on this machine: as shards of the binary, as workers of Ray, one of them killed in the
 middle; beside them a plain `ray.data` with Keras. Then what 64 machines would take, by the times that were measured.
 
-usage: record.py FROSTLINE MODEL RESULTS.md [--photos 5000] [--simulate "MODEL DATA FLAGS"] [--only features,ray,keras,search,search-ray,simulation]
+usage: record.py FROSTLINE MODEL RESULTS.md [--photos 5000] [--counts 1,2,4] [--simulate "MODEL DATA FLAGS"] [--only features,ray,keras,search,search-ray,simulation]
 
 FROSTLINE is the binary; the Python package of the same version is installed. MODEL is a model of Keras that scales its own input or
 whose preprocessing is known. The photos are generated, JPEGs of 500 x 375 pixels. The search that is shared is that of the textbook's model, which
@@ -35,7 +35,6 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import make_photos
 import simulate
 
-COUNTS = (1, 2, 4)
 DEMO = HERE.parent.parent / "crates/cli/assets/demo"
 DEMO_SEARCH = (str(DEMO / "my_model_A.h5"), str(DEMO / "fashion_subset.npz"))
 REPEATS = 4
@@ -100,6 +99,9 @@ class Record:
     def __init__(self, options, work):
         self.options, self.work = options, work
         self.rows = []
+        counts = [int(count) for count in options.counts.split(",")]
+        # last of all, of the most processes one is killed
+        self.jobs = [(count, False) for count in counts] + [(max(counts), True)]
 
     def told(self, job, by, count, clock, equal, note=""):
         row = {"job": job, "by": by, "count": count, "seconds": clock.seconds, "cpu": clock.cpu, "equal": equal, "note": note}
@@ -116,7 +118,8 @@ class Record:
         self.told("features", "one process", 1, clock, None)
         killed_after = clock.seconds / 2
         expected = one.read_bytes()
-        for count, killed in [(count, None) for count in COUNTS] + [(4, killed_after)]:
+        for count, kills in self.jobs:
+            killed = killed_after if kills else None
             output = self.work / f"shards-{count}.npz"
             with Clock() as clock:
                 shards([*base, str(output)], count, killed)
@@ -137,7 +140,7 @@ class Record:
             expected = dict(zip(found["paths"], found["features"]))
         photos = self.work / "photos"
         paths = sorted(str(path) for path in photos.rglob("*.jpg"))
-        for count, kills in [(count, False) for count in COUNTS] + [(4, True)]:
+        for count, kills in self.jobs:
             ray.init(num_cpus=count, include_dashboard=False, logging_level="error", log_to_driver=False)
             with Clock() as clock:
                 data = frostline.ray.embed(self.options.model, paths, workers=count, batch_size=64)
@@ -198,7 +201,8 @@ class Record:
             run(*command(one, "one"), "--quiet")
         self.told("search", "one process", 1, clock, None)
         killed_after = clock.seconds / 2
-        for count, killed in [(count, None) for count in COUNTS] + [(4, killed_after)]:
+        for count, kills in self.jobs:
+            killed = killed_after if kills else None
             name = f"shards-{count}{'-killed' if killed else ''}"
             output = self.work / f"search-{name}"
             with Clock() as clock:
@@ -214,7 +218,7 @@ class Record:
         import ray
 
         one = self.work / "search-one"
-        for count, kills in [(count, False) for count in COUNTS] + [(4, True)]:
+        for count, kills in self.jobs:
             name = f"ray-{count}{'-killed' if kills else ''}"
             output = self.work / f"search-{name}"
             ray.init(num_cpus=count, include_dashboard=False, logging_level="error", log_to_driver=False)
@@ -289,6 +293,7 @@ def main():
     parser.add_argument("model")
     parser.add_argument("results", type=pathlib.Path)
     parser.add_argument("--photos", type=int, default=5000)
+    parser.add_argument("--counts", default="1,2,4")
     parser.add_argument("--simulate")
     parser.add_argument("--only", default="features,ray,keras,search,search-ray,simulation")
     options = parser.parse_args()
