@@ -293,7 +293,7 @@ def test_memory_does_not_grow_with_the_photos(frostline, tmp_path):
     draw = np.random.default_rng(0)
     path = tmp_path / "large.parquet"
     kind = pa.schema([("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])), ("label", pa.int64())])
-    with pq.ParquetWriter(path, kind, compression="none") as writer:
+    with pq.ParquetWriter(path, kind, compression="none", write_batch_size=1) as writer:
         for group in range(5):
             rows = []
             for _ in range(20):

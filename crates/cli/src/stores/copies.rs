@@ -6,9 +6,9 @@ use frostline::cache::FeatureCache;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// Where copies lie, in the user's cache folder.
+/// Where copies lie, beside the feature cache, which takes no folder that holds anything else.
 pub(super) fn folder() -> Option<PathBuf> {
-    FeatureCache::default_folder().map(|folder| folder.join("stores"))
+    FeatureCache::default_folder().map(|folder| folder.with_file_name("frostline-stores"))
 }
 
 /// Bytes of all copies.
