@@ -37,6 +37,16 @@ pub enum Input {
     Picture(HeldPicture),
 }
 
+impl Input {
+    /// The file, where it is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            _ => None,
+        }
+    }
+}
+
 /// One labelled input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use frostline_kernels::MappedFile;
-use npyz::{DType, NpyHeader, Order};
+use npyz::{DType, Order};
 
+use super::header::header;
 use super::{NpyArray, read};
 use crate::DataError;
 
@@ -72,7 +73,7 @@ fn mapped(path: &Path) -> Result<Option<Batch>, DataError> {
     let file = frostline_files::regular::open(path).map_err(|error| DataError::io(path, error))?;
     let Ok(map) = MappedFile::new(&file) else { return Ok(None) };
     let mut rest = &map[..];
-    let Ok(header) = NpyHeader::from_reader(&mut rest) else { return Ok(None) };
+    let Ok(header) = header(&mut rest) else { return Ok(None) };
     let DType::Plain(kind) = header.dtype() else { return Ok(None) };
     let is_native = cfg!(target_endian = "little") && kind.to_string() == "<f4";
     if !is_native || header.order() != Order::C {
