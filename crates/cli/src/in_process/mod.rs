@@ -4,12 +4,16 @@
 mod features;
 mod flags;
 mod pictures;
+#[cfg(feature = "serve")]
+mod server;
 
 pub use crate::console::{Listener, Stopped};
 pub use crate::flags::as_keywords;
 pub use features::{Embedded, embed};
 pub use flags::{Flag, flags};
 pub use pictures::{Explanation, OfOne, Predicted, Predicting, explain};
+#[cfg(feature = "serve")]
+pub use server::Server;
 
 use crate::args::{Arguments, Command, Labels, ModelFile};
 use crate::console::Console;
