@@ -49,6 +49,14 @@ impl Input {
             Self::Row { .. } | Self::Picture(_) => None,
         }
     }
+
+    /// The file, where it is one of its own.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            _ => None,
+        }
+    }
 }
 
 /// One labelled input.

@@ -29,6 +29,11 @@ pub(super) fn composed(name: &str) -> String {
     if is_nfc(name) { name.to_owned() } else { name.nfc().collect() }
 }
 
+/// Whether [`composed`] leaves a name as it is.
+pub(super) fn is_composed(name: &str) -> bool {
+    is_nfc(name)
+}
+
 /// Whether two names are the same, however their accents are written.
 pub(super) fn same_name(one: &str, other: &str) -> bool {
     one == other || one.nfc().eq(other.nfc())

@@ -1,5 +1,6 @@
 //! Several labels in one cell of a list: `cat dog`, `cat|dog`, `cat;dog`, `cat,dog`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What stands between the labels of a cell.
@@ -28,6 +29,16 @@ impl Between {
         cell.split(is_between).map(str::trim).filter(|label| !label.is_empty()).collect()
     }
 
+    /// [`Between::labels`], borrowed from where the cell is.
+    pub(super) fn labels_of(self, cell: Cow<'_, str>) -> Vec<Cow<'_, str>> {
+        match cell {
+            Cow::Borrowed(cell) => self.labels(cell).into_iter().map(Cow::Borrowed).collect(),
+            Cow::Owned(cell) => {
+                self.labels(&cell).into_iter().map(|label| Cow::Owned(label.to_owned())).collect()
+            }
+        }
+    }
+
     /// For people.
     pub(super) fn words(self) -> String {
         match self {
@@ -48,8 +59,8 @@ pub(super) enum Evidence {
     Unclear(Vec<String>),
 }
 
-pub(super) fn evidence(cells: &BTreeSet<&String>) -> Evidence {
-    let between = Between::of(cells.iter().map(|cell| cell.as_str()));
+pub(super) fn evidence(cells: &BTreeSet<&str>) -> Evidence {
+    let between = Between::of(cells.iter().copied());
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for cell in cells {
         let labels: BTreeSet<&str> = between.labels(cell).into_iter().collect();
@@ -61,13 +72,13 @@ pub(super) fn evidence(cells: &BTreeSet<&String>) -> Evidence {
     if is_clear && !several.is_empty() && several.iter().flatten().all(|label| counts[label] > 1) {
         return Evidence::Several(between);
     }
-    let is_made_of_others = |cell: &&&String| {
+    let is_made_of_others = |cell: &&str| {
         MARKS.into_iter().map(Between::Mark).chain([Between::Spaces]).any(|between| {
             let labels = between.labels(cell);
-            labels.len() > 1 && labels.iter().all(|label| cells.iter().any(|other| other.as_str() == *label))
+            labels.len() > 1 && labels.iter().all(|label| cells.contains(label))
         })
     };
-    let found: Vec<String> = cells.iter().filter(is_made_of_others).map(|cell| (*cell).clone()).collect();
+    let found: Vec<String> = cells.iter().copied().filter(is_made_of_others).map(str::to_owned).collect();
     if found.is_empty() { Evidence::One } else { Evidence::Unclear(found) }
 }
 
@@ -76,8 +87,7 @@ mod tests {
     use super::*;
 
     fn told(cells: &[&str]) -> Evidence {
-        let cells: Vec<String> = cells.iter().map(|cell| (*cell).to_owned()).collect();
-        evidence(&cells.iter().collect())
+        evidence(&cells.iter().copied().collect())
     }
 
     #[test]

@@ -5,6 +5,8 @@ mod features;
 mod flags;
 mod pictures;
 mod search;
+#[cfg(feature = "serve")]
+mod server;
 
 pub use crate::console::{Listener, Stopped};
 pub use crate::flags::as_keywords;
@@ -12,6 +14,8 @@ pub use features::{Embedded, EmbeddedPictures, PictureEmbedder, embed};
 pub use flags::{Flag, flags};
 pub use pictures::{Explanation, OfOne, Predicted, Predicting, explain};
 pub use search::{AskedSearch, TrialRunner};
+#[cfg(feature = "serve")]
+pub use server::Server;
 
 use crate::args::{Arguments, Command, Labels, ModelFile};
 use crate::console::Console;

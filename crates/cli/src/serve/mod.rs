@@ -5,6 +5,7 @@
 //! of `predict`: both call [`Predictor`].
 
 mod about;
+mod answers;
 mod app;
 mod body;
 mod explain;
@@ -27,9 +28,11 @@ use crate::args::Serve;
 use crate::console::Console;
 use crate::predict::Teller;
 use about::About;
+pub(crate) use answers::Answers;
 use app::App;
 use explain::HeatMaps;
 use frostline::predict::Predictor;
+use queue::Waiting;
 use std::net::TcpListener;
 use std::sync::Arc;
 
@@ -45,10 +48,7 @@ pub(crate) fn run(command: &Serve, console: &Console) -> Result<(), Failure> {
         Some(token) => Some(token.clone()),
         None => std::env::var(TOKEN).ok().filter(|token| !token.is_empty()),
     };
-    let mut predictor = Predictor::open(&command.model.path, &command.options()?)?;
-    let about = About::new(&mut predictor, command)?;
-    predictor.take_notes().iter().for_each(|note| console.warn(note));
-    let teller = Teller::new(&predictor, Some(TOP), command.threshold);
+    let (app, predictor, work) = ready(command, token.as_deref(), console)?;
     let listener = TcpListener::bind(command.addr).map_err(|error| {
         format!(
             "cannot listen at {}: {error}\nhelp: give another address with --addr, or end what listens there",
@@ -61,13 +61,8 @@ pub(crate) fn run(command: &Serve, console: &Console) -> Result<(), Failure> {
             "{address} can be reached from other machines, by anybody\nhelp: give a token in {TOKEN}, or listen at 127.0.0.1"
         ));
     }
-    let name = about.name.clone();
-    let (queue, work) = queue::queue(&command.limits);
-    let pipeline = predictor.ready_for_pictures().ok().cloned();
-    let heat_maps = HeatMaps::new(predictor.model(), pipeline);
-    let app = Arc::new(App::new(about, teller, queue, command.limits, heat_maps, token.as_deref()));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
-    console.print(format_args!("`{name}` is served at http://{address}"))?;
+    let runtime = runtime()?;
+    console.print(format_args!("`{}` is served at http://{address}", app.about.name))?;
     std::thread::scope(|scope| {
         let metrics = app.metrics.clone();
         scope.spawn(move || worker::work(predictor, work, &metrics, console));
@@ -76,4 +71,25 @@ pub(crate) fn run(command: &Serve, console: &Console) -> Result<(), Failure> {
         runtime.shutdown_timeout(std::time::Duration::ZERO);
         done
     })
+}
+
+/// What answers requests, and what the worker needs that it waits for.
+fn ready(
+    command: &Serve,
+    token: Option<&str>,
+    console: &Console,
+) -> Result<(Arc<App>, Predictor, Waiting), Failure> {
+    let mut predictor = Predictor::open(&command.model.path, &command.options()?)?;
+    let about = About::new(&mut predictor, command)?;
+    predictor.take_notes().iter().for_each(|note| console.warn(note));
+    let teller = Teller::new(&predictor, Some(TOP), command.threshold);
+    let (queue, work) = queue::queue(&command.limits);
+    let pipeline = predictor.ready_for_pictures().ok().cloned();
+    let heat_maps = HeatMaps::new(predictor.model(), pipeline);
+    let app = Arc::new(App::new(about, teller, queue, command.limits, heat_maps, token));
+    Ok((app, predictor, work))
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()
 }

@@ -13,6 +13,8 @@ pub(super) enum Refused {
     UnmarkedCmyk,
     /// More scans than [`MOST_SCANS`].
     ManyScans,
+    /// More pixels than its bytes can hold, however they are packed.
+    Hollow,
 }
 
 /// So many scans a file may have. Each goes over the whole picture, and takes a few bytes: thousands of them take minutes. Encoders write
@@ -50,7 +52,7 @@ impl Walked {
 /// Walks from the first marker to the end of the image. `bytes` start with a start-of-image marker.
 pub(super) fn check(bytes: &[u8]) -> Result<Walked, Refused> {
     let (mut at, mut scans, mut components, mut adobe) = (2, 0, 0, false);
-    let (mut is_sequential, mut off) = (false, Vec::new());
+    let (mut is_sequential, mut off, mut blocks) = (false, Vec::new(), 0);
     loop {
         let marker = next_marker(bytes, &mut at).ok_or(Refused::Truncated)?;
         match marker {
@@ -82,10 +84,19 @@ pub(super) fn check(bytes: &[u8]) -> Result<Walked, Refused> {
             // start of frame: precision, height, width, number of components
             0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
                 components = segment.get(5).copied().unwrap_or(0);
+                if let (Some(&[_, above, below, left, right]), true) = (segment.first_chunk(), marker < 0xC8)
+                {
+                    let blocks_of = |high, low| u64::from(u16::from_be_bytes([high, low]).div_ceil(8));
+                    blocks = blocks_of(above, below) * blocks_of(left, right);
+                }
                 is_sequential = matches!(marker, 0xC0 | 0xC1);
             }
             _ => {}
         }
+    }
+    // one component has all blocks, and each of them at least one bit, of Huffman's codes, for how bright it is
+    if blocks > 8 * bytes.len() as u64 {
+        return Err(Refused::Hollow);
     }
     if components == 4 && !adobe {
         return Err(Refused::UnmarkedCmyk);
@@ -141,6 +152,21 @@ mod tests {
         let of = |scans| check(&[head.clone(), scan.repeat(scans), vec![0xFF, 0xD9]].concat());
         assert!(of(MOST_SCANS).is_ok());
         assert_eq!(of(MOST_SCANS + 1), Err(Refused::ManyScans));
+    }
+
+    #[test]
+    fn pixels_that_the_bytes_cannot_hold_are_found() {
+        let mut file = jpeg(3, false);
+        let size = file.windows(2).position(|two| two == [0xFF, 0xC0]).unwrap() + 5;
+        // as many blocks as there are bits
+        let blocks = 8 * file.len() as u16;
+        file[size..size + 4].copy_from_slice(&[&[0, 8], (8 * blocks).to_be_bytes().as_slice()].concat());
+        assert!(check(&file).is_ok());
+        file[size..size + 2].copy_from_slice(&[0, 9]);
+        assert_eq!(check(&file), Err(Refused::Hollow));
+        // what is packed by arithmetic takes less than a bit for a block
+        file[size - 4] = 0xC9;
+        assert!(check(&file).is_ok());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::jpeg::{self, MOST_SCANS, Refused};
 use super::libjpeg::{self, Decoded};
 use super::scaled::Enough;
-use super::upright::{HELP_DAMAGED, pixels_of, upright};
+use super::upright::{HELP_DAMAGED, HOLLOW, pixels_of, upright};
 use crate::DataError;
 use image::codecs::jpeg::JpegDecoder;
 use image::metadata::Orientation;
@@ -29,6 +29,9 @@ pub(super) fn picture(
         Ok(walked) => walked,
         Err(Refused::Truncated) => {
             return Ok(Err(DataError::image(name, "is cut off before its end", HELP_DAMAGED)));
+        }
+        Err(Refused::Hollow) => {
+            return Ok(Err(DataError::image(name, HOLLOW, HELP_DAMAGED)));
         }
         Err(Refused::ManyScans) => {
             return Ok(Err(DataError::image(

@@ -31,6 +31,7 @@ mod jpeg_file;
 mod libjpeg;
 pub(crate) mod odd;
 mod scaled;
+mod tiff;
 mod upright;
 
 pub use contained::panic_is_contained;
@@ -41,10 +42,13 @@ use crate::DataError;
 use crate::image::{Image, Pixels};
 pub(crate) use contained::contained;
 use jpeg_file::Wanted;
-use upright::{HELP_DAMAGED, damaged, limits_of_png, upright};
+use upright::{HELP_DAMAGED, HOLLOW, damaged, is_hollow_png, limits_of_png, upright};
 
 /// What decodes images, as a part of cache keys: pixels may change when it does.
 pub const DECODER_VERSION: &str = "image 0.25.10, mozjpeg 0.10.13, mozjpeg-sys 2.2.3, png 0.18.1, gif 0.14.2, image-webp 0.2.4, tiff 0.11.3; frostline decode 2";
+/// What a TIFF is whose directory says that it has more values than there are bytes.
+const TOO_FEW: &str = "is damaged: its directory counts more values than the file has bytes";
+
 /// Decodes a file; see [`decode`].
 pub fn decode_file(path: &Path) -> Result<Image, DataError> {
     decode(&read(path)?, &super::path_text(path))
@@ -74,6 +78,9 @@ pub fn picture_size(path: &Path) -> Result<[usize; 2], DataError> {
 
 /// [`picture_size`] of a file that is in memory. `name` is for messages.
 pub fn picture_size_of(bytes: &[u8], name: &str) -> Result<[usize; 2], DataError> {
+    if tiff::is_hollow(bytes) {
+        return Err(DataError::image(name, TOO_FEW, HELP_DAMAGED));
+    }
     let found = || match (image::guess_format(bytes), Cursor::new(bytes)) {
         (Ok(ImageFormat::Png), file) => PngDecoder::with_limits(file, limits_of_png(bytes)).map(header),
         (Ok(ImageFormat::Bmp), file) => BmpDecoder::new(file).map(header),
@@ -131,6 +138,12 @@ fn picture(bytes: &[u8], name: &str, wanted: &Wanted<'_>) -> Result<DynamicImage
 fn decoded(bytes: &[u8], name: &str, wanted: &Wanted<'_>) -> Result<DynamicImage, DataError> {
     let picture = match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => jpeg_file::picture(bytes, name, wanted),
+        Ok(ImageFormat::Png) if is_hollow_png(bytes) => {
+            return Err(DataError::image(name, HOLLOW, HELP_DAMAGED));
+        }
+        Ok(ImageFormat::Tiff) if tiff::is_hollow(bytes) => {
+            return Err(DataError::image(name, TOO_FEW, HELP_DAMAGED));
+        }
         Ok(ImageFormat::Png) => {
             PngDecoder::with_limits(Cursor::new(bytes), limits_of_png(bytes)).map(upright(name, |_| Ok(None)))
         }

@@ -8,8 +8,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use frostline_files::positioned::{read_exact_at, will_need};
-use npyz::{DType, NpyHeader, Order};
+use npyz::{DType, Order};
 
+use super::header::header;
 use super::{NpyArray, read};
 use crate::DataError;
 
@@ -87,7 +88,7 @@ fn in_file(path: &Path) -> Result<Option<Batch>, DataError> {
     let failed = |error| DataError::io(path, error);
     let file = frostline_files::regular::open(path).map_err(failed)?;
     let mut reader = BufReader::new(&file);
-    let Ok(header) = NpyHeader::from_reader(&mut reader) else { return Ok(None) };
+    let Ok(header) = header(&mut reader) else { return Ok(None) };
     let start = reader.stream_position().map_err(failed)?;
     let DType::Plain(kind) = header.dtype() else { return Ok(None) };
     let is_native = cfg!(target_endian = "little") && kind.to_string() == "<f4";

@@ -1,6 +1,7 @@
 //! numpy's `.npy` and `.npz` files, read without pickles and written atomically.
 
 mod batch;
+mod header;
 mod stream;
 mod values;
 
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use npyz::{DType, NpyFile, NpyHeader, Order, TypeChar, WriterBuilder};
+use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
 
 use super::DataError;
 use frostline_files::{FileError, write_atomically};
@@ -22,6 +23,10 @@ use frostline_graph::Tensor;
 const MAX_BYTES: u64 = 1 << 36;
 /// So many bytes are reserved at once where a file says that it holds them, or more.
 const MAX_RESERVED: u64 = 1 << 30;
+/// From this size on a compressed array may not unpack to more than so many times what it takes in the file: a small file that fills memory
+/// was made to. Labels with a column for each class are zeros almost everywhere, and get smaller by compression than any picture does.
+const LARGE_ENTRY: u64 = 64 << 20;
+const MAX_RATIO: u64 = 200;
 
 /// An array of a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,20 +72,30 @@ pub(crate) fn read_some(
             others.push(name);
             continue;
         }
-        let len = entry.size();
-        let array = parse(entry, len, path, &name)?;
+        let (len, packed) = (entry.size(), entry.compressed_size());
+        if len > LARGE_ENTRY && len / MAX_RATIO > packed {
+            return Err(DataError::source(
+                path,
+                format!(
+                    "array `{name}` takes {packed} bytes and unpacks to {len}, more than {MAX_RATIO} times as many"
+                ),
+                "do not trust this file; if it is your own, save it with `numpy.savez`, which does not compress",
+            ));
+        }
+        // one byte more than declared is enough to know that the declaration was wrong
+        let array = parse(entry.take(len.saturating_add(1)), len, path, &name)?;
         arrays.insert(name, array);
     }
     Ok((arrays, others))
 }
 
-/// `expected`: the bytes that there will be, as far as is known.
+/// `expected`: the bytes that there will be.
 fn parse(mut reader: impl Read, expected: u64, path: &Path, name: &str) -> Result<NpyArray, DataError> {
     let refuse =
         |message: String, help: &str| DataError::source(path, format!("array `{name}` {message}"), help);
     let again = "save it again with `numpy.savez`";
     let broken = |e: std::io::Error| refuse(format!("is damaged: {e}"), again);
-    let header = NpyHeader::from_reader(&mut reader).map_err(broken)?;
+    let header = header::header(&mut reader).map_err(broken)?;
     let shape: Vec<usize> = header.shape().iter().map(|&extent| extent as usize).collect();
     let DType::Plain(kind) = header.dtype() else {
         return Err(refuse("is a record array".to_owned(), "save plain arrays"));
@@ -97,7 +112,7 @@ fn parse(mut reader: impl Read, expected: u64, path: &Path, name: &str) -> Resul
     // The header's claim is checked before anything is allocated for it.
     let cut_off = || refuse(format!("is cut off: it claims the shape {shape:?}"), again);
     let claimed = shape.iter().try_fold(kind.num_bytes().unwrap_or(usize::MAX), |n, &e| n.checked_mul(e));
-    let claimed = claimed.filter(|claimed| *claimed as u64 <= MAX_BYTES).ok_or_else(cut_off)?;
+    let claimed = claimed.filter(|claimed| *claimed as u64 <= MAX_BYTES.min(expected)).ok_or_else(cut_off)?;
     let is_column_major = header.order() == Order::Fortran;
     let descr = kind.to_string();
     let name = descr.trim_start_matches(['<', '>', '|', '=']);
@@ -113,8 +128,10 @@ fn parse(mut reader: impl Read, expected: u64, path: &Path, name: &str) -> Resul
         let values = if is_column_major { values.row_major(&shape) } else { values };
         return Ok(NpyArray { shape, values });
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(expected.min(MAX_RESERVED)).unwrap_or_default());
-    reader.take(MAX_BYTES).read_to_end(&mut bytes).map_err(broken)?;
+    let mut bytes = Vec::with_capacity(claimed.min(usize::try_from(MAX_RESERVED).unwrap_or(usize::MAX)));
+    reader.by_ref().take(claimed as u64).read_to_end(&mut bytes).map_err(broken)?;
+    // an archive checks what was read at its end
+    std::io::copy(&mut reader, &mut std::io::sink()).map_err(broken)?;
     let rest = &bytes[..];
     if claimed > rest.len() {
         return Err(cut_off());

@@ -5,6 +5,7 @@ mod archive;
 mod config;
 mod cuts;
 mod damaged;
+mod fuzzed;
 mod golden;
 mod onnx;
 mod pickle;

@@ -138,6 +138,9 @@ pub(super) fn inputs_of(call: &Call, shapes: &[Option<Vec<Shape>>]) -> Option<Ve
     call.inputs.iter().map(|id| shapes[id.call].as_ref()?.get(id.output).cloned()).collect()
 }
 
+/// No more layers that do not fit are set aside.
+const MOST_SET_ASIDE: usize = 256;
+
 impl Graph {
     /// Every layer that is not a model, with its path, in the order of the calls (a shared layer once, at its
     /// first call). Nested models are walked in place.
@@ -224,10 +227,13 @@ impl Graph {
     }
 
     /// Makes every layer that refuses its inputs' shapes one that cannot be run, with the refusal as the reason. Returns
-    /// the paths and classes of these layers.
+    /// the paths and classes of these layers. Of a graph with very many the rest stay as they are: it is damaged, and its shapes an error.
     pub fn set_aside_what_does_not_fit(&mut self) -> Vec<(String, String)> {
         let mut found = Vec::new();
-        while let Err(error) = self.weight_specs(&self.stand_in_shapes()) {
+        // each is looked for from the beginning
+        while found.len() < MOST_SET_ASIDE
+            && let Err(error) = self.weight_specs(&self.stand_in_shapes())
+        {
             let Some(path) = error.layer().filter(|_| error.kind() == ErrorKind::Shape) else { break };
             let (path, message) = (path.to_owned(), error.message());
             let Some(layer) = self.layer_mut(&path) else { break };

@@ -18,6 +18,8 @@ pub(super) struct Builder {
     /// By `layer/variable`.
     pub(super) weights: BTreeMap<String, Tensor>,
     taken: BTreeSet<String>,
+    /// The number behind a name that was taken last: a search from 1 on takes long where thousands are called the same.
+    numbers: BTreeMap<String, usize>,
 }
 
 impl Builder {
@@ -30,17 +32,20 @@ impl Builder {
             inputs: Vec::new(),
             outputs: Vec::new(),
         };
-        Self { graph, weights: BTreeMap::new(), taken: BTreeSet::new() }
+        Self { graph, weights: BTreeMap::new(), taken: BTreeSet::new(), numbers: BTreeMap::new() }
     }
 
     /// The name, with a number behind it where it is taken.
     fn unused(&mut self, name: &str) -> String {
         let name = legal(name);
-        let numbered = (1..).map(|number| format!("{name}_{number}"));
-        let found = std::iter::once(name.clone())
-            .chain(numbered)
-            .find(|name| !self.taken.contains(name))
-            .unwrap_or(name);
+        let mut found = name.clone();
+        if self.taken.contains(&name) {
+            let number = self.numbers.entry(name.clone()).or_default();
+            while self.taken.contains(&found) {
+                *number += 1;
+                found = format!("{name}_{number}");
+            }
+        }
         self.taken.insert(found.clone());
         found
     }

@@ -2,7 +2,6 @@
 
 use super::builder::Builder;
 use super::constant::{Constant, Data, Extent};
-use super::fold;
 use super::layout::{by_extents, channels, image_axes};
 use super::names::layer_names;
 use super::node::Node;
@@ -176,7 +175,7 @@ impl<'a> Converter<'a> {
             let constants: Vec<Option<Rc<Constant>>> =
                 (0..node.inputs.len()).map(|index| self.known(node, index)).collect();
             let given: Vec<Option<&Constant>> = constants.iter().map(Option::as_deref).collect();
-            match fold::evaluate(node, &given).filter(|_| failed.is_none()) {
+            match self.source.budget.evaluate(node, &given).filter(|_| failed.is_none()) {
                 Some(value) => {
                     self.computed.insert(node.output().to_owned(), Rc::new(value));
                 }

@@ -50,6 +50,10 @@ pub(crate) fn load(path: &Path, bytes: &[u8]) -> Result<Loaded> {
     let mut report = LoadReport::default();
     let mut converter = Converter::new(&source);
     converter.run(&mut report).map_err(|message| match message.contains("help:") {
+        _ if source.budget.is_exceeded() => Error::format(
+            path,
+            format!("{message}: before it reads an image, it computes far more numbers than it stores\nhelp: let ONNX Runtime compute them once: `onnxruntime.SessionOptions().optimized_model_filepath`, with basic optimisations; if it is not your own, do not trust this file"),
+        ),
         true => Error::format(path, message),
         false => Error::format(path, format!("{message}\nhelp: the file is damaged; export the model again")),
     })?;

@@ -39,6 +39,8 @@ pub(super) struct Source {
     pub(super) metadata: BTreeMap<String, String>,
     /// Of the tensors of few bits what they can hold.
     pub(super) ranges: BTreeMap<String, [f32; 2]>,
+    /// What may still be computed from known tensors.
+    pub(super) budget: fold::Budget,
 }
 
 impl Source {
@@ -72,6 +74,7 @@ impl Source {
             constants.insert(name, Rc::new(Constant::read(path, tensor)?));
         }
         let stored: BTreeSet<String> = constants.keys().cloned().collect();
+        let elements = constants.values().map(|constant| constant.len()).sum();
         // before IR version 4 the weights are among the inputs
         let inputs = graph.input.into_iter().filter(|input| !stored.contains(input.name()));
         let inputs = inputs.map(|input| read_input(path, input)).collect::<Result<Vec<_>>>()?;
@@ -95,6 +98,7 @@ impl Source {
             outputs: graph.output.into_iter().map(|output| output.name.unwrap_or_default()).collect(),
             metadata: metadata.collect(),
             ranges,
+            budget: fold::Budget::new(elements),
         };
         for mut node in nodes {
             if opset < 13 && node.op == "Softmax" {
@@ -152,7 +156,7 @@ impl Source {
                 Some(name) => self.constants.get(name).map(|constant| Some(constant.as_ref())),
             })
             .collect();
-        let Some(value) = inputs.and_then(|inputs| fold::evaluate(node, &inputs)) else { return false };
+        let Some(value) = inputs.and_then(|inputs| self.budget.evaluate(node, &inputs)) else { return false };
         self.constants.insert(node.output().to_owned(), Rc::new(value));
         true
     }

@@ -167,7 +167,7 @@ pub(super) fn conv(node: &Node, inputs: &[Option<&Constant>]) -> Option<Constant
     let whole =
         |numbers: &[i64]| numbers.iter().map(|n| usize::try_from(*n).ok()).collect::<Option<Vec<_>>>();
     let setting = |name: &str, default: &[i64]| whole(node.ints(name).unwrap_or(default));
-    let groups = usize::try_from(node.int("group").unwrap_or(1)).ok()?;
+    let groups = usize::try_from(node.int("group").unwrap_or(1)).ok().filter(|groups| *groups > 0)?;
     let (strides, dilations, pads) =
         (setting("strides", &[1, 1])?, setting("dilations", &[1, 1])?, setting("pads", &[0; 4])?);
     let (&[down, across], &[far, wide], &[top, left, bottom, right]) =
@@ -187,7 +187,7 @@ pub(super) fn conv(node: &Node, inputs: &[Option<&Constant>]) -> Option<Constant
     let len = product(&dims).filter(|len| *len <= MOST)?;
     let taps = depth.checked_mul(rows)?.checked_mul(columns)?;
     let fits = depth.checked_mul(groups)? == channels
-        && filters.is_multiple_of(groups.max(1))
+        && filters.is_multiple_of(groups)
         && ["NOTSET", "", "VALID"].contains(&node.text("auto_pad", "NOTSET"))
         && len.checked_mul(taps)? <= MOST_PRODUCTS;
     fits.then_some(())?;

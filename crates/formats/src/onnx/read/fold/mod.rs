@@ -1,12 +1,14 @@
 //! What an ONNX file computes from known tensors alone: exporters write the arithmetic with shapes, paddings and scales
 //! out as nodes. A node that cannot be computed here stays a node.
 
+mod asked;
 mod dequantise;
 mod linear;
 mod places;
 mod reduce;
 mod shape;
 
+pub(super) use asked::Budget;
 pub(super) use shape::{ranges, transpose};
 
 use super::constant::{Constant, Data, Extent, MOST_WHOLE, product};

@@ -1,9 +1,10 @@
 //! Arithmetic with known tensors.
 
-use crate::onnx::read::constant::{Constant, Data};
+use crate::onnx::read::constant::{Constant, Data, product};
 use crate::onnx::read::fold;
 use crate::onnx::read::node::{Attribute, Node};
 use crate::onnx::read::source::Source;
+use frostline_graph::ops::broadcast;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -22,6 +23,7 @@ pub(super) fn affine(source: &mut Source) {
             made.get(&x).filter(|_| uses.get(&x) == Some(&1)).and_then(|below| source.nodes.get(*below));
         if let Some(below) = below
             && let (Some(s), Some(o)) = (below.tensor("scale"), below.tensor("offset"))
+            && is_small(&[s, o, &scale, &offset])
             && let Some((s, o)) = fold::binary("Mul", s, &scale).zip(chain(o, &scale, &offset))
         {
             (scale, offset) = (s, o);
@@ -36,6 +38,16 @@ pub(super) fn affine(source: &mut Source) {
         made.insert(node.output().to_owned(), index);
     }
     source.prune();
+}
+
+/// No more elements than these together: a row and a column make a table, and a hundred of them a hundred tables.
+const SMALL: usize = 1 << 16;
+
+/// Whether tensors joined element by element are no more than the largest of them, or few.
+fn is_small(tensors: &[&Constant]) -> bool {
+    let dims = tensors.iter().try_fold(Vec::new(), |dims, tensor| broadcast(&dims, &tensor.dims));
+    let largest = tensors.iter().map(|tensor| tensor.len()).max().unwrap_or(0);
+    dims.and_then(|dims| product(&dims)).is_some_and(|len| len <= largest.max(SMALL))
 }
 
 /// `below · scale + offset`

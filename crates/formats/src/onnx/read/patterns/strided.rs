@@ -2,7 +2,6 @@
 //! the number of images. Where those are all of them in their order, as behind a mean over the image, it is a reshape.
 
 use crate::onnx::read::constant::{Constant, Data, Extent};
-use crate::onnx::read::fold;
 use crate::onnx::read::node::Node;
 use crate::onnx::read::source::Source;
 use std::collections::BTreeMap;
@@ -44,7 +43,7 @@ impl Places<'_> {
         (node.op == "Gather" && node.int("axis").unwrap_or(0) == 0).then_some(())?;
         let list = self.node(node.input(0)?).filter(|list| list.op == "Reshape")?;
         (self.source.constant(list.input(1)?)?.as_known()? == [-1]).then_some(())?;
-        let places = self.value(node.input(1)?, DEPTH)?;
+        let places = self.value(node.input(1)?, DEPTH, &mut BTreeMap::new())?;
         let (batch, rest) = places.dims.split_first()?;
         let in_order = places.as_known()?.into_iter().eq(0..places.len() as i64);
         (*batch as i64 == IMAGES && in_order).then_some(())?;
@@ -52,11 +51,31 @@ impl Places<'_> {
         Some((list.input(0)?.to_owned(), std::iter::once(Extent::Batch(1)).chain(rest).collect()))
     }
 
-    /// What a value is for that many images, if it depends on nothing else.
-    fn value(&self, name: &str, depth: usize) -> Option<Constant> {
+    /// What a value is for that many images, if it depends on nothing else. `known`: what was looked at; a value that is read twice, by
+    /// what is read twice, and so on, would be computed for ever.
+    fn value(
+        &self,
+        name: &str,
+        depth: usize,
+        known: &mut BTreeMap<String, Option<Rc<Constant>>>,
+    ) -> Option<Rc<Constant>> {
         if let Some(constant) = self.source.constant(name) {
-            return Some(Constant::clone(constant));
+            return Some(constant.clone());
         }
+        if let Some(found) = known.get(name) {
+            return found.clone();
+        }
+        let found = self.computed(name, depth, known).map(Rc::new);
+        known.insert(name.to_owned(), found.clone());
+        found
+    }
+
+    fn computed(
+        &self,
+        name: &str,
+        depth: usize,
+        known: &mut BTreeMap<String, Option<Rc<Constant>>>,
+    ) -> Option<Constant> {
         let node = self.node(name).filter(|_| depth > 0)?;
         if node.op == "Shape" {
             let input = self.source.inputs.iter().find(|input| Some(input.name.as_str()) == node.input(0))?;
@@ -71,13 +90,13 @@ impl Places<'_> {
                 data: Data::Whole(all.get(start..end)?.to_vec()),
             });
         }
-        let inputs: Vec<Option<Constant>> = (0..node.inputs.len())
+        let inputs: Vec<Option<Rc<Constant>>> = (0..node.inputs.len())
             .map(|index| match node.input(index) {
                 None => Some(None),
-                Some(name) => self.value(name, depth - 1).map(Some),
+                Some(name) => self.value(name, depth - 1, known).map(Some),
             })
             .collect::<Option<_>>()?;
-        let inputs: Vec<Option<&Constant>> = inputs.iter().map(Option::as_ref).collect();
-        fold::evaluate(node, &inputs)
+        let inputs: Vec<Option<&Constant>> = inputs.iter().map(Option::as_deref).collect();
+        self.source.budget.evaluate(node, &inputs)
     }
 }
