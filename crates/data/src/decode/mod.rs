@@ -33,6 +33,7 @@ pub(crate) mod odd;
 mod scaled;
 mod tiff;
 mod upright;
+mod webp;
 
 pub use contained::panic_is_contained;
 pub use scaled::ScaledDecode;
@@ -48,6 +49,9 @@ use upright::{HELP_DAMAGED, HOLLOW, damaged, is_hollow_png, limits_of_png, uprig
 pub const DECODER_VERSION: &str = "image 0.25.10, mozjpeg 0.10.13, mozjpeg-sys 2.2.3, png 0.18.1, gif 0.14.2, image-webp 0.2.4, tiff 0.11.3; frostline decode 2";
 /// What a TIFF is whose directory says that it has more values than there are bytes.
 const TOO_FEW: &str = "is damaged: its directory counts more values than the file has bytes";
+
+/// What a WebP is in which a picture says another size than the file does.
+const LARGER: &str = "is damaged: a picture in it is larger than it says it is";
 
 /// Decodes a file; see [`decode`].
 pub fn decode_file(path: &Path) -> Result<Image, DataError> {
@@ -140,6 +144,9 @@ fn decoded(bytes: &[u8], name: &str, wanted: &Wanted<'_>) -> Result<DynamicImage
         Ok(ImageFormat::Jpeg) => jpeg_file::picture(bytes, name, wanted),
         Ok(ImageFormat::Png) if is_hollow_png(bytes) => {
             return Err(DataError::image(name, HOLLOW, HELP_DAMAGED));
+        }
+        Ok(ImageFormat::WebP) if webp::is_hollow(bytes) => {
+            return Err(DataError::image(name, LARGER, HELP_DAMAGED));
         }
         Ok(ImageFormat::Tiff) if tiff::is_hollow(bytes) => {
             return Err(DataError::image(name, TOO_FEW, HELP_DAMAGED));

@@ -71,7 +71,10 @@ pub(super) fn read(source: &Path, reading: &Reading) -> Result<Dataset, DataErro
             }
         };
         let path = lines.path(line);
-        let input = Input::File(file(folder, path));
+        let mut file = file(folder, path);
+        // joining leaves room for more
+        file.shrink_to_fit();
+        let input = Input::File(file);
         splits[line.split as usize].push(Example { input, target, name: path.to_owned() });
     }
     for (split, examples) in Split::ALL.into_iter().zip(splits) {

@@ -40,6 +40,5 @@ fn data_that_fuzzing_found_are_errors_or_data() {
         let bytes = std::fs::read(path).expect("a file");
         let error = data::decode(&bytes, "picture").expect_err("damaged").to_string();
         assert!(error.contains("help:"), "{}: {error}", path.display());
-        assert!(data::picture_size_of(&bytes, "picture").is_err(), "{}", path.display());
     });
 }
