@@ -1,11 +1,12 @@
 //! Files that hold many pictures: shards of tar as WebDataset lays them out, and tables of Parquet as Hugging Face writes them.
 //! What is kept in memory is where each picture lies; its bytes are read when they are needed.
 
-mod blocks;
 mod labels;
 mod shards;
 mod tar_file;
 
+#[cfg(feature = "parquet")]
+mod blocks;
 #[cfg(feature = "parquet")]
 mod columns;
 #[cfg_attr(feature = "parquet", path = "table.rs")]
@@ -23,9 +24,8 @@ use frostline_files::regular;
 use super::dataset::listed;
 use super::exclude::Excluding;
 use super::{DataError, Dataset, Example, Input, Reading, Split, Target, path_text};
-use blocks::Blocks;
 use labels::Label;
-use table::Table;
+use table::{Blocks, Table};
 
 pub use shards::shard_names;
 pub(super) use shards::{is_packed, is_pattern, of_folder};
@@ -39,6 +39,7 @@ enum Place {
     /// Bytes of a file.
     Span { file: Arc<Path>, offset: u64, len: u64 },
     /// A row of a table.
+    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "no table is read"))]
     Row { table: Arc<Table>, row: usize },
 }
 

@@ -14,7 +14,8 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::blocks::{BLOCK_BYTES, Block, Blocks};
+pub(super) use super::blocks::Blocks;
+use super::blocks::{BLOCK_BYTES, Block};
 use super::{Contents, Found, Label, Place, columns};
 use crate::decode::contained;
 use crate::{DataError, path_text};

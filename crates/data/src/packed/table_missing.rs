@@ -3,8 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Contents, blocks::Blocks};
+use super::Contents;
 use crate::DataError;
+
+/// None are read.
+#[derive(Debug, Default)]
+pub(super) struct Blocks;
 
 /// There is none.
 #[derive(Debug, PartialEq, Eq, Hash)]
