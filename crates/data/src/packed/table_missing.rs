@@ -8,7 +8,7 @@ use crate::DataError;
 
 /// None are read.
 #[derive(Debug, Default)]
-pub(super) struct Blocks;
+pub(super) struct Blocks {}
 
 /// There is none.
 #[derive(Debug, PartialEq, Eq, Hash)]
