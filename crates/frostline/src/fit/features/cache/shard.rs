@@ -119,6 +119,24 @@ fn sum(key: &FeatureKey, vector: &[u8]) -> [u8; SUM] {
     XxHash3_128::oneshot_with_seed(seed, vector).to_le_bytes()
 }
 
+/// Widens the bf16 numbers that fill the upper half of a vector's memory, so that they fill all of it. The lower half of the numbers
+/// goes where none lies, and then the same holds for what is left: each time one run over memory that does not overlap.
+fn widen(vector: &mut [f32]) {
+    let wide = |half: u16| f32::from_bits(u32::from(u16::from_le(half)) << 16);
+    let mut rest = vector;
+    while rest.len() > 1 {
+        let (lower, upper) = rest.split_at_mut(rest.len() / 2);
+        let first = upper.len() - lower.len();
+        let halves = &bytemuck::cast_slice::<f32, u16>(upper)[first..];
+        lower.iter_mut().zip(halves).for_each(|(value, half)| *value = wide(*half));
+        rest = upper;
+    }
+    if let [last] = rest {
+        let [_, half]: [u16; 2] = bytemuck::cast(*last);
+        *last = wide(half);
+    }
+}
+
 impl Shard {
     /// Opens a shard of feature vectors of this form, which has this number among `files`; `None` for a file that is cut off, damaged in
     /// its header, or something else.
@@ -159,16 +177,8 @@ impl Shard {
         {
             return false;
         }
-        match self.form.dtype {
-            DType::F32 | DType::Int8 => {}
-            DType::Bf16 => {
-                for index in 0..vector.len() {
-                    let bytes: &[u8] = bytemuck::cast_slice(vector);
-                    let at = stored_at + index * size_of::<u16>();
-                    let upper = u16::from_le_bytes([bytes[at], bytes[at + 1]]);
-                    vector[index] = f32::from_bits(u32::from(upper) << 16);
-                }
-            }
+        if self.form.dtype == DType::Bf16 {
+            widen(vector);
         }
         true
     }
@@ -179,6 +189,24 @@ impl Shard {
             && let Ok(file) = self.files.get(self.number, &self.path)
         {
             will_need(&file, self.place(index), self.form.bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_widened_in_their_own_memory() {
+        for len in 0..40 {
+            let numbers: Vec<f32> = (0..len).map(|index| (index as f32 - 7.0) * 0.5).collect();
+            let mut vector = vec![f32::NAN; len];
+            let halves: Vec<u16> =
+                numbers.iter().map(|number| ((number.to_bits() >> 16) as u16).to_le()).collect();
+            bytemuck::cast_slice_mut(&mut vector)[len..].copy_from_slice(&halves);
+            widen(&mut vector);
+            assert_eq!(vector, numbers, "{len}");
         }
     }
 }
