@@ -13,7 +13,6 @@
 //! Architecture invariant: nothing here knows of models, layers or plans.
 
 mod array;
-mod array_scale;
 mod augment;
 mod check;
 mod choose;
@@ -33,7 +32,6 @@ mod loader;
 mod manifest;
 pub mod npy;
 mod npz;
-mod npz_labels;
 mod of_files;
 mod packed;
 mod part;
@@ -44,13 +42,11 @@ mod reading;
 mod resize;
 mod several;
 mod split;
-mod spread;
 mod summary;
 mod thumbnail;
 mod view;
 
-pub use array::{Array, Lender, Values};
-pub use array_scale::ArrayScale;
+pub use array::{Array, ArrayScale, Lender, Values};
 pub use augment::{Augment, ViewSeed};
 pub use check::files;
 pub use check::{Fault, Skip, SkipReport, check_all, check_example};
@@ -68,14 +64,13 @@ pub use held::HeldPicture;
 pub use image::{Image, Pixels};
 pub use in_memory::{InMemory, MemoryInputs, MemoryPicture};
 pub use loader::Pipeline;
-pub use packed::{PackedPicture, shard_names};
+pub use packed::{PackedPicture, is_data_name, shard_names};
 pub use preprocess::{AffinePixels, Preprocess};
 pub use random::Random;
 pub use range::ValueRange;
 pub use reading::{Channels, LabelKind, Reading};
 pub use resize::Resize;
-pub use split::{holdout, shuffled};
-pub use spread::spread;
+pub use split::{holdout, shuffled, spread};
 pub use thumbnail::Thumbnail;
 pub use view::View;
 

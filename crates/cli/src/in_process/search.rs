@@ -54,7 +54,7 @@ impl TrialRunner {
     ///
     /// None that is known of.
     pub fn key(&self) -> Outcome<String> {
-        Ok(self.trials.key.to_json()?)
+        Ok(serde_json::to_string(&self.trials.key).map_err(Failure::from)?)
     }
 
     /// Trains a trial, given as JSON. Returns a line of `search.jsonl`.
@@ -65,7 +65,7 @@ impl TrialRunner {
     pub fn run(&self, trial: &str) -> Outcome<String> {
         let trial: Trial = trial.parse()?;
         let trained = self.pool.install(|| self.trials.experiment.run(&trial))?;
-        Ok(trained.to_line()?)
+        Ok(serde_json::to_string(&trained).map_err(Failure::from)?)
     }
 }
 
@@ -94,7 +94,7 @@ impl AskedSearch {
     ///
     /// None that is known of.
     pub fn key(&self) -> Outcome<String> {
-        Ok(self.searching.trials.key.to_json()?)
+        Ok(serde_json::to_string(&self.searching.trials.key).map_err(Failure::from)?)
     }
 
     /// The trials that are wanted now, as JSON, and whether each trains the whole network, which takes long. None where all is done.
@@ -103,7 +103,12 @@ impl AskedSearch {
     ///
     /// None that is known of.
     pub fn ask(&self) -> Outcome<Vec<String>> {
-        self.searching.search.ask().iter().map(|trial| Ok(trial.to_json()?)).collect()
+        self.searching
+            .search
+            .ask()
+            .iter()
+            .map(|trial| Ok(serde_json::to_string(trial).map_err(Failure::from)?))
+            .collect()
     }
 
     /// Takes a line, in any order, and keeps it in `search.jsonl`.

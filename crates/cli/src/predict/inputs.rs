@@ -3,7 +3,7 @@
 use super::Failure;
 use crate::args::Predict;
 use crate::console::Console;
-use frostline::data::{Input, is_named_as_picture, is_packed, open_packed, path_text, pictures_in};
+use frostline::data::{is_named_as_picture, is_packed, open_packed, path_text, pictures_in};
 use frostline::predict::Picture;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -43,12 +43,7 @@ fn add(path: &Path, command: &Predict, console: &Console, found: &mut Found) -> 
     if is_packed(path) {
         let dataset = open_packed(path, &command.excluded.patterns())?;
         dataset.warnings.iter().for_each(|line| console.warn(line));
-        found.pictures.extend(dataset.examples().filter_map(|(_, example)| match &example.input {
-            Input::Packed(picture) => {
-                Some(Picture::Packed { name: example.name.clone(), picture: picture.clone() })
-            }
-            _ => None,
-        }));
+        found.pictures.extend(dataset.examples().filter_map(|(_, example)| Picture::of(example)));
         found.folders += 1;
         return Ok(());
     }

@@ -4,7 +4,7 @@ use super::address::{Address, Scheme};
 use super::store::Store;
 use crate::Failure;
 use crate::console::Console;
-use frostline::data::{is_named_as_picture, path_text};
+use frostline::data::{is_data_name, path_text};
 use frostline::write_atomically;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::{Error, GetOptions, GetRange, ObjectMeta};
@@ -225,12 +225,7 @@ fn check_name(store: &Store, key: &str, path: &str) -> Result<(), Failure> {
 pub(super) fn is_data(path: &str) -> bool {
     let path = Path::new(path);
     let is_hidden = path.components().any(|part| part.as_os_str().to_string_lossy().starts_with('.'));
-    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let is_names = path.file_name().is_some_and(|name| {
-        ["classes.txt", "classnames.txt", "class_names.txt"].contains(&name.to_string_lossy().as_ref())
-    });
-    !is_hidden
-        && (is_named_as_picture(path) || ["tar", "parquet", "pq"].contains(&ending.as_str()) || is_names)
+    !is_hidden && is_data_name(path)
 }
 
 /// Fetches an object; what was broken off goes on where it was.

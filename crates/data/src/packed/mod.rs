@@ -15,10 +15,10 @@ mod table;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use frostline_files::positioned::read_exact_at;
 use frostline_files::regular;
 
 use super::dataset::listed;
@@ -27,7 +27,7 @@ use super::{DataError, Dataset, Example, Input, Reading, Split, Target, path_tex
 use labels::Label;
 use table::{Blocks, Table};
 
-pub use shards::shard_names;
+pub use shards::{is_data_name, shard_names};
 pub(super) use shards::{is_packed, is_pattern, of_folder};
 
 /// A picture that lies in a file with others. A copy is cheap.
@@ -66,11 +66,10 @@ impl PackedPicture {
 }
 
 fn span(file: &Path, offset: u64, len: u64) -> std::io::Result<Vec<u8>> {
-    let mut file = regular::open(file)?;
-    file.seek(SeekFrom::Start(offset))?;
+    let file = regular::open(file)?;
     // the length is that of a part of the file, which was looked at
     let mut bytes = vec![0; usize::try_from(len).map_err(std::io::Error::other)?];
-    file.read_exact(&mut bytes)?;
+    read_exact_at(&file, &mut bytes, offset)?;
     Ok(bytes)
 }
 

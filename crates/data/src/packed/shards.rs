@@ -26,6 +26,13 @@ pub(crate) fn is_packed(path: &Path) -> bool {
     is_tar(path) || is_table(path) || is_compressed(path)
 }
 
+/// Whether a file of a folder of data is of use, by its name: a picture, a file that holds many, or the names of classes.
+pub fn is_data_name(path: &Path) -> bool {
+    let is_names =
+        || path.file_name().is_some_and(|name| CLASS_NAMES.contains(&name.to_string_lossy().as_ref()));
+    is_named_as_picture(path) || is_tar(path) || is_table(path) || is_names()
+}
+
 /// Whether a name is a pattern of such files: `shard-{000..012}.tar`.
 pub(crate) fn is_pattern(path: &Path) -> bool {
     is_packed(path) && path.to_str().is_some_and(|text| first_range(text).is_some())

@@ -1,6 +1,6 @@
 //! What a search asks for.
 
-use super::{Arm, Outcome, SearchKey};
+use super::{Arm, Outcome};
 use frostline_graph::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -32,23 +32,8 @@ impl Trial {
     }
 }
 
-fn json(of: &impl Serialize) -> Result<String> {
-    serde_json::to_string(of).map_err(|error| Error::setting(format!("no text of JSON: {error}")))
-}
-
 fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| Error::setting(format!("`{text}` is no {what}: {error}")))
-}
-
-impl Trial {
-    /// As JSON, to be sent to whoever trains it.
-    ///
-    /// # Errors
-    ///
-    /// None that is known of.
-    pub fn to_json(&self) -> Result<String> {
-        json(self)
-    }
 }
 
 impl FromStr for Trial {
@@ -59,33 +44,11 @@ impl FromStr for Trial {
     }
 }
 
-impl Outcome {
-    /// As a line of `search.jsonl`.
-    ///
-    /// # Errors
-    ///
-    /// None that is known of.
-    pub fn to_line(&self) -> Result<String> {
-        json(self)
-    }
-}
-
 impl FromStr for Outcome {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
         read(text, "line of `search.jsonl`")
-    }
-}
-
-impl SearchKey {
-    /// As JSON, to be compared with another.
-    ///
-    /// # Errors
-    ///
-    /// None that is known of.
-    pub fn to_json(&self) -> Result<String> {
-        json(self)
     }
 }
 
@@ -100,7 +63,7 @@ mod tests {
         let cut = Cut { path: "block/layer_4".to_owned(), layers: 4, shape: vec![1] };
         for arm in Baselines::of(&cut, &paths).all() {
             let trial = Trial { arm: arm.clone(), repeat: 3, share: 0.25 };
-            let text = trial.to_json().expect("text");
+            let text = serde_json::to_string(&trial).expect("text");
             assert_eq!(text.parse::<Trial>().expect("a trial"), trial, "{text}");
         }
     }

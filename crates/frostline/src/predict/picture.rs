@@ -2,7 +2,8 @@
 
 use crate::fit::Pictures;
 use frostline_data::{
-    DataError, HeldPicture, Image, PackedPicture, Pipeline, path_text, picture_size, picture_size_of,
+    DataError, Example, HeldPicture, Image, Input, PackedPicture, Pipeline, path_text, picture_size,
+    picture_size_of,
 };
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -36,6 +37,17 @@ pub enum Picture {
 }
 
 impl Picture {
+    /// That of an example; none where it is a row of an array, or lies in memory.
+    pub fn of(example: &Example) -> Option<Self> {
+        match &example.input {
+            Input::File(path) => Some(Self::File(path.clone())),
+            Input::Packed(picture) => {
+                Some(Self::Packed { name: example.name.clone(), picture: picture.clone() })
+            }
+            Input::Row { .. } | Input::Picture(_) => None,
+        }
+    }
+
     /// What it is called in messages.
     pub fn name(&self) -> Cow<'_, str> {
         match self {

@@ -4,7 +4,7 @@ use super::frame::{name, visible};
 use crate::explain::Explainer;
 use crate::predict::Picture;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use frostline_data::{Dataset, Example, Input, Pipeline, Thumbnail};
+use frostline_data::{Dataset, Example, Pipeline, Thumbnail};
 use frostline_graph::Model;
 use maud::{Markup, html};
 use rayon::prelude::*;
@@ -94,12 +94,7 @@ impl<'a> Album<'a> {
 
 /// A heat map over the photo of a file; none where nothing speaks for the class.
 fn heat_map(explainer: &Explainer, example: &Example) -> Option<Thumbnail> {
-    let picture = match &example.input {
-        Input::File(path) => Picture::File(path.clone()),
-        Input::Packed(picture) => Picture::Packed { name: example.name.clone(), picture: picture.clone() },
-        Input::Row { .. } | Input::Picture(_) => return None,
-    };
-    let picture = explainer.open_picture(&picture).ok()?;
+    let picture = explainer.open_picture(&Picture::of(example)?).ok()?;
     let map = explainer.explain(&picture, &example.name, None).ok().filter(|map| !map.is_empty())?;
     Thumbnail::of(map.overlay(&picture, OPACITY).ok()?, SIDE, &example.name).ok()
 }

@@ -3,8 +3,8 @@
 use std::borrow::Borrow;
 use std::collections::HashMap;
 
-use super::Example;
-use super::split::strata_of;
+use super::strata_of;
+use crate::Example;
 
 /// The indices of about `count` examples, ascending: those of each class from all over their list, as many as its share of all, but
 /// `fewest` at least, or all that there are. In which order the classes come makes no difference, so a list in which they take turns

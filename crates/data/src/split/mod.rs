@@ -1,10 +1,14 @@
 //! Holding out a part of the training examples, stratified by class.
 
+mod spread;
+
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::random::Random;
 use super::{DataError, Example, Target};
+
+pub use spread::spread;
 
 /// Splits `examples` into the indices that are kept and those that are held out, both ascending.
 ///
@@ -88,7 +92,7 @@ pub(super) fn holdout_by(
 }
 
 /// The class of each example by which it is split: of several labels the rarest, and none for numbers.
-pub(super) fn strata_of<E: Borrow<Example>>(examples: &[E]) -> Vec<Option<usize>> {
+fn strata_of<E: Borrow<Example>>(examples: &[E]) -> Vec<Option<usize>> {
     let mut with_label: BTreeMap<usize, usize> = BTreeMap::new();
     for example in examples {
         if let Target::Labels(labels) = &example.borrow().target {

@@ -1,5 +1,7 @@
 //! The inputs of an npz source: one array a split, a row an example.
 
+mod scale;
+
 use super::image::{Image, Pixels};
 use super::range::ValueRange;
 use frostline_graph::Extents;
@@ -8,6 +10,7 @@ use std::sync::Arc;
 
 /// Values of an array, u8 as they are, all else as f32.
 pub use super::image::Pixels as Values;
+pub use scale::ArrayScale;
 
 /// Lends the rows of an array that somebody else holds, so that its values are in memory once.
 pub trait Lender: Debug + Send + Sync {

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::npy::{NpyArray, NpyValues};
-use super::{DataError, Dataset, LabelKind, Reading, Split};
+use crate::npy::{NpyArray, NpyValues};
+use crate::{DataError, Dataset, LabelKind, Reading, Split};
 
 /// Labels of one split before classes are numbered.
-pub(super) enum Labels {
+pub(crate) enum Labels {
     Indices(Vec<usize>),
     Names(Vec<String>),
     /// Indices of labels, ascending.
@@ -18,7 +18,7 @@ pub(super) enum Labels {
 }
 
 /// Labels by the values of their array, and by what is said of them.
-pub(super) fn targets(
+pub(crate) fn targets(
     y: NpyArray,
     name: &str,
     rows: usize,
@@ -125,7 +125,7 @@ fn marks<T>(values: &[T], number: impl Fn(&T) -> f32) -> Option<Vec<bool>> {
 }
 
 /// Fills `dataset.classes`; true where the file names them.
-pub(super) fn name_classes(
+pub(crate) fn name_classes(
     dataset: &mut Dataset,
     labels: &mut [(Split, Labels)],
     names: Option<NpyArray>,

@@ -1,5 +1,7 @@
 //! Arrays as `keras.datasets` lays them out: `x_train, y_train[, x_val, y_val][, x_test, y_test][, class_names]`.
 
+mod labels;
+
 use frostline_graph::Extents;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,9 +9,9 @@ use std::sync::Arc;
 
 use super::array::{Array, Values};
 use super::npy::{self, NpyArray, NpyValues};
-use super::npz_labels::{Labels, name_classes, targets};
 use super::range::ValueRange;
 use super::{Channels, DataError, Dataset, Example, Input, Reading, Split, Target};
+use labels::{Labels, name_classes, targets};
 
 /// The array that says what classes are called, in the order of their numbers.
 const CLASS_NAMES: &str = "class_names";

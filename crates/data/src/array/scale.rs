@@ -1,7 +1,7 @@
 //! The scale that the values of an array are on, told by their range, and the way from there to pixels of 0 to 255.
 
-use super::image::{Image, Pixels};
-use super::{Preprocess, ValueRange};
+use crate::image::{Image, Pixels};
+use crate::{Preprocess, ValueRange};
 
 /// What may lie outside of a range: a kernel that overshoots, a rounding.
 const SLACK: f32 = 0.02;
