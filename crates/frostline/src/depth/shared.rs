@@ -5,7 +5,6 @@
 //! whose process is lost is taken over. Where two train the same trial, because a file system showed them old files, nothing is lost
 //! but time: their lines are equal.
 
-use super::trial::TrialKey;
 use super::{Experiment, Outcome, Rounds, Search, SearchKey, SearchLog, Trial};
 use crate::report::SHARDS;
 use crate::shard::Shard;
@@ -54,7 +53,7 @@ struct Sign {
     /// Grows as long as it lives.
     beat: u64,
     /// What it trains.
-    trial: Option<TrialKey>,
+    trial: Option<Trial>,
 }
 
 /// The sign of this process, which goes with it.
@@ -241,7 +240,7 @@ fn work(
             pause = longest.min(2 * pause);
             continue;
         };
-        own.tell(|sign| sign.trial = Some(trial.key()))?;
+        own.tell(|sign| sign.trial = Some(trial.clone()))?;
         // another may have claimed it at the same moment, or finished it
         peers.look(search)?;
         if !peers.yield_to_lower(trial) && search.ask().contains(trial) {
@@ -288,17 +287,14 @@ impl Peers<'_> {
     }
 
     /// The others that live, with what they train.
-    fn alive(&self) -> impl Iterator<Item = (usize, Option<&TrialKey>)> {
+    fn alive(&self) -> impl Iterator<Item = (usize, Option<&Trial>)> {
         let alive = self.peers.iter().filter(|(_, peer)| self.is_alive(peer));
         alive.map(|(index, peer)| (*index, peer.sign.as_ref().and_then(|(sign, _)| sign.trial.as_ref())))
     }
 
     /// A trial that nobody is training. What takes longest begins first; processes that look at the same moment find different ones.
     fn free<'t>(&self, wanted: &'t [Trial]) -> Option<&'t Trial> {
-        let is_free = |trial: &&Trial| {
-            let claim = trial.key();
-            self.alive().all(|(_, other)| other != Some(&claim))
-        };
+        let is_free = |trial: &&Trial| self.alive().all(|(_, other)| other != Some(*trial));
         let mut free: Vec<&Trial> = wanted.iter().filter(is_free).collect();
         free.sort_by_key(|trial| !trial.arm.trains_all());
         let before = self.alive().filter(|(index, other)| *index < self.shard.index() && other.is_none());
@@ -308,15 +304,13 @@ impl Peers<'_> {
 
     /// Whether a process with a lower number has claimed the same trial.
     fn yield_to_lower(&self, trial: &Trial) -> bool {
-        let claim = trial.key();
-        self.alive().any(|(index, other)| index < self.shard.index() && other == Some(&claim))
+        self.alive().any(|(index, other)| index < self.shard.index() && other == Some(trial))
     }
 
     /// The lost process that was training a trial.
     fn lost_with(&self, trial: &Trial) -> Option<usize> {
-        let claim = trial.key();
         let had =
-            |peer: &Peer| peer.sign.as_ref().is_some_and(|(sign, _)| sign.trial.as_ref() == Some(&claim));
+            |peer: &Peer| peer.sign.as_ref().is_some_and(|(sign, _)| sign.trial.as_ref() == Some(trial));
         self.peers.iter().find(|(_, peer)| had(peer) && !self.is_alive(peer)).map(|(index, _)| *index)
     }
 }
