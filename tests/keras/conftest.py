@@ -42,6 +42,14 @@ class Frostline:
         return np.load(folder / "outputs.npz")["output_0"]
 
 
+@pytest.fixture(autouse=True)
+def names_begin_anew():
+    """Keras numbers the names of layers in a process: what a test sees must not depend on those that ran before it."""
+    import keras
+
+    keras.utils.clear_session(free_memory=False)
+
+
 @pytest.fixture(scope="session")
 def frostline(tmp_path_factory):
     assert BINARY.exists(), f"{BINARY} is missing: cargo build --release"

@@ -65,7 +65,7 @@ def test_a_sequential_model(frostline, tmp_path):
             layers.Conv2D(8, 3, 2, activation="relu", name="low"),
             layers.Conv2D(12, 3, padding="same", name="high"),
             layers.BatchNormalization(name="norm"),
-            layers.MaxPooling2D(),
+            layers.MaxPooling2D(name="pool"),
             layers.Flatten(),
             layers.Dropout(0.5),
             layers.Dense(10, "relu"),
@@ -81,7 +81,7 @@ def test_a_sequential_model(frostline, tmp_path):
         image, pixels = picture(tmp_path, 48, seed)
         scores = model.predict(pixels[None], verbose=0)[0]
         # pooling layers are left out
-        for flags, layer in [((), "norm"), (("--layer", "low"), "low"), (("--layer", "max_pooling2d"), "max_pooling2d")]:
+        for flags, layer in [((), "norm"), (("--layer", "low"), "low"), (("--layer", "pool"), "pool")]:
             for index in [int(scores.argmax()), 4]:
                 below = keras.Model(model.inputs, [model.get_layer(layer).output, model.layers[-1].input])
                 found = told(frostline, path, image, *flags, "--class", index)
