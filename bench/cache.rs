@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pipeline = Pipeline::new(&shapes[0], Resize::default(), Augment::default(), Preprocess::None)?;
     let freeze = Freeze::everything(&model.graph);
     let frozen = compile_frozen(&PrefixDType::F32, &model, &freeze, &shapes)?;
-    let cache = FeatureCache { folder: folder.into(), limit: 1 << 40 };
+    let cache = FeatureCache::new(folder, 1 << 40);
     let mut out = vec![0u8; BYTES];
     let from = vec![1u8; BYTES];
     for _ in 0..2 {

@@ -4,14 +4,17 @@ what folders on this machine give, what did not change is not fetched again, and
 import http.server
 import json
 import shutil
+import signal
+import subprocess
 import threading
+import time
 
 import boto3
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import Frostline, small_backbone
+from conftest import BINARY, Frostline, small_backbone
 from moto.server import DomainDispatcherApplication, create_backend_app
 from PIL import Image
 from test_packed import CLASSES, pack
@@ -27,9 +30,13 @@ class Watched:
         self.app = DomainDispatcherApplication(create_backend_app)
         self.requests = []
         self.busy = self.broken = 0
+        self.refused = None
 
     def __call__(self, environ, start):
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        if method == self.refused:
+            start("403 Forbidden", [("Content-Length", "0")])
+            return [b""]
         self.requests.append((method, path, environ.get("HTTP_RANGE")))
         is_photo = method == "GET" and path.endswith((".jpg", ".tar"))
         if is_photo and self.busy > 0:
@@ -63,6 +70,8 @@ def server():
 @pytest.fixture
 def bucket(server):
     """An empty bucket."""
+    server.busy = server.broken = 0
+    server.refused = None
     s3 = boto3.resource(
         "s3", endpoint_url=server.url, aws_access_key_id=KEY, aws_secret_access_key=SECRET, region_name="us-east-1"
     )
@@ -70,7 +79,6 @@ def bucket(server):
     found.create()
     found.objects.all().delete()
     server.requests.clear()
-    server.busy = server.broken = 0
     return found
 
 
@@ -227,6 +235,123 @@ def test_a_run_is_uploaded_whole_and_read_again(frostline, server, bucket, photo
         assert SECRET not in text and KEY not in text
 
 
+def machine(frostline, folder):
+    """Another machine: it has none of the copies of the first."""
+    found = Frostline(folder)
+    found.environment = {**frostline.environment, "XDG_CACHE_HOME": str(folder)}
+    return found
+
+
+def test_features_that_one_machine_computed_are_there_for_others(frostline, server, bucket, photos, tmp_path):
+    backbone = small_backbone(tmp_path, 4, 6)
+    at = "s3://of-tests/some/features"
+
+    def embedded(machine, cache):
+        output = tmp_path / "features.npz"
+        told = machine.json("embed", backbone, photos, "-o", output, "--cache", cache)
+        return told["computed"], output.read_bytes()
+
+    others = [machine(frostline, tmp_path / f"machine-{index}") for index in range(3)]
+    count, features = embedded(frostline, tmp_path / "here")
+    assert count == 24 and embedded(others[0], at) == (24, features)
+    assert server.fetched() == []
+    assert embedded(others[1], at) == (0, features) and len(server.fetched()) == 2
+    # nothing is fetched or computed twice
+    assert embedded(others[1], at) == (0, features) and server.fetched() == []
+    # what is damaged there is computed again
+    [shard] = [one for one in bucket.objects.all() if one.key.endswith(".safetensors")]
+    content = bytearray(shard.get()["Body"].read())
+    content[len(content) // 2] ^= 1
+    shard.put(Body=bytes(content))
+    computed, again = embedded(others[2], at)
+    assert again == features and 0 < computed <= 24
+    # a cache is a help: one that is broken is told, and no reason to stop
+    bucket.objects.all().delete()
+    server.refused = "PUT"
+    result = others[0].run("train", backbone, photos, "-o", tmp_path / "run", "--cache", "s3://of-tests/other")
+    assert result.returncode == 0 and "the feature cache `s3://of-tests/other`: " in result.stderr, result.stderr
+    assert "403" in result.stderr or "may not be used" in result.stderr
+    frostline.done("train", backbone, photos, "-o", tmp_path / "local", "--no-cache")
+    assert (tmp_path / "run/model.keras").read_bytes() == (tmp_path / "local/model.keras").read_bytes()
+
+
+def test_shards_on_machines_that_have_a_store_in_common(frostline, server, bucket, photos, tmp_path):
+    upload(bucket, photos, "photos")
+    backbone = small_backbone(tmp_path, 4, 6)
+    bucket.upload_file(str(backbone), "model.keras")
+    model, data = "s3://of-tests/model.keras", "s3://of-tests/photos"
+    machines = [machine(frostline, tmp_path / f"machine-{index}") for index in range(3)]
+    # features
+    frostline.done("embed", backbone, photos, "-o", tmp_path / "alone.npz")
+    for index in (1, 0):
+        machines[index].done("embed", model, data, "-o", "s3://of-tests/out/all.npz", "--shard", f"{index}/3")
+    refused = machines[2].run("merge", "s3://of-tests/out/all.npz")
+    assert refused.returncode == 1 and "the shards 2/3 are missing" in refused.stderr
+    machines[2].done("embed", model, data, "-o", "s3://of-tests/out/all.npz", "--shard", "2/3")
+    frostline.done("merge", "s3://of-tests/out/all.npz")
+    merged = bucket.Object("out/all.npz").get()["Body"].read()
+    assert merged == (tmp_path / "alone.npz").read_bytes()
+    # how many layers to reuse
+    flags = ("--repeats", 2, "--cuts", "conv2d,conv2d_1")
+    alone = frostline.json("depth", backbone, photos, "-o", tmp_path / "alone", *flags)
+    # what is relative is so to where the shards were
+    command = ("depth", model, data, "-o", "s3://of-tests/best", *flags, "--cache", "s3://of-tests/cache")
+    shards = [
+        subprocess.Popen(
+            [BINARY, *map(str, command), "--shard", f"{index}/3", "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=machines[index].environment,
+        )
+        for index in range(2)
+    ]
+    outcomes = [shard.communicate() for shard in shards]
+    assert [shard.returncode for shard in shards] == [0, 0], outcomes
+    trained = [json.loads(stdout)["trained"] for stdout, _ in outcomes]
+    lines = (tmp_path / "alone/search.jsonl").read_text().splitlines()
+    # both have worked, and nothing was trained twice
+    assert min(trained) > 0 and sum(trained) == len(lines) - 1, trained
+    left = {one.key for one in bucket.objects.filter(Prefix="best/")}
+    assert left == {"best/shards/0.jsonl", "best/shards/1.jsonl", "best/shards/command.json"}
+    # one that comes late, on a machine that has seen nothing
+    assert machines[2].json(*command, "--shard", "2/3")["trained"] == 0
+    found = machines[2].json("merge", "s3://of-tests/best")
+    assert without_times(found) == without_times(alone)
+    bucket.download_file("best/model.keras", str(tmp_path / "best.keras"))
+    assert (tmp_path / "best.keras").read_bytes() == (tmp_path / "alone/model.keras").read_bytes()
+    # with the finished run it does what it does with one in a folder
+    there, here = machines[0].run(*command), frostline.run("depth", backbone, photos, "-o", tmp_path / "alone", *flags)
+    assert (there.returncode, "holds a finished run" in there.stderr) == (here.returncode, "holds a finished run" in here.stderr)
+    assert there.returncode == 1, there.stderr
+
+
+def without_times(found):
+    """The verdict and the table, without what differs from run to run."""
+    return json.loads(json.dumps(found), object_hook=lambda one: {key: value for key, value in one.items() if "second" not in key})
+
+
+def test_two_processes_that_are_the_same_shard(frostline, server, bucket, photos, tmp_path):
+    backbone = small_backbone(tmp_path, 4, 6)
+    command = ("depth", backbone, photos, "-o", "s3://of-tests/best", "--shard", "0/2", "--repeats", "30", "--lost-after", "2s")
+    older = subprocess.Popen(
+        [BINARY, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=machine(frostline, tmp_path / "older").environment,
+    )
+    deadline = time.monotonic() + 60
+    while not any(one.key == "best/shards/0.json" for one in bucket.objects.all()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    newer = subprocess.Popen(
+        [BINARY, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=machine(frostline, tmp_path / "newer").environment,
+    )
+    _, told = older.communicate(timeout=60)
+    assert older.returncode == 1 and "another process is the shard 0/2" in told and "help: " in told, told
+    newer.send_signal(signal.SIGTERM)
+    assert "the same command goes on" in newer.communicate(timeout=60)[1]
+
+
 def test_a_store_that_is_busy_or_breaks_off_is_asked_again(frostline, server, bucket, photos, tmp_path):
     upload(bucket, photos, "photos")
     server.busy, server.broken = 3, 4
@@ -262,7 +387,8 @@ def test_what_is_wrong_is_told_with_a_remedy_and_no_secret(frostline, server, bu
     assert "AWS_ACCESS_KEY_ID" in refused("no credentials for `s3://of-tests/photos`", "check", "s3://of-tests/photos")
     del frostline.environment["AWS_SECRET_ACCESS_KEY"]
     assert "AWS_ACCESS_KEY_ID" in refused("`s3://of-tests/photos`", "check", "s3://of-tests/photos")
-    refused("--cache is `s3://of-tests/cache`", "check", photos, "--cache", "s3://of-tests/cache")
+    refused("nothing is written to `https://host/cache`", "embed", "x.keras", photos, "-o", "x.npz", "--cache", "https://host/cache")
+    refused("--cache is `s3://of-tests/cache`", "cache", "list", "--cache", "s3://of-tests/cache")
     refused("nothing is written to `https://host/run`", "train", "x.keras", photos, "-o", "https://host/run")
 
 

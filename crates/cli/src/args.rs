@@ -18,7 +18,7 @@ mod training;
 mod values;
 
 pub(crate) use about::{Completions, Doctor, Man, Models};
-pub(crate) use caching::CacheFolder;
+pub(crate) use caching::{CacheFolder, CachePlace};
 pub(crate) use classes::{AddClass, RemoveClass, Rewritten};
 pub(crate) use data::{Arrays, Excluded, Labels};
 pub(crate) use embed::{Embed, Features, Similar};

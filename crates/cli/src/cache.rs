@@ -1,7 +1,7 @@
 //! `frostline cache`.
 
 use crate::Failure;
-use crate::args::{Cache, CacheAction, CacheFolder};
+use crate::args::{Cache, CacheAction, CacheFolder, CachePlace};
 use crate::console::{Console, table};
 use frostline::cache::FeatureCache;
 use frostline::fit::Caching;
@@ -59,12 +59,14 @@ fn stores_size() -> Result<u64, Failure> {
 }
 
 /// Where features are kept: in memory, where the cache cannot be written to. It is a help, and no reason to stop.
-pub(crate) fn caching(no_cache: bool, folder: Option<&Path>, limit: u64, console: &Console) -> Caching {
+pub(crate) fn caching(no_cache: bool, place: Option<&CachePlace>, limit: u64, console: &Console) -> Caching {
     if no_cache {
         return Caching::Nothing;
     }
+    let folder = place.map(|place| place.folder.as_path());
+    let origin = place.and_then(|place| place.origin.clone());
     match open(folder, limit).and_then(|cache| Ok(cache.check_writable().map(|()| cache)?)) {
-        Ok(cache) => Caching::Disk(cache),
+        Ok(cache) => Caching::Disk(FeatureCache { origin, ..cache }),
         Err(error) => {
             console.warn(format_args!(
                 "{error}\nthere is no feature cache: features are kept in memory, for this run alone"
@@ -76,7 +78,7 @@ pub(crate) fn caching(no_cache: bool, folder: Option<&Path>, limit: u64, console
 
 /// [`caching`] of a command that always keeps features.
 pub(crate) fn caching_in(folder: &CacheFolder, console: &Console) -> Caching {
-    caching(false, folder.cache.as_deref(), folder.cache_limit, console)
+    caching(false, folder.cache.as_ref(), folder.cache_limit, console)
 }
 
 /// The cache in `folder`, by default in the user's cache folder.
@@ -84,7 +86,7 @@ pub(crate) fn open(folder: Option<&Path>, limit: u64) -> Result<FeatureCache, Fa
     let folder = folder.map(Path::to_owned).or_else(FeatureCache::default_folder).ok_or(
         "this system names no folder for caches\nhelp: give one with --cache DIR, or train with --no-cache",
     )?;
-    Ok(FeatureCache { folder, limit })
+    Ok(FeatureCache::new(folder, limit))
 }
 
 fn list(cache: &FeatureCache, console: &Console) -> Result<(), Failure> {

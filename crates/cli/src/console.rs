@@ -162,6 +162,16 @@ impl Console {
         }
     }
 
+    /// What warns from other threads.
+    #[cfg(feature = "stores")]
+    pub(crate) fn in_threads(&self) -> impl Fn(String) + Send + Sync + use<> {
+        let listener = self.listener.clone();
+        move |line| match &listener {
+            Some(listener) => listener.warn(&visible(&line)),
+            None => drop(writeln!(io::stderr(), "warning: {}", visible(&as_flags(&line)))),
+        }
+    }
+
     /// What a handler of signals says before it ends the process, whatever bar is there. It is said to who wants no progress, too.
     pub(crate) fn last_words(words: impl Display) {
         drop(writeln!(io::stderr(), "\n{words}"));

@@ -167,7 +167,7 @@ pub(crate) fn prepared(
         let unfreeze = auto::unfreeze(&model, &dataset, &recipe, seed, console)?;
         recipe.stage.extend(training.reuse.fine_tuning(unfreeze));
     }
-    let caching = cache::caching(training.no_cache, training.cache.as_deref(), training.cache_limit, console);
+    let caching = cache::caching(training.no_cache, training.cache.as_ref(), training.cache_limit, console);
     let validation = validation(training.val.as_deref());
     let show = |event: &Event<'_>| console.show(event);
     let told = dataset.warnings.clone();

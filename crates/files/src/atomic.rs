@@ -26,7 +26,7 @@ pub fn stream_atomically(
     let failed = |source| FileError::new(path, source);
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     remove_abandoned(directory);
-    let file = owned_file(directory).map_err(failed)?;
+    let file = temporary_file(directory).map_err(failed)?;
     let mut gathered = BufWriter::with_capacity(GATHERED, file.as_file());
     write(&mut gathered).and_then(|()| gathered.flush()).map_err(failed)?;
     drop(gathered);
@@ -43,8 +43,12 @@ pub fn stream_atomically(
 }
 
 /// A temporary file that is locked for as long as this process has it: the system takes the lock away when the process ends,
-/// however it ends.
-fn owned_file(directory: &Path) -> io::Result<NamedTempFile> {
+/// however it ends, and the next writing in the directory removes the file.
+///
+/// # Errors
+///
+/// A directory that cannot be written to.
+pub fn temporary_file(directory: &Path) -> io::Result<NamedTempFile> {
     loop {
         let file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(directory)?;
         // a file system without locks has no upkeep either: nobody takes the file away

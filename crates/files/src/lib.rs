@@ -5,5 +5,5 @@ mod error;
 pub mod positioned;
 pub mod regular;
 
-pub use atomic::{TEMPORARY, remove_abandoned, stream_atomically, write_atomically};
+pub use atomic::{TEMPORARY, remove_abandoned, stream_atomically, temporary_file, write_atomically};
 pub use error::{FileError, io_help, io_words};

@@ -28,7 +28,7 @@ fn resident() -> Option<u64> {
 #[test]
 fn two_hundred_fits_take_no_more_memory_than_the_first() {
     let folder = tempfile::tempdir().expect("a folder");
-    let cache = FeatureCache { folder: folder.path().to_owned(), limit: 1 << 30 };
+    let cache = FeatureCache::new(folder.path(), 1 << 30);
     let model = backbone();
     let fit = |index: usize| {
         let stages = vec![stage(Unfreeze::Nothing, 1, 0.02), stage(Unfreeze::Highest(3), 1, 0.01)];

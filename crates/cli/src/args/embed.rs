@@ -1,7 +1,8 @@
 //! The arguments of `embed` and `similar`.
 
+use super::caching::cache_place;
 use super::values::{count, size};
-use super::{Images, Labels, ModelFile, Storage};
+use super::{CachePlace, Images, Labels, ModelFile, Storage};
 use clap::Args;
 use frostline::Shard;
 use frostline::data::View;
@@ -23,8 +24,8 @@ pub(crate) struct Features {
     #[arg(long, value_name = "VIEWS", value_delimiter = ',', help_heading = "Features")]
     pub(crate) views: Option<Vec<View>>,
     /// Where features are kept that were computed once [default: in the user's cache folder].
-    #[arg(long, value_name = "DIR", help_heading = "Features")]
-    pub(crate) cache: Option<PathBuf>,
+    #[arg(long, value_name = "DIR", value_parser = cache_place(), help_heading = "Features")]
+    pub(crate) cache: Option<CachePlace>,
     /// How large the cache may grow; what was not used for the longest time goes first.
     #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size, help_heading = "Features")]
     pub(crate) cache_limit: u64,

@@ -4,7 +4,9 @@ use super::examples;
 use super::values::patience;
 use clap::Args;
 use frostline::Shard;
+use frostline::depth::Exchange;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// That several processes share a search.
@@ -17,6 +19,9 @@ pub(crate) struct Sharing {
     /// With --shard: a process that gives no sign for so long (30s, 5m) counts as lost, and another trains what it was training.
     #[arg(long, value_name = "T", default_value = "1m", value_parser = patience)]
     pub(crate) lost_after: Duration,
+    /// How RUN comes to all processes, where it lies in a store.
+    #[arg(skip)]
+    pub(crate) exchange: Option<Arc<dyn Exchange>>,
 }
 
 #[derive(Args)]

@@ -1,5 +1,7 @@
 //! What is trained, on what, and how.
 
+use super::CachePlace;
+use super::caching::cache_place;
 use super::values::{below_one, count, not_negative, positive, preprocess, rate, share, size, validation};
 use clap::Args;
 use frostline::DType;
@@ -42,8 +44,8 @@ pub(crate) struct Training {
     #[arg(long, help_heading = FEATURES)]
     pub(crate) no_cache: bool,
     /// Where the features of frozen layers are kept, for this run and later ones [default: in the user's cache folder].
-    #[arg(long, value_name = "DIR", conflicts_with = "no_cache", help_heading = FEATURES)]
-    pub(crate) cache: Option<PathBuf>,
+    #[arg(long, value_name = "DIR", value_parser = cache_place(), conflicts_with = "no_cache", help_heading = FEATURES)]
+    pub(crate) cache: Option<CachePlace>,
     /// How large the cache may grow; what was not used for the longest time goes first.
     #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size, help_heading = FEATURES)]
     pub(crate) cache_limit: u64,

@@ -1,16 +1,17 @@
 //! `frostline depth --shard I/N`: one of several processes that share a search.
 
 use super::{Missing, Searching, outcome_line, stopped_by_signals, whole};
-use crate::Failure;
 use crate::args::{Arguments, Command, Depth};
 use crate::console::Console;
+use crate::{Failure, wherever};
 use clap::Parser;
-use frostline::depth::{Ended, SharedEvent, SharedSearch};
+use frostline::depth::{CommonFolder, Ended, SharedEvent, SharedPlace, SharedSearch};
 use frostline::report::RunFolder;
 use frostline::{Shard, write_atomically};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The command whose shards are merged, in the folder of the run.
 const COMMAND: &str = "shards/command.json";
@@ -25,7 +26,9 @@ pub(super) fn run(
     RunFolder::check_search(output, &command.data)?;
     let mut searching = Searching::begin(command, seed, console)?;
     let (key, rounds, search) = (&searching.trials.key, searching.rounds, &mut searching.search);
-    let shared = SharedSearch::open(output, shard, key, rounds, search, command.sharing.lost_after)?;
+    let exchange = command.sharing.exchange.clone().unwrap_or_else(|| Arc::new(CommonFolder));
+    let place = SharedPlace { run: output, shard, lost_after: command.sharing.lost_after, exchange };
+    let shared = SharedSearch::open(place, key, rounds, search)?;
     keep_command(&output.join(COMMAND))?;
     let stop = stopped_by_signals(console)?;
     let trained = Cell::new(0_usize);
@@ -102,11 +105,21 @@ pub(crate) fn merge(output: &Path, as_json: bool, console: &Console) -> Result<(
     let mut arguments = Arguments::try_parse_from(words).map_err(|error| damaged(&error.kind()))?;
     let Command::Depth(command) = &mut arguments.command else { return Err(damaged(&"another command")) };
     command.json = as_json;
-    std::env::set_current_dir(folder).map_err(|error| {
-        format!(
+    command.output = Some(output.clone());
+    let is_relative = |path: &Path| path.is_relative() && !path.to_string_lossy().contains("://");
+    let needs_folder = is_relative(&command.model.path) || is_relative(&command.data);
+    if let Err(error) = std::env::set_current_dir(folder)
+        && needs_folder
+    {
+        return Err(format!(
             "`{}`, where the shards were started: {error}\nhelp: merge on a machine that sees the same folders",
             folder.display()
         )
-    })?;
-    whole(command, &output, Missing::Refuse, arguments.seed, console)
+        .into());
+    }
+    // model and data may lie in stores
+    wherever(&mut arguments.command, console, |command| match command {
+        Command::Depth(command) => whole(command, &output, Missing::Refuse, arguments.seed, console),
+        _ => Ok(()),
+    })
 }

@@ -144,7 +144,7 @@ pub(crate) fn embedder_of(
 
 /// Where features are kept.
 pub(crate) fn kept_in(features: &Features, console: &Console) -> Caching {
-    caching(features.no_cache, features.cache.as_deref(), features.cache_limit, console)
+    caching(features.no_cache, features.cache.as_ref(), features.cache_limit, console)
 }
 
 /// Calls `take` with each of `all` that can be read and its features, in their order. Returns the names of the others.

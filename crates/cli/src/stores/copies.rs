@@ -11,6 +11,16 @@ pub(super) fn folder() -> Option<PathBuf> {
     FeatureCache::default_folder().map(|folder| folder.with_file_name("frostline-stores"))
 }
 
+/// Makes the folder of a copy, and waits while another process changes it. Nobody changes it as long as the lock is held.
+pub(super) fn locked(folder: &Path) -> Result<File, Failure> {
+    let failed = |error: std::io::Error| unwritable(folder, &error);
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock"));
+    let lock = lock.map_err(failed)?;
+    lock.lock_shared().map_err(failed)?;
+    Ok(lock)
+}
+
 /// Bytes of all copies.
 pub(crate) fn size() -> Result<u64, Failure> {
     Ok(all().iter().map(|copy| bytes(copy)).sum())

@@ -6,8 +6,9 @@ use crate::Failure;
 use crate::console::Console;
 use frostline::data::{is_data_name, path_text};
 use frostline::write_atomically;
+use frostline_files::temporary_file;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use object_store::{Error, GetOptions, GetRange, ObjectMeta};
+use object_store::{Error, GetOptions, GetRange, ObjectMeta, PutResult};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Objects that are fetched at a time.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 /// So often in a row nothing may come before it is told.
 const TRIES: u32 = 5;
 const WAIT: Duration = Duration::from_millis(200);
@@ -33,17 +34,27 @@ struct Index {
 }
 
 /// What tells one version of an object from another.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Known {
     size: u64,
     /// The store's own mark of the version; else the time of the last change.
     tag: String,
 }
 
 impl Known {
-    fn of(about: &ObjectMeta) -> Self {
-        let tag = about.e_tag.clone().unwrap_or_else(|| about.last_modified.to_rfc3339());
-        Self { size: about.size, tag }
+    pub(super) fn of(about: &ObjectMeta) -> Self {
+        let tag = about.e_tag.as_deref().map(Self::bare);
+        Self { size: about.size, tag: tag.unwrap_or_else(|| about.last_modified.to_rfc3339()) }
+    }
+
+    /// What was uploaded, by the store's answer; none where that says nothing of the version.
+    pub(super) fn uploaded(size: u64, answer: &PutResult) -> Option<Self> {
+        answer.e_tag.as_deref().map(|tag| Self { size, tag: Self::bare(tag) })
+    }
+
+    /// Some lists give a mark without the quotes that answers have.
+    fn bare(tag: &str) -> String {
+        tag.trim_matches('"').to_owned()
     }
 }
 
@@ -65,12 +76,7 @@ impl Copy {
     /// The copy of an address, in the user's cache folder.
     pub(super) fn of(address: &Address) -> Result<Self, Failure> {
         let folder = super::folder_of(address)?;
-        let failed = |error: std::io::Error| unwritable(&folder, &error);
-        std::fs::create_dir_all(&folder).map_err(failed)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock"));
-        let lock = lock.map_err(failed)?;
-        // waits while another one fetches
-        lock.lock_shared().map_err(failed)?;
+        let lock = super::copies::locked(&folder)?;
         let index = std::fs::read(folder.join(INDEX)).ok();
         let index: Option<Index> = index.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let index = index.filter(|index| index.address == address.text());
@@ -229,12 +235,16 @@ pub(super) fn is_data(path: &str) -> bool {
 }
 
 /// Fetches an object; what was broken off goes on where it was.
-async fn fetched(store: &Store, wanted: Wanted, folder: &Path) -> Result<(String, Known), Failure> {
+pub(super) async fn fetched(
+    store: &Store,
+    wanted: Wanted,
+    folder: &Path,
+) -> Result<(String, Known), Failure> {
     let path = folder.join(&wanted.path);
-    let above = path.parent().unwrap_or(folder);
     let failed = |error: std::io::Error| unwritable(&path, &error);
-    std::fs::create_dir_all(above).map_err(failed)?;
-    let mut file = tempfile::NamedTempFile::new_in(above).map_err(failed)?;
+    std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(failed)?;
+    // what a killed process leaves of it is removed when the next one writes in the folder
+    let mut file = temporary_file(folder).map_err(failed)?;
     let known = Known::of(&wanted.about);
     let (mut done, mut tries) = (0, 0);
     while done < known.size {

@@ -5,7 +5,10 @@ mod address;
 mod connection;
 mod copies;
 mod copy;
+mod features;
 mod places;
+mod search;
+mod shared_folder;
 mod store;
 mod upload;
 
@@ -15,12 +18,15 @@ use crate::console::Console;
 use address::{Address, Scheme};
 pub(crate) use copies::{cleared, size};
 use copy::{Copy, Wanted, is_data, listed};
+use features::SharedFeatures;
 use frostline::data::{is_named_as_picture, path_text, shard_names};
 use frostline::report::RECORD_FILE;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use places::{Kind, places};
+use search::SharedLines;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use store::Store;
 use upload::Upload;
 
@@ -33,6 +39,7 @@ pub(crate) struct Local {
     /// Held so that nobody changes what is read.
     copies: Vec<Copy>,
     uploads: Vec<Upload>,
+    caches: Vec<SharedFeatures>,
 }
 
 /// Brings what lies at addresses here, and has the command work with that.
@@ -40,21 +47,32 @@ pub(crate) struct Local {
 /// Errors: an address that leads nowhere, may not be read, or where the command reads and writes no addresses.
 pub(crate) fn localize(command: &mut Command, console: &Console) -> Result<Local, Failure> {
     let mut local = Local::default();
-    let goes_on =
-        matches!(command, Command::Train(train) if train.resume) || matches!(command, Command::Depth(_));
     let mut list: Option<PathBuf> = None;
     for (path, kind) in places(command) {
         let Some(address) = Address::of(path)? else {
-            if kind == Kind::Data {
+            if matches!(kind, Kind::Data) {
                 list = Some(path.clone()).filter(|path| is_list(path));
             }
             continue;
         };
         *path = match kind {
-            Kind::Output => {
-                let upload = Upload::new(&address, goes_on)?;
+            Kind::Output(before) => {
+                let upload = Upload::new(&address, before)?;
                 let here = upload.path().to_path_buf();
                 local.uploads.push(upload);
+                here
+            }
+            Kind::Search(shard, exchange) => {
+                let lines = SharedLines::open(&address, shard)?;
+                let here = lines.path().to_path_buf();
+                *exchange = Some(Arc::new(lines));
+                here
+            }
+            Kind::Cache(origin) => {
+                let features = SharedFeatures::open(&address, console)?;
+                let here = features.path().to_path_buf();
+                *origin = Some(features.origin());
+                local.caches.push(features);
                 here
             }
             Kind::Here(what) => {
@@ -96,6 +114,7 @@ fn is_list(path: &Path) -> bool {
 impl Local {
     /// Uploads what was written.
     pub(crate) fn finish(self, console: &Console) -> Result<(), Failure> {
+        self.caches.into_iter().for_each(SharedFeatures::finish);
         self.uploads.into_iter().try_for_each(|upload| upload.finish(console))
     }
 

@@ -1,11 +1,15 @@
 //! Which paths of a command may be addresses, and what lies there.
 
-use crate::args::{Command, Features, Labels, Rewritten};
+use super::upload::Before;
+use crate::args::{CachePlace, Command, Features, Labels, Rewritten};
+use frostline::Shard;
+use frostline::cache::Origin;
+use frostline::depth::Exchange;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What lies at a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Kind<'a> {
     /// A model's file, or a run.
     Model,
     /// Examples.
@@ -13,74 +17,78 @@ pub(super) enum Kind {
     /// What the paths of a list are relative to; behind the list.
     Root,
     /// What is written.
-    Output,
+    Output(Before),
+    /// A run that processes search for together: which of them this is, and where it finds how they do.
+    Search(Shard, &'a mut Option<Arc<dyn Exchange>>),
+    /// A feature cache, and where it finds what brings features into it.
+    Cache(&'a mut Option<Arc<dyn Origin>>),
     /// What is on this machine alone, and what it is.
     Here(&'static str),
 }
 
-const CACHE: Kind = Kind::Here("--cache");
-
-/// What a process writes; what several write together is a folder that they all see.
-fn written<T>(shard: Option<T>) -> Kind {
-    if shard.is_some() { Kind::Here("--output with --shard") } else { Kind::Output }
-}
+/// A new run or file.
+const NEW: Kind<'_> = Kind::Output(Before::New);
 
 /// The paths of a command; what is read before what is written, so that nothing is begun where that is not there.
-pub(super) fn places(command: &mut Command) -> Vec<(&mut PathBuf, Kind)> {
+pub(super) fn places(command: &mut Command) -> Vec<(&mut PathBuf, Kind<'_>)> {
     let mut found = Vec::new();
     match command {
         Command::Inspect(command) => found.push((&mut command.model.path, Kind::Model)),
         Command::Plan(command) => {
             found.push((&mut command.model.path, Kind::Model));
             data(&mut command.data, &mut command.labels, &mut found);
-            found.extend(command.training.cache.as_mut().map(|cache| (cache, CACHE)));
+            found.extend(command.training.cache.as_mut().map(cache));
         }
         Command::Train(command) => {
             found.push((&mut command.model.path, Kind::Model));
             data(&mut command.data, &mut command.labels, &mut found);
-            found.extend(command.training.cache.as_mut().map(|cache| (cache, CACHE)));
-            found.push((&mut command.output, Kind::Output));
+            found.extend(command.training.cache.as_mut().map(cache));
+            let before = if command.resume { Before::GoesOn } else { Before::New };
+            found.push((&mut command.output, Kind::Output(before)));
         }
         Command::Depth(command) => {
             found.push((&mut command.model.path, Kind::Model));
             data(&mut command.data, &mut command.labels, &mut found);
-            found.extend(command.cache.cache.as_mut().map(|cache| (cache, CACHE)));
-            let kind = written(command.sharing.shard);
+            found.extend(command.cache.cache.as_mut().map(cache));
+            let kind = match command.sharing.shard {
+                Some(shard) => Kind::Search(shard, &mut command.sharing.exchange),
+                None => Kind::Output(Before::GoesOn),
+            };
             found.extend(command.output.as_mut().map(|output| (output, kind)));
         }
         Command::Evaluate(command) => {
             found.push((&mut command.model.path, Kind::Model));
             data(&mut command.data, &mut command.labels, &mut found);
-            found.extend(command.output.as_mut().map(|output| (output, Kind::Output)));
+            found.extend(command.output.as_mut().map(|output| (output, NEW)));
         }
         Command::Check(command) => {
             found.extend(command.model.as_mut().map(|model| (model, Kind::Model)));
             data(&mut command.data, &mut command.labels, &mut found);
-            found.extend(command.cache.cache.as_mut().map(|cache| (cache, CACHE)));
+            found.extend(command.cache.cache.as_mut().map(cache));
         }
         Command::Predict(command) => {
             found.push((&mut command.model.path, Kind::Model));
             found.extend(command.inputs.iter_mut().map(|input| (input, Kind::Data)));
-            found.extend(command.output.as_mut().map(|output| (output, Kind::Output)));
+            found.extend(command.output.as_mut().map(|output| (output, NEW)));
         }
         Command::Embed(command) => {
             features(&mut command.features, &mut found);
-            found.push((&mut command.output, written(command.shard)));
+            found.push((&mut command.output, Kind::Output(command.shard.map_or(Before::New, Before::Part))));
         }
-        Command::Merge(command) => found.push((&mut command.output, Kind::Here("OUTPUT"))),
+        Command::Merge(command) => found.push((&mut command.output, Kind::Output(Before::Merges))),
         Command::Similar(command) => {
             features(&mut command.features, &mut found);
             found.push((&mut command.image, Kind::Data));
-            found.extend(command.output.as_mut().map(|output| (output, Kind::Output)));
+            found.extend(command.output.as_mut().map(|output| (output, NEW)));
         }
         Command::Explain(command) => {
             found.push((&mut command.model.path, Kind::Model));
             found.extend(command.inputs.iter_mut().map(|input| (input, Kind::Data)));
-            found.extend(command.output.as_mut().map(|output| (output, Kind::Output)));
+            found.extend(command.output.as_mut().map(|output| (output, NEW)));
         }
         Command::Convert(command) => {
             found.push((&mut command.model.path, Kind::Model));
-            found.push((&mut command.output, Kind::Output));
+            found.push((&mut command.output, NEW));
         }
         Command::Verify(command) => found.push((&mut command.model.path, Kind::Model)),
         Command::Suggest(command) => {
@@ -98,16 +106,21 @@ pub(super) fn places(command: &mut Command) -> Vec<(&mut PathBuf, Kind)> {
         }
         #[cfg(feature = "serve")]
         Command::Serve(command) => found.push((&mut command.model.path, Kind::Model)),
-        Command::Cache(command) => found.extend(command.cache.as_mut().map(|cache| (cache, CACHE))),
+        Command::Cache(command) => {
+            found.extend(command.cache.as_mut().map(|cache| (cache, Kind::Here("--cache"))))
+        }
+        Command::Doctor(command) => {
+            found.extend(command.cache.as_mut().map(|cache| (cache, Kind::Here("--cache"))))
+        }
         #[cfg(feature = "pull")]
         Command::Pull(_) => {}
-        Command::Models(_) | Command::Doctor(_) | Command::Completions(_) => {}
+        Command::Models(_) | Command::Completions(_) => {}
         Command::Man(_) | Command::Demo(_) => {}
     }
     found
 }
 
-fn data<'a>(data: &'a mut PathBuf, labels: &'a mut Labels, found: &mut Vec<(&'a mut PathBuf, Kind)>) {
+fn data<'a>(data: &'a mut PathBuf, labels: &'a mut Labels, found: &mut Vec<(&'a mut PathBuf, Kind<'a>)>) {
     // what is in memory has a name alone
     if labels.held.is_none() {
         found.push((data, Kind::Data));
@@ -115,14 +128,18 @@ fn data<'a>(data: &'a mut PathBuf, labels: &'a mut Labels, found: &mut Vec<(&'a 
     }
 }
 
-fn features<'a>(features: &'a mut Features, found: &mut Vec<(&'a mut PathBuf, Kind)>) {
+fn features<'a>(features: &'a mut Features, found: &mut Vec<(&'a mut PathBuf, Kind<'a>)>) {
     found.push((&mut features.model.path, Kind::Model));
     data(&mut features.data, &mut features.labels, found);
-    found.extend(features.cache.as_mut().map(|cache| (cache, CACHE)));
+    found.extend(features.cache.as_mut().map(cache));
 }
 
-fn rewritten<'a>(rewritten: &'a mut Rewritten, found: &mut Vec<(&'a mut PathBuf, Kind)>) {
+fn cache(place: &mut CachePlace) -> (&mut PathBuf, Kind<'_>) {
+    (&mut place.folder, Kind::Cache(&mut place.origin))
+}
+
+fn rewritten<'a>(rewritten: &'a mut Rewritten, found: &mut Vec<(&'a mut PathBuf, Kind<'a>)>) {
     found.extend(rewritten.data.as_mut().map(|data| (data, Kind::Here("--data"))));
-    found.extend(rewritten.cache.cache.as_mut().map(|cache| (cache, CACHE)));
+    found.extend(rewritten.cache.cache.as_mut().map(cache));
     found.extend(rewritten.output.as_mut().map(|output| (output, Kind::Here("--output"))));
 }

@@ -2,17 +2,28 @@
 
 use super::address::{Address, Scheme};
 use super::connection::Connector;
+use super::copy::{Known, unwritable};
 use crate::Failure;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
 use object_store::path::Path as Key;
-use object_store::{BackoffConfig, Error, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{
+    BackoffConfig, Error, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig, WriteMultipart,
+};
+use std::fs::File;
 use std::future::Future;
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+
+/// Bytes of a piece of a large object; a store takes at least 5 MiB.
+const PIECE: usize = 8 << 20;
+/// Pieces that are on their way at a time.
+const AT_ONCE: usize = 4;
 
 /// How often a web server's answer may lead elsewhere.
 const REDIRECTS: u32 = 5;
@@ -112,6 +123,51 @@ impl Store {
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.told(&error, key)),
         }
+    }
+
+    /// Uploads a file as one object, which appears whole or not at all.
+    pub(super) fn put(&self, path: &Path, key: &str) -> Result<Known, Failure> {
+        let failed = |error: std::io::Error| unwritable(path, &error);
+        let told = |error: Error| self.told(&error, key);
+        let at = self.key(key)?;
+        let mut file = File::open(path).map_err(failed)?;
+        let mut size = file.metadata().map_err(failed)?.len();
+        self.wait(async {
+            let answer = if size <= PIECE as u64 {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes).map_err(failed)?;
+                size = bytes.len() as u64;
+                self.objects.put(&at, bytes.into()).await.map_err(told)?
+            } else {
+                let pieces = self.objects.put_multipart(&at).await.map_err(told)?;
+                let mut pieces = WriteMultipart::new_with_chunk_size(pieces, PIECE);
+                let mut bytes = vec![0; PIECE];
+                loop {
+                    let read = file.read(&mut bytes).map_err(failed)?;
+                    if read == 0 {
+                        break;
+                    }
+                    pieces.wait_for_capacity(AT_ONCE).await.map_err(told)?;
+                    pieces.write(&bytes[..read]);
+                }
+                pieces.finish().await.map_err(told)?
+            };
+            match Known::uploaded(size, &answer) {
+                Some(known) => Ok(known),
+                None => self.objects.head(&at).await.map(|about| Known::of(&about)).map_err(told),
+            }
+        })
+    }
+
+    /// Removes an object, if it is there.
+    pub(super) fn remove(&self, key: &str) -> Result<(), Failure> {
+        let at = self.key(key)?;
+        self.wait(async {
+            match self.objects.delete(&at).await {
+                Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(self.told(&error, key)),
+            }
+        })
     }
 
     /// An error for people.

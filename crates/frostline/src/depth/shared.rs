@@ -5,7 +5,7 @@
 //! whose process is lost is taken over. Where two train the same trial, because a file system showed them old files, nothing is lost
 //! but time: their lines are equal.
 
-use super::{Experiment, Outcome, Rounds, Search, SearchKey, SearchLog, Trial};
+use super::{Exchange, Experiment, Outcome, Rounds, Search, SearchKey, SearchLog, Trial};
 use crate::report::SHARDS;
 use crate::shard::Shard;
 use frostline_files::write_atomically;
@@ -16,7 +16,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// The pauses between looks at what the others have done: the first, and the longest.
@@ -60,6 +60,7 @@ struct Sign {
 struct OwnSign {
     path: PathBuf,
     sign: Mutex<Sign>,
+    exchange: Arc<dyn Exchange>,
 }
 
 impl OwnSign {
@@ -68,7 +69,8 @@ impl OwnSign {
         change(&mut sign);
         sign.beat += 1;
         let text = serde_json::to_vec(&*sign).map_err(|error| Error::io(&self.path, error.into()))?;
-        Ok(write_atomically(&self.path, &text)?)
+        write_atomically(&self.path, &text)?;
+        self.exchange.upload()
     }
 }
 
@@ -76,6 +78,7 @@ impl Drop for OwnSign {
     fn drop(&mut self) {
         // what stays is of a process that no longer gives signs
         let _ = std::fs::remove_file(&self.path);
+        let _ = self.exchange.upload();
     }
 }
 
@@ -121,51 +124,58 @@ pub enum Ended {
     Stopped,
 }
 
+/// Where processes share a search, and which of them this one is.
+#[derive(Clone)]
+pub struct SharedPlace<'a> {
+    /// The folder of the run.
+    pub run: &'a Path,
+    /// The number of this process.
+    pub shard: Shard,
+    /// How long another process may give no sign.
+    pub lost_after: Duration,
+    /// How the folder comes to all of them.
+    pub exchange: Arc<dyn Exchange>,
+}
+
 /// One process of several that share a search.
 pub struct SharedSearch {
-    shard: Shard,
-    folder: PathBuf,
-    key: SharedKey,
+    peers: Peers,
     log: SearchLog,
     own: OwnSign,
-    peers: BTreeMap<usize, Peer>,
-    lost_after: Duration,
     /// No other process is this shard as long as this file is open.
     _lock: File,
 }
 
 impl SharedSearch {
-    /// Goes to work in the folder of a run, where outcomes that this shard left before are told to the search. `lost_after`: how
-    /// long another process may give no sign.
+    /// Goes to work in the folder of a run, where outcomes that this shard left before are told to the search.
     ///
     /// # Errors
     ///
     /// A folder that cannot be written to, or with another search; another process that is this shard.
     pub fn open(
-        run: &Path,
-        shard: Shard,
+        place: SharedPlace<'_>,
         key: &SearchKey,
         rounds: Rounds,
         search: &mut Search,
-        lost_after: Duration,
     ) -> Result<Self> {
+        let SharedPlace { run, shard, lost_after, exchange } = place;
         let folder = run.join(SHARDS);
         std::fs::create_dir_all(&folder).map_err(|source| Error::io(&folder, source))?;
         let lines = folder.join(format!("{}.jsonl", shard.index()));
         let arms = search.arms().into_iter().map(str::to_owned).collect();
         let key = SharedKey { key: key.clone(), rounds, arms };
         // a process of another search leaves nothing that would stop the others
-        let mut peers = BTreeMap::new();
-        let mut others = Peers { shard, folder: &folder, key: &key, lost_after, peers: &mut peers };
-        others.look(search)?;
+        let mut peers =
+            Peers { shard, folder, key, lost_after, exchange: exchange.clone(), peers: BTreeMap::new() };
+        peers.look(search)?;
         let lock = locked(&lines, shard)?;
-        let (log, known) = SearchLog::open(&lines, &key, SharedKey::difference)?;
+        let (log, known) = SearchLog::open(&lines, &peers.key, SharedKey::difference)?;
         known.into_iter().for_each(|outcome| search.tell(outcome));
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let sign = Mutex::new(Sign { since: since.as_nanos(), ..Sign::default() });
-        let own = OwnSign { path: folder.join(format!("{}.json", shard.index())), sign };
+        let own = OwnSign { path: lines.with_extension("json"), sign, exchange };
         own.tell(|_| {})?;
-        Ok(Self { shard, folder, key, log, own, peers, lost_after, _lock: lock })
+        Ok(Self { peers, log, own, _lock: lock })
     }
 
     /// Trains what is wanted and no other process is training, until nothing is wanted any more. `stop`: ends it behind the trial that
@@ -181,9 +191,9 @@ impl SharedSearch {
         stop: &AtomicBool,
         tell: &dyn Fn(&SharedEvent<'_>),
     ) -> Result<Ended> {
-        let Self { shard, folder, key, log, own, mut peers, lost_after, _lock } = self;
+        let Self { mut peers, log, own, _lock } = self;
         let (quit, ticks) = channel::<()>();
-        let beat = lost_after / BEATS;
+        let beat = peers.lost_after / BEATS;
         std::thread::scope(|scope| {
             let sign = &own;
             scope.spawn(move || {
@@ -192,7 +202,6 @@ impl SharedSearch {
                     let _ = sign.tell(|_| {});
                 }
             });
-            let mut peers = Peers { shard, folder: &folder, key: &key, lost_after, peers: &mut peers };
             let ended = work(&mut peers, (experiment, search), (&log, &own), stop, tell);
             drop(quit);
             ended
@@ -214,7 +223,7 @@ fn locked(lines: &Path, shard: Shard) -> Result<File> {
 }
 
 fn work(
-    peers: &mut Peers<'_>,
+    peers: &mut Peers,
     (experiment, search): (&Experiment, &mut Search),
     (log, own): (&SearchLog, &OwnSign),
     stop: &AtomicBool,
@@ -241,6 +250,7 @@ fn work(
             continue;
         };
         own.tell(|sign| sign.trial = Some(trial.clone()))?;
+        std::thread::sleep(peers.exchange.delay());
         // another may have claimed it at the same moment, or finished it
         peers.look(search)?;
         if !peers.yield_to_lower(trial) && search.ask().contains(trial) {
@@ -258,24 +268,26 @@ fn work(
 }
 
 /// The other processes, as their files show them.
-struct Peers<'a> {
+struct Peers {
     shard: Shard,
-    folder: &'a Path,
-    key: &'a SharedKey,
+    folder: PathBuf,
+    key: SharedKey,
     lost_after: Duration,
-    peers: &'a mut BTreeMap<usize, Peer>,
+    exchange: Arc<dyn Exchange>,
+    peers: BTreeMap<usize, Peer>,
 }
 
-impl Peers<'_> {
+impl Peers {
     /// Reads what the others have written since the last look.
     fn look(&mut self, search: &mut Search) -> Result<()> {
-        let files = std::fs::read_dir(self.folder).map_err(|source| Error::io(self.folder, source))?;
+        self.exchange.fetch()?;
+        let files = std::fs::read_dir(&self.folder).map_err(|source| Error::io(&self.folder, source))?;
         for path in files.filter_map(|entry| Some(entry.ok()?.path())) {
             let index = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
             let is_lines = path.extension().is_some_and(|ending| ending == "jsonl");
             if let Some(index) = index.filter(|index| is_lines && *index != self.shard.index()) {
                 let peer = self.peers.entry(index).or_default();
-                peer.lines(&path, self.key)?.into_iter().for_each(|outcome| search.tell(outcome));
+                peer.lines(&path, &self.key)?.into_iter().for_each(|outcome| search.tell(outcome));
                 peer.look_at_sign(&path.with_extension("json"));
             }
         }

@@ -134,7 +134,7 @@ fn rounded_features_are_the_same_stored_or_not_and_take_half_the_room() {
         let rounded = || recipe(Some(DType::Bf16));
         let computed = with(rounded(), 3, Caching::Nothing);
         let folder = tempfile::tempdir().expect("a folder");
-        let disk = FeatureCache { folder: folder.path().to_owned(), limit: 1 << 30 };
+        let disk = FeatureCache::new(folder.path(), 1 << 30);
         let whole = with(recipe(Some(DType::F32)), 3, Caching::default());
         let bytes = |run: &Run| run.trained().stages[0].feature_bytes;
         for caching in [Caching::default(), Caching::Disk(disk.clone()), Caching::Disk(disk)] {

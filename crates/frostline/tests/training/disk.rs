@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 fn in_folder(folder: &Path) -> FeatureCache {
-    FeatureCache { folder: folder.to_owned(), limit: 1 << 30 }
+    FeatureCache::new(folder, 1 << 30)
 }
 
 fn head_only() -> TrainConfig {
@@ -157,7 +157,7 @@ fn a_full_cache_drops_the_least_recently_used_prefix_and_never_grows_beyond_its_
     assert!(left.iter().map(|entry| entry.bytes).sum::<u64>() <= limit);
     // no room at all: features are computed in every epoch, the result is the same
     let none = tempfile::tempdir().expect("a folder");
-    let small = FeatureCache { folder: none.path().to_owned(), limit: 10 };
+    let small = FeatureCache::new(none.path(), 10);
     let computed = with(head_only(), Caching::Disk(small));
     assert!(
         computed.notes.iter().any(|note| note.contains("the setting `cache-limit`")),

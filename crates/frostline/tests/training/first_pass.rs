@@ -61,7 +61,7 @@ fn no_photo_is_decoded_twice_and_the_result_is_the_same() {
     photos(&data);
     let (weights, skipped, _) = trained(Check::Decode, &data, Caching::Nothing);
     assert!(skipped.len() >= 2, "{skipped:?}");
-    let cache = FeatureCache { folder: folder.path().join("cache"), limit: 1 << 30 };
+    let cache = FeatureCache::new(folder.path().join("cache"), 1 << 30);
     // the second run finds all rows, and decodes what is damaged alone
     for _ in 0..2 {
         let found = trained(Check::FirstPass, &data, Caching::Disk(cache.clone()));
@@ -69,7 +69,7 @@ fn no_photo_is_decoded_twice_and_the_result_is_the_same() {
         assert!(found.0 == weights, "the weights differ");
         assert_eq!(found.2, 0, "the stages found their rows");
     }
-    let full = FeatureCache { folder: folder.path().join("full"), limit: 10 };
+    let full = FeatureCache::new(folder.path().join("full"), 10);
     let found = trained(Check::FirstPass, &data, Caching::Disk(full));
     assert!(found.1 == skipped && found.0 == weights);
 }

@@ -198,7 +198,7 @@ fn every_other_setting_goes_on_to_the_bit() {
 #[test]
 fn from_the_cache_on_disk_too() {
     let folder = tempfile::tempdir().expect("a folder");
-    let cache = FeatureCache { folder: folder.path().to_owned(), limit: 1 << 30 };
+    let cache = FeatureCache::new(folder.path(), 1 << 30);
     let augmented = TrainConfig { augment: "flip".parse().expect("known"), views: 3, ..two_stages() };
     for recipe in [two_stages(), augmented] {
         check("on disk", &recipe, &held_out(), Caching::Disk(cache.clone()));

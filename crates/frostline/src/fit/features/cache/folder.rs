@@ -1,7 +1,7 @@
 //! The folder that holds all prefixes: its bound, what is in it, and its upkeep.
 
 use super::shard::{ENDING, Form, Shard};
-use super::{PrefixKey, StoredFeatures};
+use super::{Origin, PrefixKey, StoredFeatures};
 use frostline_files::{remove_abandoned, write_atomically};
 use frostline_graph::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -18,13 +18,27 @@ const ABOUT: &str = "about.json";
 const MEASURED: usize = 1 << 20;
 
 /// A folder of features, and how many bytes may be in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct FeatureCache {
     /// The folder; it is made when it is needed.
     pub folder: PathBuf,
     /// Bytes at most.
     pub limit: u64,
+    /// Where features come from that are not in the folder yet.
+    pub origin: Option<Arc<dyn Origin>>,
 }
+
+impl PartialEq for FeatureCache {
+    fn eq(&self, other: &Self) -> bool {
+        let is_same = match (&self.origin, &other.origin) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (own, other) => own.is_none() && other.is_none(),
+        };
+        is_same && (&self.folder, self.limit) == (&other.folder, other.limit)
+    }
+}
+
+impl Eq for FeatureCache {}
 
 /// What a prefix's `about.json` says.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -77,6 +91,11 @@ impl FeatureCache {
     /// The default bound: 10 GiB.
     pub const LIMIT: u64 = 10 << 30;
 
+    /// A folder of this machine.
+    pub fn new(folder: impl Into<PathBuf>, limit: u64) -> Self {
+        Self { folder: folder.into(), limit, origin: None }
+    }
+
     /// The user's cache folder, where the system has one.
     pub fn default_folder() -> Option<PathBuf> {
         dirs::cache_dir().map(|folder| folder.join("frostline"))
@@ -104,7 +123,11 @@ impl FeatureCache {
         model: &str,
         boundary: &[String],
     ) -> Result<StoredFeatures> {
-        let folder = self.folder.join(key.folder());
+        let name = key.folder();
+        let folder = self.folder.join(&name);
+        if let Some(origin) = &self.origin {
+            origin.bring(&name, &folder, self.limit);
+        }
         let about = About { form, model: model.to_owned(), boundary: boundary.to_vec() };
         let about = serde_json::to_vec(&about).map_err(|error| Error::io(&folder, error.into()))?;
         Ok(StoredFeatures::open(self, folder, about, form))

@@ -11,11 +11,13 @@
 mod folder;
 mod key;
 mod open_files;
+mod origin;
 mod shard;
 mod stored;
 
 pub use folder::{FeatureCache, Health, PrefixEntry};
 pub use key::{FeatureKey, PrefixKey};
+pub use origin::Origin;
 pub use shard::Form;
 pub(crate) use stored::Located;
 pub use stored::StoredFeatures;

@@ -369,7 +369,7 @@ mod tests {
     #[test]
     fn features_on_disk_are_those_in_memory() -> Result<()> {
         let folder = tempfile::tempdir().expect("a folder");
-        let cache = |limit| Caching::Disk(FeatureCache { folder: folder.path().to_owned(), limit });
+        let cache = |limit| Caching::Disk(FeatureCache::new(folder.path(), limit));
         let recipe = TrainConfig { solve: Some(SolveConfig::default()), ..TrainConfig::default() };
         let model = formats::load(&Path::new(ASSETS).join("my_model_A.h5"))?.model;
         let data = open(&Path::new(ASSETS).join("fashion_subset.npz"))?;
@@ -399,7 +399,7 @@ mod tests {
         let stored = all(cache(1 << 10), 0)?;
         assert_eq!(stored, in_memory, "a small limit takes nothing away that is stored");
         let empty = tempfile::tempdir().expect("a folder");
-        let small = Caching::Disk(FeatureCache { folder: empty.path().to_owned(), limit: 1 << 10 });
+        let small = Caching::Disk(FeatureCache::new(empty.path(), 1 << 10));
         let error = all(small, 0).expect_err("there is room nowhere").to_string();
         assert!(error.contains("the setting `cache-limit`"), "{error}");
         Ok(())
