@@ -38,6 +38,8 @@ class Watched:
             start("403 Forbidden", [("Content-Length", "0")])
             return [b""]
         self.requests.append((method, path, environ.get("HTTP_RANGE")))
+        # moto finds buckets by who asks
+        environ.setdefault("HTTP_AUTHORIZATION", f"AWS4-HMAC-SHA256 Credential={KEY}/20260101/us-east-1/s3/aws4_request")
         is_photo = method == "GET" and path.endswith((".jpg", ".tar"))
         if is_photo and self.busy > 0:
             self.busy -= 1
@@ -188,6 +190,18 @@ def test_data_are_read_where_they_lie_and_once(frostline, server, bucket, photos
     again = features(f"s3://of-tests/some/data/{name}", "again.npz")
     np.testing.assert_array_equal(there["features"], again["features"])
     assert server.fetched() == []
+
+
+def test_googles_store_is_read_and_written(frostline, server, bucket, photos, tmp_path):
+    backbone = small_backbone(tmp_path, 4, 6)
+    # moto speaks the part of Google's XML protocol that is S3's
+    frostline.environment |= {"GOOGLE_BASE_URL": server.url, "GOOGLE_SKIP_SIGNATURE": "true"}
+    upload(bucket, photos, "photos")
+    here, there = tmp_path / "here.npz", "gs://of-tests/out/there.npz"
+    frostline.done("embed", backbone, photos, "-o", here)
+    frostline.done("embed", backbone, "gs://of-tests/photos", "-o", there, "--cache", "gs://of-tests/features")
+    assert bucket.Object("out/there.npz").get()["Body"].read() == here.read_bytes()
+    assert any(one.key.startswith("features/") for one in bucket.objects.all())
 
 
 def test_what_changed_is_fetched_and_what_is_gone_is_gone(frostline, server, bucket, photos):

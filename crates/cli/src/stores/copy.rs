@@ -54,7 +54,7 @@ impl Known {
 
     /// Some lists give a mark without the quotes that answers have.
     fn bare(tag: &str) -> String {
-        tag.trim_matches('"').to_owned()
+        tag.trim_matches('\u{22}').to_owned()
     }
 }
 
