@@ -235,13 +235,15 @@ pub(super) fn is_data(path: &str) -> bool {
 }
 
 /// Fetches an object; what was broken off goes on where it was.
+///
+/// Errors: also where it was changed or removed since it was listed.
 pub(super) async fn fetched(
     store: &Store,
     wanted: Wanted,
     folder: &Path,
-) -> Result<(String, Known), Failure> {
+) -> Result<(String, Known), NotFetched> {
     let path = folder.join(&wanted.path);
-    let failed = |error: std::io::Error| unwritable(&path, &error);
+    let failed = |error: std::io::Error| NotFetched::Failed(unwritable(&path, &error));
     std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(failed)?;
     // what a killed process leaves of it is removed when the next one writes in the folder
     let mut file = temporary_file(folder).map_err(failed)?;
@@ -273,22 +275,40 @@ pub(super) async fn fetched(
         if is_final || tries >= TRIES {
             let key = wanted.about.location.as_ref();
             return Err(match error {
-                Some(Error::Precondition { .. }) => {
-                    format!("`{}` was changed while it was fetched\nhelp: try again", store.named(key)).into()
-                }
-                Some(error) => store.told(&error, key),
-                None => format!(
-                    "`{}` ends after {done} of {} bytes\nhelp: try again; if it is the same, the store or what is between is broken",
-                    store.named(key),
-                    known.size
-                )
-                .into(),
+                Some(Error::Precondition { .. }) => NotFetched::Changed(
+                    format!("`{}` was changed while it was fetched\nhelp: try again", store.named(key)).into(),
+                ),
+                Some(error @ Error::NotFound { .. }) => NotFetched::Changed(store.told(&error, key)),
+                Some(error) => NotFetched::Failed(store.told(&error, key)),
+                None => NotFetched::Failed(
+                    format!(
+                        "`{}` ends after {done} of {} bytes\nhelp: try again; if it is the same, the store or what is between is broken",
+                        store.named(key),
+                        known.size
+                    )
+                    .into(),
+                ),
             });
         }
         tokio::time::sleep(WAIT * 2_u32.pow(tries)).await;
     }
     file.persist(&path).map_err(|error| failed(error.error))?;
     Ok((wanted.path, known))
+}
+
+/// Why an object was not fetched.
+pub(super) enum NotFetched {
+    /// It was changed or removed since it was listed.
+    Changed(Failure),
+    Failed(Failure),
+}
+
+impl From<NotFetched> for Failure {
+    fn from(why: NotFetched) -> Self {
+        match why {
+            NotFetched::Changed(failure) | NotFetched::Failed(failure) => failure,
+        }
+    }
 }
 
 /// Why a piece did not come to its end.

@@ -1,11 +1,11 @@
 //! A folder of this machine and one of a store, each of which gets what is new in the other.
 
 use super::address::Address;
-use super::copy::{AT_ONCE, Known, Wanted, fetched, listed, unwritable};
+use super::copy::{AT_ONCE, Known, NotFetched, Wanted, fetched, listed, unwritable};
 use super::store::Store;
 use crate::Failure;
 use frostline_files::TEMPORARY;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -89,9 +89,16 @@ impl SharedFolder {
         self.store.wait(async {
             let each = stream::iter(missing).map(|wanted| fetched(&self.store, wanted, &self.folder));
             let mut each = each.buffer_unordered(AT_ONCE);
-            while let Some((path, known)) = each.try_next().await? {
-                if let Some(here) = Stamp::of(&self.folder.join(&path)) {
-                    self.same().insert(path, Same { there: known, here });
+            while let Some(found) = each.next().await {
+                match found {
+                    Ok((path, known)) => {
+                        if let Some(here) = Stamp::of(&self.folder.join(&path)) {
+                            self.same().insert(path, Same { there: known, here });
+                        }
+                    }
+                    // another process works with it: it is as it is then the next time
+                    Err(NotFetched::Changed(_)) => {}
+                    Err(NotFetched::Failed(failure)) => return Err(failure),
                 }
             }
             Ok(())
