@@ -6,6 +6,7 @@ use super::upload::writable;
 use crate::Failure;
 use frostline::depth::Exchange;
 use frostline::{Error, Shard};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -72,7 +73,9 @@ impl SharedLines {
         let before = self.folder.uploaded(&self.sign);
         let there =
             self.folder.fetch("", |path, _| if self.is_own(path) { Have::Not } else { Have::Newest })?;
-        if before.is_some() && there.get(&self.sign).is_some_and(|now| Some(now) != before.as_ref()) {
+        let is_another =
+            before.is_some() && there.get(&self.sign).is_some_and(|now| Some(now) != before.as_ref());
+        if is_another && self.is_older()? {
             return Err(format!(
                 "another process is the shard {} of the search `{}`\nhelp: give each process another number, or leave the work to that one",
                 self.shard, self.address
@@ -82,6 +85,13 @@ impl SharedLines {
         // the sign of a process that has ended
         let gone = |path: &&String| !self.is_own(path) && !there.contains_key(*path);
         self.folder.fetched().iter().filter(gone).try_for_each(|path| self.folder.forget(path))
+    }
+
+    /// Whether the sign of this shard that lies there is of a process that began later than this one: then this one ends.
+    fn is_older(&self) -> Result<bool, Failure> {
+        let began = |sign: &[u8]| serde_json::from_slice::<Value>(sign).ok()?["since"].as_u64();
+        let own = std::fs::read(self.folder.path().join(&self.sign)).unwrap_or_default();
+        Ok(began(&self.folder.read(&self.sign)?) > began(&own))
     }
 
     /// The lines go before the sign: where a claim is taken back its outcome is there.

@@ -136,6 +136,11 @@ impl SharedFolder {
         Ok(self.store.wait(self.store.about(&key))?.is_some())
     }
 
+    /// What a small object holds; nothing where there is none.
+    pub(super) fn read(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        self.store.get(&joined(self.address.key(), path))
+    }
+
     /// Removes on both sides.
     pub(super) fn remove(&self, path: &str) -> Result<(), Failure> {
         self.forget(path)?;

@@ -159,6 +159,19 @@ impl Store {
         })
     }
 
+    /// What a small object holds; nothing where there is none.
+    pub(super) fn get(&self, key: &str) -> Result<Vec<u8>, Failure> {
+        let at = self.key(key)?;
+        self.wait(async {
+            let told = |error: Error| self.told(&error, key);
+            match self.objects.get(&at).await {
+                Ok(answer) => Ok(answer.bytes().await.map_err(told)?.to_vec()),
+                Err(Error::NotFound { .. }) => Ok(Vec::new()),
+                Err(error) => Err(told(error)),
+            }
+        })
+    }
+
     /// Removes an object, if it is there.
     pub(super) fn remove(&self, key: &str) -> Result<(), Failure> {
         let at = self.key(key)?;
