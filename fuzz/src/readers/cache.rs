@@ -11,7 +11,7 @@ pub(crate) fn cache(bytes: &[u8]) -> Option<Model> {
         Some(b'{') => drop(file(&format!("{prefix}/about.json"), bytes)),
         _ => drop(file(&format!("{prefix}/shard.safetensors"), bytes)),
     }
-    let cache = FeatureCache { folder: path("cache"), limit: FeatureCache::LIMIT };
+    let cache = FeatureCache::new(path("cache"), FeatureCache::LIMIT);
     drop(cache.list());
     // what is damaged is removed by this
     drop(cache.verify());
