@@ -1,7 +1,9 @@
 //! Pictures: whole, scaled down while they are decoded, looked through, and their size alone.
 
 use super::scratch::file;
-use frostline_data::{ScaledDecode, check_file, decode, decode_for, picture_size_of};
+use frostline_data::{
+    Example, Input, ScaledDecode, Target, check_example, decode, decode_for, picture_size_of,
+};
 use frostline_graph::Model;
 
 /// The extents that a picture is wanted at.
@@ -13,7 +15,8 @@ pub(crate) fn images(bytes: &[u8]) -> Option<Model> {
     if let Ok(scaled) = ScaledDecode::try_from(2) {
         drop(decode_for(bytes, "picture", scaled, TARGET));
     }
-    drop(check_file(&file("picture", bytes)));
+    let input = Input::File(file("picture", bytes));
+    drop(check_example(&Example { input, target: Target::Class(0), name: "picture".to_owned() }));
     None
 }
 
