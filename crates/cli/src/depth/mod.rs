@@ -4,6 +4,8 @@ mod searching;
 mod sharing;
 
 pub(crate) use searching::{Searching, Trials};
+#[cfg(feature = "stores")]
+pub(crate) use sharing::COMMAND;
 pub(crate) use sharing::merge;
 
 use crate::Failure;

@@ -13,8 +13,10 @@ use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The command whose shards are merged, in the folder of the run.
-const COMMAND: &str = "shards/command.json";
+/// In the folder of a run: what its shards write.
+const SHARDS: &str = "shards";
+/// In it: the command whose shards are merged.
+pub(crate) const COMMAND: &str = "command.json";
 
 pub(super) fn run(
     command: &Depth,
@@ -29,7 +31,7 @@ pub(super) fn run(
     let exchange = command.sharing.exchange.clone().unwrap_or_else(|| Arc::new(CommonFolder));
     let place = SharedPlace { run: output, shard, lost_after: command.sharing.lost_after, exchange };
     let shared = SharedSearch::open(place, key, rounds, search)?;
-    keep_command(&output.join(COMMAND))?;
+    keep_command(&output.join(SHARDS).join(COMMAND))?;
     let stop = stopped_by_signals(console)?;
     let trained = Cell::new(0_usize);
     let tell = |event: &SharedEvent<'_>| match event {
@@ -84,7 +86,7 @@ fn keep_command(file: &Path) -> Result<(), Failure> {
 
 /// Writes the run of a search whose shards are done.
 pub(crate) fn merge(output: &Path, as_json: bool, console: &Console) -> Result<(), Failure> {
-    let file = output.join(COMMAND);
+    let file = output.join(SHARDS).join(COMMAND);
     let text = std::fs::read(&file).map_err(|error| {
         format!(
             "`{}`: {error}\nhelp: give the folder that `frostline depth --shard I/N` had as --output, or the .npz or .parquet of `frostline embed --shard I/N`",

@@ -31,7 +31,6 @@ pub(super) struct SharedFeatures {
 
 struct Features {
     folder: SharedFolder,
-    address: String,
     warn: Box<dyn Fn(String) + Send + Sync>,
     has_warned: AtomicBool,
 }
@@ -44,7 +43,6 @@ impl SharedFeatures {
         let lock = locked(&above)?;
         let features = Arc::new(Features {
             folder: SharedFolder::open(address, above.join("features"))?,
-            address: address.text().to_owned(),
             warn: Box::new(console.in_threads()),
             has_warned: AtomicBool::new(false),
         });
@@ -110,13 +108,13 @@ impl Features {
     /// Once: a store that cannot be reached is asked again and again.
     fn tell(&self, text: &str) {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
-            (self.warn)(format!("the feature cache `{}`: {text}", self.address));
+            (self.warn)(format!("the feature cache `{}`: {text}", self.folder.address().text()));
         }
     }
 }
 
 impl Origin for Features {
-    fn bring(&self, prefix: &str, _: &Path, limit: u64) {
+    fn bring(&self, prefix: &str, limit: u64) {
         let mut room = limit;
         let mut too_many = false;
         let brought = self.folder.fetch(prefix, |path, bytes| {
@@ -147,6 +145,6 @@ impl Origin for Features {
 
 impl fmt::Debug for Features {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Features").field(&self.address).finish()
+        formatter.debug_tuple("Features").field(self.folder.address()).finish()
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn localize(command: &mut Command, console: &Console) -> Result<Local
         *path = match kind {
             Kind::Output(before) => {
                 let upload = Upload::new(&address, before)?;
-                let here = upload.path().to_path_buf();
+                let here = upload.path();
                 local.uploads.push(upload);
                 here
             }

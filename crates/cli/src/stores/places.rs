@@ -26,6 +26,9 @@ pub(super) enum Kind<'a> {
     Here(&'static str),
 }
 
+/// The cache of commands that look after it.
+const CACHE: Kind<'_> = Kind::Here("--cache");
+
 /// A new run or file.
 const NEW: Kind<'_> = Kind::Output(Before::New);
 
@@ -106,12 +109,8 @@ pub(super) fn places(command: &mut Command) -> Vec<(&mut PathBuf, Kind<'_>)> {
         }
         #[cfg(feature = "serve")]
         Command::Serve(command) => found.push((&mut command.model.path, Kind::Model)),
-        Command::Cache(command) => {
-            found.extend(command.cache.as_mut().map(|cache| (cache, Kind::Here("--cache"))))
-        }
-        Command::Doctor(command) => {
-            found.extend(command.cache.as_mut().map(|cache| (cache, Kind::Here("--cache"))))
-        }
+        Command::Cache(command) => found.extend(command.cache.as_mut().map(|cache| (cache, CACHE))),
+        Command::Doctor(command) => found.extend(command.cache.as_mut().map(|cache| (cache, CACHE))),
         #[cfg(feature = "pull")]
         Command::Pull(_) => {}
         Command::Models(_) | Command::Completions(_) => {}

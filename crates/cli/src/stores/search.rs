@@ -4,6 +4,7 @@ use super::address::Address;
 use super::shared_folder::{Have, SharedFolder};
 use super::upload::writable;
 use crate::Failure;
+use crate::depth::COMMAND;
 use frostline::depth::Exchange;
 use frostline::{Error, Shard};
 use serde_json::Value;
@@ -11,8 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The command whose shards are merged.
-const COMMAND: &str = "command.json";
 /// How long an upload and a list may take together.
 const DELAY: Duration = Duration::from_secs(1);
 
@@ -84,7 +83,7 @@ impl SharedLines {
         }
         // the sign of a process that has ended
         let gone = |path: &&String| !self.is_own(path) && !there.contains_key(*path);
-        self.folder.fetched().iter().filter(gone).try_for_each(|path| self.folder.forget(path))
+        self.folder.in_common().iter().filter(gone).try_for_each(|path| self.folder.forget(path))
     }
 
     /// Whether the sign of this shard that lies there is of a process that began later than this one: then this one ends.

@@ -21,14 +21,13 @@ pub(super) struct SharedFolder {
 }
 
 /// A file that is the same on both sides.
-#[derive(Clone, Debug, PartialEq, Eq)]
 struct Same {
     there: Known,
     here: Stamp,
 }
 
 /// What tells one version of a file here from another: its bytes, and when it was changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 struct Stamp(u64, SystemTime);
 
 impl Stamp {
@@ -61,6 +60,11 @@ impl SharedFolder {
     /// The folder of this machine.
     pub(super) fn path(&self) -> &Path {
         &self.folder
+    }
+
+    /// That of the store.
+    pub(super) fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Fetches what is needed of that which lies there below `part`. `have` says what, by path and bytes. Returns the versions of all
@@ -163,7 +167,7 @@ impl SharedFolder {
     }
 
     /// All that is the same on both sides, as far as is known.
-    pub(super) fn fetched(&self) -> Vec<String> {
+    pub(super) fn in_common(&self) -> Vec<String> {
         self.same().keys().cloned().collect()
     }
 

@@ -8,7 +8,7 @@ use crate::console::Console;
 use frostline::Shard;
 use frostline::data::path_text;
 use frostline::report::RECORD_FILE;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What a command does with that which lies at the place already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,6 @@ pub(super) struct Upload {
     /// What the place lies in, there and here.
     folder: SharedFolder,
     address: Address,
-    path: PathBuf,
 }
 
 impl Upload {
@@ -40,7 +39,6 @@ impl Upload {
             _ => "out".to_owned(),
         };
         let here = super::folder_of(address)?.with_extension(ending);
-        let path = here.join(address.name());
         let folder = SharedFolder::open(&address.above(), here)?;
         let name = address.name();
         match before {
@@ -54,19 +52,19 @@ impl Upload {
             }
             Before::New | Before::Part(_) => {}
             // what was interrupted here is newer
-            Before::GoesOn if path.exists() => {}
+            Before::GoesOn if folder.path().join(name).exists() => {}
             Before::GoesOn => drop(folder.fetch(name, |_, _| Have::Newest)?),
             Before::Merges => {
                 folder.fetch(&format!("{name}.shards"), |_, _| Have::Newest)?;
                 folder.fetch(&format!("{name}/shards"), |_, _| Have::Newest)?;
             }
         }
-        Ok(Self { folder, address: address.clone(), path })
+        Ok(Self { folder, address: address.clone() })
     }
 
     /// Where it is written first.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path().join(self.address.name())
     }
 
     /// Uploads it, and takes it away here.

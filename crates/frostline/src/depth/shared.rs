@@ -125,7 +125,6 @@ pub enum Ended {
 }
 
 /// Where processes share a search, and which of them this one is.
-#[derive(Clone)]
 pub struct SharedPlace<'a> {
     /// The folder of the run.
     pub run: &'a Path,

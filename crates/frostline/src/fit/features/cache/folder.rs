@@ -126,7 +126,7 @@ impl FeatureCache {
         let name = key.folder();
         let folder = self.folder.join(&name);
         if let Some(origin) = &self.origin {
-            origin.bring(&name, &folder, self.limit);
+            origin.bring(&name, self.limit);
         }
         let about = About { form, model: model.to_owned(), boundary: boundary.to_vec() };
         let about = serde_json::to_vec(&about).map_err(|error| Error::io(&folder, error.into()))?;
@@ -275,12 +275,12 @@ pub(super) fn files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     found.into_iter()
 }
 
-/// A folder with a key's name and a description in it.
 /// A shard that is looked at by itself.
 fn alone(path: PathBuf, form: Form) -> Option<Shard> {
     Shard::open(path, form, 0, &Arc::default())
 }
 
+/// A folder with a key's name and a description in it.
 fn is_prefix(path: &Path) -> bool {
     has_key_name(path) && path.join(ABOUT).is_file()
 }
