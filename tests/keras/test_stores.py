@@ -305,6 +305,9 @@ def test_shards_on_machines_that_have_a_store_in_common(frostline, server, bucke
     frostline.done("merge", "s3://oftests/out/all.npz")
     merged = bucket.Object("out/all.npz").get()["Body"].read()
     assert merged == (tmp_path / "alone.npz").read_bytes()
+    # who may not use the place is told before the work
+    refused = machines[0].run("embed", model, data, "-o", "s3://another-bucket/all.npz", "--shard", "0/2", "--json")
+    assert refused.returncode == 1 and "`s3://another-bucket/all.npz" in refused.stderr and refused.stdout == "", refused
     # how many layers to reuse
     flags = ("--repeats", 2, "--cuts", "conv2d,conv2d_1")
     alone = frostline.json("depth", backbone, photos, "-o", tmp_path / "alone", *flags)

@@ -50,7 +50,9 @@ impl Upload {
                 )
                 .into());
             }
-            Before::New | Before::Part(_) => {}
+            Before::New => {}
+            // the same of a shard; a bucket that is not there is noticed by a list alone
+            Before::Part(_) => drop(folder.fetch(&format!("{name}.shards"), |_, _| Have::Not)?),
             // what was interrupted here is newer
             Before::GoesOn if folder.path().join(name).exists() => {}
             Before::GoesOn => drop(folder.fetch(name, |_, _| Have::Newest)?),
