@@ -270,8 +270,11 @@ def test_features_that_one_machine_computed_are_there_for_others(frostline, serv
     assert count == 24 and embedded(others[0], at) == (24, features)
     assert server.fetched() == []
     assert embedded(others[1], at) == (0, features) and len(server.fetched()) == 2
-    # nothing is fetched or computed twice
+    # nothing is fetched or computed twice, and what a killed process was fetching goes
+    [copy] = (tmp_path / "machine-1/frostline-stores").glob("*/features")
+    (copy / ".frostline-abandoned").write_text("half an object")
     assert embedded(others[1], at) == (0, features) and server.fetched() == []
+    assert not (copy / ".frostline-abandoned").exists()
     # what is damaged there is computed again
     [shard] = [one for one in bucket.objects.all() if one.key.endswith(".safetensors")]
     content = bytearray(shard.get()["Body"].read())

@@ -4,7 +4,7 @@ use super::address::Address;
 use super::copy::{AT_ONCE, Known, NotFetched, Wanted, fetched, listed, unwritable};
 use super::store::Store;
 use crate::Failure;
-use frostline_files::TEMPORARY;
+use frostline_files::{TEMPORARY, remove_abandoned};
 use futures_util::{StreamExt, stream};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -53,6 +53,8 @@ impl SharedFolder {
     /// Errors: an address that cannot be read.
     pub(super) fn open(address: &Address, folder: PathBuf) -> Result<Self, Failure> {
         std::fs::create_dir_all(&folder).map_err(|error| unwritable(&folder, &error))?;
+        // what killed processes were fetching
+        remove_abandoned(&folder);
         let store = Store::open(address)?;
         Ok(Self { store, address: address.clone(), folder, same: Mutex::default() })
     }
