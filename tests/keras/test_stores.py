@@ -39,7 +39,8 @@ class Watched:
             return [b""]
         self.requests.append((method, path, environ.get("HTTP_RANGE")))
         # moto finds buckets by who asks
-        environ.setdefault("HTTP_AUTHORIZATION", f"AWS4-HMAC-SHA256 Credential={KEY}/20260101/us-east-1/s3/aws4_request")
+        if environ.get("HTTP_AUTHORIZATION", "Bearer").startswith("Bearer"):
+            environ["HTTP_AUTHORIZATION"] = f"AWS4-HMAC-SHA256 Credential={KEY}/20260101/us-east-1/s3/aws4_request"
         is_photo = method == "GET" and path.endswith((".jpg", ".tar"))
         if is_photo and self.busy > 0:
             self.busy -= 1
@@ -192,16 +193,25 @@ def test_data_are_read_where_they_lie_and_once(frostline, server, bucket, photos
     assert server.fetched() == []
 
 
-def test_googles_store_is_read(frostline, server, bucket, photos, tmp_path):
+def test_googles_store_is_read_and_written(frostline, server, bucket, photos, tmp_path):
+    """moto speaks the part of Google's XML protocol that is S3's."""
     backbone = small_backbone(tmp_path, 4, 6)
-    # moto speaks the part of Google's XML protocol that is S3's
-    frostline.environment |= {"GOOGLE_BASE_URL": server.url, "GOOGLE_SKIP_SIGNATURE": "true"}
+    account = {"gcs_base_url": server.url, "disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
+    frostline.environment["GOOGLE_SERVICE_ACCOUNT_KEY"] = json.dumps(account)
     upload(bucket, photos, "photos")
-    here, there = tmp_path / "here.npz", tmp_path / "there.npz"
-    for data, output in [(photos, here), ("gs://oftests/photos", there)]:
-        frostline.done("embed", backbone, data, "-o", output, "--no-cache")
-    found, expected = np.load(there), np.load(here)
-    np.testing.assert_array_equal(found["features"], expected["features"])
+    frostline.done("embed", backbone, photos, "-o", tmp_path / "here.npz", "--no-cache")
+    expected = (tmp_path / "here.npz").read_bytes()
+    # data, a cache, a file and a run
+    for computed in 24, 0:
+        one = machine(frostline, tmp_path / f"machine-{computed}")
+        told = one.json(
+            "embed", backbone, "gs://oftests/photos", "-o", "gs://oftests/all.npz", "--cache", "gs://oftests/cache"
+        )
+        assert told["computed"] == computed
+        assert bucket.Object("all.npz").get()["Body"].read() == expected
+    frostline.done("train", backbone, "gs://oftests/photos", "-o", "gs://oftests/run")
+    there, here = [frostline.json("evaluate", "gs://oftests/run", data) for data in ("gs://oftests/photos", photos)]
+    assert there["confusion"] == here["confusion"] and bucket.Object("run/run.json").content_length > 0
 
 
 def test_what_changed_is_fetched_and_what_is_gone_is_gone(frostline, server, bucket, photos):
@@ -300,8 +310,13 @@ def test_shards_on_machines_that_have_a_store_in_common(frostline, server, bucke
     machines = [machine(frostline, tmp_path / f"machine-{index}") for index in range(3)]
     # features
     frostline.done("embed", backbone, photos, "-o", tmp_path / "alone.npz")
+    server.fetched()
+    fetched = []
     for index in (1, 0):
         machines[index].done("embed", model, data, "-o", "s3://oftests/out/all.npz", "--shard", f"{index}/3")
+        fetched.append({path for path in server.fetched() if path.endswith(".jpg")})
+    # each its own photos
+    assert [len(photos) for photos in fetched] == [8, 8] and fetched[0].isdisjoint(fetched[1])
     refused = machines[2].run("merge", "s3://oftests/out/all.npz")
     assert refused.returncode == 1 and "the shards 2/3 are missing" in refused.stderr
     machines[2].done("embed", model, data, "-o", "s3://oftests/out/all.npz", "--shard", "2/3")
@@ -349,6 +364,37 @@ def test_shards_on_machines_that_have_a_store_in_common(frostline, server, bucke
 def without_times(found):
     """The verdict and the table, without what differs from run to run."""
     return json.loads(json.dumps(found), object_hook=lambda one: {key: value for key, value in one.items() if "second" not in key})
+
+
+def test_a_shard_fetches_the_photos_of_a_list_that_are_its_own(frostline, server, bucket, photos, tmp_path):
+    local = tmp_path / "local"
+    local.mkdir()
+    in_a_list(photos, local)
+    upload(bucket, local, "data")
+    shutil.move(local / "list.csv", tmp_path / "list.csv")
+    backbone = small_backbone(tmp_path, 4, 6)
+    frostline.done("embed", backbone, tmp_path / "list.csv", "--root", local, "-o", tmp_path / "alone.npz")
+    lists = [("s3://oftests/data/list.csv",), (tmp_path / "list.csv", "--root", "s3://oftests/data")]
+    server.fetched()
+    for number, source in enumerate(lists):
+        output = tmp_path / f"all-{number}.npz"
+        command = ("embed", backbone, *source, "-o", output, "--no-cache")
+        for shard in "0/2", "1/2":
+            told = frostline.json(*command, "--shard", shard)
+            fetched = [path for path in server.fetched() if path.endswith(".jpg")]
+            assert (told["images"], len(fetched)) == (6, 6) and told["skipped"] == []
+        frostline.done("merge", output)
+        assert output.read_bytes() == (tmp_path / "alone.npz").read_bytes()
+    # what is here is not fetched again; what has changed is, and what is gone is gone
+    shard = (*command, "--shard", "0/2")
+    frostline.done(*shard)
+    assert server.fetched() == []
+    bucket.upload_file(str(local / "photos/owl/000.jpg"), "data/photos/cat/000.jpg")
+    frostline.done(*shard)
+    assert server.fetched() == ["/oftests/data/photos/cat/000.jpg"]
+    bucket.Object("data/photos/cat/002.jpg").delete()
+    told = frostline.run(*shard)
+    assert "cat/002.jpg" in told.stderr, told
 
 
 def test_two_processes_that_are_the_same_shard(frostline, server, bucket, photos, tmp_path):

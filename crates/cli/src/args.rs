@@ -9,6 +9,7 @@ mod examples;
 mod explain;
 mod grouped;
 mod merge;
+mod photos;
 mod predict;
 #[cfg(feature = "pull")]
 mod pull;
@@ -25,6 +26,7 @@ pub(crate) use embed::{Embed, Features, Similar};
 pub(crate) use explain::Explain;
 pub(crate) use grouped::command;
 pub(crate) use merge::{Merge, Sharing};
+pub(crate) use photos::Photos;
 pub(crate) use predict::Predict;
 #[cfg(feature = "pull")]
 pub(crate) use pull::Pull;

@@ -2,12 +2,13 @@
 
 use super::caching::cache_place;
 use super::values::{count, size};
-use super::{CachePlace, Images, Labels, ModelFile, Storage};
+use super::{CachePlace, Images, Labels, ModelFile, Photos, Storage};
 use clap::Args;
 use frostline::Shard;
 use frostline::data::View;
 use frostline::embed::Distance;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Which features are made, of what.
 #[derive(Args)]
@@ -70,6 +71,9 @@ pub(crate) struct Embed {
     /// F of them.
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
+    /// Where those of this process come from, if they lie in a store.
+    #[arg(skip)]
+    pub(crate) photos: Option<Arc<dyn Photos>>,
     /// One JSON document instead of a line.
     #[arg(long)]
     pub(crate) json: bool,

@@ -12,8 +12,8 @@ use std::time::Duration;
 /// That several processes share a search.
 #[derive(Args)]
 pub(crate) struct Sharing {
-    /// Be the process I of N, counted from 0, that share the search by the folder RUN, which all of them see. `frostline merge RUN`
-    /// then writes the run.
+    /// Be the process I of N, counted from 0, that share the search by RUN, a folder or an address that all of them see.
+    /// `frostline merge RUN` then writes the run.
     #[arg(long, value_name = "I/N", requires = "output", conflicts_with = "budget")]
     pub(crate) shard: Option<Shard>,
     /// With --shard: a process that gives no sign for so long (30s, 5m) counts as lost, and another trains what it was training.

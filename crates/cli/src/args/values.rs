@@ -100,6 +100,10 @@ pub(super) fn validation(text: &str) -> Result<String, String> {
         Ok(share) if !(0.0..1.0).contains(&share) => {
             Err("give a share from 0 to below 1, e.g. --val 0.2, or a folder".to_owned())
         }
+        Err(_) if text.contains("://") => Err(
+            "give a folder of this machine, or a share; in a store a folder `val` beside `train` in DATA is the validation part"
+                .to_owned(),
+        ),
         _ => Ok(text.to_owned()),
     }
 }

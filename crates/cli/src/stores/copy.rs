@@ -4,6 +4,7 @@ use super::address::{Address, Scheme};
 use super::store::Store;
 use crate::Failure;
 use crate::console::Console;
+use frostline::Shard;
 use frostline::data::{is_data_name, path_text};
 use frostline::write_atomically;
 use frostline_files::temporary_file;
@@ -21,8 +22,10 @@ pub(super) const AT_ONCE: usize = 16;
 /// So often in a row nothing may come before it is told.
 const TRIES: u32 = 5;
 const WAIT: Duration = Duration::from_millis(200);
-/// After so many objects it is written down which are here, so that an interrupted fetch goes on.
+/// After so many objects at least it is written down which are here, so that an interrupted fetch goes on.
 const NOTED_AFTER: usize = 500;
+/// So often at most: each time all are written down.
+const NOTES: usize = 50;
 const INDEX: &str = "index.json";
 
 /// Which objects are here.
@@ -47,6 +50,11 @@ impl Known {
         Self { size: about.size, tag: tag.unwrap_or_else(|| about.last_modified.to_rfc3339()) }
     }
 
+    /// An empty file in the place of an object.
+    fn nothing() -> Self {
+        Self { size: 0, tag: String::new() }
+    }
+
     /// What was uploaded, by the store's answer; none where that says nothing of the version.
     pub(super) fn uploaded(size: u64, answer: &PutResult) -> Option<Self> {
         answer.e_tag.as_deref().map(|tag| Self { size, tag: Self::bare(tag) })
@@ -59,6 +67,7 @@ impl Known {
 }
 
 /// An object that is to be here.
+#[derive(Clone)]
 pub(super) struct Wanted {
     pub(super) about: ObjectMeta,
     /// Where, in the copy.
@@ -73,9 +82,12 @@ pub(super) struct Copy {
 }
 
 impl Copy {
-    /// The copy of an address, in the user's cache folder.
-    pub(super) fn of(address: &Address) -> Result<Self, Failure> {
-        let folder = super::folder_of(address)?;
+    /// The copy of an address, in the user's cache folder; that of a process that needs a part of it is its own.
+    pub(super) fn of(address: &Address, shard: Option<Shard>) -> Result<Self, Failure> {
+        let folder = match shard {
+            None => super::folder_of(address)?,
+            Some(shard) => super::folder_by(&format!("{shard} of {}", address.text()))?,
+        };
         let lock = super::copies::locked(&folder)?;
         let index = std::fs::read(folder.join(INDEX)).ok();
         let index: Option<Index> = index.and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -97,24 +109,47 @@ impl Copy {
         part: &str,
         console: &Console,
     ) -> Result<(), Failure> {
-        let is_here = |wanted: &Wanted| {
-            let known = Known::of(&wanted.about);
-            let len = std::fs::metadata(self.path(&wanted.path)).ok().filter(std::fs::Metadata::is_file);
-            self.index.objects.get(&wanted.path) == Some(&known)
-                && len.is_some_and(|about| about.len() == known.size)
-        };
+        self.forget_others(&wanted, part)?;
+        self.fetch(store, wanted, console)
+    }
+
+    /// Has a file for each of these objects and for no other, an empty one for what is not here.
+    pub(super) fn place(&mut self, wanted: &[Wanted]) -> Result<(), Failure> {
+        self.forget_others(wanted, "")?;
+        let is_there = |wanted: &&Wanted| self.is_here(wanted) || self.holds(&wanted.path, &Known::nothing());
+        let missing: Vec<&Wanted> = wanted.iter().filter(|wanted| !is_there(wanted)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.change_alone()?;
+        for wanted in missing {
+            let path = self.path(&wanted.path);
+            let made = std::fs::create_dir_all(path.parent().unwrap_or(&self.folder))
+                .and_then(|()| File::create(&path));
+            made.map_err(|error| unwritable(&path, &error))?;
+            self.index.objects.insert(wanted.path.clone(), Known::nothing());
+        }
+        self.changed()
+    }
+
+    /// Whether an object is here as it is there.
+    fn is_here(&self, wanted: &Wanted) -> bool {
+        self.holds(&wanted.path, &Known::of(&wanted.about))
+    }
+
+    fn holds(&self, path: &str, known: &Known) -> bool {
+        let file = || std::fs::metadata(self.path(path)).ok().filter(std::fs::Metadata::is_file);
+        self.index.objects.get(path) == Some(known) && file().is_some_and(|about| about.len() == known.size)
+    }
+
+    /// Removes what is below `part` and not among these.
+    fn forget_others(&mut self, wanted: &[Wanted], part: &str) -> Result<(), Failure> {
         let names: BTreeSet<&str> = wanted.iter().map(|wanted| wanted.path.as_str()).collect();
         let is_below = |path: &str| part.is_empty() || path == part || path.starts_with(&format!("{part}/"));
-        let gone: Vec<String> = self
-            .index
-            .objects
-            .keys()
-            .filter(|path| is_below(path) && !names.contains(path.as_str()))
-            .cloned()
-            .collect();
-        let count = wanted.len();
-        let missing: Vec<Wanted> = wanted.into_iter().filter(|wanted| !is_here(wanted)).collect();
-        if missing.is_empty() && gone.is_empty() {
+        let paths = self.index.objects.keys();
+        let gone: Vec<String> =
+            paths.filter(|path| is_below(path) && !names.contains(path.as_str())).cloned().collect();
+        if gone.is_empty() {
             return Ok(());
         }
         self.change_alone()?;
@@ -128,6 +163,22 @@ impl Copy {
                 _ => {}
             }
         }
+        self.changed()
+    }
+
+    /// Fetches those of these objects that are not here as they are there.
+    pub(super) fn fetch(
+        &mut self,
+        store: &Store,
+        wanted: Vec<Wanted>,
+        console: &Console,
+    ) -> Result<(), Failure> {
+        let count = wanted.len();
+        let missing: Vec<Wanted> = wanted.into_iter().filter(|wanted| !self.is_here(wanted)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.change_alone()?;
         for wanted in &missing {
             // until it is here whole
             self.index.objects.remove(&wanted.path);
@@ -141,6 +192,7 @@ impl Copy {
             self.index.address
         ));
         let total = missing.len();
+        let noted_after = NOTED_AFTER.max(total / NOTES);
         let fetched = store.wait(async {
             let folder = self.folder.clone();
             let fetches = stream::iter(missing).map(|wanted| fetched(store, wanted, &folder));
@@ -150,16 +202,21 @@ impl Copy {
                 self.index.objects.insert(path, known);
                 done += 1;
                 console.count("fetching objects", done, total);
-                if done % NOTED_AFTER == 0 {
+                if done % noted_after == 0 {
                     self.note()?;
                 }
             }
             Ok(())
         });
         console.clear();
-        self.note()?;
+        let noted = self.changed();
         fetched?;
-        // others may read it now
+        noted
+    }
+
+    /// Notes what is here; others may read it now.
+    fn changed(&mut self) -> Result<(), Failure> {
+        self.note()?;
         self.lock
             .unlock()
             .and_then(|()| self.lock.lock_shared())

@@ -6,6 +6,7 @@ mod connection;
 mod copies;
 mod copy;
 mod features;
+mod photos;
 mod places;
 mod search;
 mod shared_folder;
@@ -19,10 +20,12 @@ use address::{Address, Scheme};
 pub(crate) use copies::{cleared, size};
 use copy::{Copy, Wanted, is_data, listed};
 use features::SharedFeatures;
+use frostline::Shard;
 use frostline::data::{is_named_as_picture, path_text, shard_names};
 use frostline::report::RECORD_FILE;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use places::{Kind, places};
+use photos::PartOfPhotos;
+use places::{Kind, Part, places};
 use search::SharedLines;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -50,7 +53,7 @@ pub(crate) fn localize(command: &mut Command, console: &Console) -> Result<Local
     let mut list: Option<PathBuf> = None;
     for (path, kind) in places(command) {
         let Some(address) = Address::of(path)? else {
-            if matches!(kind, Kind::Data) {
+            if matches!(kind, Kind::Data(_)) {
                 list = Some(path.clone()).filter(|path| is_list(path));
             }
             continue;
@@ -84,24 +87,28 @@ pub(crate) fn localize(command: &mut Command, console: &Console) -> Result<Local
                 .into());
             }
             Kind::Model => local.model(&address, console)?,
-            Kind::Data => {
-                let found = local.data(&address, console)?;
+            Kind::Data(part) => {
+                let found = local.data(&address, part, console)?;
                 list = Some(found.clone()).filter(|path| is_list(path));
                 found
             }
-            Kind::Root => local.root(&address, list.as_deref(), console)?,
+            Kind::Root(part) => local.root(&address, list.as_deref(), part, console)?,
         };
         console.name_place(path, address.text());
     }
     Ok(local)
 }
 
-/// The folder of a copy, in the user's cache folder.
+/// The folder of what lies at an address, in the user's cache folder.
 fn folder_of(address: &Address) -> Result<PathBuf, Failure> {
+    folder_by(address.text())
+}
+
+fn folder_by(text: &str) -> Result<PathBuf, Failure> {
     let folder = copies::folder().ok_or(
         "this system names no folder for caches, where copies of what is in stores lie\nhelp: set XDG_CACHE_HOME",
     )?;
-    let hash = blake3::hash(address.text().as_bytes()).to_hex();
+    let hash = blake3::hash(text.as_bytes()).to_hex();
     Ok(folder.join(&hash[..16]))
 }
 
@@ -121,7 +128,7 @@ impl Local {
     /// A model's file, or the folder of a run.
     fn model(&mut self, address: &Address, console: &Console) -> Result<PathBuf, Failure> {
         let store = Store::open(address)?;
-        let mut copy = Copy::of(address)?;
+        let mut copy = Copy::of(address, None)?;
         let name = address.name().to_owned();
         if let Some(about) = one(&store, address)? {
             copy.bring(&store, vec![Wanted { about, path: name.clone() }], "", console)?;
@@ -144,9 +151,9 @@ impl Local {
     }
 
     /// A folder of photos, shards, an npz, or a list with its photos.
-    fn data(&mut self, address: &Address, console: &Console) -> Result<PathBuf, Failure> {
+    fn data(&mut self, address: &Address, part: Part<'_>, console: &Console) -> Result<PathBuf, Failure> {
         let store = Store::open(address)?;
-        let mut copy = Copy::of(address)?;
+        let mut copy = Copy::of(address, shard(&part))?;
         let name = address.name().to_owned();
         if let Some(keys) = shard_names(address.key())? {
             let path = shards(&store, &mut copy, address, keys, console)?;
@@ -157,12 +164,13 @@ impl Local {
             let first = Wanted { about: about.clone(), path: name.clone() };
             copy.bring(&store, vec![first], &name, console)?;
             let path = copy.path(&name);
-            if is_list(&path) {
-                let mut wanted = photos_of(&store, &path, address.above().key())?;
-                wanted.push(Wanted { about, path: name });
-                copy.bring(&store, wanted, "", console)?;
+            if !is_list(&path) {
+                self.copies.push(copy);
+                return Ok(path);
             }
-            self.copies.push(copy);
+            let mut wanted = photos_of(&store, &path, address.above().key())?;
+            wanted.push(Wanted { about, path: name });
+            self.photos(store, copy, wanted, part, console)?;
             return Ok(path);
         }
         let objects = listed(&store, address.key())?;
@@ -189,10 +197,28 @@ impl Local {
                 address.text()
             ));
         }
-        copy.bring(&store, wanted, "", console)?;
         let path = copy.path(&name);
-        self.copies.push(copy);
+        self.photos(store, copy, wanted, part, console)?;
         Ok(path)
+    }
+
+    /// Brings photos, or what is not one and empty files for those that a process of several may not need.
+    fn photos(
+        &mut self,
+        store: Store,
+        mut copy: Copy,
+        wanted: Vec<Wanted>,
+        part: Part<'_>,
+        console: &Console,
+    ) -> Result<(), Failure> {
+        match part {
+            Some((_, photos)) => *photos = Some(Arc::new(PartOfPhotos::place(store, copy, wanted, console)?)),
+            None => {
+                copy.bring(&store, wanted, "", console)?;
+                self.copies.push(copy);
+            }
+        }
+        Ok(())
     }
 
     /// The folder that the paths of a list are relative to.
@@ -200,6 +226,7 @@ impl Local {
         &mut self,
         address: &Address,
         list: Option<&Path>,
+        part: Part<'_>,
         console: &Console,
     ) -> Result<PathBuf, Failure> {
         let Some(list) = list else {
@@ -210,13 +237,17 @@ impl Local {
             .into());
         };
         let store = Store::open(address)?;
-        let mut copy = Copy::of(address)?;
+        let copy = Copy::of(address, shard(&part))?;
         let wanted = photos_of(&store, list, address.key())?;
-        copy.bring(&store, wanted, "", console)?;
         let path = copy.path("");
-        self.copies.push(copy);
+        self.photos(store, copy, wanted, part, console)?;
         Ok(path)
     }
+}
+
+/// The process that works with a part.
+fn shard(part: &Part<'_>) -> Option<Shard> {
+    part.as_ref().map(|(shard, _)| *shard)
 }
 
 /// The object at an address itself, where there is one.

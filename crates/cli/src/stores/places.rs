@@ -1,7 +1,7 @@
 //! Which paths of a command may be addresses, and what lies there.
 
 use super::upload::Before;
-use crate::args::{CachePlace, Command, Features, Labels, Rewritten};
+use crate::args::{CachePlace, Command, Features, Labels, Photos, Rewritten};
 use frostline::Shard;
 use frostline::cache::Origin;
 use frostline::depth::Exchange;
@@ -13,9 +13,9 @@ pub(super) enum Kind<'a> {
     /// A model's file, or a run.
     Model,
     /// Examples.
-    Data,
+    Data(Part<'a>),
     /// What the paths of a list are relative to; behind the list.
-    Root,
+    Root(Part<'a>),
     /// What is written.
     Output(Before),
     /// A run that processes search for together: which of them this is, and where it finds how they do.
@@ -25,6 +25,9 @@ pub(super) enum Kind<'a> {
     /// What is on this machine alone, and what it is.
     Here(&'static str),
 }
+
+/// Of a process that works with a part of the examples alone: which it is, and where it finds what brings them.
+pub(super) type Part<'a> = Option<(Shard, &'a mut Option<Arc<dyn Photos>>)>;
 
 /// The cache of commands that look after it.
 const CACHE: Kind<'_> = Kind::Here("--cache");
@@ -71,22 +74,23 @@ pub(super) fn places(command: &mut Command) -> Vec<(&mut PathBuf, Kind<'_>)> {
         }
         Command::Predict(command) => {
             found.push((&mut command.model.path, Kind::Model));
-            found.extend(command.inputs.iter_mut().map(|input| (input, Kind::Data)));
+            found.extend(command.inputs.iter_mut().map(|input| (input, Kind::Data(None))));
             found.extend(command.output.as_mut().map(|output| (output, NEW)));
         }
         Command::Embed(command) => {
-            features(&mut command.features, &mut found);
+            let part = command.shard.map(|shard| (shard, &mut command.photos));
+            features(&mut command.features, part, &mut found);
             found.push((&mut command.output, Kind::Output(command.shard.map_or(Before::New, Before::Part))));
         }
         Command::Merge(command) => found.push((&mut command.output, Kind::Output(Before::Merges))),
         Command::Similar(command) => {
-            features(&mut command.features, &mut found);
-            found.push((&mut command.image, Kind::Data));
+            features(&mut command.features, None, &mut found);
+            found.push((&mut command.image, Kind::Data(None)));
             found.extend(command.output.as_mut().map(|output| (output, NEW)));
         }
         Command::Explain(command) => {
             found.push((&mut command.model.path, Kind::Model));
-            found.extend(command.inputs.iter_mut().map(|input| (input, Kind::Data)));
+            found.extend(command.inputs.iter_mut().map(|input| (input, Kind::Data(None))));
             found.extend(command.output.as_mut().map(|output| (output, NEW)));
         }
         Command::Convert(command) => {
@@ -96,7 +100,7 @@ pub(super) fn places(command: &mut Command) -> Vec<(&mut PathBuf, Kind<'_>)> {
         Command::Verify(command) => found.push((&mut command.model.path, Kind::Model)),
         Command::Suggest(command) => {
             found.push((&mut command.model.path, Kind::Model));
-            found.push((&mut command.folder, Kind::Data));
+            found.push((&mut command.folder, Kind::Data(None)));
         }
         Command::AddClass(command) => {
             found.push((&mut command.run, Kind::Here("RUN")));
@@ -120,16 +124,28 @@ pub(super) fn places(command: &mut Command) -> Vec<(&mut PathBuf, Kind<'_>)> {
 }
 
 fn data<'a>(data: &'a mut PathBuf, labels: &'a mut Labels, found: &mut Vec<(&'a mut PathBuf, Kind<'a>)>) {
+    part_of_data(data, labels, None, found);
+}
+
+fn part_of_data<'a>(
+    data: &'a mut PathBuf,
+    labels: &'a mut Labels,
+    part: Part<'a>,
+    found: &mut Vec<(&'a mut PathBuf, Kind<'a>)>,
+) {
     // what is in memory has a name alone
-    if labels.held.is_none() {
-        found.push((data, Kind::Data));
-        found.extend(labels.root.as_mut().map(|root| (root, Kind::Root)));
+    if labels.held.is_some() {
+        return;
+    }
+    match labels.root.as_mut() {
+        None => found.push((data, Kind::Data(part))),
+        Some(root) => found.extend([(data, Kind::Data(None)), (root, Kind::Root(part))]),
     }
 }
 
-fn features<'a>(features: &'a mut Features, found: &mut Vec<(&'a mut PathBuf, Kind<'a>)>) {
+fn features<'a>(features: &'a mut Features, part: Part<'a>, found: &mut Vec<(&'a mut PathBuf, Kind<'a>)>) {
     found.push((&mut features.model.path, Kind::Model));
-    data(&mut features.data, &mut features.labels, found);
+    part_of_data(&mut features.data, &mut features.labels, part, found);
     found.extend(features.cache.as_mut().map(cache));
 }
 
