@@ -14,10 +14,13 @@ import shutil
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 
 import numpy as np
 import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image, ImageOps
 
@@ -279,6 +282,50 @@ def pictures():
         seed("images", f"moving.{kind}", out.getvalue())
 
 
+def packed():
+    """Tar files as WebDataset lays them out and in folders of classes; Parquet as Hugging Face writes it, and with other columns."""
+    draw = np.random.default_rng(2)
+    photos = []
+    for _ in range(4):
+        out = io.BytesIO()
+        Image.fromarray(draw.integers(0, 255, (5, 7, 3), np.uint8)).save(out, "PNG")
+        photos.append(out.getvalue())
+
+    def tar(name, members, **settings):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", **settings) as archive:
+            for path, content in members:
+                about = tarfile.TarInfo(path)
+                about.size = len(content)
+                archive.addfile(about, io.BytesIO(content))
+        seed("tar", f"{name}.tar", out.getvalue())
+
+    classes = ["cat", "dog", "cat", "dog"]
+    tar("folders", [(f"{label}/{index}.png", photo) for index, (label, photo) in enumerate(zip(classes, photos))])
+    says = {"cls": lambda at: str(at % 2), "json": lambda at: json.dumps({"label": classes[at], "width": 7}), "txt": lambda at: classes[at]}
+    for ending, said in says.items():
+        members = [(f"a/{at:03}.{kind}", content) for at in range(4) for kind, content in [("png", photos[at]), (ending, said(at).encode())]]
+        tar(ending, members, format=tarfile.GNU_FORMAT if ending == "cls" else tarfile.PAX_FORMAT)
+    long = "a long name of a folder/" * 8
+    tar("long_gnu", [(f"{long}{at}.png", photo) for at, photo in enumerate(photos)], format=tarfile.GNU_FORMAT)
+    tar("long_pax", [(f"{long}é/{at}.png", photo) for at, photo in enumerate(photos)], format=tarfile.PAX_FORMAT)
+
+    images = [{"bytes": photo, "path": f"{index}.png"} for index, photo in enumerate(photos)]
+    about = {"info": {"features": {"image": {"_type": "Image"}, "label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}
+    tables = {
+        "classes": ({"image": images, "label": [0, 1, 0, 1]}, {"huggingface": json.dumps(about)}, {}),
+        "names": ({"image": photos, "label": classes}, {}, {"compression": "snappy", "use_dictionary": True}),
+        "labels": ({"image": images, "labels": [["cat"], [], ["cat", "dog"], ["dog"]]}, {}, {"compression": "zstd"}),
+        "numbers": ({"image": images, "target": [0.5, 1.5, None, -3.0]}, {}, {"compression": "gzip", "data_page_version": "2.0"}),
+        "groups": ({"image": images, "label": ["cat", "dog", None, "dog"], "other": [1, 2, 3, 4]}, {}, {"row_group_size": 2}),
+    }
+    for name, (columns, metadata, settings) in tables.items():
+        out = io.BytesIO()
+        table = pa.table(columns)
+        pq.write_table(table.replace_schema_metadata(metadata or None), out, **{"compression": "none", **settings})
+        seed("parquet", f"{name}.parquet", out.getvalue())
+
+
 def texts():
     rows = ["a.png,cat,train", "b.png,dog,val", "photos/c.png,cat,test", "é.png,dog,train", '"a.png","a, b",train']
     for name, text in {
@@ -367,6 +414,7 @@ def main():
         goldens()
         arrays(folder)
         pictures()
+        packed()
         texts()
         requests()
         onnx_graphs()

@@ -44,6 +44,8 @@ pub const FORMATS: &[Format] = &[
     new("run_files", readers::run_files, mutate::run_files),
     #[cfg(feature = "commands")]
     new("cache", readers::cache, mutate::safetensors),
+    Format { declared: readers::pixels_in, ..new("tar", readers::tar, mutate::tar) },
+    Format { declared: readers::pixels_in, ..new("parquet", readers::parquet, mutate::parquet) },
     Format { declared: readers::pixels_of, ..new("images", readers::images, mutate::image) },
     #[cfg(feature = "commands")]
     new("requests", readers::requests, mutate::request),

@@ -4,6 +4,7 @@ mod arrays;
 #[cfg(feature = "commands")]
 mod cache;
 mod models;
+mod packed;
 mod pictures;
 #[cfg(feature = "commands")]
 mod requests;
@@ -16,6 +17,7 @@ pub(crate) use arrays::{npy, npz};
 #[cfg(feature = "commands")]
 pub(crate) use cache::cache;
 pub(crate) use models::{config_json, h5, keras, onnx, safetensors, weights_h5, weights_json};
+pub(crate) use packed::{parquet, pixels_in, tar};
 pub(crate) use pictures::{images, pixels_of};
 #[cfg(feature = "commands")]
 pub(crate) use requests::requests;

@@ -94,6 +94,29 @@ def test_every_kind_of_data_is_the_same_images(kind, model, images, folder, expe
     assert run.record["images"] == [60, 0, 0] and run.scores["estimate"]["accuracy"] > 0.9
 
 
+def test_photos_and_a_run_in_an_object_store(model, folder, tmp_path, monkeypatch):
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    for name, value in [("ACCESS_KEY_ID", "a-key"), ("SECRET_ACCESS_KEY", "a-word"), ("REGION", "us-east-1"), ("ENDPOINT_URL", url)]:
+        monkeypatch.setenv(f"AWS_{name}", value)
+    try:
+        bucket = boto3.resource("s3", endpoint_url=url, region_name="us-east-1").Bucket("of-tests")
+        bucket.create()
+        for path in folder.glob("*/*"):
+            bucket.upload_file(str(path), f"photos/{path.relative_to(folder)}")
+        here = fl.reuse(model, folder, progress=False)
+        there = fl.reuse(model, "s3://of-tests/photos", output="s3://of-tests/run", progress=False)
+        for one, other in zip(here.model.get_weights(), there.model.get_weights(), strict=True):
+            assert np.array_equal(one, other)
+        assert there.scores == here.scores and bucket.Object("run/run.json").content_length > 0
+    finally:
+        server.stop()
+
+
 def test_a_file_and_its_bytes_are_one_image_in_the_cache(model, images, folder):
     fl.embed(model, folder, progress=False)
     found = fl.embed(model, [path.read_bytes() for path in paths(folder)], progress=False)

@@ -7,8 +7,10 @@ mod image;
 mod json;
 mod npy;
 mod onnx;
+mod parquet;
 mod request;
 mod safetensors;
+mod tar;
 mod text;
 mod zip;
 
@@ -23,8 +25,10 @@ pub use image::image;
 pub use json::json;
 pub use npy::npy;
 pub use onnx::onnx;
+pub use parquet::parquet;
 pub use request::request;
 pub use safetensors::safetensors;
+pub use tar::tar;
 pub use text::text;
 pub use zip::{keras, npz};
 

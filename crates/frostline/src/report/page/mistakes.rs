@@ -28,9 +28,9 @@ pub(in crate::report) fn sections(scored: &Scored<'_>, noun: &str, album: &Album
     let of_numbers = scored.report.is_none();
     let intro = match (of_numbers, mistakes.len()) {
         (true, _) => format!("Of {all} {what}, these are farthest off."),
-        (false, 0) => format!("All of {all} {what} are right."),
+        (false, 0) => format!("Of {all} {what}, none is wrong."),
         (false, count) => format!(
-            "{count} of {all} {what} {} wrong; {} the surest mistakes, the surest first.",
+            "Of {all} {what}, {count} {} wrong; {} the surest mistakes, the surest first.",
             if count == 1 { "is" } else { "are" },
             if count > SHOWN { format!("these {SHOWN} are") } else { "here are".to_owned() }
         ),

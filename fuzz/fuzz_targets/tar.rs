@@ -1,0 +1,3 @@
+#![no_main]
+
+frostline_fuzz::fuzz!("tar");
