@@ -140,7 +140,7 @@ def test_the_page_of_a_run_says_what_its_record_says(frostline, solved):
     drawn = [int(count) for count in re.findall(r">\s*(\d+)\s*</text>", matrix)]
     assert drawn == [count for row in test["confusion"] for count in row if count]
     wrong = images - sum(row[index] for index, row in enumerate(test["confusion"]))
-    assert f"{wrong} of {images} test photos are wrong" in words
+    assert f"Of {images} test photos, {wrong} are wrong" in words
     assert "frostline train" in words and str(record["seed"]) in words
 
 
