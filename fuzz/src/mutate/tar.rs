@@ -78,7 +78,10 @@ fn change(rng: &mut Rng, members: &mut Vec<Member>, others: &[Vec<u8>]) {
         }
         8 | 9 => members.insert(at, extended(rng)),
         10 => members.insert(at, long_name(rng)),
-        11 => members[at].1.truncate(rng.usize(..=members[at].1.len())),
+        11 => {
+            let end = rng.usize(..=members[at].1.len());
+            members[at].1.truncate(end);
+        }
         _ => {
             let content = &members[at].1;
             // pictures have a format of their own

@@ -7,6 +7,7 @@ mod pictures;
 mod search;
 #[cfg(feature = "serve")]
 mod server;
+mod threads;
 
 pub use crate::console::{Listener, Stopped};
 pub use crate::flags::as_keywords;
@@ -275,11 +276,10 @@ impl Call {
         let do_it = || crate::wherever(command, &console, |command| run(command, seed, &console));
         let done = match threads {
             None => do_it(),
-            threads => {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(bounded(threads, &console)).build();
-                let pool = pool
+            wanted => {
+                let threads = threads::threads(bounded(wanted, &console))
                     .map_err(|error| Wrong::Failed(format!("the threads could not be started: {error}")))?;
-                pool.install(do_it)
+                threads.install(do_it)
             }
         };
         done.map_err(|failure| {
