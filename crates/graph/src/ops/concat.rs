@@ -2,7 +2,7 @@
 
 use super::images::{each_image, image};
 use super::{Backward, Cost, Forward, Infer, Instance, OpKind, Quantizations, Reads};
-use crate::Shape;
+use crate::{Extents, Shape};
 use frostline_kernels::{Bf16, Element, Quantization};
 
 /// Attributes: the axis.
@@ -33,7 +33,8 @@ impl OpKind for Concat {
     }
 
     fn cost(&self, inputs: &[Shape], _: &[Shape]) -> Cost {
-        Cost { multiply_adds: 0, bytes: 8 * inputs.iter().flatten().product::<usize>() as u64 }
+        let values: usize = inputs.iter().map(|shape| shape.elements()).sum();
+        Cost { multiply_adds: 0, bytes: 8 * values as u64 }
     }
 
     fn bind(&self, inputs: &[Shape], _: &[Shape], _: usize) -> Box<dyn Instance> {
@@ -136,6 +137,14 @@ mod tests {
     use super::*;
     use crate::ops::check::Check;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_joined_is_read_and_written_once() {
+        let inputs = [vec![5, 5, 8], vec![5, 5, 3]];
+        assert_eq!(Concat { axis: 2 }.cost(&inputs, &[]).bytes, 2 * 4 * 5 * 5 * 11);
+        // of many inputs, too
+        assert_eq!(Concat { axis: 0 }.cost(&vec![vec![9; 3]; 100], &[]).bytes, 8 * 100 * 729);
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(16))]
