@@ -1,9 +1,10 @@
 """Writes docs/reliability.md: what happens when frostline is killed, when it lacks what it counts on, when it works long or on much, when
 clients misbehave, and when files are damaged.
 
-usage: record.py FROSTLINE [--only SCRIPT…]      (with the Python package `frostline` installed)
+usage: record.py FROSTLINE [--only SCRIPT…] [--every 10]     (with the Python package `frostline` installed)
 
-With --only the sections of the other scripts stay as they are.
+With --only the sections of the other scripts stay as they are. All system calls are some thousands, and take hours: --every disturbs at one
+of as many.
 """
 
 import argparse
@@ -45,6 +46,10 @@ PARTS = {
         "Clients that misbehave",
         "`serve` with small limits, on the loopback, while one client asks for the same prediction all the while.",
     ),
+    "memory.py": (
+        "Memory of the kernels",
+        "The tests of the crate that has all unsafe code, under tools that watch each access to memory.",
+    ),
     "fuzz.py": (
         "Files that are nearly right",
         "Files of real tools, changed as their formats are built (fuzz/README.md). No file panics, ends the process, takes more than a second of "
@@ -58,6 +63,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("frostline", type=pathlib.Path)
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--every", default="10")
     arguments = parser.parse_args()
     binary, page = arguments.frostline.resolve(), ROOT / "docs" / "reliability.md"
     said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.strip()
@@ -72,11 +78,12 @@ def main():
         if script not in arguments.only:
             made += [before[title]] if title in before else []
             continue
-        given = [] if script == "soak.py" else [binary]
+        given = {"soak.py": [], "calls.py": [binary, "--every", arguments.every]}.get(script, [binary])
         done = subprocess.run([sys.executable, HERE / script, *given], capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"{script} failed:\n{done.stdout}{done.stderr}")
-        made.append(f"## {title}\n\n{about}\n\n{done.stdout.strip()}\n\n`{script}` {machine}.")
+        line = " ".join([script, *map(str, given[1:])])
+        made.append(f"## {title}\n\n{about}\n\n{done.stdout.strip()}\n\n`{line}` {machine}.")
         print(script, "done", flush=True)
     page.write_text("\n\n".join(made) + "\n")
 

@@ -13,6 +13,8 @@ use frostline_graph::Error;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+/// No architecture has fewer tensors than AlexNet.
+const FEWEST: usize = 16;
 /// How alike two names have to be, from 0 to 1.
 const ALIKE: f64 = 0.85;
 /// No more near names are told.
@@ -58,6 +60,9 @@ pub(super) fn is_timms(entry: &Entry, tensors: &Tensors<'_>) -> bool {
 
 /// Each architecture that finds all that it needs, and what it leaves.
 fn fitting(tensors: &Tensors<'_>) -> Vec<(&'static Entry, Vec<String>)> {
+    if tensors.names().len() < FEWEST {
+        return Vec::new();
+    }
     let left = |entry: &'static Entry| {
         let mut found: Vec<Vec<String>> =
             Library::ALL.into_iter().filter_map(|library| leaves(entry, library, tensors)).collect();

@@ -1,0 +1,56 @@
+"""Runs the tests of the kernels, where all unsafe code is, under tools that watch each access to memory.
+
+usage: memory.py [FROSTLINE]     (the binary is not needed: the tests are compiled)
+
+- AddressSanitizer, on the vector instructions that this processor has: what is read or written beyond an allocation, or after it was
+  given back.
+- Miri, which interprets the compiler's own intermediate code: also what is not aligned, not initialised, or aliased against Rust's rules.
+  It has no vector instructions here, so it sees the portable kernels; and it is some thousand times slower, so it runs the tests of those
+  files with unsafe code that end in minutes.
+
+It wants a nightly toolchain: `rustup toolchain install nightly --component miri --component rust-src`.
+"""
+
+import os
+import re
+import subprocess
+import sys
+
+from commands import ROOT
+
+KERNELS = ROOT / "crates/kernels"
+TARGET = "x86_64-unknown-linux-gnu"
+# What is unsafe in each, and one random case where there are many.
+MIRI = {
+    "stored::": "halves in the memory of floats",
+    "stream::": "streaming stores",
+    "concat::": "columns",
+    "matmul::tests::products_agree_with_three_loops": "products of matrices",
+}
+
+
+def tests(tool, environment, *words):
+    """How many tests passed. Ends this program where one does not, with what the tool says."""
+    line = ["cargo", "+nightly", *words]
+    done = subprocess.run(line, cwd=KERNELS, env=os.environ | environment, capture_output=True, text=True)
+    passed = sum(map(int, re.findall(r"test result: ok\. (\d+) passed", done.stdout)))
+    if done.returncode or not passed:
+        sys.exit(f"{tool}:\n{done.stdout}{done.stderr}")
+    return passed
+
+
+def main():
+    few = {"PROPTEST_CASES": "1", "PROPTEST_DISABLE_FAILURE_PERSISTENCE": "1", "RAYON_NUM_THREADS": "2"}
+    print("| tool | tests of | tests | found |\n|---|---|---|---|")
+    # optimised code of many instruction sets takes long to be compiled with it
+    asan = {"RUSTFLAGS": "-Zsanitizer=address", "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1", "PROPTEST_CASES": "16"}
+    count = tests("AddressSanitizer", asan, "test", "--release", "--lib", "--target", TARGET, "--target-dir", "target/asan")
+    print(f"| AddressSanitizer | all kernels | {count} | nothing |", flush=True)
+    miri = few | {"MIRIFLAGS": "-Zmiri-disable-isolation -Zmiri-ignore-leaks"}
+    for name, what in MIRI.items():
+        count = tests("Miri", miri, "miri", "test", "--lib", "--", name)
+        print(f"| Miri | {what} | {count} | nothing |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
