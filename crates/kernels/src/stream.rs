@@ -14,8 +14,7 @@ pub fn stream(from: &[f32], to: &mut [f32], block: usize, mut work: impl FnMut(R
         work(range.clone());
         stream_block(&from[range.clone()], &mut to[range]);
     }
-    // Miri, whose stores are all in order, knows no such fence
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    #[cfg(target_arch = "x86_64")]
     // SAFETY: every x86-64 has SSE. Streaming stores are not ordered with those by which this thread tells others that it
     // is done.
     unsafe {

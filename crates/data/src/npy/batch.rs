@@ -11,7 +11,7 @@ use frostline_files::positioned::{read_exact_at, will_need};
 use npyz::{DType, Order};
 
 use super::header::header;
-use super::{NpyArray, read};
+use super::{NpyArray, byte_len, read};
 use crate::DataError;
 
 /// A batch of inputs as f32.
@@ -97,8 +97,9 @@ fn in_file(path: &Path) -> Result<Option<Batch>, DataError> {
     }
     let rest = file.metadata().map_err(failed)?.len().saturating_sub(start);
     let shape: Vec<usize> = header.shape().iter().map(|extent| *extent as usize).collect();
-    let len = shape.iter().try_fold(size_of::<f32>(), |len, extent| len.checked_mul(*extent));
-    let Some(len) = len.filter(|len| *len as u64 <= rest) else { return Ok(None) };
+    let Some(len) = byte_len(&shape, size_of::<f32>()).filter(|len| *len as u64 <= rest) else {
+        return Ok(None);
+    };
     will_need(&file, start, len);
     Ok(Some(Batch { shape, held: Held::File { path: path.to_owned(), file, start } }))
 }

@@ -111,7 +111,7 @@ fn parse(mut reader: impl Read, expected: u64, path: &Path, name: &str) -> Resul
     }
     // The header's claim is checked before anything is allocated for it.
     let cut_off = || refuse(format!("is cut off: it claims the shape {shape:?}"), again);
-    let claimed = shape.iter().try_fold(kind.num_bytes().unwrap_or(usize::MAX), |n, &e| n.checked_mul(e));
+    let claimed = byte_len(&shape, kind.num_bytes().unwrap_or(usize::MAX));
     let claimed = claimed.filter(|claimed| *claimed as u64 <= MAX_BYTES.min(expected)).ok_or_else(cut_off)?;
     let is_column_major = header.order() == Order::Fortran;
     let descr = kind.to_string();
@@ -195,6 +195,13 @@ pub fn write_npz(path: &Path, arrays: &[(String, Tensor)]) -> Result<(), FileErr
     }
     let bytes = archive.finish().map_err(|e| broken(e.into()))?.into_inner();
     write_atomically(path, &bytes)
+}
+
+/// The bytes of an array; none where they are more than can be. What stands beside a 0 must be possible, too: a row of no rows has a
+/// length.
+fn byte_len(shape: &[usize], item: usize) -> Option<usize> {
+    let len = shape.iter().try_fold(item, |len, extent| len.checked_mul((*extent).max(1)))?;
+    Some(if shape.contains(&0) { 0 } else { len })
 }
 
 #[cfg(test)]

@@ -17,6 +17,9 @@ pub(crate) enum Labels {
     Values(Vec<Vec<f32>>),
 }
 
+/// Larger numbers are no indices of classes.
+const MOST_CLASSES: i64 = 1 << 20;
+
 /// Labels by the values of their array, and by what is said of them.
 pub(crate) fn targets(
     y: NpyArray,
@@ -86,7 +89,7 @@ pub(crate) fn targets(
         }
         return Ok(Labels::Indices(indices));
     }
-    match integers.iter().position(|v| !(0..1 << 20).contains(v)) {
+    match integers.iter().position(|v| !(0..MOST_CLASSES).contains(v)) {
         Some(row) => refuse(
             format!("holds {} in row {row}, which is no class index", integers[row]),
             "number classes from 0; give floats for numbers that are to be learned",
@@ -188,7 +191,12 @@ pub(crate) fn name_classes(
             if let Labels::Values(values) = labels {
                 let indices: Option<Vec<usize>> = values
                     .iter()
-                    .map(|v| (v.len() == 1 && v[0] >= 0.0 && v[0].fract() == 0.0).then(|| v[0] as usize))
+                    .map(|values| match values[..] {
+                        [value] if value.fract() == 0.0 && (0..MOST_CLASSES).contains(&(value as i64)) => {
+                            Some(value as usize)
+                        }
+                        _ => None,
+                    })
                     .collect();
                 match indices {
                     Some(indices) => *labels = Labels::Indices(indices),
