@@ -53,6 +53,9 @@ const TOO_FEW: &str = "is damaged: its directory counts more values than the fil
 /// What a WebP is in which a picture says another size than the file does.
 const LARGER: &str = "is damaged: a picture in it is larger than it says it is";
 
+/// What a WebP is whose parts go on behind its end.
+const CUT_OFF: &str = "is damaged: a part of it says that it is longer than the file";
+
 /// Decodes a file; see [`decode`].
 pub fn decode_file(path: &Path) -> Result<Image, DataError> {
     decode(&read(path)?, &super::path_text(path))
@@ -82,8 +85,8 @@ pub fn picture_size(path: &Path) -> Result<[usize; 2], DataError> {
 
 /// [`picture_size`] of a file that is in memory. `name` is for messages.
 pub fn picture_size_of(bytes: &[u8], name: &str) -> Result<[usize; 2], DataError> {
-    if tiff::is_hollow(bytes) {
-        return Err(DataError::image(name, TOO_FEW, HELP_DAMAGED));
+    if let Some(why) = promises_too_much(bytes) {
+        return Err(DataError::image(name, why, HELP_DAMAGED));
     }
     let found = || match (image::guess_format(bytes), Cursor::new(bytes)) {
         (Ok(ImageFormat::Png), file) => PngDecoder::with_limits(file, limits_of_png(bytes)).map(header),
@@ -96,6 +99,17 @@ pub fn picture_size_of(bytes: &[u8], name: &str) -> Result<[usize; 2], DataError
     let ((width, height), orientation) = contained(name, || found().map_err(|error| damaged(name, &error)))?;
     let size = [height as usize, width as usize];
     Ok(if lies_on_its_side(orientation) { [size[1], size[0]] } else { size })
+}
+
+/// What is wrong with a file that says it holds more than it can, before a decoder allocates that.
+fn promises_too_much(bytes: &[u8]) -> Option<&'static str> {
+    match image::guess_format(bytes) {
+        Ok(ImageFormat::Png) => is_hollow_png(bytes).then_some(HOLLOW),
+        Ok(ImageFormat::WebP) if webp::is_cut_off(bytes) => Some(CUT_OFF),
+        Ok(ImageFormat::WebP) => webp::is_hollow(bytes).then_some(LARGER),
+        Ok(ImageFormat::Tiff) => tiff::is_hollow(bytes).then_some(TOO_FEW),
+        _ => None,
+    }
 }
 
 fn header(mut decoder: impl ImageDecoder) -> ((u32, u32), Orientation) {
@@ -140,17 +154,11 @@ fn picture(bytes: &[u8], name: &str, wanted: &Wanted<'_>) -> Result<DynamicImage
 }
 
 fn decoded(bytes: &[u8], name: &str, wanted: &Wanted<'_>) -> Result<DynamicImage, DataError> {
+    if let Some(why) = promises_too_much(bytes) {
+        return Err(DataError::image(name, why, HELP_DAMAGED));
+    }
     let picture = match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => jpeg_file::picture(bytes, name, wanted),
-        Ok(ImageFormat::Png) if is_hollow_png(bytes) => {
-            return Err(DataError::image(name, HOLLOW, HELP_DAMAGED));
-        }
-        Ok(ImageFormat::WebP) if webp::is_hollow(bytes) => {
-            return Err(DataError::image(name, LARGER, HELP_DAMAGED));
-        }
-        Ok(ImageFormat::Tiff) if tiff::is_hollow(bytes) => {
-            return Err(DataError::image(name, TOO_FEW, HELP_DAMAGED));
-        }
         Ok(ImageFormat::Png) => {
             PngDecoder::with_limits(Cursor::new(bytes), limits_of_png(bytes)).map(upright(name, |_| Ok(None)))
         }

@@ -18,15 +18,32 @@ pub(super) fn is_hollow(bytes: &[u8]) -> bool {
     })
 }
 
+/// Whether a part says that it is longer than what is left of the file.
+pub(super) fn is_cut_off(bytes: &[u8]) -> bool {
+    // "WEBP" counts, and what others have put behind the end does not
+    let end = number(bytes, 4, 4).saturating_sub(4);
+    let mut at = 0u64;
+    parts(bytes.get(12..).unwrap_or_default()).any(|(_, len, data)| {
+        let is_inside = at < end;
+        at = at.saturating_add(8 + len.next_multiple_of(2) as u64);
+        is_inside && data.len() < len
+    })
+}
+
 /// Kind and content of each part.
-fn chunks(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+fn chunks(rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    parts(rest).map(|(kind, _, data)| (kind, data))
+}
+
+/// Kind, length and content of each part; less of that where the file ends before.
+fn parts(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], usize, &[u8])> {
     std::iter::from_fn(move || {
         let (kind, after) = rest.split_at_checked(4)?;
         let len = usize::try_from(number(after, 0, 4)).ok()?;
         let data = after.get(4..)?;
         let own = data.get(..len).unwrap_or(data);
         rest = data.get(len.next_multiple_of(2)..).unwrap_or_default();
-        Some((kind, own))
+        Some((kind, len, own))
     })
 }
 
@@ -69,5 +86,19 @@ mod tests {
         let film = |picture: Vec<u8>| part(b"ANMF", &[vec![0; 16], picture].concat());
         assert!(!of(film(lossy(12, 9))) && of(film(lossy(13, 9))));
         assert!(!is_hollow(b"RIFF----WEBP") && !is_hollow(b""));
+    }
+
+    #[test]
+    fn a_part_that_is_longer_than_the_file_is_found() {
+        let file = [b"RIFF----WEBP".to_vec(), part(b"VP8 ", &[0; 10]), part(b"EXIF", &[0; 7])].concat();
+        assert!(!is_cut_off(&file) && is_cut_off(&file[..file.len() - 1]));
+        // the last byte of an odd length may be left out, and what is behind the last part is none
+        assert!(!is_cut_off(&[&file, b"\0\0".as_slice()].concat()) && !is_cut_off(b""));
+        let mut whole = [file, vec![0], part(b"tail", &[1; 100])].concat();
+        whole.truncate(100);
+        assert!(is_cut_off(&whole));
+        // "WEBP" and both parts
+        whole[4..8].copy_from_slice(&(4u32 + 18 + 16).to_le_bytes());
+        assert!(!is_cut_off(&whole));
     }
 }

@@ -9,6 +9,8 @@ mod tar_file;
 mod blocks;
 #[cfg(feature = "parquet")]
 mod columns;
+#[cfg(feature = "parquet")]
+mod footer;
 #[cfg_attr(feature = "parquet", path = "table.rs")]
 #[cfg_attr(not(feature = "parquet"), path = "table_missing.rs")]
 mod table;

@@ -16,7 +16,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 
 pub(super) use super::blocks::Blocks;
 use super::blocks::{BLOCK_BYTES, Block};
-use super::{Contents, Found, Label, Place, columns};
+use super::{Contents, Found, Label, Place, columns, footer};
 use crate::decode::contained;
 use crate::{DataError, path_text};
 
@@ -58,6 +58,11 @@ pub(super) fn read(path: &Path, blocks: &Arc<Blocks>) -> Result<Contents, DataEr
 
 fn contents(path: &Path, blocks: &Arc<Blocks>) -> Result<Contents, DataError> {
     let file = open(path)?;
+    let io = |error: std::io::Error| DataError::io(path, error);
+    if !footer::is_possible(&file).map_err(io)? {
+        let message = "cannot be read as Parquet: the description at its end is damaged";
+        return Err(DataError::source(path, message, HELP));
+    }
     let about =
         ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|error| damaged(path, &error))?;
     let columns = columns::of(path, &about)?;
@@ -68,7 +73,11 @@ fn contents(path: &Path, blocks: &Arc<Blocks>) -> Result<Contents, DataError> {
     let (mut starts, mut rows) = (Vec::new(), 0);
     for group in about.row_groups() {
         starts.push(rows);
-        rows += usize::try_from(group.num_rows()).unwrap_or(0);
+        rows = usize::try_from(group.num_rows()).unwrap_or(usize::MAX).saturating_add(rows);
+    }
+    let bytes = file.metadata().map_err(io)?.len();
+    if rows as u64 > bytes {
+        return Err(DataError::source(path, format!("claims {rows} rows in {bytes} bytes"), HELP));
     }
     let (mut labels, mut names): (Vec<Option<Label>>, Vec<Option<String>>) = Default::default();
     for group in 0..about.num_row_groups() {

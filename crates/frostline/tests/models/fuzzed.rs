@@ -36,10 +36,12 @@ fn data_that_fuzzing_found_are_errors_or_data() {
         let error = data::npy::read(path).expect_err("damaged").to_string();
         assert!(data::npy::batches(path).is_err() && error.contains("help:"), "{}: {error}", path.display());
     });
-    each("npz", |path| {
-        let error = data::open(path).expect_err("damaged").to_string();
-        assert!(error.contains("help:"), "{}: {error}", path.display());
-    });
+    for format in ["npz", "parquet"] {
+        each(format, |path| {
+            let error = data::open(path).expect_err("damaged").to_string();
+            assert!(error.contains("help:"), "{}: {error}", path.display());
+        });
+    }
     each("images", |path| {
         let bytes = std::fs::read(path).expect("a file");
         let error = data::decode(&bytes, "picture").expect_err("damaged").to_string();
