@@ -4,7 +4,8 @@ import pytest
 
 from gallery import all_rows, table
 
-# Together they have every kind of layer that keras.applications uses; `gallery.py docs/gallery.md` examines all 38.
+# Together they have every kind of layer that keras.applications uses, but for the scaled branches of InceptionResNetV2. `gallery.py
+# docs/gallery.md` examines all architectures.
 FAMILIES = [
     "ConvNeXtTiny",
     "DenseNet121",
