@@ -352,12 +352,12 @@ def returned(row, model, expected, x, frostline, folder):
     return "equal" if output < 1e-6 else f"outputs differ by {output:.0e}"
 
 
-def examined(name):
-    """Both rows of an architecture."""
+def examined(name, tops=(True, False)):
+    """The rows of an architecture, with its top and without."""
     rows = []
     with tempfile.TemporaryDirectory() as cache:
         frostline = conftest.Frostline(pathlib.Path(cache))
-        for top in True, False:
+        for top in tops:
             with tempfile.TemporaryDirectory() as folder:
                 try:
                     rows.append(examine(name, top, frostline, pathlib.Path(folder)))
@@ -366,14 +366,14 @@ def examined(name):
     return rows
 
 
-def all_rows(names, tell=lambda row: None):
+def all_rows(names, tell=lambda row: None, tops=(True, False)):
     """Two architectures at a time: what Keras does here op by op takes one core."""
     # a process each, since Keras never gives back the memory of a model
     with multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=1) as pool:
         rows = []
-        for pair in pool.imap(examined, names, chunksize=1):
-            rows += pair
-            for row in pair:
+        for own in pool.imap(functools.partial(examined, tops=tops), names, chunksize=1):
+            rows += own
+            for row in own:
                 tell(row)
         return rows
 
