@@ -94,7 +94,7 @@ def test_every_kind_of_data_is_the_same_images(kind, model, images, folder, expe
     assert run.record["images"] == [60, 0, 0] and run.scores["estimate"]["accuracy"] > 0.9
 
 
-def test_photos_and_a_run_in_an_object_store(model, folder, tmp_path, monkeypatch):
+def test_photos_and_the_cache_in_an_object_store(model, folder, monkeypatch):
     import boto3
     from moto.server import ThreadedMotoServer
 
@@ -109,10 +109,12 @@ def test_photos_and_a_run_in_an_object_store(model, folder, tmp_path, monkeypatc
         for path in folder.glob("*/*"):
             bucket.upload_file(str(path), f"photos/{path.relative_to(folder)}")
         here = fl.reuse(model, folder, progress=False)
-        there = fl.reuse(model, "s3://of-tests/photos", output="s3://of-tests/run", progress=False)
+        there = fl.reuse(model, "s3://of-tests/photos", cache="s3://of-tests/cache", progress=False)
         for one, other in zip(here.model.get_weights(), there.model.get_weights(), strict=True):
             assert np.array_equal(one, other)
-        assert there.scores == here.scores and bucket.Object("run/run.json").content_length > 0
+        assert there.scores == here.scores and any(True for _ in bucket.objects.filter(Prefix="cache/"))
+        with pytest.raises(fl.ArgumentError, match="give a folder here"):
+            fl.reuse(model, folder, output="s3://of-tests/run", progress=False)
     finally:
         server.stop()
 
