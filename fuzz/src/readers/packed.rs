@@ -28,7 +28,7 @@ fn read(path: &Path) -> Option<Model> {
     None
 }
 
-/// How many pixels the pictures say they have together, where they are PNGs.
+/// How many pixels the pictures say they have together, where they are PNG files.
 pub(crate) fn pixels_in(bytes: &[u8]) -> usize {
     let heads = bytes.windows(12).filter(|window| window.starts_with(b"IHDR"));
     let extent = |four: &[u8]| four.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
