@@ -77,9 +77,10 @@ def written_by_frostline(frostline, folder):
     for path in [run / "novelty.json", run / "images.csv"]:
         if path.exists():
             seed("run_files", path.name, f"{path.name}\n{path.read_text()[:20_000]}")
-    for index, path in enumerate(sorted((folder / "cache").rglob("*"))):
-        if path.is_file() and path.stat().st_size < 4 * LARGEST:
-            seed("cache", f"{index}-{path.name}", path.read_bytes())
+    for path in sorted((folder / "cache").rglob("*.safetensors")):
+        if path.stat().st_size < 4 * LARGEST:
+            about = json.dumps(json.loads((path.parent / "about.json").read_text()))
+            seed("cache", path.stem, about.encode() + b"\n" + path.read_bytes())
 
 
 def graph(name, nodes, inputs, outputs, constants=(), opset=17):

@@ -43,7 +43,7 @@ pub const FORMATS: &[Format] = &[
     #[cfg(feature = "commands")]
     new("run_files", readers::run_files, mutate::run_files),
     #[cfg(feature = "commands")]
-    new("cache", readers::cache, mutate::safetensors),
+    new("cache", readers::cache, mutate::cache),
     Format { declared: readers::pixels_in, ..new("tar", readers::tar, mutate::tar) },
     Format { declared: readers::pixels_in, ..new("parquet", readers::parquet, mutate::parquet) },
     Format { declared: readers::pixels_of, ..new("images", readers::images, mutate::image) },

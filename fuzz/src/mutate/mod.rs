@@ -42,6 +42,20 @@ pub fn run_files(rng: &mut Rng, bytes: &[u8], others: &[Vec<u8>]) -> Vec<u8> {
     [name, b"\n", &content].concat()
 }
 
+/// A shard of the feature cache: its first line says what it holds.
+pub fn cache(rng: &mut Rng, bytes: &[u8], others: &[Vec<u8>]) -> Vec<u8> {
+    let (about, shard) = split_name(bytes);
+    let others: Vec<Vec<u8>> = others.iter().map(|other| split_name(other).1.to_vec()).collect();
+    match chance(rng, 25) {
+        true => {
+            let mut about = json(rng, about, &[]);
+            about.retain(|byte| *byte != b'\n');
+            [&about, b"\n".as_slice(), shard].concat()
+        }
+        false => [about, b"\n", &safetensors(rng, shard, &others)].concat(),
+    }
+}
+
 /// The first line, and what follows it.
 pub fn split_name(bytes: &[u8]) -> (&[u8], &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
