@@ -31,6 +31,8 @@ class Watched:
         self.requests = []
         self.busy = self.broken = 0
         self.refused = None
+        # photos that are given before all others wait
+        self.given = None
 
     def __call__(self, environ, start):
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
@@ -42,6 +44,12 @@ class Watched:
         if environ.get("HTTP_AUTHORIZATION", "Bearer").startswith("Bearer"):
             environ["HTTP_AUTHORIZATION"] = f"AWS4-HMAC-SHA256 Credential={KEY}/20260101/us-east-1/s3/aws4_request"
         is_photo = method == "GET" and path.endswith((".jpg", ".tar"))
+        if is_photo and self.given is not None:
+            self.given -= 1
+            if self.given < 0:
+                time.sleep(2)
+                start("503 Slow Down", [("Content-Length", "0")])
+                return [b""]
         if is_photo and self.busy > 0:
             self.busy -= 1
             start("503 Slow Down", [("Content-Length", "0")])
@@ -74,7 +82,7 @@ def server():
 def bucket(server):
     """An empty bucket."""
     server.busy = server.broken = 0
-    server.refused = None
+    server.refused = server.given = None
     s3 = boto3.resource(
         "s3", endpoint_url=server.url, aws_access_key_id=KEY, aws_secret_access_key=SECRET, region_name="us-east-1"
     )
@@ -224,6 +232,24 @@ def test_what_changed_is_fetched_and_what_is_gone_is_gone(frostline, server, buc
     assert [one["images"] for one in found["classes"]] == [7, 8, 8]
     assert any("`dog/007.jpg` (dog) is the same as `cat/000.jpg`" in line for line in found["duplicates"])
     assert server.fetched() == ["/oftests/photos/dog/007.jpg"]
+
+
+def test_what_a_killed_fetch_brought_goes_when_it_is_gone(frostline, server, bucket, photos, tmp_path):
+    upload(bucket, photos, "photos")
+    server.given = 5
+    fetching = subprocess.Popen([BINARY, "check", "s3://oftests/photos"], env=frostline.environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (here := list((tmp_path / "cache").rglob("photos/*/*.jpg"))):
+        assert time.monotonic() < deadline and fetching.poll() is None
+        time.sleep(0.05)
+    fetching.kill()
+    fetching.wait()
+    server.given = None
+    gone = here[0]
+    bucket.Object(f"photos/{gone.parent.name}/{gone.name}").delete()
+    found = frostline.json("check", "s3://oftests/photos")["classes"]
+    assert sum(one["images"] for one in found) == len(files(photos)) - 1
+    assert not gone.exists()
 
 
 def test_a_run_is_uploaded_whole_and_read_again(frostline, server, bucket, photos, tmp_path):

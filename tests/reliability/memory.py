@@ -44,7 +44,7 @@ def main():
     print("| tool | tests of | tests | found |\n|---|---|---|---|")
     # optimised code of many instruction sets takes long to be compiled with it
     asan = {"RUSTFLAGS": "-Zsanitizer=address", "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1", "PROPTEST_CASES": "16"}
-    count = tests("AddressSanitizer", asan, "test", "--release", "--lib", "--target", TARGET, "--target-dir", "target/asan")
+    count = tests("AddressSanitizer", asan, "test", "--release", "--lib", "--target", TARGET, "--target-dir", str(ROOT / "target/asan"))
     print(f"| AddressSanitizer | all kernels | {count} | nothing |", flush=True)
     miri = few | {"MIRIFLAGS": "-Zmiri-disable-isolation -Zmiri-ignore-leaks"}
     for name, what in MIRI.items():

@@ -20,9 +20,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 PARTS = {
     "kills.py": (
         "Killed at random moments",
-        "SIGKILL at 200 moments, spread evenly over how long each command takes. What lies on disk under a final name after the kill is whole or "
-        "not there. The same command (training with `--resume`) then ends with the same bytes as if it had not been killed, apart "
-        "from times, and leaves no other file. `cache verify` finds nothing wrong.",
+        "SIGKILL at 220 moments, spread evenly over how long each command takes, and while `serve` answers. What lies on disk under a "
+        "final name after the kill is whole or not there. The same command (training with `--resume`) then ends with the same bytes as if "
+        "it had not been killed, apart from times, and leaves no other file. `cache verify` finds nothing wrong.",
     ),
     "calls.py": (
         "At each system call",

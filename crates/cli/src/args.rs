@@ -33,7 +33,7 @@ pub(crate) use pull::Pull;
 #[cfg(feature = "serve")]
 pub(crate) use serve::{LimitFlags, Serve};
 pub(crate) use training::{Auto, Images, Storage, Training};
-pub(crate) use values::Budget;
+pub(crate) use values::{Budget, is_address};
 
 use clap::{Args, Parser, Subcommand};
 use frostline::fit::{Every, ImageSize, Loss};

@@ -51,7 +51,7 @@ impl Input {
     }
 
     /// The file, where it is one of its own.
-    pub(super) fn path(&self) -> Option<&Path> {
+    pub fn path(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
             _ => None,

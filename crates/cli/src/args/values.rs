@@ -100,12 +100,17 @@ pub(super) fn validation(text: &str) -> Result<String, String> {
         Ok(share) if !(0.0..1.0).contains(&share) => {
             Err("give a share from 0 to below 1, e.g. --val 0.2, or a folder".to_owned())
         }
-        Err(_) if text.contains("://") => Err(
+        Err(_) if is_address(text) => Err(
             "give a folder of this machine, or a share; in a store a folder `val` beside `train` in DATA is the validation part"
                 .to_owned(),
         ),
         _ => Ok(text.to_owned()),
     }
+}
+
+/// Whether a path is written as the address of a store or a server.
+pub(crate) fn is_address(text: &str) -> bool {
+    text.contains("://")
 }
 
 /// `2GiB`, `500MB`, `1000`.

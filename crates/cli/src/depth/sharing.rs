@@ -1,7 +1,7 @@
 //! `frostline depth --shard I/N`: one of several processes that share a search.
 
 use super::{Missing, Searching, outcome_line, stopped_by_signals, whole};
-use crate::args::{Arguments, Command, Depth};
+use crate::args::{Arguments, Command, Depth, is_address};
 use crate::console::Console;
 use crate::{Failure, wherever};
 use clap::Parser;
@@ -108,7 +108,7 @@ pub(crate) fn merge(output: &Path, as_json: bool, console: &Console) -> Result<(
     let Command::Depth(command) = &mut arguments.command else { return Err(damaged(&"another command")) };
     command.json = as_json;
     command.output = Some(output.clone());
-    let is_relative = |path: &Path| path.is_relative() && !path.to_string_lossy().contains("://");
+    let is_relative = |path: &Path| path.is_relative() && !is_address(&path.to_string_lossy());
     let needs_folder = is_relative(&command.model.path) || is_relative(&command.data);
     if let Err(error) = std::env::set_current_dir(folder)
         && needs_folder

@@ -14,7 +14,7 @@ use crate::cache::caching;
 use crate::console::Console;
 use crate::images::{load, pipeline};
 use frostline::FileError;
-use frostline::data::{Dataset, Example, Fault, Input, LabelKind, Split, path_text};
+use frostline::data::{Dataset, Example, Fault, LabelKind, Split, path_text};
 use frostline::embed::{EmbedPooling, Embedder, Embedding};
 use frostline::fit::Caching;
 use frostline::graph::Model;
@@ -46,10 +46,7 @@ pub(crate) fn run(command: &Embed, console: &Console) -> Result<(), Failure> {
     let all: Vec<(Split, &Example)> = dataset.examples().collect();
     let own = command.shard.map_or(0..all.len(), |shard| shard.range(all.len()));
     if let Some(photos) = &command.photos {
-        let files = all[own.clone()].iter().filter_map(|(_, example)| match &example.input {
-            Input::File(path) => Some(path.as_path()),
-            _ => None,
-        });
+        let files = all[own.clone()].iter().filter_map(|(_, example)| example.input.path());
         photos.bring(&files.collect::<Vec<_>>(), console)?;
     }
     // how many images are sound is known at the end alone, and stands at the beginning of the array

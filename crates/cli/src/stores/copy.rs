@@ -50,7 +50,7 @@ impl Known {
         Self { size: about.size, tag: tag.unwrap_or_else(|| about.last_modified.to_rfc3339()) }
     }
 
-    /// An empty file in the place of an object.
+    /// Nothing of an object, or an empty file in its place.
     fn nothing() -> Self {
         Self { size: 0, tag: String::new() }
     }
@@ -122,14 +122,14 @@ impl Copy {
             return Ok(());
         }
         self.change_alone()?;
+        self.expect(missing.iter().copied())?;
         for wanted in missing {
             let path = self.path(&wanted.path);
             let made = std::fs::create_dir_all(path.parent().unwrap_or(&self.folder))
                 .and_then(|()| File::create(&path));
             made.map_err(|error| unwritable(&path, &error))?;
-            self.index.objects.insert(wanted.path.clone(), Known::nothing());
         }
-        self.changed()
+        self.share()
     }
 
     /// Whether an object is here as it is there.
@@ -179,11 +179,7 @@ impl Copy {
             return Ok(());
         }
         self.change_alone()?;
-        for wanted in &missing {
-            // until it is here whole
-            self.index.objects.remove(&wanted.path);
-        }
-        self.note()?;
+        self.expect(&missing)?;
         let bytes: u64 = missing.iter().map(|wanted| wanted.about.size).sum();
         console.progress(format_args!(
             "fetches {} of {count} objects, {}, from `{}`",
@@ -214,9 +210,20 @@ impl Copy {
         noted
     }
 
+    /// Notes that nothing whole is here of these: what a killed process leaves of them is known, and goes when it is gone there.
+    fn expect<'w>(&mut self, wanted: impl IntoIterator<Item = &'w Wanted>) -> Result<(), Failure> {
+        let paths = wanted.into_iter().map(|wanted| wanted.path.clone());
+        self.index.objects.extend(paths.map(|path| (path, Known::nothing())));
+        self.note()
+    }
+
     /// Notes what is here; others may read it now.
-    fn changed(&mut self) -> Result<(), Failure> {
+    fn changed(&self) -> Result<(), Failure> {
         self.note()?;
+        self.share()
+    }
+
+    fn share(&self) -> Result<(), Failure> {
         self.lock
             .unlock()
             .and_then(|()| self.lock.lock_shared())

@@ -42,19 +42,19 @@ pub(super) fn places(command: &mut Command) -> Vec<(&mut PathBuf, Kind<'_>)> {
         Command::Inspect(command) => found.push((&mut command.model.path, Kind::Model)),
         Command::Plan(command) => {
             found.push((&mut command.model.path, Kind::Model));
-            data(&mut command.data, &mut command.labels, &mut found);
+            data(&mut command.data, &mut command.labels, None, &mut found);
             found.extend(command.training.cache.as_mut().map(cache));
         }
         Command::Train(command) => {
             found.push((&mut command.model.path, Kind::Model));
-            data(&mut command.data, &mut command.labels, &mut found);
+            data(&mut command.data, &mut command.labels, None, &mut found);
             found.extend(command.training.cache.as_mut().map(cache));
             let before = if command.resume { Before::GoesOn } else { Before::New };
             found.push((&mut command.output, Kind::Output(before)));
         }
         Command::Depth(command) => {
             found.push((&mut command.model.path, Kind::Model));
-            data(&mut command.data, &mut command.labels, &mut found);
+            data(&mut command.data, &mut command.labels, None, &mut found);
             found.extend(command.cache.cache.as_mut().map(cache));
             let kind = match command.sharing.shard {
                 Some(shard) => Kind::Search(shard, &mut command.sharing.exchange),
@@ -64,12 +64,12 @@ pub(super) fn places(command: &mut Command) -> Vec<(&mut PathBuf, Kind<'_>)> {
         }
         Command::Evaluate(command) => {
             found.push((&mut command.model.path, Kind::Model));
-            data(&mut command.data, &mut command.labels, &mut found);
+            data(&mut command.data, &mut command.labels, None, &mut found);
             found.extend(command.output.as_mut().map(|output| (output, NEW)));
         }
         Command::Check(command) => {
             found.extend(command.model.as_mut().map(|model| (model, Kind::Model)));
-            data(&mut command.data, &mut command.labels, &mut found);
+            data(&mut command.data, &mut command.labels, None, &mut found);
             found.extend(command.cache.cache.as_mut().map(cache));
         }
         Command::Predict(command) => {
@@ -123,11 +123,7 @@ pub(super) fn places(command: &mut Command) -> Vec<(&mut PathBuf, Kind<'_>)> {
     found
 }
 
-fn data<'a>(data: &'a mut PathBuf, labels: &'a mut Labels, found: &mut Vec<(&'a mut PathBuf, Kind<'a>)>) {
-    part_of_data(data, labels, None, found);
-}
-
-fn part_of_data<'a>(
+fn data<'a>(
     data: &'a mut PathBuf,
     labels: &'a mut Labels,
     part: Part<'a>,
@@ -145,7 +141,7 @@ fn part_of_data<'a>(
 
 fn features<'a>(features: &'a mut Features, part: Part<'a>, found: &mut Vec<(&'a mut PathBuf, Kind<'a>)>) {
     found.push((&mut features.model.path, Kind::Model));
-    part_of_data(&mut features.data, &mut features.labels, part, found);
+    data(&mut features.data, &mut features.labels, part, found);
     found.extend(features.cache.as_mut().map(cache));
 }
 

@@ -85,7 +85,7 @@ pub fn picture_size(path: &Path) -> Result<[usize; 2], DataError> {
 
 /// [`picture_size`] of a file that is in memory. `name` is for messages.
 pub fn picture_size_of(bytes: &[u8], name: &str) -> Result<[usize; 2], DataError> {
-    if let Some(why) = promises_too_much(bytes) {
+    if let Some(why) = claims_too_much(bytes) {
         return Err(DataError::image(name, why, HELP_DAMAGED));
     }
     let found = || match (image::guess_format(bytes), Cursor::new(bytes)) {
@@ -101,12 +101,10 @@ pub fn picture_size_of(bytes: &[u8], name: &str) -> Result<[usize; 2], DataError
     Ok(if lies_on_its_side(orientation) { [size[1], size[0]] } else { size })
 }
 
-/// What is wrong with a file that says it holds more than it can, before a decoder allocates that.
-fn promises_too_much(bytes: &[u8]) -> Option<&'static str> {
+/// What is wrong with a file that says it holds more than it can, where a decoder allocates that as soon as it is opened.
+fn claims_too_much(bytes: &[u8]) -> Option<&'static str> {
     match image::guess_format(bytes) {
-        Ok(ImageFormat::Png) => is_hollow_png(bytes).then_some(HOLLOW),
-        Ok(ImageFormat::WebP) if webp::is_cut_off(bytes) => Some(CUT_OFF),
-        Ok(ImageFormat::WebP) => webp::is_hollow(bytes).then_some(LARGER),
+        Ok(ImageFormat::WebP) => webp::is_cut_off(bytes).then_some(CUT_OFF),
         Ok(ImageFormat::Tiff) => tiff::is_hollow(bytes).then_some(TOO_FEW),
         _ => None,
     }
@@ -154,11 +152,17 @@ fn picture(bytes: &[u8], name: &str, wanted: &Wanted<'_>) -> Result<DynamicImage
 }
 
 fn decoded(bytes: &[u8], name: &str, wanted: &Wanted<'_>) -> Result<DynamicImage, DataError> {
-    if let Some(why) = promises_too_much(bytes) {
+    if let Some(why) = claims_too_much(bytes) {
         return Err(DataError::image(name, why, HELP_DAMAGED));
     }
     let picture = match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => jpeg_file::picture(bytes, name, wanted),
+        Ok(ImageFormat::Png) if is_hollow_png(bytes) => {
+            return Err(DataError::image(name, HOLLOW, HELP_DAMAGED));
+        }
+        Ok(ImageFormat::WebP) if webp::is_hollow(bytes) => {
+            return Err(DataError::image(name, LARGER, HELP_DAMAGED));
+        }
         Ok(ImageFormat::Png) => {
             PngDecoder::with_limits(Cursor::new(bytes), limits_of_png(bytes)).map(upright(name, |_| Ok(None)))
         }
