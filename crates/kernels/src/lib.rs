@@ -15,6 +15,8 @@ mod elementwise;
 mod epilogue;
 mod exponential;
 mod group_norm;
+#[cfg(all(test, target_os = "linux", not(miri)))]
+mod guard_pages;
 mod matmul;
 mod norm;
 mod pad;

@@ -200,14 +200,9 @@ impl Folds<'_> {
             minimise(objective, &self.tasks, from, until)?
         };
         let slices: Vec<&[f64]> = points.iter().map(Vec::as_slice).collect();
-        let logits = objective.predict(&slices)?;
-        let outputs = objective.targets.outputs();
-        let mut left_out = Vec::with_capacity(self.fold_of.len() * outputs);
-        for (row, fold) in self.fold_of.iter().enumerate() {
-            let mut logits = logits[*fold][row * outputs..(row + 1) * outputs].to_vec();
-            self.fill_absent(&mut logits, *fold);
-            left_out.extend(logits);
-        }
+        let mut left_out = objective.predict(&slices, &self.fold_of)?;
+        let rows = left_out.chunks_exact_mut(objective.targets.outputs());
+        rows.zip(&self.fold_of).for_each(|(logits, fold)| self.fill_absent(logits, *fold));
         Ok((points, left_out))
     }
 

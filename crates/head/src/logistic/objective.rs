@@ -90,16 +90,16 @@ impl<'a> Objective<'a> {
         Ok(tasks.iter().enumerate().map(evaluation).collect())
     }
 
-    /// The logits of all rows at each point, `[rows, outputs]` each.
-    pub(crate) fn predict(&self, points: &[&[f64]]) -> Result<Vec<Vec<f64>>, HeadError> {
+    /// `[rows, outputs]`: the logits of each row at the one of the points that is chosen for it.
+    pub(crate) fn predict(&self, points: &[&[f64]], chosen: &[usize]) -> Result<Vec<f64>, HeadError> {
         let outputs = self.targets.outputs();
         let (kernel, bias) = self.stack(points);
         let kernel = self.design.for_rows(kernel);
-        let mut found = vec![Vec::with_capacity(self.design.rows() * outputs); points.len()];
+        let mut found = Vec::with_capacity(self.design.rows() * outputs);
         let piece = |rows: &[usize]| self.design.with_rows(rows, |a| logits(a, &kernel, &bias));
-        self.pieces.fold(piece, |_, part: Vec<f64>| {
-            for (at, row) in part.chunks_exact(outputs).enumerate() {
-                found[at % points.len()].extend_from_slice(row);
+        self.pieces.fold(piece, |rows, part: Vec<f64>| {
+            for (row, at_all) in rows.iter().zip(part.chunks_exact(bias.len())) {
+                found.extend_from_slice(&at_all[chosen[*row] * outputs..][..outputs]);
             }
         })?;
         Ok(found)

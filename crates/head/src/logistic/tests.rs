@@ -77,7 +77,7 @@ fn folds_predict_as_regressions_that_never_had_the_rows() {
         task.penalty = 1e-3;
         let from = start(&targets, &task, design.rank());
         let point = minimise(&objective, &[task], vec![from], Until::Gradient(1e-10)).unwrap().remove(0);
-        let logits = objective.predict(&[&point]).unwrap().remove(0);
+        let logits = objective.predict(&[&point], &[0; 36]).unwrap();
         for row in (0..36).filter(|row| fold_of[*row] == fold) {
             assert!(groups.iter().zip(&fold_of).all(|(group, own)| *group != groups[row] || *own == fold));
             for class in 0..3 {

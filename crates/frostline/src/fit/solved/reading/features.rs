@@ -11,8 +11,9 @@ use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-/// Bytes of features that are held in memory where they are on disk too.
-pub(in crate::fit::solved) const IN_MEMORY: usize = 1 << 30;
+/// Bytes of features that are held in memory where they are on disk too. More would not be faster: a solver keeps its own
+/// coordinates of the rows, and reads the features a few times in order.
+pub(in crate::fit::solved) const IN_MEMORY: usize = 64 << 20;
 
 /// How features are made.
 pub(in crate::fit::solved) struct Maker<'a> {
