@@ -24,7 +24,7 @@ OPSET = 17
 TORCHVISION = [
     "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_v2_s", "googlenet", "inception_v3",
     "maxvit_t", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_x_400mf", "regnet_y_400mf", "resnet18",
-    "resnext50_32x4d", "shufflenet_v2_x0_5", "squeezenet1_0", "swin_t", "swin_v2_t", "vgg11", "vit_b_32",
+    "resnext50_32x4d", "shufflenet_v2_x0_5", "squeezenet1_0", "squeezenet1_1", "swin_t", "swin_v2_t", "vgg11", "vit_b_32",
     "wide_resnet50_2",
 ]  # fmt: skip
 # Of each family of timm the smallest model with released weights, and the towers of CLIP, SigLIP, DINOv2 and DINOv3.
@@ -144,14 +144,14 @@ def write(folder, source, name):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("folder", type=pathlib.Path)
-    arguments.add_argument("names", nargs="*", help="of timm; all families of both without")
+    arguments.add_argument("names", nargs="*", help="as in the table; all families without")
     given = arguments.parse_args()
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
     given.folder.mkdir(parents=True, exist_ok=True)
     every = [("torchvision", name) for name in TORCHVISION] + [("timm", name) for name in TIMM]
-    every = [("timm", name) for name in given.names] or every
+    every = [(source, name) for source, name in every if not given.names or name in given.names]
     with torch.no_grad():
         for source, name in every:
             write(given.folder, source, name)
