@@ -33,7 +33,9 @@ enum Side {
 fn side() -> Side {
     static SIDE: AtomicU8 = AtomicU8::new(Side::NotAsked as u8);
     let of = |value: u8| {
-        [Side::NotAsked, Side::Neither, Side::After, Side::Before].into_iter().find(|side| *side as u8 == value)
+        [Side::NotAsked, Side::Neither, Side::After, Side::Before]
+            .into_iter()
+            .find(|side| *side as u8 == value)
     };
     match of(SIDE.load(Ordering::Relaxed)) {
         None | Some(Side::NotAsked) => {

@@ -241,6 +241,7 @@ impl<'a> Converter<'a> {
             "Reshape" => self.reshape(node, name),
             "Squeeze" => self.squeeze(node, name),
             "Unsqueeze" => self.unsqueeze(node, name),
+            "GRU" | "LSTM" | "RNN" => return self.recurrent(node, name),
             _ if self.reads_a_view(node) => return self.viewed(node, name),
             _ => return self.convert_plain(node, name),
         };
@@ -331,6 +332,28 @@ impl<'a> Converter<'a> {
                 "its input has {rank} axes, where those of an image, 4, or of a sequence, 3, can be run"
             )),
         }
+    }
+
+    /// Whether a node or an output of the graph reads what goes by this name.
+    pub(super) fn is_read(&self, name: &str) -> bool {
+        self.uses.contains_key(name)
+    }
+
+    /// Whether a tensor holds zeros alone, of however many images.
+    pub(super) fn is_zero(&self, name: &str) -> bool {
+        let known =
+            self.computed.get(name).map(Rc::as_ref).or_else(|| self.source.constant(name).map(Rc::as_ref));
+        if let Some(known) = known {
+            return known.uniform() == Some(0.0);
+        }
+        let maker = self.source.nodes.iter().find(|node| node.outputs.iter().any(|output| output == name));
+        maker.is_some_and(|node| match node.op.as_str() {
+            "ConstantOfShape" => node.tensor("value").is_none_or(|value| value.uniform() == Some(0.0)),
+            "Expand" | "Tile" | "Identity" | "Reshape" | "Cast" | "Slice" | "Squeeze" | "Unsqueeze" => {
+                node.input(0).is_some_and(|input| self.is_zero(input))
+            }
+            _ => false,
+        })
     }
 
     /// The known tensor that a node reads.

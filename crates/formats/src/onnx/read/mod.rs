@@ -19,6 +19,7 @@ mod operations;
 mod patterns;
 mod pooling;
 mod quantised;
+mod recurrent;
 mod reshape;
 mod resize;
 mod sampling;

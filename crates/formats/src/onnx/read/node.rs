@@ -15,6 +15,7 @@ pub(super) enum Attribute {
     Float(f32),
     Floats(Vec<f32>),
     Text(String),
+    Texts(Vec<String>),
     Tensor(Rc<Constant>),
     /// A subgraph, or what else no layer has.
     Other,
@@ -93,6 +94,20 @@ impl Node {
         }
     }
 
+    pub(super) fn texts(&self, name: &str) -> Option<&[String]> {
+        match self.attributes.get(name) {
+            Some(Attribute::Texts(texts)) => Some(texts),
+            _ => None,
+        }
+    }
+
+    pub(super) fn floats(&self, name: &str) -> &[f32] {
+        match self.attributes.get(name) {
+            Some(Attribute::Floats(numbers)) => numbers,
+            _ => &[],
+        }
+    }
+
     pub(super) fn tensor(&self, name: &str) -> Option<&Rc<Constant>> {
         match self.attributes.get(name) {
             Some(Attribute::Tensor(tensor)) => Some(tensor),
@@ -125,15 +140,18 @@ fn read_attribute(path: &Path, attribute: AttributeProto) -> Result<Attribute> {
         Type::Float => Attribute::Float(attribute.f.unwrap_or_default()),
         Type::Ints => Attribute::Ints(attribute.ints),
         Type::Floats => Attribute::Floats(attribute.floats),
-        Type::String => {
-            Attribute::Text(String::from_utf8_lossy(&attribute.s.unwrap_or_default()).into_owned())
-        }
+        Type::String => Attribute::Text(text(&attribute.s.unwrap_or_default())),
+        Type::Strings => Attribute::Texts(attribute.strings.iter().map(|bytes| text(bytes)).collect()),
         Type::Tensor => match attribute.t {
             Some(tensor) => Attribute::Tensor(Rc::new(Constant::read(path, tensor)?)),
             None => Attribute::Other,
         },
         _ => Attribute::Other,
     })
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -3,12 +3,13 @@
 use super::emit::Attribute;
 use super::layer::{Output, Writer};
 use super::window::window;
+use crate::onnx::proto::tensor_proto::DataType;
 use frostline_graph::layers::Kind;
-use frostline_graph::ops::{GlobalPool, LayerInfo, Lowering, Node, Op, Pool, PoolKind, Program};
+use frostline_graph::ops::{GlobalPool, LayerInfo, Lowering, Node, Op, Param, Pool, PoolKind, Program};
 use frostline_graph::{Result, Shape};
 
 impl Writer<'_> {
-    /// The ops of a layer, and the values that it gives. Errors: an op that needs weights, or ops that depend on a size that is
+    /// The ops of a layer, and the values that it gives. Errors: an op that is not written, or ops that depend on a size that is
     /// open.
     pub(super) fn by_ops(&mut self, path: &str, kind: &Kind, inputs: &[usize]) -> Result<Vec<usize>, String> {
         let lowered = |size: usize| {
@@ -36,7 +37,11 @@ impl Writer<'_> {
                     let batch = inputs.first().filter(|_| is_whole);
                     self.constant(path, &constant.tensor, batch.copied())?
                 }
-                op => self.op(path, op, &given)?,
+                op => {
+                    let params: Vec<&Param> =
+                        node.params.iter().map(|param| &small.params[param.0]).collect();
+                    self.op(path, op, &params, &given)?
+                }
             };
             let shapes = [&small, &large].map(|program| program.values[node.output.0].clone());
             made.push(self.push_output(output, shapes));
@@ -44,7 +49,7 @@ impl Writer<'_> {
         Ok(small.outputs.iter().map(|value| made[value.0]).collect())
     }
 
-    fn op(&mut self, path: &str, op: &Op, inputs: &[usize]) -> Result<Output, String> {
+    fn op(&mut self, path: &str, op: &Op, params: &[&Param], inputs: &[usize]) -> Result<Output, String> {
         let index = inputs.first().copied().ok_or("it is called on nothing")?;
         let mut x = self.values.get(index).cloned().ok_or("it is called on nothing")?;
         let output = match op {
@@ -52,9 +57,26 @@ impl Writer<'_> {
             Op::Binary(op) => return self.binary(path, op.kind, inputs),
             Op::Concat(op) => return self.concatenate(path, op.axis as i64 + 1, inputs),
             Op::Crop(op) => self.crop(path, op.margins, &mut x),
+            Op::Dense(_) => {
+                let input = self.emit.last(&mut x, path);
+                let names =
+                    params.iter().map(|param| self.param(param)).collect::<Result<Vec<_>, String>>()?;
+                let [kernel, bias @ ..] = names.as_slice() else {
+                    return Err("it has no kernel".to_owned());
+                };
+                Output::Last(self.emit.product(path, &input, kernel, bias.first().map(String::as_str)))
+            }
             Op::Dropout(_) => Output::Input(index),
             Op::Elementwise(op) => {
                 self.in_place(path, &mut x, |emit, x| emit.elementwise(path, op.function, x))
+            }
+            Op::Embed(_) => {
+                let input = self.emit.last(&mut x, path);
+                let table = params.first().ok_or("it has no table")?;
+                let table = self.param(table)?;
+                let to = [("to", Attribute::Int(DataType::Int64 as i64))];
+                let places = self.emit.node(path, "Cast", &[&input], &to);
+                Output::Last(self.emit.node(path, "Gather", &[&table, &places], &[]))
             }
             Op::GlobalPool(GlobalPool { kind, keep_dims }) => {
                 let input = self.emit.first(&mut x, path);
@@ -94,6 +116,10 @@ impl Writer<'_> {
                     false => b.clone(),
                 };
                 Output::Last(self.emit.product(path, a, &b, None))
+            }
+            Op::Recurrent(op) => {
+                let input = self.emit.last(&mut x, path);
+                Output::Last(self.cell(path, op, params, &input)?)
             }
             Op::Reduce(op) => {
                 let input = self.emit.last(&mut x, path);
@@ -135,13 +161,10 @@ impl Writer<'_> {
             | Op::ByWeight(_)
             | Op::Conv2d(_)
             | Op::ConvTranspose2d(_)
-            | Op::Dense(_)
             | Op::Depthwise(_)
-            | Op::Embed(_)
             | Op::GroupNorm(_)
             | Op::Constant(_)
-            | Op::Normalize(_)
-            | Op::Recurrent(_) => {
+            | Op::Normalize(_) => {
                 return Err(format!(
                     "it computes a `{}`, which is not written as ONNX for it\nhelp: save the model as `.keras`, or keep the layers below it",
                     op.kind().name()
@@ -153,6 +176,23 @@ impl Writer<'_> {
             *value = x;
         }
         Ok(output)
+    }
+}
+
+impl Writer<'_> {
+    /// The numbers of a weight that an op reads.
+    pub(super) fn numbers(&self, param: &Param) -> Result<Vec<f32>, String> {
+        let weight = self.weights.get(&param.path).map_err(|error| error.to_string())?.get();
+        match weight.data.len() == param.shape.iter().product::<usize>() {
+            true => Ok(weight.data),
+            false => Err(format!("its weight `{}` has the shape {:?}", param.path, weight.shape)),
+        }
+    }
+
+    /// A weight as its op reads it.
+    fn param(&mut self, param: &Param) -> Result<String, String> {
+        let numbers = self.numbers(param)?;
+        Ok(self.emit.floats(&param.path, &param.shape, &numbers))
     }
 }
 

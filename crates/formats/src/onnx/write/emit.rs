@@ -11,7 +11,9 @@ pub(super) enum Attribute<'a> {
     Int(i64),
     Ints(Vec<i64>),
     Float(f32),
+    Floats(Vec<f32>),
     Text(&'a str),
+    Texts(Vec<&'a str>),
 }
 
 /// A value: images are written with the channels last, as Keras has them, or first, as ONNX's convolutions want them. Each is
@@ -84,6 +86,22 @@ impl Emitter {
             ..NodeProto::default()
         });
         name
+    }
+
+    /// A node with two results.
+    pub(super) fn node_of_two(
+        &mut self,
+        path: &str,
+        op: &str,
+        inputs: &[&str],
+        attributes: &[(&str, Attribute<'_>)],
+    ) -> [String; 2] {
+        let first = self.node(path, op, inputs, attributes);
+        let second = self.unused(&first);
+        if let Some(node) = self.nodes.last_mut() {
+            node.output.push(second.clone());
+        }
+        [first, second]
     }
 
     /// A stored tensor, and its name.
@@ -199,6 +217,14 @@ fn attribute((name, value): &(&str, Attribute<'_>)) -> AttributeProto {
         Attribute::Float(number) => {
             made.f = Some(*number);
             AttributeType::Float
+        }
+        Attribute::Floats(numbers) => {
+            made.floats.clone_from(numbers);
+            AttributeType::Floats
+        }
+        Attribute::Texts(texts) => {
+            made.strings = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
+            AttributeType::Strings
         }
         Attribute::Text(text) => {
             made.s = Some(text.as_bytes().to_vec());

@@ -14,6 +14,7 @@ mod merge;
 mod normalization;
 mod operations;
 mod preprocessing;
+mod recurrent;
 mod resize;
 mod sequence;
 mod window;

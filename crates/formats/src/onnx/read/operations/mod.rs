@@ -206,7 +206,10 @@ impl Converter<'_> {
             "DepthToSpace" => self.depth_to_space(node, name),
             "Einsum" => self.einsum(node, name),
             "Expand" => self.expand(node, name),
-            "Gather" => self.gather(node, name),
+            "Gather" => match self.embedding(node, name) {
+                Some(made) => made,
+                None => self.gather(node, name),
+            },
             "InstanceNormalization" => self.instance_normalization(node, name),
             "LRN" => self.local_response(node, name),
             "LogSoftmax" => self.log_softmax(node, name),
