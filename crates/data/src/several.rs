@@ -53,7 +53,7 @@ impl Between {
 pub(super) enum Evidence {
     /// Each is a label.
     One,
-    /// Some hold several labels: there is a mark that is in no name, and each part stands in another cell too.
+    /// Some hold several labels: there is a mark that is in no name, and of each such cell a part stands in another cell too.
     Several(Between),
     /// Some are made of others, by what may also be a part of a name: these.
     Unclear(Vec<String>),
@@ -69,8 +69,14 @@ pub(super) fn evidence(cells: &BTreeSet<&str>) -> Evidence {
     let several: Vec<Vec<&str>> =
         cells.iter().map(|cell| between.labels(cell)).filter(|labels| labels.len() > 1).collect();
     let is_clear = matches!(between, Between::Mark('|' | ';'));
-    if is_clear && !several.is_empty() && several.iter().flatten().all(|label| counts[label] > 1) {
+    let recurs = |label: &&str| counts[label] > 1;
+    if is_clear && !several.is_empty() && several.iter().all(|labels| labels.iter().any(recurs)) {
         return Evidence::Several(between);
+    }
+    if between == Between::Mark(',') && several.len() > 1 && several.iter().flatten().all(recurs) {
+        return Evidence::Unclear(
+            cells.iter().filter(|cell| cell.contains(',')).map(|cell| (*cell).to_owned()).collect(),
+        );
     }
     let is_made_of_others = |cell: &&str| {
         MARKS.into_iter().map(Between::Mark).chain([Between::Spaces]).any(|between| {
@@ -95,6 +101,10 @@ mod tests {
         assert_eq!(told(&["cat", "dog"]), Evidence::One);
         assert_eq!(told(&["cat|dog", "cat|bird", "dog|bird"]), Evidence::Several(Between::Mark('|')));
         assert_eq!(told(&["cat;dog", "cat", "dog"]), Evidence::Several(Between::Mark(';')));
+        assert_eq!(told(&["cat", "cat|dog", "dog|owl"]), Evidence::Several(Between::Mark('|')));
+        let pairs = ["a,b", "a,c", "b,c"];
+        assert_eq!(told(&pairs), Evidence::Unclear(pairs.map(str::to_owned).to_vec()));
+        assert_eq!(told(&["Springfield, Illinois", "Springfield, Ohio", "Dayton, Ohio"]), Evidence::One);
         assert_eq!(told(&["cat", "dog", "cat dog"]), Evidence::Unclear(vec!["cat dog".to_owned()]));
         assert_eq!(told(&["cat", "dog", "dog,cat"]), Evidence::Unclear(vec!["dog,cat".to_owned()]));
         // names that hold what may stand between labels

@@ -43,7 +43,7 @@ use crate::DataError;
 use crate::image::{Image, Pixels};
 pub(crate) use contained::contained;
 use jpeg_file::Wanted;
-use upright::{HELP_DAMAGED, HOLLOW, damaged, is_hollow_png, limits_of_png, upright};
+use upright::{HELP_DAMAGED, HOLLOW, is_hollow_png, limits_of_png, refused, upright};
 
 /// What decodes images, as a part of cache keys: pixels may change when it does.
 pub const DECODER_VERSION: &str = "image 0.25.10, mozjpeg 0.10.13, mozjpeg-sys 2.2.3, png 0.18.1, gif 0.14.2, image-webp 0.2.4, tiff 0.11.3; frostline decode 2";
@@ -96,7 +96,7 @@ pub fn picture_size_of(bytes: &[u8], name: &str) -> Result<[usize; 2], DataError
         (Ok(ImageFormat::WebP), file) => WebPDecoder::new(file).map(header),
         _ => jpeg_file::header(bytes),
     };
-    let ((width, height), orientation) = contained(name, || found().map_err(|error| damaged(name, &error)))?;
+    let ((width, height), orientation) = contained(name, || found().map_err(|error| refused(name, &error)))?;
     let size = [height as usize, width as usize];
     Ok(if lies_on_its_side(orientation) { [size[1], size[0]] } else { size })
 }
@@ -179,7 +179,7 @@ fn decoded(bytes: &[u8], name: &str, wanted: &Wanted<'_>) -> Result<DynamicImage
             });
         }
     };
-    picture.map_err(|error| damaged(name, &error))?
+    picture.map_err(|error| refused(name, &error))?
 }
 
 /// The kind of photos that phones keep in ISO's container, by its brand.

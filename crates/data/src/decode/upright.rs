@@ -1,8 +1,9 @@
 //! From a decoder to the upright picture.
 
 use crate::DataError;
+use image::error::ImageFormatHint;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageResult, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageResult, Limits};
 
 /// The largest picture that is decoded, in pixels; Pillow's limit. A small file can claim to be larger than memory.
 pub const MAX_PIXELS: u64 = 178_956_970;
@@ -63,6 +64,24 @@ pub(super) fn damaged(name: &str, error: &dyn std::fmt::Display) -> DataError {
     DataError::image(name, format!("is damaged: {error}"), HELP_DAMAGED)
 }
 
+/// A picture that a decoder does not give: of a kind that it does not read, which other programs may, or damaged.
+pub(super) fn refused(name: &str, error: &ImageError) -> DataError {
+    match error {
+        ImageError::Unsupported(error) => {
+            let kind = match error.format_hint() {
+                ImageFormatHint::Exact(format) => format!("{format:?}").to_uppercase(),
+                _ => "picture".to_owned(),
+            };
+            DataError::image(
+                name,
+                format!("is a kind of {kind} that is not read: {error}"),
+                "save it as PNG or JPEG",
+            )
+        }
+        other => damaged(name, other),
+    }
+}
+
 /// Decodes, and turns the picture the right way up. `own` may decode in `decoder`'s stead.
 pub(super) fn upright<D: ImageDecoder>(
     name: &str,
@@ -82,7 +101,7 @@ pub(super) fn upright<D: ImageDecoder>(
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let mut picture = match own(orientation).map_err(|error| damaged(name, &error))? {
             Some(picture) => picture,
-            None => pixels_of(decoder).map_err(|error| damaged(name, &error))?,
+            None => pixels_of(decoder).map_err(|error| refused(name, &error))?,
         };
         picture.apply_orientation(orientation);
         Ok(picture)

@@ -3,6 +3,7 @@
 use super::HELP;
 use super::columns::{Columns, LabelColumns, none_of, separator};
 use super::files::file;
+use super::parts::Parts;
 use crate::file_name::composed;
 use crate::{DataError, Split};
 use std::path::Path;
@@ -30,6 +31,8 @@ pub(super) struct Lines {
     pub(super) all: Vec<Line>,
     /// Whether any says its part.
     pub(super) has_parts: bool,
+    /// What is to be told of how the columns were read.
+    pub(super) notes: Vec<String>,
     /// Where each label has a column of zeros and ones: their names.
     pub(super) marks: Option<Vec<String>>,
     texts: String,
@@ -48,8 +51,8 @@ enum Mark {
 impl Mark {
     fn of(cell: &str) -> Self {
         match cell {
-            "0" | "0.0" => Self::Zero,
-            "1" | "1.0" => Self::One,
+            "0" | "0.0" | "-1" | "False" | "false" | "FALSE" => Self::Zero,
+            "1" | "1.0" | "True" | "true" | "TRUE" => Self::One,
             _ => Self::Other,
         }
     }
@@ -74,10 +77,12 @@ impl Lines {
         let mut lines = Self {
             all: Vec::with_capacity(count),
             has_parts: false,
+            notes: Vec::new(),
             marks: None,
             texts: String::with_capacity(bytes.len()),
             ones: Vec::new(),
         };
+        let mut parts = Parts::default();
         let (mut header, mut marks): (Vec<String>, Vec<Mark>) = Default::default();
         let mut record = csv::StringRecord::new();
         while table.read_record(&mut record).map_err(|error| match error.kind() {
@@ -93,6 +98,8 @@ impl Lines {
                     let found = Columns::of(source, &record, |path| file(folder, path).is_file())?;
                     let has_header = found.has_header;
                     header = record.iter().map(str::to_owned).collect();
+                    lines.notes.extend(found.note(&header));
+                    parts = Parts::beside(&found, &record);
                     let found = columns.insert(found);
                     if has_header {
                         continue;
@@ -102,17 +109,18 @@ impl Lines {
             };
             let number = record.position().map_or(0, csv::Position::line);
             let cell = |column: usize| record.get(column).unwrap_or_default();
-            let part = columns.split.map(cell).unwrap_or_default();
+            let part = columns.split.map(|split| cell(split.at)).unwrap_or_default();
             lines.has_parts |= !part.is_empty();
-            let split = match part {
-                "" => Split::Train,
-                text => Split::from_user(text).ok_or_else(|| {
+            let split = match (part, columns.split) {
+                (text, Some(column)) if !text.is_empty() => column.part(text).ok_or_else(|| {
                     refuse(
                         format!("line {number}: there is no split `{text}`"),
                         "it is `train`, `val` or `test`",
                     )
                 })?,
+                _ => Split::Train,
             };
+            parts.see(&record);
             let path = cell(columns.path);
             if path.is_empty() {
                 return Err(refuse(format!("line {number} has no path"), "fill it, or remove the line"));
@@ -131,10 +139,20 @@ impl Lines {
         if lines.all.is_empty() {
             return Err(refuse("lists no image".to_owned(), HELP));
         }
+        lines.take_parts(&parts, &header);
         if let Some(LabelColumns::Marks(columns)) = columns.map(|columns| columns.label) {
             lines.mark(source, &header, &columns, &marks)?;
         }
         Ok(lines)
+    }
+
+    /// Takes the parts from a column whose cells name them all, where no column is called so.
+    fn take_parts(&mut self, parts: &Parts, header: &[String]) {
+        let Some((column, found)) = parts.found() else { return };
+        self.has_parts = true;
+        self.all.iter_mut().zip(found).for_each(|(line, split)| line.split = *split);
+        let name = header.get(column).map_or("", String::as_str);
+        self.notes.push(format!("the column `{name}` says which part a line is of"));
     }
 
     /// Keeps a text.

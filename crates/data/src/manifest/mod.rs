@@ -4,6 +4,7 @@
 mod columns;
 mod files;
 mod lines;
+mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +40,7 @@ pub(super) fn read(source: &Path, reading: &Reading) -> Result<Dataset, DataErro
     let has_parts = lines.has_parts;
     let mut dataset =
         Dataset { source: source.to_path_buf(), class_names_known: true, has_parts, ..Dataset::default() };
+    dataset.warnings.append(&mut lines.notes);
     let mut excluding = Excluding::by(&reading.exclude);
     lines.retain(|lines, line| {
         let is_out = excluding.path(&as_composed(lines.path(line)))
@@ -128,6 +130,17 @@ fn targets<'a>(
             "fill it, or remove the line; where images may have several labels or none, give the setting `task = labels`",
         ));
     }
+    if reading.task.is_none()
+        && let Some(refusal) = foreign_cells(lines)
+    {
+        let (what, help) = refusal;
+        let line = &lines.all[0];
+        return Err(DataError::source(
+            source,
+            format!("line {}: the label `{}` {what}", line.number, lines.label(line)),
+            help,
+        ));
+    }
     if let Some(numbers) = numbers(source, lines, reading, warnings)? {
         return Ok(Targets::Numbers(numbers));
     }
@@ -135,7 +148,14 @@ fn targets<'a>(
         return Ok(Targets::Classes(cells().collect()));
     }
     let cells: Vec<Cow<'a, str>> = cells().collect();
-    match evidence(&cells.iter().map(|cell| &**cell).collect()) {
+    let kinds: BTreeSet<&str> = cells.iter().map(|cell| &**cell).collect();
+    if kinds.len() == cells.len() && kinds.len() > 2 {
+        warnings.push(format!(
+            "each of the {} labels stands in one line alone: where the column holds no classes, name that of the labels `label`",
+            kinds.len()
+        ));
+    }
+    match evidence(&kinds) {
         Evidence::One => Ok(Targets::Classes(cells)),
         Evidence::Several(between) => {
             warnings.push(format!(
@@ -153,6 +173,29 @@ fn targets<'a>(
             "give the setting `task = labels` where an image may have several labels, or the setting `task = classes` where each of them is a class of its own",
         )),
     }
+}
+
+/// What labels are, and what to do, where all are written as another program writes numbers or lists.
+fn foreign_cells(lines: &Lines) -> Option<(&'static str, &'static str)> {
+    let all = |is_one: &dyn Fn(&str) -> bool| lines.all.iter().all(|line| is_one(lines.label(line)));
+    let is_number = |cell: &str| cell.parse::<f32>().is_ok();
+    let has_comma = |cell: &str| is_number(&cell.replacen(',', ".", 1));
+    if all(&has_comma) && !all(&is_number) {
+        return Some((
+            "looks like a number with a decimal comma",
+            "write a point, as 3.5; where labels are classes, give the setting `task = classes`",
+        ));
+    }
+    if all(&|cell| cell.strip_suffix('%').is_some_and(is_number)) {
+        return Some(("is a number of percent", "leave `%` out"));
+    }
+    if all(&|cell| cell.starts_with('[') && cell.ends_with(']')) {
+        return Some((
+            "is a list as Python writes it",
+            "put `|` between labels, as cat|dog, and give the setting `task = labels`",
+        ));
+    }
+    None
 }
 
 /// What columns of zeros and ones say.

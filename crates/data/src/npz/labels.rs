@@ -226,10 +226,25 @@ pub(crate) fn name_classes(
         };
         return Ok(true);
     }
-    let largest = labels
-        .iter()
-        .flat_map(|(_, l)| if let Labels::Indices(v) = l { v.iter().max().copied() } else { None });
-    let count = largest.max().map_or(0, |m| m + 1);
+    let indices =
+        || labels.iter().flat_map(|(_, l)| if let Labels::Indices(v) = l { v.as_slice() } else { &[] });
+    let count = indices().max().map_or(0, |m| m + 1);
+    let from_one = count > 2
+        && names.as_ref().is_none_or(|names| names.len() + 1 == count)
+        && indices().collect::<std::collections::BTreeSet<_>>().into_iter().copied().eq(1..count);
+    if from_one {
+        for (_, labels) in labels.iter_mut() {
+            if let Labels::Indices(indices) = labels {
+                indices.iter_mut().for_each(|index| *index -= 1);
+            }
+        }
+        dataset
+            .warnings
+            .push(format!("`y_train` counts classes from 1: label 1 is the first of {} classes", count - 1));
+        let is_named = names.is_some();
+        dataset.classes = names.unwrap_or_else(|| (1..count).map(|class| class.to_string()).collect());
+        return Ok(is_named);
+    }
     match names {
         Some(names) if names.len() < count => refuse(
             &format!("has {} class names but labels up to {}", names.len(), count - 1),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::array::{Array, Values};
+use super::array::{Array, ArrayScale, Values};
 use super::npy::{self, NpyArray, NpyValues};
 use super::range::ValueRange;
 use super::{Channels, DataError, Dataset, Example, Input, Reading, Split, Target};
@@ -133,6 +133,9 @@ pub(super) fn assemble(
                 );
                 return Err(refuse(message, "give all arrays rows of one shape"));
             }
+            if let Some(train) = dataset.array(Split::Train) {
+                dataset.warnings.extend(on_another_scale(train, &x_name, &array));
+            }
             dataset.arrays[split as usize] = Some(Arc::new(array));
             let row = |row| (Input::Row { split, row }, format!("x_{}[{row}]", split.name()));
             examples.push((split, (0..rows).map(row).collect()));
@@ -202,6 +205,29 @@ fn channels_first(name: &str, shape: &[usize]) -> Option<String> {
     Some(format!(
         "`{name}` has rows of {channels} x {height} x {width}, and images are height x width x channels: where its channels come first, give the setting `channels = first`, or save `{name}.transpose(0, 2, 3, 1)`"
     ))
+}
+
+/// Where pictures lie in another range than those that are trained on, as where one of both was divided by 255.
+fn on_another_scale(train: &Array, name: &str, array: &Array) -> Option<String> {
+    let scale = |array: &Array| ArrayScale::of(array.value_range());
+    let are_pictures = train.row_shape().len() >= 2;
+    (are_pictures && scale(train) != scale(array)).then(|| {
+        let [own, other] = [array, train].map(|array| {
+            let range = array.value_range();
+            format!("[{}, {}]", range.min, range.max)
+        });
+        format!("`{name}` lies in {own}, `x_train` in {other}: where one of both was scaled, what is said of `{name}` is wrong; scale both alike")
+    })
+}
+
+/// Numbers of 0 and 1 that are bytes or truths: pixels that somebody has made black and white, and not the darkest two of 256.
+fn as_marks(values: Values) -> (Values, bool) {
+    match values {
+        Values::U8(bytes) if bytes.iter().all(|byte| *byte <= 1) && bytes.contains(&1) => {
+            (Values::F32(bytes.into_iter().map(f32::from).collect()), true)
+        }
+        other => (other, false),
+    }
 }
 
 /// What pixels of 16 bits mean.
@@ -275,5 +301,6 @@ fn inputs(
             "remove or mend these rows: a network that is trained on them is lost at the first step",
         ));
     }
-    Ok(Array::new(x.shape.clone(), values, floats))
+    let (values, are_marks) = as_marks(values);
+    Ok(Array::new(x.shape.clone(), values, floats || are_marks))
 }
