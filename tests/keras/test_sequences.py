@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import relative
 from keras import layers as L
+from keras import ops
 
 # The largest difference as a share of the largest output.
 OUTPUT = 1e-4
@@ -44,6 +45,10 @@ PASSED = {
     "residual": lambda x: L.LSTM(4)(L.Concatenate()([x, L.Add()([x, L.BatchNormalization()(x)])])),
     "left_behind": lambda x: L.LSTM(4)(L.MaxPooling1D(2)(L.Conv1D(5, 2)(x))),
     "operation": lambda x: L.LSTM(4)(x * 2.0),
+    # an operation drops the mask that the layer of the same name hands on
+    "sum": lambda x: L.GlobalAveragePooling1D()(x + L.Dense(6)(x)),
+    "joined": lambda x: L.LSTM(4)(ops.concatenate([x, L.Dense(3)(x)], axis=-1)),
+    "weighted": lambda x: ops.sum(x * ops.softmax(L.Dense(1)(x), axis=1), axis=1),
     "nested": nested,
 }
 
@@ -58,6 +63,14 @@ def test_masks_go_where_keras_hands_them(name, masked, frostline, tmp_path):
     assert relative(frostline.outputs(tmp_path / "m.keras", rows, tmp_path), expected) <= OUTPUT
     frostline.done("convert", tmp_path / "m.keras", "-o", tmp_path / "back.keras")
     assert relative(keras.saving.load_model(tmp_path / "back.keras").predict(rows, verbose=0), expected) <= OUTPUT
+
+
+def test_an_operation_behind_a_mask_is_no_layer_of_an_h5_file(frostline, tmp_path):
+    network(lambda x: L.LSTM(4)(x * 2.0), mask_zero=True).save(tmp_path / "m.keras")
+    refused = frostline.run("convert", tmp_path / "m.keras", "-o", tmp_path / "m.h5")
+    assert refused.returncode == 1 and "save the model as `.keras`" in refused.stderr, refused.stderr
+    network(lambda x: L.LSTM(4)(x * 2.0)).save(tmp_path / "free.keras")
+    frostline.done("convert", tmp_path / "free.keras", "-o", tmp_path / "free.h5")
 
 
 @pytest.mark.parametrize("name, build", {

@@ -222,6 +222,23 @@ def test_a_small_network_is_read_in_cells(frostline, tmp_path):
     assert means["solved"]["pooling"] == "mean" and means["test"]["accuracy"] < record["test"]["accuracy"]
 
 
+def test_a_model_of_any_size_is_not_read_in_cells(frostline, tmp_path):
+    """Its head would fit images of one size alone."""
+    layers = keras.layers
+    inputs = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu")(layers.Rescaling(1 / 255)(inputs))
+    x = layers.Conv2D(5, 3, padding="same", activation="relu")(layers.MaxPooling2D()(x))
+    keras.Model(inputs, layers.Dense(4, activation="softmax")(layers.GlobalAveragePooling2D()(x))).save(tmp_path / "open.keras")
+    draw = np.random.default_rng(0)
+    y = np.arange(24) % 2
+    x = (draw.uniform(0, 255, (24, 16, 16, 3)) * (0.3 + 0.3 * y)[:, None, None, None]).astype("float32")
+    np.savez(tmp_path / "data.npz", x_train=x, y_train=y)
+    frostline.done("train", tmp_path / "open.keras", tmp_path / "data.npz", "-o", tmp_path / "run")
+    found = frostline.outputs(tmp_path / "run", x[:3], tmp_path)
+    model = keras.saving.load_model(tmp_path / "run/model.keras")
+    assert np.abs(np.asarray(model(x[:3])) - found).max() < 1e-4
+
+
 def stripes(count, draw):
     """Stripes that run down or across, in noise: no single pixel and no mean says which."""
     y = np.arange(count) % 2

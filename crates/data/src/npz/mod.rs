@@ -220,11 +220,16 @@ fn on_another_scale(train: &Array, name: &str, array: &Array) -> Option<String> 
     })
 }
 
-/// Numbers of 0 and 1 that are bytes or truths: pixels that somebody has made black and white, and not the darkest two of 256.
+/// Whole numbers of 0 and 1 as floats: pixels that somebody has made black and white, and not the darkest two of 256.
 fn as_marks(values: Values) -> (Values, bool) {
     match values {
         Values::U8(bytes) if bytes.iter().all(|byte| *byte <= 1) && bytes.contains(&1) => {
             (Values::F32(bytes.into_iter().map(f32::from).collect()), true)
+        }
+        Values::F32(numbers) => {
+            let are_marks =
+                numbers.iter().all(|number| *number == 0.0 || *number == 1.0) && numbers.contains(&1.0);
+            (Values::F32(numbers), are_marks)
         }
         other => (other, false),
     }

@@ -4,7 +4,7 @@ use super::dialect::{INNER, normalise};
 use super::dtype::Policies;
 use super::inbound::{TensorName, tensors};
 use super::known::as_keras;
-use super::masks::without_masks;
+use super::masks::{makes_masks, without_masks};
 use super::names::{Renamed, safe_names};
 use super::operation::with_call;
 use super::owner::foreign;
@@ -34,6 +34,8 @@ pub(super) struct Reader<'a> {
     pub(super) policies: Policies,
     /// Layers with LoRA adapters.
     pub(super) adapted: usize,
+    /// Whether the model says which steps of a sequence count.
+    pub(super) has_masks: bool,
 }
 
 /// Where a tensor is referred to.
@@ -50,6 +52,7 @@ type Parsed<T> = Result<T, String>;
 impl Reader<'_> {
     /// Reads a whole model. Errors are words without the file's name.
     pub(super) fn model(&mut self, json: &Value) -> Parsed<Graph> {
+        self.has_masks = makes_masks(json);
         self.nested(json, "", 0)
     }
 
@@ -61,10 +64,18 @@ impl Reader<'_> {
         let config = json.get("config").unwrap_or(&Value::Null);
         // Keras 1 and early 2 wrote a Sequential model as its bare list of layers
         let layers = config.get("layers").or(Some(config)).and_then(Value::as_array);
-        let layers =
-            layers.ok_or_else(|| format!("the config of model `{class_name}` has no list of layers"))?;
+        let in_code = || {
+            format!(
+                "the model is a `{class_name}`, whose structure is in Python code\nhelp: save it as a Functional or Sequential model"
+            )
+        };
+        let class = ModelClass::of(json);
+        let layers = layers.ok_or_else(|| match class {
+            Some(_) => format!("the config of model `{class_name}` has no list of layers"),
+            None => in_code(),
+        })?;
         let name = text(config, "name").or_else(|| text(json, "name")).unwrap_or("model").to_owned();
-        let graph = match ModelClass::of(json) {
+        let graph = match class {
             Some(ModelClass::Sequential) => self.sequential(name, json, layers, group, depth),
             Some(ModelClass::Functional) => self.functional(name, config, layers, group, depth),
             Some(ModelClass::OwnFunctional) => {
@@ -74,9 +85,7 @@ impl Reader<'_> {
                 ));
                 self.functional(name, config, layers, group, depth)
             }
-            None => Err(format!(
-                "the model is a `{class_name}`, whose structure is in Python code\nhelp: save it as a Functional or Sequential model"
-            )),
+            None => Err(in_code()),
         }?;
         match graph.calls_in_all() {
             calls if calls > MAX_CALLS => Err(format!(
@@ -131,7 +140,7 @@ impl Reader<'_> {
             None if tf_operations::is_function(&class) => tf_operations::as_layer(json).map(|read| {
                 (class, config) = read;
             }),
-            None => with_call(&class, json, &mut config),
+            None => with_call(&class, json, &mut config, self.has_masks),
         };
         let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
         let reader = Config::new(&path, &config);

@@ -25,11 +25,28 @@ pub(super) fn model(graph: &Graph, style: Style) -> Result<Value, String> {
         Form::Sequential => ("keras", "Sequential", Value::Null),
         Form::Functional => ("keras.src.models.functional", "Functional", json!("Functional")),
     };
+    if style == Style::Legacy {
+        refuse_masked_operations(graph)?;
+    }
     let config = match graph.form {
         Form::Sequential => sequential(graph, style)?,
         Form::Functional => functional(graph, style)?,
     };
     Ok(object(style, module, class_name, config, registered))
+}
+
+/// An `.h5` file has a layer in the place of an operation, and a layer hands on which steps of a sequence count.
+fn refuse_masked_operations(graph: &Graph) -> Result<(), String> {
+    let leaves = graph.leaves();
+    let is = |wanted: fn(&Kind) -> bool| {
+        leaves.iter().find(|(_, layer)| matches!(&layer.body, Body::Kind(kind) if wanted(kind)))
+    };
+    match (is(|kind| kind.makes_mask()), is(|kind| matches!(kind, Kind::Operation(_)))) {
+        (Some((masking, _)), Some((operation, _))) => Err(format!(
+            "layer `{operation}` is an operation of Keras, and `{masking}` says which steps of a sequence count: read from an `.h5` file it would hand that on\nhelp: save the model as `.keras`"
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn object(style: Style, module: &str, class_name: &str, config: Value, registered: Value) -> Value {

@@ -123,6 +123,7 @@ pub(crate) fn parse(
         renamed: Renamed::default(),
         policies: Policies::default(),
         adapted: 0,
+        has_masks: false,
     };
     let mut graph = reader.model(&json).map_err(failed)?;
     let Reader { renamed, policies, adapted, .. } = reader;

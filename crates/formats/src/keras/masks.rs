@@ -54,6 +54,19 @@ pub(super) fn without_masks(layers: &[Value], outputs: &Value) -> Vec<Value> {
     }
 }
 
+/// Whether a model's config has layers that say which steps of a sequence count.
+pub(super) fn makes_masks(config: &Value) -> bool {
+    match config {
+        Value::Array(items) => items.iter().any(makes_masks),
+        Value::Object(map) => {
+            map.get("class_name").is_some_and(|class| class == "Masking")
+                || map.get("mask_zero").is_some_and(|mask| mask == true)
+                || map.values().any(makes_masks)
+        }
+        _ => false,
+    }
+}
+
 fn name(layer: &Value) -> Option<&str> {
     layer["name"].as_str().or_else(|| layer["config"]["name"].as_str())
 }

@@ -10,8 +10,14 @@ const AS_LAYERS: &[&str] = &["Add", "Concatenate", "Maximum", "Minimum", "Multip
 /// Of constants no call has more levels of lists.
 const MAX_DEPTH: usize = 32;
 
-/// Adds to the config of an operation what it is called on. Errors are reasons why it, or the layer, cannot be run.
-pub(super) fn with_call(class: &str, json: &Value, config: &mut Map<String, Value>) -> Result<(), String> {
+/// Adds to the config of an operation what it is called on. `has_masks`: the model says which steps of a sequence count, which layers hand
+/// on and operations do not. Errors are reasons why it, or the layer, cannot be run.
+pub(super) fn with_call(
+    class: &str,
+    json: &Value,
+    config: &mut Map<String, Value>,
+    has_masks: bool,
+) -> Result<(), String> {
     let nodes = json["inbound_nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
     if class == "MultiHeadAttention" {
         return nodes.iter().try_for_each(attends_to_all);
@@ -29,7 +35,7 @@ pub(super) fn with_call(class: &str, json: &Value, config: &mut Map<String, Valu
     if calls.any(|other| other.as_ref() != Ok(&first)) {
         return Err("its calls are given different constants".to_owned());
     }
-    if AS_LAYERS.contains(&class) && holds_tensors_alone(&first) {
+    if AS_LAYERS.contains(&class) && !has_masks && holds_tensors_alone(&first) {
         return Ok(());
     }
     config.insert(CALL.to_owned(), first);

@@ -99,6 +99,14 @@ impl Solving {
                 "leave the pooling out",
             );
         }
+        // the head of a model whose images may have any size has no cells to read
+        let has_a_size = self.backbone.graph.input_shapes().iter().flatten().all(Option::is_some);
+        if in_cells && !has_a_size {
+            return refused(
+                "cells pool images of one size, and this model takes images of any",
+                "leave the pooling out, or give the model's input a size",
+            );
+        }
         let views = match &self.recipe.views {
             Some(views) if views.iter().all(|view| view.is_own()) => own.clone(),
             Some(_) if in_cells => {
@@ -123,6 +131,7 @@ impl Solving {
         let width: usize = self.cuts.iter().map(|cut| cells.width(&cut.shape)).sum();
         let is_open = self.recipe.pooling.is_none() && (self.recipe.views.is_none() || views == own);
         let reads_cells = is_open
+            && has_a_size
             && has_pixels
             && width * dataset.train.len() <= MOST_IN_CELLS
             && (is_small || have_the_shape(dataset, pipeline));
