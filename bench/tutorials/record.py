@@ -5,8 +5,8 @@ usage: record.py FROSTLINE FOLDER [TUTORIAL...] [--recipes A,B] [--splits N]    
 
 The tutorials: keras, tensorflow, pytorch. Appends a line for each recipe and split to FOLDER/outcomes.jsonl, and fills the tables of
 docs/tutorials.md. What is there is not run again, so a record that was cut off goes on where it was, and one that is there writes
-the page in a moment. Everything works on one thread, and the features of each split are computed anew. Five splits take about an
-hour of one processor, most of it for PyTorch's finetuning.
+the page in a moment. Everything works on one thread, and the features of each split are computed anew. Five splits take about
+one and a half hours of one processor, a third of them for PyTorch's finetuning.
 """
 
 import argparse
