@@ -125,11 +125,11 @@ def table(folder, tutorial, of):
         accuracy = f"{np.mean(scores):.1f} ± {np.std(scores, ddof=1):.1f}" if len(scores) > 1 else f"{scores[0]:.1f}"
         accuracy += "" if len(scores) == SPLITS else f" ({len(scores)} of {SPLITS} splits)"
         each = np.array([100 * (of[OURS][split]["accuracy"] - own[split]["accuracy"]) for split in own.keys() & of[OURS].keys()])
-        gain = "–"
+        gain = "–" if recipe == OURS or not len(each) else f"{each.mean():+.1f}"
         if recipe != OURS and len(each) > 1:
             # Nadeau and Bengio (2003): splits of one set of photos overlap
             error = ((1 / len(each) + len(test) / len(train[0])) * each.var(ddof=1)) ** 0.5
-            gain = f"{each.mean():+.1f} ± {error:.1f}"
+            gain += f" ± {error:.1f}"
         seconds = np.median([line["processor"] for line in own.values()])
         lines.append(f"| {recipe} | {accuracy} | {gain} | {seconds:.1f} |")
     return "\n".join(lines)
