@@ -3,6 +3,7 @@ images at another size."""
 
 import itertools
 
+import keras
 import numpy as np
 import onnx
 import onnxruntime
@@ -430,3 +431,12 @@ def test_a_class_token_is_written_for_any_number_of_images(frostline, tmp_path):
     frostline.done("convert", path, "-o", tmp_path / "again.onnx")
     given = x if "channels first" not in str(frostline.json("inspect", path)["load"]["notes"]) else last(x)
     assert relative(run(tmp_path / "again.onnx", given)[0], run(path, x)[0]) < OUTPUT
+
+
+def test_an_equation_with_spaces_is_one_of_keras(frostline, tmp_path):
+    nodes = [STEM, node("Einsum", ["stem", "stem"], ["y"], name="/y/Einsum", equation="b c h w, b c h w -> b c")]
+    save(tmp_path / "m.onnx", nodes, weights())
+    x = batch_of((2, 3, 12, 16))
+    frostline.done("convert", tmp_path / "m.onnx", "-o", tmp_path / "m.keras")
+    found = keras.saving.load_model(tmp_path / "m.keras")(last(x))
+    assert relative(np.asarray(found), run(tmp_path / "m.onnx", x)[0]) < OUTPUT

@@ -87,7 +87,8 @@ impl Converter<'_> {
     }
 
     pub(in crate::onnx::read) fn einsum(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        let equation = node.text("equation", "").to_owned();
+        // ONNX takes spaces between letters, Keras does not
+        let equation: String = node.text("equation", "").split_whitespace().collect();
         let (arguments, values) = self.factors(node, name)?;
         let settings = json!({ "subscripts": equation });
         let made = self.one(name, "Einsum", settings, arguments, &values.iter().collect::<Vec<_>>())?;
