@@ -149,14 +149,16 @@ fn targets<'a>(
     }
     let cells: Vec<Cow<'a, str>> = cells().collect();
     let kinds: BTreeSet<&str> = cells.iter().map(|cell| &**cell).collect();
-    if kinds.len() == cells.len() && kinds.len() > 2 {
-        warnings.push(format!(
-            "each of the {} labels stands in one line alone: where the column holds no classes, name that of the labels `label`",
-            kinds.len()
-        ));
-    }
     match evidence(&kinds) {
-        Evidence::One => Ok(Targets::Classes(cells)),
+        Evidence::One => {
+            if kinds.len() == cells.len() && kinds.len() > 2 {
+                warnings.push(format!(
+                    "each of the {} labels stands in one line alone: where the column holds no classes, name that of the labels `label`",
+                    kinds.len()
+                ));
+            }
+            Ok(Targets::Classes(cells))
+        }
         Evidence::Several(between) => {
             warnings.push(format!(
                 "cells hold several labels, separated by {}: an image may have each of them; the setting `task = classes` learns each combination as a class of its own",

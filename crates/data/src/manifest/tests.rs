@@ -103,6 +103,36 @@ fn several_labels_in_a_cell_are_asked_for_or_taken_but_never_without_a_word() {
 }
 
 #[test]
+fn a_column_that_names_parts_is_one_of_parts() {
+    let text = "path,label,phase\na.png,cat,train\na.png,dog,Training\nb.png,cat,valid\n";
+    let dataset = read_text(text).unwrap();
+    assert_eq!((dataset.train.len(), dataset.val.as_ref().map(Vec::len)), (2, Some(1)));
+    assert!(dataset.warnings.iter().any(|line| line.contains("`phase`")), "{:?}", dataset.warnings);
+    let flags = read_text("path,label,is_test\na.png,cat,0\na.png,dog,False\nb.png,cat,1\n").unwrap();
+    assert_eq!((flags.train.len(), flags.test.as_ref().map(Vec::len)), (2, Some(1)));
+    // one part alone says nothing, and neither do two columns
+    assert!(read_text("path,label,note\na.png,cat,test\na.png,dog,test\n").unwrap().test.is_none());
+    let two = "path,label,a,b\na.png,cat,train,test\na.png,dog,test,train\n";
+    assert!(read_text(two).unwrap().test.is_none());
+    let marks = read_text("path,is_train,cat,dog\na.png,1,1,0\na.png,1,0,1\nb.png,0,1,0\n").unwrap();
+    assert_eq!(marks.classes, ["cat", "dog"]);
+    assert_eq!(marks.test.map(|test| test.len()), Some(1));
+}
+
+#[test]
+fn what_other_programs_write_for_numbers_and_lists_is_asked_for() {
+    for (cells, said) in
+        [(["\"1,5\"", "\"2,0\""], "decimal comma"), (["3%", "4%"], "percent"), (["['a']", "[]"], "list")]
+    {
+        let text = format!("path,label\na.png,{}\nb.png,{}\n", cells[0], cells[1]);
+        let error = read_text(&text).unwrap_err().to_string();
+        assert!(error.contains(said) && error.contains("help:"), "{error}");
+    }
+    let alone = read_text("path,label\na.png,a cat\nb.png,a dog\nc.png,an owl\n").unwrap();
+    assert!(alone.warnings[0].contains("one line alone"), "{:?}", alone.warnings);
+}
+
+#[test]
 fn an_image_may_have_none_of_the_labels() {
     let text = "path,label\na.png,cat;dog\na.png,\nb.png,cat\n";
     assert!(read_as(None, text).unwrap_err().to_string().contains("line 3 has no label"));
