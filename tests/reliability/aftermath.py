@@ -43,10 +43,11 @@ def cache_is_sound(binary, folder):
 def wrongs(command, binary, folder, whole):
     """What is wrong after a command was disturbed: looks at what is there, runs the command again, and looks at it once more."""
     wrong = [f"`{name}` is there and is not whole" for name in half_written(folder, whole)]
-    if not command.is_finished(folder):
-        done = run(command.line(binary, folder, command.again), folder)
-        if done.returncode:
-            wrong.append(f"does not go on: {done.stderr.strip()}")
+    # a finished one has nothing to go on with, but what was left behind it goes
+    was_finished = command.is_finished(folder)
+    done = run(command.line(binary, folder, command.again), folder)
+    if done.returncode and not was_finished:
+        wrong.append(f"does not go on: {done.stderr.strip()}")
     found = tree(folder)
     differ = sorted(name for name in whole.keys() | found.keys() if whole.get(name) != found.get(name))
     if differ:
