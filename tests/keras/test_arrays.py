@@ -100,3 +100,29 @@ def test_what_is_no_number_in_a_mapped_batch_is_named(frostline, backbone, tmp_p
     np.save(tmp_path / "x.npy", x)
     result = frostline.run("predict", backbone, tmp_path / "x.npy")
     assert result.returncode == 1 and "row 17 of input 0 holds NaN" in result.stderr
+
+
+def test_parts_on_two_scales_are_told(frostline, backbone, tmp_path):
+    x, y = pixels()
+    np.savez(tmp_path / "two.npz", x_train=x.astype("uint8"), y_train=y, x_test=(x / 255).astype("float32"), y_test=y)
+    told = frostline.run("train", backbone, tmp_path / "two.npz", "-o", tmp_path / "run")
+    assert told.returncode == 0 and "`x_test` lies in [0, 1], `x_train` in [0, 255]" in told.stderr, told.stderr
+    np.savez(tmp_path / "one.npz", x_train=x.astype("uint8"), y_train=y, x_test=x.astype("float32"), y_test=y)
+    assert "lies in" not in frostline.run("check", tmp_path / "one.npz").stdout
+
+
+@pytest.mark.parametrize("of", [lambda x: x > 128, lambda x: (x > 128).astype("uint8")], ids=["truths", "bytes"])
+def test_black_and_white_is_0_to_255(of, frostline, backbone, tmp_path):
+    x, y = pixels()
+    for name, values in {"marks": of(x), "pixels": 255 * of(x).astype("uint8")}.items():
+        np.savez(tmp_path / f"{name}.npz", x_train=values, y_train=y)
+        frostline.done("train", backbone, tmp_path / f"{name}.npz", "-o", tmp_path / name)
+    found = [frostline.outputs(tmp_path / name, 255 * of(x).astype("float32"), tmp_path) for name in ("marks", "pixels")]
+    assert np.abs(found[0] - found[1]).max() < 1e-6
+
+
+def test_labels_may_count_from_1(frostline, backbone, tmp_path):
+    x, y = pixels()
+    np.savez(tmp_path / "one.npz", x_train=x.astype("uint8"), y_train=np.arange(len(x)) % 3 + 1)
+    told = frostline.done("check", tmp_path / "one.npz")
+    assert "in 3 classes: 1 8, 2 8, 3 8" in told and "counts classes from 1" in told, told
