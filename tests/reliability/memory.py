@@ -23,6 +23,9 @@ import sys
 from commands import ROOT
 
 KERNELS = ROOT / "crates/kernels"
+NIGHTLY = ["cargo", "+nightly"]
+# That test runs all others once more.
+OTHERS = ["--skip", "guard_pages"]
 TARGET = "x86_64-unknown-linux-gnu"
 # Streaming stores are instructions of the processor, which it does not know.
 MIRI = {
@@ -33,9 +36,8 @@ MIRI = {
 }
 
 
-def tests(tool, environment, *words):
+def tests(tool, environment, *line):
     """How many tests passed. Ends this program where one does not, with what the tool says."""
-    line = ["cargo", "+nightly", *words]
     done = subprocess.run(line, cwd=KERNELS, env=os.environ | environment, capture_output=True, text=True)
     passed = sum(map(int, re.findall(r"test result: ok\. (\d+) passed", done.stdout)))
     if done.returncode or not passed:
@@ -51,35 +53,25 @@ def program():
     return next(one["executable"] for one in made if one.get("executable") and one["target"]["name"] == "frostline_kernels")
 
 
-def ran(tool, environment, *line):
-    """As `tests`, of a program that is compiled."""
-    done = subprocess.run(line, cwd=KERNELS, env=os.environ | environment, capture_output=True, text=True)
-    passed = sum(map(int, re.findall(r"test result: ok\. (\d+) passed", done.stdout)))
-    if done.returncode or not passed:
-        sys.exit(f"{tool}:\n{done.stdout}{done.stderr}")
-    return passed
-
-
 def main():
     few = {"PROPTEST_CASES": "1", "PROPTEST_DISABLE_FAILURE_PERSISTENCE": "1", "RAYON_NUM_THREADS": "2"}
     print("| tool | tests of | tests | found |\n|---|---|---|---|")
     # optimised code of many instruction sets takes long to be compiled with it
     asan = {"RUSTFLAGS": "-Zsanitizer=address", "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1", "PROPTEST_CASES": "16"}
     count = tests(
-        "AddressSanitizer", asan, "test", "--release", "--lib", "--target", TARGET, "--target-dir", str(ROOT / "target/asan"),
-        "--", "--skip", "guard_pages",
+        "AddressSanitizer", asan, *NIGHTLY, "test", "--release", "--lib", "--target", TARGET, "--target-dir", str(ROOT / "target/asan"),
+        "--", *OTHERS,
     )  # fmt: skip
     print(f"| AddressSanitizer | all kernels | {count} | nothing |", flush=True)
-    others = ["--skip", "guard_pages"]
     own = program()
-    count = ran("Valgrind", few, "valgrind", "--error-exitcode=9", "--quiet", own, *others, "--test-threads=1")
+    count = tests("Valgrind", few, "valgrind", "--error-exitcode=9", "--quiet", own, *OTHERS, "--test-threads=1")
     print(f"| Valgrind | all kernels | {count} | nothing |", flush=True)
     for side in "after", "before":
-        count = ran("guard pages", {"FROSTLINE_GUARD_PAGES": side, "PROPTEST_CASES": "16"}, own, *others)
+        count = tests("guard pages", {"FROSTLINE_GUARD_PAGES": side, "PROPTEST_CASES": "16"}, own, *OTHERS)
         print(f"| guard pages {side} each allocation | all kernels | {count} | nothing |", flush=True)
     miri = few | {"MIRIFLAGS": "-Zmiri-disable-isolation -Zmiri-ignore-leaks"}
     for name, what in MIRI.items():
-        count = tests("Miri", miri, "miri", "test", "--lib", "--", name)
+        count = tests("Miri", miri, *NIGHTLY, "miri", "test", "--lib", "--", name)
         print(f"| Miri | {what} | {count} | nothing |", flush=True)
 
 
