@@ -17,33 +17,23 @@ import shutil
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "depth"))
+sys.path[:0] = [str(HERE.parent / "depth"), str(HERE.parent)]
 
 import tasks as depth  # noqa: E402
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image, ImageFilter  # noqa: E402
+from pictures import opened  # noqa: E402
 
 SPLITS, SEED = 10, 0
 # Photos and pictures for training in each class, and for tests in all.
 PER_CLASS, TESTS = 10, 400
-# Pictures are stored no larger than this: the networks read 160 and 224 pixels, and no one shall time the decoding.
-LARGEST = 512
 # Images of Fashion-MNIST and of digits that are stored, a class.
 SMALL_EACH = 80
 CLOTHES = ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot"]
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 HELD_OUT = json.loads((HERE / "depth_splits.json").read_text())
-
-
-def opened(path):
-    """A picture in RGB, on white where it is transparent, no larger than LARGEST."""
-    picture = Image.open(path).convert("RGBA")
-    picture.thumbnail((LARGEST, LARGEST), Image.BOX)
-    white = Image.new("RGBA", picture.size, "white")
-    white.alpha_composite(picture)
-    return white.convert("RGB")
 
 
 def stored(source, out):

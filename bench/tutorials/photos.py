@@ -13,9 +13,15 @@ import os
 import pathlib
 import random
 import shutil
+import sys
 
 # not resolved, so that paths stay short where data/ is a link
-DATA = pathlib.Path(__file__).absolute().parents[2] / "data"
+BENCH = pathlib.Path(__file__).absolute().parents[1]
+DATA = BENCH.parent / "data"
+sys.path.insert(0, str(BENCH))
+
+from pictures import opened  # noqa: E402
+
 TUTORIALS = ["keras", "tensorflow", "pytorch"]
 # Folders of each class, and the share of them to train on. Food has the letters of its source's groups.
 FOOD = {"fish": ["ifct/P"], "fruit": ["ifct/E"], "greens": ["ifct/C"], "spices": ["ifct/G"], "vegetables": ["ifct/D"]}
@@ -26,19 +32,6 @@ CLASSES = {
 }
 SHARES = {"keras": 0.6, "tensorflow": 0.8, "pytorch": 0.4}
 SPLITS = 5
-# Drawings are stored no larger than this: the networks read 160 and 224 pixels.
-LARGEST = 512
-
-
-def opened(path):
-    """A drawing in RGB, on white where it is transparent."""
-    from PIL import Image
-
-    picture = Image.open(path).convert("RGBA")
-    picture.thumbnail((LARGEST, LARGEST), Image.BOX)
-    white = Image.new("RGBA", picture.size, "white")
-    white.alpha_composite(picture)
-    return white.convert("RGB")
 
 
 def files(source, images):
