@@ -5,10 +5,11 @@
 //! from the one test below.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::ffi::CStr;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU8, Ordering};
 
-const VARIABLE: &str = "FROSTLINE_GUARD_PAGES";
+const VARIABLE: &CStr = c"FROSTLINE_GUARD_PAGES";
 /// A multiple of the pages of all processors that Linux runs on.
 const PAGE: usize = 64 << 10;
 /// A `f32` of such bytes is a NaN.
@@ -39,10 +40,10 @@ fn side() -> Side {
     };
     match of(SIDE.load(Ordering::Relaxed)) {
         None | Some(Side::NotAsked) => {
-            let name = c"FROSTLINE_GUARD_PAGES";
             // SAFETY: the name ends in a zero, and what is returned, if not null, is a string that ends in one. No test sets variables
             // of this process.
-            let first = unsafe { libc::getenv(name.as_ptr()).as_ref() }.map(|first| first.cast_unsigned());
+            let first =
+                unsafe { libc::getenv(VARIABLE.as_ptr()).as_ref() }.map(|first| first.cast_unsigned());
             let side = match first {
                 Some(b'a') => Side::After,
                 Some(b'b') => Side::Before,
@@ -58,6 +59,14 @@ fn side() -> Side {
 /// Bytes between the guard pages.
 fn inner(layout: Layout) -> usize {
     layout.size().next_multiple_of(PAGE)
+}
+
+/// Bytes from the end of the first guard page to the allocation.
+fn margin(side: Side, layout: Layout) -> usize {
+    match side {
+        Side::After => inner(layout) - layout.size().next_multiple_of(layout.align()),
+        _ => 0,
+    }
 }
 
 // SAFETY: the memory of an allocation is its own, is as large and as aligned as was asked for, and stays until it is given back, with
@@ -82,10 +91,7 @@ unsafe impl GlobalAlloc for GuardPages {
             if libc::mprotect(begin.cast(), inner, libc::PROT_READ | libc::PROT_WRITE) != 0 {
                 return std::ptr::null_mut();
             }
-            let place = match side {
-                Side::After => begin.add(inner - layout.size().next_multiple_of(layout.align())),
-                _ => begin,
-            };
+            let place = begin.add(margin(side, layout));
             place.write_bytes(NOT_INITIALISED, layout.size());
             place
         }
@@ -97,13 +103,8 @@ unsafe impl GlobalAlloc for GuardPages {
             // SAFETY: the caller's promise
             return unsafe { System.dealloc(place, layout) };
         }
-        let inner = inner(layout);
-        let before = match side {
-            Side::After => inner - layout.size().next_multiple_of(layout.align()),
-            _ => 0,
-        };
         // SAFETY: where `alloc` began the mapping of this layout, and its length
-        unsafe { libc::munmap(place.sub(before + PAGE).cast(), inner + 2 * PAGE) };
+        unsafe { libc::munmap(place.sub(margin(side, layout) + PAGE).cast(), inner(layout) + 2 * PAGE) };
     }
 }
 
@@ -111,7 +112,8 @@ unsafe impl GlobalAlloc for GuardPages {
 fn tests_of(side: &str, arguments: &[&str]) -> Output {
     let program = std::env::current_exe().expect("a path");
     let mut command = Command::new(program);
-    command.args(arguments).env(VARIABLE, side).env("PROPTEST_CASES", "16");
+    let variable = VARIABLE.to_str().expect("a name of letters");
+    command.args(arguments).env(variable, side).env("PROPTEST_CASES", "16");
     command.output().expect("the program of the tests can be started")
 }
 

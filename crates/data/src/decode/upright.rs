@@ -68,15 +68,11 @@ pub(super) fn damaged(name: &str, error: &dyn std::fmt::Display) -> DataError {
 pub(super) fn refused(name: &str, error: &ImageError) -> DataError {
     match error {
         ImageError::Unsupported(error) => {
-            let kind = match error.format_hint() {
+            let format = match error.format_hint() {
                 ImageFormatHint::Exact(format) => format!("{format:?}").to_uppercase(),
                 _ => "picture".to_owned(),
             };
-            DataError::image(
-                name,
-                format!("is a kind of {kind} that is not read: {error}"),
-                "save it as PNG or JPEG",
-            )
+            DataError::Kind { name: name.to_owned(), kind: format!("{format} ({error})") }
         }
         other => damaged(name, other),
     }

@@ -220,7 +220,7 @@ fn on_another_scale(train: &Array, name: &str, array: &Array) -> Option<String> 
     })
 }
 
-/// Whole numbers of 0 and 1 as floats: pixels that somebody has made black and white, and not the darkest two of 256.
+/// Whole numbers of 0 and 1 as floats, and whether they are: pixels that somebody has made black and white, and not the darkest two of 256.
 fn as_marks(values: Values) -> (Values, bool) {
     match values {
         Values::U8(bytes) if bytes.iter().all(|byte| *byte <= 1) && bytes.contains(&1) => {
@@ -306,6 +306,6 @@ fn inputs(
             "remove or mend these rows: a network that is trained on them is lost at the first step",
         ));
     }
-    let (values, are_marks) = as_marks(values);
-    Ok(Array::new(x.shape.clone(), values, floats || are_marks))
+    let (values, floats) = if floats { (values, true) } else { as_marks(values) };
+    Ok(Array::new(x.shape.clone(), values, floats))
 }

@@ -4,7 +4,7 @@ use super::dialect::{INNER, normalise};
 use super::dtype::Policies;
 use super::inbound::{TensorName, tensors};
 use super::known::as_keras;
-use super::masks::{makes_masks, without_masks};
+use super::masks::without_masks;
 use super::names::{Renamed, safe_names};
 use super::operation::with_call;
 use super::owner::foreign;
@@ -52,7 +52,6 @@ type Parsed<T> = Result<T, String>;
 impl Reader<'_> {
     /// Reads a whole model. Errors are words without the file's name.
     pub(super) fn model(&mut self, json: &Value) -> Parsed<Graph> {
-        self.has_masks = makes_masks(json);
         self.nested(json, "", 0)
     }
 
@@ -64,28 +63,24 @@ impl Reader<'_> {
         let config = json.get("config").unwrap_or(&Value::Null);
         // Keras 1 and early 2 wrote a Sequential model as its bare list of layers
         let layers = config.get("layers").or(Some(config)).and_then(Value::as_array);
-        let in_code = || {
-            format!(
+        let Some(class) = ModelClass::of(json) else {
+            return Err(format!(
                 "the model is a `{class_name}`, whose structure is in Python code\nhelp: save it as a Functional or Sequential model"
-            )
+            ));
         };
-        let class = ModelClass::of(json);
-        let layers = layers.ok_or_else(|| match class {
-            Some(_) => format!("the config of model `{class_name}` has no list of layers"),
-            None => in_code(),
-        })?;
+        let layers =
+            layers.ok_or_else(|| format!("the config of model `{class_name}` has no list of layers"))?;
         let name = text(config, "name").or_else(|| text(json, "name")).unwrap_or("model").to_owned();
         let graph = match class {
-            Some(ModelClass::Sequential) => self.sequential(name, json, layers, group, depth),
-            Some(ModelClass::Functional) => self.functional(name, config, layers, group, depth),
-            Some(ModelClass::OwnFunctional) => {
+            ModelClass::Sequential => self.sequential(name, json, layers, group, depth),
+            ModelClass::Functional => self.functional(name, config, layers, group, depth),
+            ModelClass::OwnFunctional => {
                 let whose = if group.is_empty() { &name } else { group };
                 self.report.notes.push(format!(
                     "the model `{whose}` is of a class of its author's, `{class_name}`: the layers in its config are run, no Python code of the class"
                 ));
                 self.functional(name, config, layers, group, depth)
             }
-            None => Err(in_code()),
         }?;
         match graph.calls_in_all() {
             calls if calls > MAX_CALLS => Err(format!(

@@ -7,6 +7,7 @@ use super::config_in::Reader;
 use super::config_out::{Style, model as model_config};
 use super::dtype::Policies;
 use super::leftover::refuse_leftovers;
+use super::masks::makes_masks;
 use super::merged::by_name;
 use super::names::Renamed;
 use super::order::keras_order;
@@ -123,7 +124,7 @@ pub(crate) fn parse(
         renamed: Renamed::default(),
         policies: Policies::default(),
         adapted: 0,
-        has_masks: false,
+        has_masks: makes_masks(&json),
     };
     let mut graph = reader.model(&json).map_err(failed)?;
     let Reader { renamed, policies, adapted, .. } = reader;

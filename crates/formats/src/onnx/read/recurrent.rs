@@ -50,8 +50,9 @@ impl Converter<'_> {
         let cell = &cell(&node.op);
         let x = self.value(node, 0)?;
         let is_batch_first = node.int("layout").unwrap_or(0) == 1;
-        let steps_first = View { before: usize::from(!is_batch_first), ..View::default() };
-        if x.rank() != 3 || x.view != steps_first {
+        // so many axes come before the batch's
+        let view = |axes: usize| View { before: if is_batch_first { 0 } else { axes }, ..View::default() };
+        if x.rank() != 3 || x.view != view(1) {
             return Err(format!(
                 "its input is counted as {:?}, where steps, images and channels are expected",
                 x.shape()
@@ -108,20 +109,16 @@ impl Converter<'_> {
             }
         }
         let last = match (reads_all, reads_last) {
-            (false, _) => made.clone(),
-            (true, false) => {
-                return Ok(vec![self.by_direction(name, &made, widths, is_reversed, is_batch_first)?]);
-            }
-            (true, true) => self.last_steps(name, &made, widths)?,
+            (false, _) => Some(made.clone()),
+            (true, true) => Some(self.last_steps(name, &made, widths)?),
+            (true, false) => None,
         };
-        let last = self.apart(&format!("{name}.last"), &last, widths)?;
-        let last = Value { view: View { before: usize::from(!is_batch_first), ..View::default() }, ..last };
-        let all = match reads_all {
-            true => self.by_direction(name, &made, widths, is_reversed, is_batch_first)?,
-            // nobody reads it
-            false => last.clone(),
-        };
-        Ok(vec![all, last])
+        let last = last.map(|last| self.apart(&format!("{name}.last"), &last, widths)).transpose()?;
+        let last = last.map(|last| Value { view: view(1), ..last });
+        let all = reads_all.then(|| self.by_direction(name, &made, widths, is_reversed)).transpose()?;
+        let all = all.map(|all| Value { view: view(2), ..all });
+        // what nobody reads stands for the one that is read
+        Ok([all.or_else(|| last.clone()), last].into_iter().flatten().collect())
     }
 
     /// Keras's states begin at 0, and all steps count.
@@ -150,7 +147,6 @@ impl Converter<'_> {
         made: &Value,
         widths: Widths,
         is_reversed: bool,
-        is_batch_first: bool,
     ) -> Result<Value, String> {
         let name = format!("{name}.steps");
         let made = match is_reversed {
@@ -161,17 +157,14 @@ impl Converter<'_> {
             }
             false => made.clone(),
         };
-        let all = self.apart(&name, &made, widths)?;
-        let before = if is_batch_first { 0 } else { 2 };
-        Ok(Value { view: View { before, ..View::default() }, ..all })
+        self.apart(&name, &made, widths)
     }
 
     /// The directions, which Keras has side by side in the channels, on an axis before them.
     fn apart(&mut self, name: &str, made: &Value, widths: Widths) -> Result<Value, String> {
         let mut target: Vec<[usize; 2]> = (1..made.rank() - 1).map(|axis| made.extents(axis)).collect();
         target.extend([[widths.directions; 2], [widths.units; 2]]);
-        let split = self.builder.reshape(name, made, &target)?;
-        Ok(split)
+        self.builder.reshape(name, made, &target)
     }
 
     /// The last output of each direction.
