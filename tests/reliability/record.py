@@ -71,6 +71,11 @@ BESIDE = """## Beside what others promise and test
 Sources: SQLite's page "How SQLite Is Tested", the `fuzz` folders of image-rs and of its decoders, the format's description of safetensors and the report of its review."""
 
 
+HEAD = """# Reliability
+
+Written by `tests/reliability/record.py`. It runs the scripts beside it, each of which also runs alone and fails if anything here does not hold."""
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("frostline", type=pathlib.Path)
@@ -80,24 +85,20 @@ def main():
     binary, page = arguments.frostline.resolve(), ROOT / "docs" / "reliability.md"
     said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     machine = f"on {datetime.date.today()}, with {said} on {os.cpu_count()} cores"
-    before = sections(page.read_text())
-    made = [
-        "# Reliability",
-        "Written by `tests/reliability/record.py`. It runs the scripts beside it, each of which also runs alone and fails if anything here does "
-        "not hold.",
-    ]
-    for script, (title, about) in PARTS.items():
-        if script not in arguments.only:
-            made += [before[title]] if title in before else []
-            continue
+    made = {}
+    for script in arguments.only:
+        title, about = PARTS[script]
         given = {"soak.py": [], "calls.py": [binary, "--every", arguments.every]}.get(script, [binary])
         done = subprocess.run([sys.executable, HERE / script, *given], capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"{script} failed:\n{done.stdout}{done.stderr}")
         line = " ".join([script, *map(str, given[1:])])
-        made.append(f"## {title}\n\n{about}\n\n{done.stdout.strip()}\n\n`{line}` {machine}.")
+        made[title] = f"## {title}\n\n{about}\n\n{done.stdout.strip()}\n\n`{line}` {machine}."
         print(script, "done", flush=True)
-    page.write_text("\n\n".join([*made, BESIDE]) + "\n")
+    # what is there by now: others may have written meanwhile
+    all_parts = sections(page.read_text()) | made
+    parts = [all_parts[title] for title, _ in PARTS.values() if title in all_parts]
+    page.write_text("\n\n".join([HEAD, *parts, BESIDE]) + "\n")
 
 
 def sections(text):
