@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 
 CUDA_LIBRARY = re.compile(r"lib(cu|nccl|nvrtc|nvshmem)\w*\.so\.\d+")
-CUDA_FUNCTION = re.compile(r"(cu[A-Zbdfps]|nccl|nvrtc|nvshmem)\w+")
+CUDA_FUNCTION = re.compile(r"_*(cu[A-Zbdfps]|nccl|nvrtc|nvshmem)\w+")
 
 
 def said(*command):

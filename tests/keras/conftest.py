@@ -17,6 +17,18 @@ TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 BINARY = pathlib.Path(os.environ.get("FROSTLINE", TARGET / "release" / "frostline"))
 
 
+# The files that take longest, in the order in which they begin: then the processes that share the tests end together.
+LONGEST = [
+    "test_gallery.py", "test_keras_versions.py", "test_labdog.py", "test_onnx.py", "test_book.py", "test_step_parity.py", "test_round_trip.py",
+    "test_stores.py", "test_solved.py", "test_depth.py",
+]
+
+
+def pytest_collection_modifyitems(items):
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
 class Frostline:
     """Runs the binary, with a cache of its own."""
 

@@ -20,6 +20,7 @@ from keras import layers as L
 
 BATCH = 3
 IMAGE = (9, 7, 5)
+VOLUME = (4, 7, 5, 3)
 
 
 def chain(*layers, shape=IMAGE):
@@ -89,6 +90,16 @@ def attention_images():
         return L.GlobalAveragePooling2D()(L.Add()([x, seen]))
 
     return chain(function(build), L.Dense(3, activation="softmax"))
+
+
+def attention_masked():
+    def build(words, others):
+        x, y = L.Embedding(9, 4, mask_zero=True)(words), L.Embedding(9, 4, mask_zero=True)(others)
+        x = L.Add()([x, L.MultiHeadAttention(2, 3, name="self")(x, x)])
+        x = L.LayerNormalization()(L.MultiHeadAttention(2, 3, name="cross")(x, y))
+        return L.LSTM(3)(L.Attention(name="plain")([x, y]))
+
+    return function(build, (6,), (5,))
 
 
 def operations():
@@ -261,6 +272,7 @@ CASES = {
     "leaky_relu": layer(L.LeakyReLU, negative_slope=0.15),
     "elu": layer(L.ELU, alpha=0.7),
     "softmax": layer(L.Softmax),
+    "softmax_rows": layer(L.Softmax, axis=1),
     "max_pool_valid": layer(L.MaxPooling2D, 3, strides=2),
     "max_pool_same": layer(L.MaxPooling2D, (3, 2), strides=(2, 1), padding="same"),
     "average_pool_valid": layer(L.AveragePooling2D, 2),
@@ -298,6 +310,8 @@ CASES = {
     "normalization_adapted": lambda: adapted(chain(L.Normalization(), L.Conv2D(3, 3))),
     "resizing_bilinear": layer(L.Resizing, 6, 11),
     "resizing_nearest": layer(L.Resizing, 13, 5, interpolation="nearest"),
+    "resizing_cropped": lambda: chain(L.Resizing(6, 11, crop_to_aspect_ratio=True), L.Resizing(5, 4, crop_to_aspect_ratio=True)),
+    "resizing_padded": lambda: chain(L.Resizing(6, 11, pad_to_aspect_ratio=True, fill_value=0.5), L.Resizing(7, 4, pad_to_aspect_ratio=True)),
     "unet": unet,
     "augmentation": lambda: chain(
         L.RandomFlip(), L.RandomRotation(0.1), L.RandomZoom(0.1), L.RandomContrast(0.1), L.RandomTranslation(0.1, 0.1),
@@ -307,6 +321,7 @@ CASES = {
     "layer_norm_bare": layer(L.LayerNormalization, scale=False, center=False, shape=(11,)),
     "group_norm": lambda: chain(L.Conv2D(6, 3), L.GroupNormalization(3, epsilon=0.1)),
     "instance_norm": layer(L.GroupNormalization, -1, center=False),
+    "rms_norm": layer(L.RMSNormalization, epsilon=0.1),
     "unit_norm": layer(L.UnitNormalization),
     "prelu": layer(L.PReLU),
     "prelu_shared": layer(L.PReLU, shared_axes=[1, 2]),
@@ -320,9 +335,22 @@ CASES = {
         L.SeparableConv1D(7, 3, padding="same", depth_multiplier=2), L.DepthwiseConv1D(2), L.SpatialDropout1D(0.3),
         L.GlobalAveragePooling1D(), shape=(25, 5),
     ),
+    "conv1d_causal": lambda: chain(
+        L.Conv1D(6, 3, dilation_rate=2, padding="causal", activation="relu"), L.Conv1D(4, 2, padding="causal", strides=2), shape=(11, 5)
+    ),
     "pooling_1d": lambda: chain(
         L.MaxPooling1D(2), L.UpSampling1D(3), L.Cropping1D(1), L.AveragePooling1D(3, 2, "same"),
         L.Conv1DTranspose(4, 3, strides=2), L.GlobalMaxPooling1D(), shape=(9, 5),
+    ),
+    "conv3d": lambda: chain(L.Conv3D(6, (2, 3, 2), strides=(1, 2, 1), padding="same", activation="relu"), L.Conv3D(4, 1), shape=VOLUME),
+    "conv3d_dilated": layer(L.Conv3D, 4, (3, 2, 1), dilation_rate=(1, 2, 2), use_bias=False, shape=VOLUME),
+    "conv3d_strided": layer(L.Conv3D, 4, (1, 3, 3), strides=2, shape=VOLUME),
+    "volumes": lambda: chain(
+        L.ZeroPadding3D(((1, 0), (0, 1), (1, 1))), L.Conv3D(5, 2), L.BatchNormalization(), L.MaxPooling3D((1, 2, 2)), L.UpSampling3D((2, 1, 2)),
+        L.Cropping3D((1, 0, 1)), L.AveragePooling3D(3, 2, "same"), L.Conv3D(3, 1), L.GlobalAveragePooling3D(), shape=VOLUME,
+    ),
+    "volume_pooling": lambda: chain(
+        L.MaxPooling3D((3, 2, 2), (1, 2, 1), "same"), L.AveragePooling3D(2), L.SpatialDropout3D(0.3), L.GlobalMaxPooling3D(keepdims=True), shape=VOLUME
     ),
     "dot": lambda: function(
         lambda a, b: L.Concatenate()([L.Dot(1)([a, L.Dense(6)(b)]), L.Dot(-1, normalize=True)([a, L.Dense(6)(b)])]), (6,), (4,)
@@ -338,6 +366,13 @@ CASES = {
         (6, 8), (7, 5), (7, 9),
     ),
     "attention_images": attention_images,
+    "attention_causal": lambda: function(lambda x: L.MultiHeadAttention(2, 3, name="heads")(x, x, use_causal_mask=True), (6, 8)),
+    "attention_masked": attention_masked,
+    "attention_dot": lambda: function(lambda query, value: L.Attention(use_scale=True, name="dot")([query, value]), (6, 4), (5, 4)),
+    "attention_concat": lambda: function(
+        lambda x: L.Attention(use_scale=True, score_mode="concat", name="concat")([x, L.Dense(3)(x), x], use_causal_mask=True), (6, 4)
+    ),
+    "attention_additive": lambda: function(lambda query, value: L.AdditiveAttention(name="sum")([query, value]), (6, 4), (5, 4)),
     "einsum_dense": lambda: chain(
         L.EinsumDense("abc,bd->adc", (4, 5)), L.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="de", activation="tanh"),
         L.EinsumDense("abcd,cde->abe", (None, 5), bias_axes="e"), L.EinsumDense("...x,xy->...y", 6, bias_axes="y"), L.GlobalMaxPooling1D(),
@@ -369,13 +404,13 @@ CASES = {
 }
 
 # dropout and augmentation would make the pass in training mode random
-RANDOM = {"dropout", "augmentation", "conv1d"}
+RANDOM = {"dropout", "augmentation", "conv1d", "volume_pooling"}
 # whole numbers go in
-WORDS = {"embedding", "recurrent", "masked", "nested_recurrent"}
+WORDS = {"attention_masked", "embedding", "recurrent", "masked", "nested_recurrent"}
 # these are also saved in the other formats
 ALSO_H5 = {"dense", "batch_norm", "nested_in_sequential", "sequential_in_functional", "deeply_nested", "shared_layer",
            "shared_model", "separable", "depthwise_multiplier", "normalization_adapted", "unet", "layer_norm", "prelu", "conv1d",
-           "conv_transpose", "einsum_dense", "recurrent", "nested_recurrent", "time_distributed", "bidirectional_two", "attention_cross", "attention_images"}
+           "conv_transpose", "einsum_dense", "recurrent", "nested_recurrent", "time_distributed", "bidirectional_two", "attention_cross", "attention_images", "attention_causal", "conv3d", "attention_concat"}
 
 
 def inner_name(layer, variable):
@@ -501,7 +536,7 @@ def main():
         "axis_1": lambda x: L.BatchNormalization(axis=1, name="odd")(x),
         "concatenate_0": lambda x: L.Concatenate(axis=0, name="odd")([x, x]),
         "over_the_batch": lambda x: keras.ops.flip(x, axis=0),
-        "causal_mask": lambda x: L.MultiHeadAttention(1, 2, name="odd")(x, x, use_causal_mask=True),
+        "attention_mask": lambda x: L.MultiHeadAttention(1, 2, name="odd")(x, x, attention_mask=np.ones((1, 63, 63))),
     }
     for name, make in odd.items():
         keras.backend.clear_session()

@@ -22,7 +22,10 @@ OLD = sorted(path.name for path in ENVIRONMENT.glob("3.*") if path.suffix != ".p
 # What no file can say to the older versions: they know the layer, but not with these settings; and layers that they take out of
 # an `.h5` of any origin otherwise than out of a `.keras`.
 MISSING = {
+    "attention_masked": "Attention under a mask",
     "attention_cross": "queries and values of different widths",
+    "resizing_padded": "a Resizing that pads",
+    "rms_norm": "RMSNormalization",
     "conv_transpose_padded": "an `output_padding` of 0",
     # the current version writes the name of an operation into its settings too, without which it finds two of one name; the
     # older ones do not take it there, and have not all operations
@@ -36,13 +39,16 @@ MISSING = {
 MISSING_IN_H5 = {
     "concatenate_rows": "the axis of a Concatenate",
     "two_in_two_out": "the axis of a Concatenate",
+    "softmax_rows": "the axis of a Softmax",
     "normalization_adapted": "the statistics of a Normalization",
 }
 
 
 def goldens():
+    """Each once: the `.h5` files that lie beside a `.keras` file are the same models."""
     for path in sorted((GOLDEN / "keras").iterdir()) + sorted((GOLDEN / "old").iterdir()):
-        if path.suffix in (".keras", ".h5") and not path.name.endswith(".weights.h5"):
+        is_model = path.suffix in (".keras", ".h5") and not path.name.endswith(".weights.h5")
+        if is_model and (path.suffix == ".keras" or not path.with_suffix(".keras").exists()):
             yield path
 
 

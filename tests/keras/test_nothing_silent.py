@@ -399,3 +399,22 @@ def test_a_custom_layer_is_what_its_user_says(frostline, tmp_path):
     assert relative(again.predict(batch, verbose=0), expected) <= OUTPUT
     nonsense = frostline.run("predict", file, tmp_path / "x.npy", "--custom", "HalfSwish=unheard_of")
     assert nonsense.returncode == 2 and "help:" in nonsense.stderr
+
+
+def test_functions_of_tensorflow_are_written_by_names_that_keras_finds(frostline, tmp_path):
+    import tensorflow as tf
+
+    inputs = keras.Input((9,))
+    x = L.Dense(5, activation=tf.nn.swish)(inputs)
+    x = L.Bidirectional(L.LSTM(3, activation=tf.nn.relu))(L.RepeatVector(4)(x))
+    model = keras.Model(inputs, L.Dense(3, activation=tf.nn.softmax)(x))
+    model.save(tmp_path / "m.keras")
+    # Keras does not load what it has written itself
+    with pytest.raises(TypeError):
+        keras.saving.load_model(tmp_path / "m.keras")
+    x = np.random.default_rng(0).normal(size=(6, 9)).astype("float32")
+    expected = model.predict(x, verbose=0)
+    assert relative(frostline.outputs(tmp_path / "m.keras", x, tmp_path), expected) < 1e-5
+    for name in ("back.keras", "back.h5"):
+        frostline.done("convert", tmp_path / "m.keras", "-o", tmp_path / name)
+        assert relative(keras.saving.load_model(tmp_path / name).predict(x, verbose=0), expected) < 1e-5

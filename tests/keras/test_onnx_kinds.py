@@ -433,10 +433,64 @@ def test_a_class_token_is_written_for_any_number_of_images(frostline, tmp_path):
     assert relative(run(tmp_path / "again.onnx", given)[0], run(path, x)[0]) < OUTPUT
 
 
-def test_an_equation_with_spaces_is_one_of_keras(frostline, tmp_path):
-    nodes = [STEM, node("Einsum", ["stem", "stem"], ["y"], name="/y/Einsum", equation="b c h w, b c h w -> b c")]
+@pytest.mark.parametrize("equation", ["b c h w, b c h w -> b c", "B C I J, B C I J -> B C"])
+def test_an_equation_with_spaces_is_one_of_keras(equation, frostline, tmp_path):
+    nodes = [STEM, node("Einsum", ["stem", "stem"], ["y"], name="/y/Einsum", equation=equation)]
     save(tmp_path / "m.onnx", nodes, weights())
     x = batch_of((2, 3, 12, 16))
     frostline.done("convert", tmp_path / "m.onnx", "-o", tmp_path / "m.keras")
     found = keras.saving.load_model(tmp_path / "m.keras")(last(x))
     assert relative(np.asarray(found), run(tmp_path / "m.onnx", x)[0]) < OUTPUT
+
+
+def volumes(seed, *dims):
+    return (0.3 * np.random.default_rng(seed).normal(size=dims)).astype("float32")
+
+
+VOLUMES = {
+    "plain": ([node("Conv", ["x", "k"], ["y"])], {"k": volumes(1, 4, 3, 2, 3, 2)}),
+    "same": ([node("Conv", ["x", "k", "b"], ["y"], auto_pad="SAME_UPPER", strides=[1, 2, 2])], {"k": volumes(1, 4, 3, 2, 3, 3), "b": volumes(2, 4)}),
+    "padded": ([node("Conv", ["x", "k"], ["y"], pads=[1, 0, 2, 0, 1, 1], strides=[2, 2, 2])], {"k": volumes(1, 4, 3, 3, 3, 3)}),
+    "dilated": ([node("Conv", ["x", "k"], ["y"], dilations=[1, 2, 2], pads=[1, 2, 2, 1, 2, 2])], {"k": volumes(1, 4, 3, 3, 3, 3)}),
+    "groups": ([node("Conv", ["x", "k"], ["y"], group=3)], {"k": volumes(1, 6, 1, 2, 2, 2)}),
+    "maximum": ([node("Relu", ["x"], ["r"]), node("MaxPool", ["r"], ["y"], kernel_shape=[3, 3, 3], strides=[2, 2, 2], pads=[1] * 6)], {}),
+    "maximum_valid": ([node("MaxPool", ["x"], ["y"], kernel_shape=[1, 2, 2], strides=[1, 2, 2])], {}),
+    "mean": ([node("AveragePool", ["x"], ["y"], kernel_shape=[2, 3, 3], strides=[2, 2, 2], pads=[0, 1, 1, 0, 1, 1], count_include_pad=1)], {}),
+    "network": ([
+        node("Conv", ["x", "k"], ["c"], name="/stem/Conv", pads=[1] * 6),
+        node("BatchNormalization", ["c", "g", "b", "m", "v"], ["n"], name="/norm/BatchNormalization"), node("Relu", ["n"], ["r"], name="/act/Relu"),
+        node("Conv", ["r", "l"], ["d"], name="/deep/Conv", pads=[1] * 6), node("Add", ["d", "r"], ["s"], name="/add/Add"),
+        node("GlobalAveragePool", ["s"], ["p"], name="/pool/GlobalAveragePool"), node("Flatten", ["p"], ["f"], name="/flat/Flatten"),
+        node("Gemm", ["f", "w"], ["y"], name="/fc/Gemm", transB=1),
+    ], {"k": volumes(1, 4, 3, 3, 3, 3), "l": volumes(2, 4, 4, 3, 3, 3), "w": volumes(3, 5, 4),
+        "g": volumes(4, 4), "b": volumes(5, 4), "m": volumes(6, 4), "v": 1 + volumes(7, 4) ** 2}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VOLUMES)
+def test_volumes_are_convolved_and_pooled(name, frostline, tmp_path):
+    nodes, tensors = VOLUMES[name]
+    path = save(tmp_path / "m.onnx", nodes, tensors, shape=("batch", 3, 5, 12, 9))
+    x = batch_of((2, 3, 5, 12, 9))
+    turned = lambda value: np.moveaxis(value, 1, -1)
+    expected = turned(run(path, x)[0])
+    assert relative(frostline.outputs(path, turned(x), tmp_path), expected) < OUTPUT
+    frostline.done("convert", path, "-o", tmp_path / "m.keras")
+    # TensorFlow has no 3-D convolution in groups for a processor
+    if name != "groups":
+        assert relative(keras.saving.load_model(tmp_path / "m.keras").predict(turned(x), verbose=0), expected) < OUTPUT
+    frostline.done("convert", tmp_path / "m.keras", "-o", tmp_path / "again.onnx")
+    assert relative(run(tmp_path / "again.onnx", turned(x))[0], expected) < OUTPUT
+    assert relative(frostline.outputs(tmp_path / "again.onnx", turned(x), tmp_path), expected) < OUTPUT
+
+
+@pytest.mark.parametrize("nodes, why", [
+    ([node("MaxPool", ["x"], ["y"], kernel_shape=[3, 3, 3], pads=[0, 1, 1, 0, 1, 1])], "none that a pooling of Keras has"),
+    ([node("AveragePool", ["x"], ["y"], kernel_shape=[2, 2, 2], strides=[2, 2, 2], ceil_mode=1)], "does not fill"),
+    ([node("Conv", ["x", "k"], ["y"], strides=[2, 1, 1], dilations=[1, 2, 2])], "strides and dilations"),
+], ids=["margins_below_zero", "last_window", "strides_and_dilations"])  # fmt: skip
+def test_windows_over_volumes_that_keras_has_not_are_refused(nodes, why, frostline, tmp_path):
+    path = save(tmp_path / "m.onnx", nodes, {"k": volumes(1, 4, 3, 2, 2, 2)}, shape=("batch", 3, 5, 12, 9))
+    np.save(tmp_path / "x.npy", np.moveaxis(batch_of((2, 3, 5, 12, 9)), 1, -1))
+    refused = frostline.run("predict", path, tmp_path / "x.npy")
+    assert refused.returncode == 1 and why in refused.stderr, refused.stderr

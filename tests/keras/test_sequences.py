@@ -37,6 +37,10 @@ def nested(x):
     return L.GRU(3)(inner(x))
 
 
+def block(x):
+    return L.LayerNormalization()(L.Add()([x, L.MultiHeadAttention(2, 3)(x, x)]))
+
+
 PASSED = {
     "mean": lambda x: L.GlobalAveragePooling1D()(L.Dense(4, activation="relu")(x)),
     "stacked": lambda x: L.LSTM(4)(L.Dropout(0.2)(L.GRU(5, return_sequences=True)(L.SpatialDropout1D(0.2)(x)))),
@@ -50,6 +54,15 @@ PASSED = {
     "joined": lambda x: L.LSTM(4)(ops.concatenate([x, L.Dense(3)(x)], axis=-1)),
     "weighted": lambda x: ops.sum(x * ops.softmax(L.Dense(1)(x), axis=1), axis=1),
     "nested": nested,
+    "attention": lambda x: L.GlobalAveragePooling1D()(L.LayerNormalization()(L.Add()([x, L.MultiHeadAttention(2, 3)(x, x)]))),
+    "attention_twice": lambda x: L.LSTM(4)(block(block(x))),
+    "attention_of_what_others_saw": lambda x: L.LSTM(4)(L.MultiHeadAttention(1, 2)(L.MultiHeadAttention(2, 3)(L.Dense(6)(x), x), x)),
+    "attention_without_residual": lambda x: L.GlobalAveragePooling1D()(L.MultiHeadAttention(1, 2)(*[L.LayerNormalization()(L.MultiHeadAttention(2, 3)(x, x))] * 2)),
+    "attention_of_others": lambda x: L.LSTM(4)(L.MultiHeadAttention(2, 3)(L.Dense(6)(x), value=x, key=L.Dense(5)(x), use_causal_mask=True)),
+    "attention_that_drops": lambda x: ops.sum(L.MultiHeadAttention(2, 3, dropout=0.3)(x, L.Dense(6)(x)), axis=1),
+    "attention_plain": lambda x: L.LSTM(4)(L.Attention()([L.Dense(6)(x), x], use_causal_mask=True)),
+    "attention_seen_as_a_whole": lambda x: ops.sum(L.AdditiveAttention()([x, L.Dense(6)(x)]), axis=1),
+    "causal": lambda x: L.GlobalMaxPooling1D()(L.Conv1D(4, 2, dilation_rate=3, padding="causal")(x)),
 }
 
 
@@ -74,7 +87,7 @@ def test_an_operation_behind_a_mask_is_no_layer_of_an_h5_file(frostline, tmp_pat
 
 
 @pytest.mark.parametrize("name, build", {
-    "attention": lambda x: L.GlobalAveragePooling1D()(L.MultiHeadAttention(1, 2)(x, x)),
+    "attention_side_by_side": lambda x: L.GlobalAveragePooling1D()(L.Add()([L.MultiHeadAttention(2, 3)(x, x), L.MultiHeadAttention(1, 2)(x, x)])),
     "softmax": lambda x: L.GlobalAveragePooling1D()(L.Dense(STEPS)(L.Concatenate(axis=1)([x, x]))),
 }.items())
 def test_masks_that_are_not_honoured_are_refused(name, build, frostline, tmp_path):
@@ -133,3 +146,47 @@ def test_what_makes_numbers_of_texts_is_named(frostline, tmp_path):
     np.save(tmp_path / "x.npy", words(4)[0][:, :1])
     refused = frostline.run("predict", tmp_path / "m.keras", tmp_path / "x.npy")
     assert refused.returncode == 1 and "run it in Python" in refused.stderr, refused.stderr
+
+
+FRAMES = (4, 10, 8, 3)
+
+
+@pytest.mark.parametrize("name, build", {
+    "volumes": [L.Conv3D(6, 3, padding="same", activation="relu"), L.MaxPooling3D((1, 2, 2)), L.BatchNormalization(), L.Conv3D(8, (2, 3, 3), strides=(1, 2, 1))],
+    "frames": [
+        L.TimeDistributed(L.ZeroPadding2D(1)), L.TimeDistributed(L.Conv2D(6, 3, activation="relu")), L.TimeDistributed(L.BatchNormalization()),
+        L.TimeDistributed(L.Dropout(0.2)), L.TimeDistributed(L.MaxPooling2D()), L.TimeDistributed(L.SeparableConv2D(5, 3, padding="same")),
+        L.TimeDistributed(L.GlobalAveragePooling2D()), L.LSTM(7),
+    ],
+}.items())
+def test_a_network_on_films_is_retrained(name, build, frostline, tmp_path):
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input(FRAMES), *build])
+    for layer in model.layers:
+        for weight in layer.weights:
+            if "moving" in weight.path:
+                weight.assign(np.random.default_rng(1).uniform(0.5, 1.5, weight.shape))
+    model.save(tmp_path / "m.keras")
+    rng = np.random.default_rng(0)
+    classes = np.arange(90) % 2
+    films = (rng.normal(0, 1, (90, *FRAMES)) + classes[:, None, None, None, None] * 0.7).astype("float32")
+    assert relative(frostline.outputs(tmp_path / "m.keras", films[:9], tmp_path), model.predict(films[:9], verbose=0)) <= OUTPUT
+    np.savez(tmp_path / "d.npz", x_train=films[:60], y_train=classes[:60], x_test=films[60:], y_test=classes[60:])
+    for more in ((), ("--epochs", 2, "--head", "gap dense(4,relu)" if name == "volumes" else "dense(4,relu)")):
+        run = tmp_path / f"run{len(more)}"
+        ran = frostline.run("train", tmp_path / "m.keras", tmp_path / "d.npz", "-o", run, "--head-only", *more)
+        assert ran.returncode == 0, ran.stderr
+        written = keras.saving.load_model(run / "model.keras", compile=False)
+        assert relative(frostline.outputs(run, films[:9], tmp_path), written.predict(films[:9], verbose=0)) <= OUTPUT
+        frostline.done("evaluate", run, tmp_path / "d.npz")
+
+
+def test_statistics_of_single_steps_are_not_trained(frostline, tmp_path):
+    keras.Sequential([
+        keras.Input((5, 4)), L.TimeDistributed(L.Dense(3)), L.TimeDistributed(L.BatchNormalization(), name="steps"), L.Flatten(), L.Dense(2, activation="softmax"),
+    ]).save(tmp_path / "m.keras")
+    x = np.random.default_rng(0).normal(0, 1, (20, 5, 4)).astype("float32")
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=np.arange(20) % 2)
+    command = ("train", tmp_path / "m.keras", tmp_path / "d.npz", "-o", tmp_path / "run", "--keep", "flatten", "--epochs", 1, "--unfreeze", "all")
+    refused = frostline.run(*command, "--fine-tune-epochs", 1, "--batch-norm", "train")
+    assert refused.returncode == 1 and "help: freeze the layer" in refused.stderr, refused.stderr

@@ -4,8 +4,8 @@ usage: growth.py FROSTLINE [--photos 1000 10000 100000]
 
 The photos are generated: noise of 28x28 pixels whose brightness is the class. Three trainings of each number of them: the solved head; a
 head that is trained by steps on narrow feature vectors; and on wide ones of 4,704 numbers, of which the feature cache has many times the
-memory of the process. It fails if a photo takes more than 2,000 bytes of memory (its names, its label, where its features are) beyond the
-256 MiB in which a head that is solved may hold features.
+memory of the process. It fails if a photo takes more than 3,000 bytes of memory (its names, its label, where its features are, what the
+heads that were tried say of it) beyond the 64 MiB in which a head that is solved may hold features.
 """
 
 import argparse
@@ -18,8 +18,8 @@ import tempfile
 import numpy
 from commands import MODEL, environment
 
-MOST = 2000
-HELD = 256 << 20
+MOST = 3000
+HELD = 64 << 20
 STEPS = ["--head-only", "--epochs", "1", "--val", "0"]
 TRAININGS = {
     "solved head": [],

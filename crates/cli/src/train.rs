@@ -226,11 +226,18 @@ fn expectation(estimate: &Prospect) -> String {
                 100.0 * high
             )
         }
+        (Some(_), _) if estimate.alone == images => format!(
+            "nothing tells how many of new photos will be right: each of the {images} training images is the only one of its class, and a head that had not seen it knows nothing of that"
+        ),
         (Some(accuracy), _) => format!(
-            "expect {:.1} % of new photos like these to be right (95 % interval {:.1} to {:.1}): each of the {images} training images was predicted by a head that had not seen it",
+            "expect {:.1} % of new photos like these to be right (95 % interval {:.1} to {:.1}): each of the {images} training images was predicted by a head that had not seen it{}",
             100.0 * accuracy,
             100.0 * low,
-            100.0 * high
+            100.0 * high,
+            match estimate.alone {
+                0 => String::new(),
+                alone => format!("; {alone} of them are the only ones of their class, and count as wrong"),
+            }
         ),
         (None, mse) => format!(
             "expect a mean squared error of {:.4} on new images like these (95 % interval {low:.4} to {high:.4}): each of the {images} training images was predicted by a head that had not seen it",

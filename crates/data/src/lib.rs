@@ -19,6 +19,7 @@ mod choose;
 mod contents;
 mod dataset;
 mod decode;
+mod doubtful_names;
 mod duplicates;
 mod error;
 mod exclude;
@@ -128,7 +129,8 @@ pub enum Source<'a> {
 impl Source<'_> {
     /// See [`open_as`].
     pub fn open_as(&self, reading: &Reading) -> Result<Dataset, DataError> {
-        let dataset = self.read(None, reading)?;
+        let mut dataset = self.read(None, reading)?;
+        dataset.warnings.extend(doubtful_names::told(&dataset.classes));
         dataset.require_trainable()?;
         Ok(dataset)
     }

@@ -48,9 +48,37 @@ pub(super) fn of<'a>(
         }
     }
     match has_train(&named) || (plain.is_empty() && !named.is_empty()) {
+        true if known.is_some() && !has_train(&named) => part_alone(top, &named, warnings),
         true => parts(top, named, &plain, warnings),
         false => classes(top, named, plain, warnings),
     }
+}
+
+/// Parts without one to train on, for a model that is trained already: the test part, or else that to validate on.
+fn part_alone<'a>(
+    top: &'a Tree,
+    named: &[(Split, &'a Tree)],
+    warnings: &mut Vec<String>,
+) -> Result<Layout<'a>, DataError> {
+    let with_classes = || named.iter().filter(|(_, folder)| holds_classes(folder));
+    let Some((split, part)) = with_classes().max_by_key(|(split, _)| *split) else {
+        return Err(DataError::source(
+            &top.path,
+            format!("has `{}`, which holds no folders of classes", named[0].1.name),
+            "put the photos of each class into a folder of its own",
+        ));
+    };
+    for (_, other) in named.iter().filter(|(_, folder)| !std::ptr::eq(*folder, *part)) {
+        warnings.push(format!(
+            "`{}` is left out beside `{}`, the {} part",
+            other.name,
+            part.name,
+            split.name()
+        ));
+    }
+    let classes: Vec<&Tree> = part.filled().collect();
+    hint_at_deeper_classes(part, &classes, warnings);
+    Ok(Layout { train: part, classes, others: Vec::new(), has_parts: false })
 }
 
 /// Parts above classes.

@@ -288,3 +288,17 @@ fn names_whose_accents_are_written_in_two_ways_are_the_same() {
     let known = ["x", "caf\u{e9}"].map(str::to_owned);
     assert_eq!(crate::open_for(folder.path(), &known).unwrap().train[0].target, Target::Class(1));
 }
+
+#[test]
+fn a_trained_model_is_evaluated_on_a_part_that_lies_there_alone() {
+    let classes = ["a", "b"].map(str::to_owned);
+    let folder = tree(&["Testing/a/1.png", "Testing/b/1.png", "val/a/2.png"]);
+    let dataset = crate::open_for(folder.path(), &classes).unwrap();
+    assert_eq!(counts(&dataset), [2, 0, 0]);
+    assert!(dataset.warnings[0].contains("`val` is left out beside `Testing`, the test part"));
+    let folder = tree(&["val/a/2.png"]);
+    assert_eq!(counts(&crate::open_for(folder.path(), &classes).unwrap()), [1, 0, 0]);
+    let folder = tree(&["test/1.png"]);
+    let error = crate::open_for(folder.path(), &classes).unwrap_err().to_string();
+    assert!(error.contains("holds no folders of classes"), "{error}");
+}

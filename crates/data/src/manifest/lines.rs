@@ -3,7 +3,7 @@
 use super::HELP;
 use super::columns::{Columns, LabelColumns, none_of, separator};
 use super::files::file;
-use super::parts::Parts;
+use super::parts::{Parts, Words};
 use crate::file_name::composed;
 use crate::{DataError, Split};
 use std::path::Path;
@@ -82,7 +82,7 @@ impl Lines {
             texts: String::with_capacity(bytes.len()),
             ones: Vec::new(),
         };
-        let mut parts = Parts::default();
+        let (mut parts, mut words) = (Parts::default(), Words::default());
         let (mut header, mut marks): (Vec<String>, Vec<Mark>) = Default::default();
         let mut record = csv::StringRecord::new();
         while table.read_record(&mut record).map_err(|error| match error.kind() {
@@ -120,6 +120,9 @@ impl Lines {
                 })?,
                 _ => Split::Train,
             };
+            if columns.split.is_some_and(|column| column.flag.is_none()) {
+                words.see(split, part);
+            }
             parts.see(&record);
             let path = cell(columns.path);
             if path.is_empty() {
@@ -139,6 +142,7 @@ impl Lines {
         if lines.all.is_empty() {
             return Err(refuse("lists no image".to_owned(), HELP));
         }
+        lines.notes.extend(words.told());
         lines.take_parts(&parts, &header);
         if let Some(LabelColumns::Marks(columns)) = columns.map(|columns| columns.label) {
             lines.mark(source, &header, &columns, &marks)?;

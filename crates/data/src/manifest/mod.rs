@@ -5,6 +5,7 @@ mod columns;
 mod files;
 mod lines;
 mod parts;
+mod repeated;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use super::{DataError, Dataset, Example, Input, LabelKind, Reading, Split, Targe
 pub(super) use columns::LABELS;
 use files::file;
 use lines::{Line, Lines};
+use repeated::Repeated;
 
 const HELP: &str = "the first line is `path,label` or `path,label,split`";
 /// Whole numbers that are more kinds than this are taken for numbers.
@@ -63,6 +65,12 @@ pub(super) fn read(source: &Path, reading: &Reading) -> Result<Dataset, DataErro
         dataset.classes.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
     let in_split = |split: Split| lines.all.iter().filter(|line| line.split == split).count();
     let mut splits: [Vec<Example>; 3] = Split::ALL.map(|split| Vec::with_capacity(in_split(split)));
+    // where a line names one label, an image that has several stands in as many
+    let one_a_line = match &targets {
+        Targets::Labels(names) => lines.marks.is_none() && names.iter().all(|own| own.len() < 2),
+        Targets::Classes(_) | Targets::Numbers(_) => false,
+    };
+    let mut repeated = Repeated::of(&lines, one_a_line);
     for (row, line) in lines.all.iter().enumerate() {
         let target = match &targets {
             Targets::Numbers(numbers) => Target::Value(vec![numbers[row]]),
@@ -73,12 +81,17 @@ pub(super) fn read(source: &Path, reading: &Reading) -> Result<Dataset, DataErro
             }
         };
         let path = lines.path(line);
+        let examples = &mut splits[line.split as usize];
+        if repeated.joins(line.split, path, &target, examples) {
+            continue;
+        }
         let mut file = file(folder, path);
         // joining leaves room for more
         file.shrink_to_fit();
         let input = Input::File(file);
-        splits[line.split as usize].push(Example { input, target, name: path.to_owned() });
+        examples.push(Example { input, target, name: path.to_owned() });
     }
+    dataset.warnings.extend(repeated.told());
     for (split, examples) in Split::ALL.into_iter().zip(splits) {
         if !examples.is_empty() {
             dataset.set_split(split, examples);

@@ -38,3 +38,34 @@ impl Parts {
         found.next().is_none().then_some((*at, parts.as_slice()))
     }
 }
+
+/// The words by which lines name their parts.
+#[derive(Default)]
+pub(super) struct Words(Vec<(Split, String)>);
+
+impl Words {
+    /// More are not told.
+    const MOST: usize = 8;
+
+    /// The next line's; an empty cell is none.
+    pub(super) fn see(&mut self, split: Split, word: &str) {
+        let is_known = |(_, own): &(Split, String)| own.eq_ignore_ascii_case(word);
+        if !word.is_empty() && self.0.len() < Self::MOST && !self.0.iter().any(is_known) {
+            self.0.push((split, word.to_owned()));
+        }
+    }
+
+    /// Parts that go by several words, of which one may have been meant for something else.
+    pub(super) fn told(&self) -> impl Iterator<Item = String> {
+        Split::ALL.into_iter().filter_map(|split| {
+            let own: Vec<String> = self
+                .0
+                .iter()
+                .filter(|(other, _)| *other == split)
+                .map(|(_, word)| format!("`{word}`"))
+                .collect();
+            (own.len() > 1)
+                .then(|| format!("{} are all read as the {} part", own.join(" and "), split.name()))
+        })
+    }
+}

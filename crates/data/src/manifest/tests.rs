@@ -99,7 +99,7 @@ fn several_labels_in_a_cell_are_asked_for_or_taken_but_never_without_a_word() {
     let marked = read_as(None, "path,label\na.png,cat|dog\na.png,cat\nb.png,dog|cat\n").unwrap();
     assert_eq!(labels_of(&marked), [both.clone(), Target::Labels(vec![0]), both]);
     assert!(marked.warnings[0].contains("task = classes"), "{:?}", marked.warnings);
-    assert!(read_text("path,label\na.png,golden retriever\na.png,dog\n").unwrap().warnings.is_empty());
+    assert!(read_text("path,label\na.png,golden retriever\nb.png,dog\n").unwrap().warnings.is_empty());
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn numbers_stand_for_the_classes_of_a_model() {
     let names = ["cat", "dog", "eel"].map(str::to_owned);
     let dataset = data::open_for(&path, &names).unwrap();
     assert_eq!((&dataset.train[0].target, &dataset.train[1].target), (&Target::Class(2), &Target::Class(0)));
-    assert!(dataset.warnings[0].contains("from 0 for `cat`"), "{:?}", dataset.warnings);
+    assert!(dataset.warnings[1].contains("from 0 for `cat`"), "{:?}", dataset.warnings);
     let own = ["2", "0", "1"].map(str::to_owned);
     assert_eq!(data::open_for(&path, &own).unwrap().train[0].target, Target::Class(0));
     assert!(data::open_for(&path, &names[..2]).is_err());
@@ -220,4 +220,32 @@ fn where_no_file_is_found_the_place_is_told() {
     let error = read_text("path,label\ndata/x.png,cat\ndata/y.png,dog\n").unwrap_err().to_string();
     assert!(error.contains("none of its 2 files is found") && error.contains("data/x.png"), "{error}");
     assert!(error.contains("`root`"), "{error}");
+}
+
+#[test]
+fn words_that_are_read_as_one_part_are_told() {
+    let list = |parts: [&str; 3]| {
+        let lines = parts.map(|part| format!("a.png,cat,{part}\nb.png,dog,{part}\n"));
+        read_text(&format!("path,label,split\n{}", lines.concat())).unwrap().warnings
+    };
+    assert!(list(["train", "val", "test"]).is_empty());
+    let told = list(["train", "eval", "test"]);
+    assert!(told[0].contains("`eval` and `test` are all read as the test part"), "{told:?}");
+}
+
+#[test]
+fn labels_of_an_image_may_stand_in_several_lines() {
+    let text = "path,label\na.png,cat\nb.png,dog\na.png,dog\nc.png,cat\na.png,cat\n";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("list.csv");
+    std::fs::write(&path, text).unwrap();
+    std::fs::write(folder.path().join("a.png"), b"x").unwrap();
+    let dataset =
+        data::open_as(&path, &Reading { task: Some(LabelKind::Labels), ..Reading::default() }).unwrap();
+    let labels: Vec<&Target> = dataset.train.iter().map(|example| &example.target).collect();
+    assert_eq!(labels, [&Target::Labels(vec![0, 1]), &Target::Labels(vec![1]), &Target::Labels(vec![0])]);
+    assert!(dataset.warnings.iter().any(|told| told.contains("images that stand in several lines (1) have")));
+    let as_classes = read_text(text).unwrap();
+    assert_eq!(as_classes.train.len(), 5);
+    assert!(as_classes.warnings[0].contains("the first is `a.png`"), "{:?}", as_classes.warnings);
 }

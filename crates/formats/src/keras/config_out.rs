@@ -4,7 +4,7 @@ use super::dtype::written;
 use super::newer::for_all_versions;
 use super::order::keras_order;
 use frostline_graph::layers::{
-    Dropout, HARD_SIGMOID_KERAS_2, KERAS_LAYERS, Kind, LayerKind, Operation, Rescaling,
+    CALL, Dropout, HARD_SIGMOID_KERAS_2, KERAS_LAYERS, Kind, LayerKind, NamedActivation, Operation, Rescaling,
 };
 use frostline_graph::ops::Dropped;
 use frostline_graph::{Body, Form, Graph, Layer, TensorId};
@@ -81,7 +81,8 @@ fn functional(graph: &Graph, style: Style) -> Result<Value, String> {
                     .keras(&|place| tensors.get(place).cloned().unwrap_or(Value::Null));
             }
             let arguments = if takes_list { vec![Value::Array(tensors)] } else { tensors };
-            json!({"args": arguments, "kwargs": {}})
+            let keywords = graph.layers[index].config.get(CALL).and_then(|call| call.get("kwargs"));
+            json!({"args": arguments, "kwargs": keywords.cloned().unwrap_or_else(|| json!({}))})
         });
         let nodes: Vec<Value> = nodes.collect();
         if let Some(map) = written.as_object_mut() {
@@ -188,9 +189,10 @@ fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
     };
     for (key, value) in own {
         match key.as_str() {
-            "name" | "trainable" => {}
+            // what it is called with is written with its calls
+            "name" | "trainable" | CALL => {}
             "dtype" => drop(config.insert(key.clone(), written(value))),
-            _ => drop(config.insert(key.clone(), value.clone())),
+            _ => drop(config.insert(key.clone(), by_name(value))),
         }
     }
     if config.values().any(|value| holds_text(value, HARD_SIGMOID_KERAS_2)) {
@@ -204,6 +206,20 @@ fn layer(layer: &Layer, style: Style) -> Result<Value, String> {
     let module = kind.keras_module();
     let registered = if module == KERAS_LAYERS { Value::Null } else { json!(class_name) };
     Ok(object(style, module, class_name, config, registered))
+}
+
+/// A setting in which functions that are no objects of Keras (`activation=tf.nn.swish`) go by the names of Keras's own: it does not
+/// find them otherwise.
+fn by_name(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(by_name).collect(),
+        Value::Object(map) if map.get("class_name").is_some_and(|class| class == "function") => {
+            let known = map.get("config").and_then(Value::as_str).and_then(NamedActivation::named);
+            known.map_or_else(|| value.clone(), |activation| activation.json())
+        }
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), by_name(value))).collect(),
+        other => other.clone(),
+    }
 }
 
 /// Whether a text is somewhere in a value.
@@ -221,6 +237,7 @@ fn takes_trainable(kind: &Kind) -> bool {
     match kind {
         Kind::InputLayer(_) | Kind::Dropout(Dropout { dropped: Dropped::Channels, .. }) => false,
         Kind::OneDimensional(layer) => takes_trainable(layer.over_images()),
+        Kind::ThreeDimensional(layer) => layer.over_all_slices().is_none_or(takes_trainable),
         _ => true,
     }
 }

@@ -3,7 +3,7 @@
 //! is in Keras when it reads a model.
 
 use super::dialect::normalise;
-use super::inbound::tensors;
+use super::inbound::{ATTENTION, tensors};
 use frostline_graph::layers::{Config, Kind, MaskRule, read_kind};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Layers in a row that a mask is followed through.
 const MAX_DEPTH: usize = 400;
 /// Operations that masks are made with.
-const MADE_WITH: &[&str] = &["NotEqual", "LogicalOr", "Any", "ExpandDims", "ZerosLike", "Concatenate"];
+const MADE_WITH: &[&str] =
+    &["NotEqual", "LogicalOr", "Any", "ConvertToTensor", "ExpandDims", "ZerosLike", "Concatenate"];
+
+/// The keywords that masks are given by, with the place of the argument that each is for.
+const KEYWORDS: &[(&str, usize)] = &[("mask", 0), ("query_mask", 0), ("value_mask", 1), ("key_mask", 2)];
 
 /// What the steps that count are read off.
 type Sources = BTreeSet<String>;
@@ -23,9 +27,15 @@ pub(super) fn without_masks(layers: &[Value], outputs: &Value) -> Vec<Value> {
     let mut dropped: Vec<(usize, usize)> = Vec::new();
     for (index, layer) in layers.iter().enumerate() {
         for (node, call) in nodes(layer).iter().enumerate() {
-            let mask = history(&call["kwargs"]["mask"]).and_then(|mask| found.explicit(mask, 0));
-            let input = arguments(call).first().and_then(|input| found.implicit(input, 0));
-            if mask.is_some() && mask == input {
+            let given = given(call);
+            let follows = |(mask, input): &(Option<&str>, Option<&str>)| {
+                let implicit = input.and_then(|input| found.implicit(input, 0));
+                match mask {
+                    Some(mask) => implicit.is_some() && found.explicit(mask, 0) == implicit,
+                    None => implicit.is_none(),
+                }
+            };
+            if given.iter().any(|(mask, _)| mask.is_some()) && given.iter().all(follows) {
                 dropped.push((index, node));
             }
         }
@@ -36,7 +46,7 @@ pub(super) fn without_masks(layers: &[Value], outputs: &Value) -> Vec<Value> {
     for (layer, node) in dropped {
         let call = layers[layer].get_mut("inbound_nodes").and_then(|nodes| nodes.get_mut(node));
         if let Some(keywords) = call.and_then(|call| call["kwargs"].as_object_mut()) {
-            keywords.remove("mask");
+            KEYWORDS.iter().for_each(|(keyword, _)| drop(keywords.remove(*keyword)));
         }
     }
     // the operations that made them, where nothing else reads those
@@ -78,6 +88,25 @@ fn nodes(layer: &Value) -> &[Value] {
 /// The layer that a tensor comes out of.
 fn history(value: &Value) -> Option<&str> {
     value["config"]["keras_history"].get(0).and_then(Value::as_str)
+}
+
+/// The masks that a call is given, each with the value that it is for: a list of them is for a list of values.
+fn given(call: &Value) -> Vec<(Option<&str>, Option<&str>)> {
+    let inputs = arguments(call);
+    let mut found = Vec::new();
+    for (keyword, place) in KEYWORDS {
+        match &call["kwargs"][*keyword] {
+            Value::Null => {}
+            Value::Array(masks) => {
+                found.extend(masks.iter().zip(&inputs).map(|(mask, input)| (history(mask), Some(*input))));
+            }
+            mask => {
+                let named = ATTENTION.get(*place).and_then(|name| history(&call["kwargs"][*name]));
+                found.push((history(mask), named.or_else(|| inputs.get(*place).copied())));
+            }
+        }
+    }
+    found
 }
 
 /// The layers whose outputs a call is on, by its arguments.
@@ -149,7 +178,7 @@ impl<'a> Found<'a> {
                 let of_values = self.0.get(below)?["class_name"] == "NotEqual";
                 Some(if of_values { made.into_iter().map(over_channels).collect() } else { made })
             }
-            "ExpandDims" => self.explicit(inputs.first()?, depth + 1),
+            "ConvertToTensor" | "ExpandDims" => self.explicit(inputs.first()?, depth + 1),
             // nothing, in the shape of the values
             "ZerosLike" => Some(Sources::new()),
             "LogicalOr" | "Concatenate" => {
@@ -186,7 +215,10 @@ impl<'a> Found<'a> {
                 let same = |input: &&str| self.implicit(input, depth + 1).as_ref() == Some(&first);
                 inputs.iter().skip(1).all(same).then_some(first)
             }
-            MaskRule::Own if kind.keeps_steps() => self.implicit(inputs.first()?, depth + 1),
+            MaskRule::Own if kind.keeps_steps() => {
+                let first = history(&call["kwargs"][ATTENTION[0]]).or_else(|| inputs.first().copied());
+                self.implicit(first?, depth + 1)
+            }
             _ => None,
         }
     }

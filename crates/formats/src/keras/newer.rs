@@ -5,11 +5,13 @@ use serde_json::{Map, Value, json};
 
 /// Settings that came after Keras 3.0, and the value that means what all versions do. The class is empty where that holds for
 /// all.
-fn added() -> [(&'static str, &'static str, Value); 26] {
+fn added() -> [(&'static str, &'static str, Value); 27] {
     [
         ("", "input_axes", Value::Null),
         ("", "output_axes", Value::Null),
         ("", "zero_output_for_mask", json!(false)),
+        // in an `.h5` Keras takes the word for its function of the same name
+        ("Attention", "score_mode", json!("dot")),
         ("DotProductAttention", "flash_attention", Value::Null),
         ("DotProductAttention", "attn_logits_soft_cap", Value::Null),
         ("MultiHeadAttention", "flash_attention", Value::Null),

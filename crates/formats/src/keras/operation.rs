@@ -4,9 +4,14 @@
 use super::inbound::{ATTENTION, in_order, tensors};
 use frostline_graph::layers::{CALL, Operation, classes};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// Operations that are the layer of the same name where they are called on tensors alone.
 const AS_LAYERS: &[&str] = &["Add", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"];
+/// Layers that may be called with a mask of their own.
+const ATTENTIONS: &[&str] = &["AdditiveAttention", "Attention", "MultiHeadAttention"];
+/// Whether a place looks at none behind it.
+const CAUSAL: &str = "use_causal_mask";
 /// Of constants no call has more levels of lists.
 const MAX_DEPTH: usize = 32;
 
@@ -19,8 +24,15 @@ pub(super) fn with_call(
     has_masks: bool,
 ) -> Result<(), String> {
     let nodes = json["inbound_nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if class == "MultiHeadAttention" {
-        return nodes.iter().try_for_each(attends_to_all);
+    if ATTENTIONS.contains(&class) {
+        let causal = nodes.iter().map(is_causal).collect::<Result<BTreeSet<bool>, String>>()?;
+        if causal.len() > 1 {
+            return Err("its calls differ in `use_causal_mask`".to_owned());
+        }
+        if causal.contains(&true) {
+            config.insert(CALL.to_owned(), json!({"kwargs": {"use_causal_mask": true}}));
+        }
+        return Ok(());
     }
     let module = json["module"].as_str();
     if !is_operation(class, module, nodes) {
@@ -113,19 +125,19 @@ fn holds_tensors_alone(call: &Value) -> bool {
     call["args"].as_array().into_iter().flatten().chain(named).all(is_tensor)
 }
 
-/// Whether a call of `MultiHeadAttention` has no mask and gives its output alone. Before Keras 3 keywords stand behind the
-/// first tensor.
-fn attends_to_all(node: &Value) -> Result<(), String> {
+/// Whether a call of an attention layer is causal; it has no other mask than those that follow from the layers below, and gives its
+/// output alone. Before Keras 3 keywords stand behind the first tensor.
+fn is_causal(node: &Value) -> Result<bool, String> {
     let positional = node["args"].as_array().map(Vec::as_slice).unwrap_or_default();
     let keywords = node.get("kwargs").or(node.get(0).and_then(|first| first.get(3)));
     let is_set = |value: &Value| !value.is_null() && *value != json!(false);
     let more = positional.iter().skip(ATTENTION.len()).find(|value| is_set(value)).map(|_| "a mask");
     let is_other = |(name, value): &(&String, &Value)| {
-        is_set(value) && !ATTENTION.contains(&name.as_str()) && *name != "training"
+        is_set(value) && !ATTENTION.contains(&name.as_str()) && !["training", CAUSAL].contains(&name.as_str())
     };
     let named = keywords.and_then(Value::as_object).and_then(|all| all.iter().find(is_other));
     match more.or(named.map(|(name, _)| name.as_str())) {
         Some(argument) => Err(format!("it is called with {argument}, which frostline does not have")),
-        None => Ok(()),
+        None => Ok(keywords.is_some_and(|all| all[CAUSAL] == json!(true))),
     }
 }

@@ -70,7 +70,7 @@ fn a_layer_that_refuses_its_input_is_not_taken_for_damage() {
         ("axis_1", "odd", "BatchNormalization", "only the last axis"),
         ("concatenate_0", "odd", "Concatenate", "along axis 0"),
         ("over_the_batch", "flip", "Flip", "over the images of a batch"),
-        ("causal_mask", "odd", "MultiHeadAttention", "called with use_causal_mask"),
+        ("attention_mask", "odd", "MultiHeadAttention", "called with attention_mask"),
     ] {
         let loaded = formats::load(&path(&format!("bad/{name}.keras"))).expect("a file that loads");
         assert_eq!(loaded.report.unsupported, [(layer.to_owned(), class.to_owned())], "{name}");

@@ -49,7 +49,8 @@ const NAMES: &[(&str, &[&str])] = &[
     ("relu6", &[]),
     ("sigmoid", &[]),
     ("tanh", &[]),
-    ("softmax", &[]),
+    // TensorFlow's own function
+    ("softmax", &["softmax_v2"]),
     ("silu", &["swish"]),
     ("hard_sigmoid", &[]),
     ("hard_silu", &["hard_swish"]),

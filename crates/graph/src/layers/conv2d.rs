@@ -38,7 +38,7 @@ impl Conv2D {
         })
     }
 
-    fn kernel_shape(&self, input: &Shape) -> Result<[usize; 4], String> {
+    pub(super) fn kernel_shape(&self, input: &Shape) -> Result<[usize; 4], String> {
         let [height, width] = self.convolution.kernel_size;
         match input.as_slice() {
             [_, _, channels] if channels.is_multiple_of(self.groups) => {

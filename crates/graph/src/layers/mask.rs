@@ -39,10 +39,23 @@ pub fn lower(kind: &Kind, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Re
         }
         MaskRule::Passed => {
             let outputs = kind.lower_all(lowering, inputs)?;
-            outputs.iter().for_each(|output| lowering.set_mask(*output, mask));
+            for output in &outputs {
+                lowering.set_mask(*output, mask);
+                lowering.hand_on(inputs, *output, matches!(kind, Kind::Merge(_)));
+            }
             Ok(outputs)
         }
-        MaskRule::Own => kind.lower_all(lowering, inputs),
+        MaskRule::Own => {
+            let outputs = kind.lower_all(lowering, inputs)?;
+            for output in &outputs {
+                // the query's, and that of a sequence; it is the first of what a layer is called on
+                lowering.hand_on(&inputs[..1], *output, true);
+            }
+            if let (Kind::MultiHeadAttention(_), Some(output)) = (kind, outputs.first()) {
+                lowering.take_masks(inputs, *output);
+            }
+            Ok(outputs)
+        }
         MaskRule::Dropped => {
             let mut outputs = kind.lower_all(lowering, inputs)?;
             for output in outputs.iter_mut().filter(|output| inputs.contains(output)) {

@@ -5,6 +5,7 @@
 #[macro_use]
 mod list;
 mod activation;
+mod attention;
 mod batch_normalization;
 mod bidirectional;
 mod center_crop;
@@ -12,6 +13,7 @@ mod concatenate;
 mod config;
 mod conv2d;
 mod conv2d_transpose;
+mod conv3d;
 mod convolution;
 mod dense;
 mod depthwise_conv2d;
@@ -44,14 +46,17 @@ mod repeat_vector;
 mod rescaling;
 mod reshape;
 mod resizing;
+mod rms_normalization;
 mod scaled_add;
 mod separable_conv2d;
+mod three_dimensional;
 mod time_distributed;
 mod unit_normalization;
 
 use crate::json::of_number as number;
 pub use activation::HARD_SIGMOID_KERAS_2;
 pub use activation::{Activation, NamedActivation};
+pub use attention::{Attention, Score};
 pub use batch_normalization::BatchNormalization;
 pub use bidirectional::Bidirectional;
 pub use center_crop::CenterCrop;
@@ -59,6 +64,7 @@ pub use concatenate::Concatenate;
 pub use config::Config;
 pub use conv2d::Conv2D;
 pub use conv2d_transpose::Conv2DTranspose;
+pub use conv3d::Conv3D;
 pub use convolution::Convolution;
 pub use dense::Dense;
 pub use depthwise_conv2d::DepthwiseConv2D;
@@ -90,9 +96,11 @@ pub use relu::{Elu, LeakyRelu, Relu, Softmax};
 pub use repeat_vector::RepeatVector;
 pub use rescaling::Rescaling;
 pub use reshape::{Flatten, Reshape};
-pub use resizing::{Resizing, UpSampling2D};
+pub use resizing::{Fit, Resizing, UpSampling2D};
+pub use rms_normalization::RmsNormalization;
 pub use scaled_add::ScaledAdd;
 pub use separable_conv2d::SeparableConv2D;
+pub use three_dimensional::ThreeDimensional;
 pub use time_distributed::TimeDistributed;
 pub use unit_normalization::UnitNormalization;
 
@@ -103,14 +111,16 @@ use std::fmt::Debug;
 
 // Every layer kind.
 layers![
-    of several classes: Identity, OneDimensional;
+    of several classes: Identity, OneDimensional, ThreeDimensional;
     operations: Operation;
     Activation: "Activation";
+    Attention: "Attention"(false), "AdditiveAttention"(true);
     BatchNormalization: "BatchNormalization";
     Bidirectional: "Bidirectional";
     CenterCrop: "CenterCrop";
     Concatenate: "Concatenate";
     Conv2D: "Conv2D";
+    Conv3D: "Conv3D";
     Conv2DTranspose: "Conv2DTranspose";
     Cropping2D: "Cropping2D";
     Dense: "Dense";
@@ -141,6 +151,7 @@ layers![
     Rescaling: "Rescaling";
     Reshape: "Reshape";
     Resizing: "Resizing";
+    RmsNormalization: "RMSNormalization";
     ScaledAdd: "CustomScaleLayer";
     SeparableConv2D: "SeparableConv2D";
     Softmax: "Softmax";
@@ -159,6 +170,7 @@ impl Kind {
                 | Self::GroupNormalization(_)
                 | Self::LayerNormalization(_)
                 | Self::Normalization(_)
+                | Self::RmsNormalization(_)
                 | Self::UnitNormalization(_)
         )
     }

@@ -1,11 +1,16 @@
 //! `MultiHeadAttention`: every place of the query looks at all places of the value.
 //! Source: Vaswani et al. 2017; `keras.layers.MultiHeadAttention`, called on query, value and, where it is another, key.
 
-use super::{Config, Initializer, LayerKind, Sublayer, WeightSpec};
-use crate::ops::{self, Affine, Dropped, Lowering, Permute, Product, Reshape, Role, Softmax, ValueId};
-use crate::{Error, Result, Shape};
+use super::attention::{causal_call, is_causal, visible};
+use super::{Config, Initializer, LayerKind, MaskRule, Sublayer, WeightSpec};
+use crate::ops::{
+    self, Affine, Binary, BinaryKind, Constant, Dropped, Lowering, Permute, Product, Reshape, Role, Select,
+    Softmax, ValueId,
+};
+use crate::{Error, Result, Shape, Tensor};
 use frostline_kernels::Activation;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 /// Attributes as Keras names them. The inputs are `[…places, channels]`. What Keras has in layers within the layer, such as
 /// `query/kernel`, are its own weights: `query_kernel` `[channels, heads, key_dim]`.
@@ -29,7 +34,12 @@ pub struct MultiHeadAttention {
     pub kernel_initializer: Initializer,
     /// How the biases begin.
     pub bias_initializer: Initializer,
+    /// Whether a place looks at none behind it: what the layer is called with.
+    pub causal: bool,
 }
+
+/// The score of what is not looked at; Keras's.
+const LEAST: f32 = f32::MIN * 0.7;
 
 /// A projection onto all heads, or from them.
 struct Projection {
@@ -95,6 +105,7 @@ impl MultiHeadAttention {
             attention_axes: several("attention_axes")?,
             kernel_initializer: Initializer::read(config, "kernel_initializer", Initializer::GLOROT_UNIFORM)?,
             bias_initializer: Initializer::read(config, "bias_initializer", Initializer::Constant(0.0))?,
+            causal: is_causal(config),
         })
     }
 
@@ -118,6 +129,9 @@ impl MultiHeadAttention {
             (split(query)?, split(value)?, split(key)?);
         if values != keys {
             return Err(format!("value and key have different places: {value:?} and {key:?}"));
+        }
+        if self.causal && places.len() != 1 {
+            return Err(format!("it is causal over the places of {query:?}, which have no order"));
         }
         let all: Vec<usize> = (1..=places.len()).collect();
         if places.len() != values.len() || self.attention_axes.as_ref().is_some_and(|axes| *axes != all) {
@@ -188,7 +202,7 @@ impl LayerKind for MultiHeadAttention {
     }
 
     fn config(&self) -> Map<String, Value> {
-        Map::from_iter([
+        let mut config = Map::from_iter([
             ("num_heads".to_owned(), json!(self.num_heads)),
             ("key_dim".to_owned(), json!(self.key_dim)),
             ("value_dim".to_owned(), json!(self.value_dim)),
@@ -198,7 +212,9 @@ impl LayerKind for MultiHeadAttention {
             ("attention_axes".to_owned(), json!(self.attention_axes)),
             ("kernel_initializer".to_owned(), self.kernel_initializer.to_config()),
             ("bias_initializer".to_owned(), self.bias_initializer.to_config()),
-        ])
+        ]);
+        config.extend(self.causal.then(causal_call));
+        config
     }
 
     fn weights(&self, inputs: &[Shape]) -> Result<Vec<WeightSpec>, String> {
@@ -226,14 +242,29 @@ impl LayerKind for MultiHeadAttention {
         let shapes: Vec<Shape> = inputs.iter().map(|input| lowering.shape(*input).clone()).collect();
         let [of_query, of_key, of_value, of_output] = self.projections(&shapes).map_err(Error::surgery)?;
         let [query, value, key] = Self::operands(inputs).map_err(Error::surgery)?;
+        let mask_of_output = lowering.mask(query);
+        let [of_steps, of_values, of_keys] = lowering.seen_masks([query, value, key])?;
+        let mut values: Vec<ValueId> = [of_values, of_keys].into_iter().flatten().collect();
+        values.dedup();
         let query = self.project(lowering, query, &of_query)?;
         let key = self.project(lowering, key, &of_key)?;
         let value = self.project(lowering, value, &of_value)?;
         let scale = (self.key_dim as f32).sqrt().recip();
         let query = lowering.push(Affine { scale: vec![scale], offset: vec![0.0] }, &[query], &[])?;
         let [query, key, value] = [query, key, value].map(|projected| self.heads(lowering, projected));
-        let scores = lowering.push(Product { transposed: true }, &[query?, key?], &[])?;
+        let mut scores = lowering.push(Product { transposed: true }, &[query?, key?], &[])?;
+        let extents = [lowering.shape(scores)[1], lowering.shape(scores)[2]];
+        let mask = visible(lowering, extents, of_steps, &values, self.causal)?;
+        if let Some(mask) = mask {
+            let least = Constant { tensor: Arc::new(Tensor::filled(&[], LEAST)) };
+            let least = lowering.push(least, &[], &[])?;
+            scores = lowering.push(Select, &[mask, scores, least], &[])?;
+        }
         let mut shares = lowering.push(Softmax, &[scores], &[])?;
+        if let (Some(mask), true) = (mask, self.dropout > 0.0) {
+            // Keras has two ways: by this one a place that may look at nothing sees nothing, by the other the mean of all
+            shares = lowering.push(Binary { kind: BinaryKind::Multiply }, &[shares, mask], &[])?;
+        }
         if self.dropout > 0.0 {
             let dropout = ops::Dropout { rate: self.dropout, dropped: Dropped::Elements };
             shares = lowering.push(dropout, &[shares], &[])?;
@@ -244,7 +275,19 @@ impl LayerKind for MultiHeadAttention {
         let seen = in_shape(lowering, seen, vec![places, of_output.rows()])?;
         let output = self.project(lowering, seen, &of_output)?;
         let shape = self.output_shape(&shapes).map_err(Error::surgery)?;
-        in_shape(lowering, output, shape)
+        let output = in_shape(lowering, output, shape)?;
+        if let Some(mask) = mask_of_output {
+            lowering.set_mask(output, mask);
+        }
+        Ok(output)
+    }
+
+    fn keeps_steps(&self) -> bool {
+        true
+    }
+
+    fn on_mask(&self) -> MaskRule {
+        MaskRule::Own
     }
 
     fn sublayers(&self) -> &'static [Sublayer] {

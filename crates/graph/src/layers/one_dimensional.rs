@@ -1,6 +1,6 @@
 //! Layers over one axis, `[length, channels]`: they run as their counterparts over images of height 1.
 
-use super::{Config, GlobalPooling2D, Kind, LayerKind, MaskRule, WeightSpec, read_kind};
+use super::{Config, Conv2D, GlobalPooling2D, Kind, LayerKind, MaskRule, WeightSpec, read_kind};
 use crate::ops::{self, Binary, BinaryKind, Lowering, Reduce, ReduceKind, ValueId};
 use crate::{Error, Result, Shape};
 use serde_json::{Map, Value, json};
@@ -22,6 +22,8 @@ pub struct OneDimensional {
     /// Verbatim.
     config: Map<String, Value>,
     over_images: Box<Kind>,
+    /// Zeros before the sequence: `causal` padding.
+    before: usize,
 }
 
 impl OneDimensional {
@@ -44,6 +46,18 @@ impl OneDimensional {
     /// The layer over images of height 1 that it runs as.
     pub fn over_images(&self) -> &Kind {
         &self.over_images
+    }
+
+    /// How many steps of zeros are put before the sequence first.
+    pub fn before(&self) -> usize {
+        self.before
+    }
+
+    /// The image that the layer over images reads.
+    fn image(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let mut images = images(inputs)?;
+        images.iter_mut().for_each(|image| image[1] = image[1].saturating_add(self.before));
+        Ok(images)
     }
 
     /// The mean, or the maximum, over the one axis.
@@ -88,18 +102,28 @@ impl OneDimensional {
             return Some(Err(error));
         }
         let own = config.take_all();
-        let settings = match over_images(&counterpart, &own) {
+        let mut settings = match over_images(&counterpart, &own) {
             Some(settings) => settings,
             None => {
                 let message = "a setting has more numbers than axes\nhelp: the file may be damaged";
                 return Some(Err(config.error(message)));
             }
         };
+        let is_causal =
+            class_name == "Conv1D" && settings.get("padding").is_some_and(|name| name == "causal");
+        if is_causal {
+            settings.insert("padding".to_owned(), json!("valid"));
+        }
         let over_images = read_kind(&counterpart, &config.of(&settings))?;
-        Some(over_images.map(|over_images| Self {
-            class_name,
-            config: own,
-            over_images: Box::new(over_images),
+        Some(over_images.map(|over_images| {
+            // as many as make the last step of a window the step that it is for
+            let before = match &over_images {
+                Kind::Conv2D(Conv2D { convolution, .. }) if is_causal => {
+                    (convolution.kernel_size[1] - 1).saturating_mul(convolution.sliding.dilation[1])
+                }
+                _ => 0,
+            };
+            Self { class_name, config: own, over_images: Box::new(over_images), before }
         }))
     }
 }
@@ -176,7 +200,7 @@ impl LayerKind for OneDimensional {
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
-        self.over_images.output_shape(&images(inputs)?).map(|shape| without_height(&shape))
+        self.over_images.output_shape(&self.image(inputs)?).map(|shape| without_height(&shape))
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
@@ -186,7 +210,11 @@ impl LayerKind for OneDimensional {
         let shapes: Vec<Shape> = inputs.iter().map(|input| lowering.shape(*input).clone()).collect();
         let mut values = Vec::new();
         for (input, shape) in inputs.iter().zip(images(&shapes).map_err(Error::surgery)?) {
-            values.push(lowering.push(ops::Reshape { shape }, &[*input], &[])?);
+            let image = lowering.push(ops::Reshape { shape }, &[*input], &[])?;
+            values.push(match self.before {
+                0 => image,
+                before => lowering.push(ops::Pad { margins: [[0, 0], [before, 0]] }, &[image], &[])?,
+            });
         }
         let value = self.over_images.lower(lowering, &values)?;
         match without_height(lowering.shape(value)) {
@@ -217,11 +245,15 @@ mod tests {
         assert_eq!(shape("Cropping1D", json!({"cropping": 2})), Ok(vec![5, 4]));
         assert_eq!(shape("UpSampling1D", json!({"size": 3})), Ok(vec![27, 4]));
         assert_eq!(shape("GlobalMaxPooling1D", json!({})), Ok(vec![4]));
+        let causal = json!({"filters": 8, "kernel_size": 3, "dilation_rate": 4, "padding": "causal"});
+        assert_eq!(shape("Conv1D", causal), Ok(vec![9, 8]));
     }
 
     #[test]
     fn what_cannot_be_run_is_refused() {
-        assert!(read("Conv1D", json!({"filters": 8, "kernel_size": 3, "padding": "causal"})).is_err());
+        assert!(
+            read("SeparableConv1D", json!({"filters": 8, "kernel_size": 3, "padding": "causal"})).is_err()
+        );
         assert!(read("Conv1D", json!({"filters": 8, "kernel_size": [3, 3]})).is_err());
         assert!(read("GlobalMaxPooling1D", json!({"data_format": "channels_first"})).is_err());
         assert!(

@@ -1,8 +1,8 @@
 //! `ReLU`, `LeakyReLU`, `ELU` and `Softmax` as layers of their own.
 
 use super::{Config, LayerKind, number};
-use crate::ops::{Lowering, Softmax as SoftmaxOp, Unary, ValueId};
-use crate::{Result, Shape};
+use crate::ops::{Lowering, Permute, Softmax as SoftmaxOp, Unary, ValueId};
+use crate::{Error, Result, Shape};
 use frostline_kernels::Activation;
 use serde_json::{Map, Value, json};
 
@@ -31,9 +31,12 @@ pub struct Elu {
     pub alpha: f32,
 }
 
-/// `exp(x) / Σ exp(x)` over the last axis.
+/// `exp(x) / Σ exp(x)` over an axis.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Softmax;
+pub struct Softmax {
+    /// As the file has it, batch counted.
+    pub axis: i64,
+}
 
 impl Relu {
     /// Reads `max_value`, `negative_slope`, `threshold`.
@@ -61,14 +64,30 @@ impl Elu {
 }
 
 impl Softmax {
-    /// Reads `axis`, which must be the last.
+    /// Reads `axis`, which must be one, and not the batch's.
     pub fn from_config(config: &Config<'_>) -> Result<Self> {
-        match config.get("axis").map(Value::as_i64) {
-            None | Some(Some(-1)) => Ok(Self),
-            Some(axis) => {
-                Err(config.error(format!("softmax over axis {axis:?}\nhelp: only the last axis can be run")))
+        let axis = config.get("axis").unwrap_or(&Value::Null);
+        let one = match axis {
+            Value::Null => Some(-1),
+            Value::Array(axes) if axes.len() == 1 => axes[0].as_i64(),
+            axis => axis.as_i64(),
+        };
+        match one.filter(|axis| *axis != 0) {
+            Some(axis) => Ok(Self { axis }),
+            None => {
+                Err(config
+                    .error(format!("softmax over axis {axis}\nhelp: one axis behind the batch can be run")))
             }
         }
+    }
+
+    /// The axis without the batch.
+    fn axis_of(&self, shape: &Shape) -> Result<usize, String> {
+        let counted = if self.axis < 0 { self.axis + shape.len() as i64 } else { self.axis - 1 };
+        usize::try_from(counted)
+            .ok()
+            .filter(|axis| *axis < shape.len())
+            .ok_or_else(|| format!("softmax over axis {} of {shape:?}", self.axis))
     }
 }
 
@@ -152,15 +171,26 @@ impl LayerKind for Softmax {
     }
 
     fn config(&self) -> Map<String, Value> {
-        Map::from_iter([("axis".to_owned(), json!(-1))])
+        Map::from_iter([("axis".to_owned(), json!(self.axis))])
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
-        super::one_of(inputs).cloned()
+        let input = super::one_of(inputs)?;
+        self.axis_of(input).map(|_| input.clone())
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
-        lowering.push(SoftmaxOp, inputs, &[])
+        let shape = lowering.shape(inputs[0]).clone();
+        let axis = self.axis_of(&shape).map_err(Error::surgery)?;
+        let last = shape.len() - 1;
+        if axis == last {
+            return lowering.push(SoftmaxOp, inputs, &[]);
+        }
+        let mut order: Vec<usize> = (0..=last).collect();
+        order.swap(axis, last);
+        let turned = lowering.push(Permute { order: order.clone() }, inputs, &[])?;
+        let made = lowering.push(SoftmaxOp, &[turned], &[])?;
+        lowering.push(Permute { order }, &[made], &[])
     }
 }
 
@@ -178,8 +208,16 @@ mod tests {
     }
 
     #[test]
-    fn softmax_over_another_axis_is_refused() {
-        assert!(read("Softmax", json!({"axis": -1})).is_ok());
-        assert!(read("Softmax", json!({"axis": 1})).expect_err("refused").to_string().contains("help:"));
+    fn softmax_is_over_one_axis() {
+        for axis in [json!(-1), json!(1), json!([2])] {
+            let kind = read("Softmax", json!({"axis": axis})).expect("valid");
+            assert_eq!(kind.output_shape(&[vec![4, 3]]), Ok(vec![4, 3]));
+        }
+        assert!(read("Softmax", json!({"axis": 3})).expect("valid").output_shape(&[vec![4, 3]]).is_err());
+        for axis in [json!(0), json!([1, 2])] {
+            assert!(
+                read("Softmax", json!({"axis": axis})).expect_err("refused").to_string().contains("help:")
+            );
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! `TimeDistributed`: one layer on each step of a sequence.
 //! Keras: `keras.layers.TimeDistributed`.
 
-use super::{Config, Kind, LayerKind, MaskRule, Sublayer, WeightSpec, read_kind};
-use crate::ops::{Concat, Lowering, Reshape, Role, Take, ValueId};
+use super::three_dimensional::on_each_slice;
+use super::{Config, Dropout, GlobalPooling2D, Kind, LayerKind, MaskRule, Sublayer, WeightSpec, read_kind};
+use crate::ops::{Concat, Dropped, Lowering, Reshape, Take, ValueId};
 use crate::{Error, Result, Shape};
 use serde_json::{Map, Value};
 
@@ -24,10 +25,12 @@ const NAMES: &[(&str, &str)] = &[
     ("pointwise_kernel", "layer_pointwise_kernel"),
     ("alpha", "layer_alpha"),
     ("embeddings", "layer_embeddings"),
+    ("moving_mean", "layer_moving_mean"),
+    ("moving_variance", "layer_moving_variance"),
 ];
 
 impl TimeDistributed {
-    /// Reads the inner layer. One with statistics, or one that drops, is refused: Keras computes it step by step.
+    /// Reads the inner layer. One that goes along a sequence itself is refused.
     pub fn from_config(config: &Config<'_>) -> Result<Self> {
         let whole = config.take_all();
         let inner = whole.get("layer").unwrap_or(&Value::Null);
@@ -37,12 +40,30 @@ impl TimeDistributed {
         let layer =
             read_kind(class, &config.of(settings)).ok_or_else(|| refused("which is not run in it"))??;
         match layer {
-            Kind::Dropout(_) | Kind::Recurrent(_) | Kind::Bidirectional(_) | Kind::TimeDistributed(_) => {
+            Kind::Recurrent(_) | Kind::Bidirectional(_) | Kind::TimeDistributed(_) => {
                 Err(refused("which is not run in it"))
             }
             _ if layer.makes_mask() => Err(refused("whose mask is not run in it")),
             _ => Ok(Self { layer: Box::new(layer), config: whole }),
         }
+    }
+
+    fn step_by_step(
+        &self,
+        lowering: &mut Lowering<'_>,
+        input: ValueId,
+        steps: usize,
+        step: &Shape,
+    ) -> Result<ValueId> {
+        let mut outputs = Vec::with_capacity(steps);
+        for place in 0..steps {
+            let one = lowering.push(Take::new(0, [place]), &[input], &[])?;
+            let one = lowering.push(Reshape { shape: step.clone() }, &[one], &[])?;
+            let made = lowering.within("layer_", |lowering| self.layer.lower(lowering, &[one]))?;
+            let shape = [&[1], lowering.shape(made).as_slice()].concat();
+            outputs.push(lowering.push(Reshape { shape }, &[made], &[])?);
+        }
+        if outputs.len() == 1 { Ok(outputs[0]) } else { lowering.push(Concat { axis: 0 }, &outputs, &[]) }
     }
 
     /// The shape of one step.
@@ -69,7 +90,7 @@ impl LayerKind for TimeDistributed {
         for weight in &mut weights {
             let name = NAMES.iter().find(|(own, _)| *own == weight.name);
             match name {
-                Some((_, name)) if weight.role == Role::Trainable => weight.name = name,
+                Some((_, name)) => weight.name = name,
                 _ => {
                     return Err(format!(
                         "its layer has a weight `{}`, which is not run step by step",
@@ -90,19 +111,42 @@ impl LayerKind for TimeDistributed {
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
         let input = inputs[0];
         let (steps, step) = Self::step(&[lowering.shape(input).clone()]).map_err(Error::surgery)?;
-        let output = if matches!(*self.layer, Kind::Dense(_)) {
-            // it looks at the last axis alone
-            lowering.within("layer_", |lowering| self.layer.lower(lowering, &[input]))?
-        } else {
-            let mut outputs = Vec::with_capacity(steps);
-            for place in 0..steps {
-                let one = lowering.push(Take::new(0, [place]), &[input], &[])?;
-                let one = lowering.push(Reshape { shape: step.clone() }, &[one], &[])?;
-                let made = lowering.within("layer_", |lowering| self.layer.lower(lowering, &[one]))?;
-                let shape = [&[1], lowering.shape(made).as_slice()].concat();
-                outputs.push(lowering.push(Reshape { shape }, &[made], &[])?);
+        let is_of_images = step.len() == 3;
+        let output = match &*self.layer {
+            Kind::BatchNormalization(_) if !lowering.is_inference() => {
+                return Err(lowering.error(
+                    "a `BatchNormalization` in it is not trained: Keras takes the statistics of each step by itself\nhelp: freeze the layer",
+                ));
             }
-            if outputs.len() == 1 { outputs[0] } else { lowering.push(Concat { axis: 0 }, &outputs, &[])? }
+            // they look at the last axis alone, or at each number
+            Kind::Activation(_)
+            | Kind::BatchNormalization(_)
+            | Kind::Dense(_)
+            | Kind::Dropout(Dropout { dropped: Dropped::Elements, .. })
+            | Kind::Elu(_)
+            | Kind::Identity(_)
+            | Kind::LayerNormalization(_)
+            | Kind::LeakyRelu(_)
+            | Kind::Relu(_)
+            | Kind::Rescaling(_) => {
+                lowering.within("layer_", |lowering| self.layer.lower(lowering, &[input]))?
+            }
+            Kind::Conv2D(layer) if is_of_images => {
+                lowering.within("layer_", |lowering| layer.lower_on_slices(lowering, input))?
+            }
+            Kind::Cropping2D(_)
+            | Kind::GlobalPooling2D(GlobalPooling2D { channels_first: false, .. })
+            | Kind::Pooling2D(_)
+            | Kind::UpSampling2D(_)
+            | Kind::ZeroPadding2D(_)
+                if is_of_images =>
+            {
+                on_each_slice(lowering, &self.layer, input)?
+            }
+            Kind::Flatten(_) => {
+                lowering.push(Reshape { shape: vec![steps, step.iter().product()] }, &[input], &[])?
+            }
+            _ => self.step_by_step(lowering, input, steps, &step)?,
         };
         if let Some(mask) = lowering.mask(input) {
             lowering.set_mask(output, mask);
@@ -146,7 +190,5 @@ mod tests {
     fn what_is_not_run_step_by_step_is_refused() {
         assert!(of("LSTM", json!({"units": 2})).is_err());
         assert!(of("Functional", json!({"layers": []})).is_err());
-        let statistics = of("BatchNormalization", json!({})).expect("a layer");
-        assert!(statistics.output_shape(&[vec![5, 3]]).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! The outputs of several layers as one vector.
 
 use super::{Body, Call, Form, Graph, Layer, Model, TensorId};
-use crate::layers::{Concatenate, Kind, LayerKind, Pooling2D, parse_head};
+use crate::layers::{Concatenate, Kind, LayerKind, Pooling2D, ThreeDimensional, parse_head};
 use crate::ops::{Padding, PoolKind, Sliding};
 use crate::{Error, Result, Shape};
 use std::fmt;
@@ -70,7 +70,7 @@ impl Model {
     /// The highest of them must be the model's present output. The new layers have no weights.
     ///
     /// Errors: a layer that is not there or lies in a model that is used more than once; an output that is neither a vector
-    /// nor `[tokens, channels]` nor `[height, width, channels]`.
+    /// nor `[tokens, channels]` nor `[height, width, channels]` nor `[depth, height, width, channels]`.
     pub fn join(&mut self, outputs: &[(&str, Pooling)], input: &Shape) -> Result<()> {
         let tokens = self.token_pooling()?;
         let graph = &mut self.graph;
@@ -99,9 +99,10 @@ impl Model {
                 1 => tensor,
                 2 => graph.put_on(tokens.clone(), vec![tensor]),
                 3 => graph.put_on(parse_head(pooled)?.swap_remove(0), vec![tensor]),
+                4 => graph.put_on(ThreeDimensional::pooling(PoolKind::Average)?.into(), vec![tensor]),
                 rank => {
                     return Err(Error::surgery(format!(
-                        "the output of `{path}` has {rank} axes: it is neither a vector, nor tokens, nor an image\nhelp: keep another layer with the setting `keep`"
+                        "the output of `{path}` has {rank} axes: it is neither a vector, nor tokens, nor an image, nor a volume\nhelp: keep another layer with the setting `keep`"
                     )));
                 }
             });

@@ -4,7 +4,7 @@
 use super::graph::inputs_of;
 use super::{Body, Graph, Model};
 use crate::Shape;
-use crate::layers::{CALL, Config, Kind, OneDimensional, Operation, parse_head};
+use crate::layers::{CALL, Config, Kind, OneDimensional, Operation, ThreeDimensional, parse_head};
 use crate::ops::{Op, PoolKind};
 use crate::{Error, Result};
 use serde_json::{Map, json};
@@ -59,14 +59,15 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// A shape that is neither a vector, nor tokens, nor an image.
+    /// A shape that is neither a vector, nor tokens, nor an image, nor a volume.
     pub fn pooling_of(&self, shape: &Shape) -> Result<Option<Kind>> {
         match shape.as_slice() {
             [_] => Ok(None),
             [_, _] => self.token_pooling().map(Some),
             [_, _, _] => Ok(parse_head("gap")?.into_iter().next()),
+            [_, _, _, _] => ThreeDimensional::pooling(PoolKind::Average).map(|kind| Some(kind.into())),
             other => Err(Error::surgery(format!(
-                "an output of {} axes is neither a vector, nor tokens, nor an image\nhelp: keep another layer with the setting `keep`",
+                "an output of {} axes is neither a vector, nor tokens, nor an image, nor a volume\nhelp: keep another layer with the setting `keep`",
                 other.len()
             ))),
         }

@@ -150,13 +150,18 @@ fn behind(kind: &Kind, inputs: &[Axes]) -> Axes {
         Kind::Permute(layer) => first.permuted(&layer.dims),
         Kind::Reshape(layer) => first.reshaped(layer.target_shape.len()),
         // their filters are the last axis, whatever the others are
-        Kind::Conv2D(_) | Kind::Conv2DTranspose(_) | Kind::DepthwiseConv2D(_) | Kind::SeparableConv2D(_) => {
-            match first {
-                Axes::Order(order) => Axes::upright(order.len()),
-                _ => Axes::Unknown,
-            }
-        }
+        Kind::Conv2D(_)
+        | Kind::Conv2DTranspose(_)
+        | Kind::Conv3D(_)
+        | Kind::DepthwiseConv2D(_)
+        | Kind::SeparableConv2D(_) => match first {
+            Axes::Order(order) => Axes::upright(order.len()),
+            _ => Axes::Unknown,
+        },
         Kind::OneDimensional(layer) => behind(layer.over_images(), inputs),
+        Kind::ThreeDimensional(layer) => {
+            layer.over_all_slices().map_or_else(|| joint(inputs), |kind| behind(kind, inputs))
+        }
         Kind::Flatten(_) | Kind::Dot(_) | Kind::RepeatVector(_) | Kind::GlobalPooling2D(_) => Axes::Unknown,
         _ => joint(inputs),
     }

@@ -35,6 +35,7 @@ ops![
     Concat,
     Constant,
     Conv2d,
+    Conv3d,
     ConvTranspose2d,
     Crop,
     Dense,

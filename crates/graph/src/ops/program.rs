@@ -1,8 +1,8 @@
 //! A program: ops over values, each value written once. Layers lower to it.
 
 use super::Op;
+use super::masks::{Masks, Standing};
 use crate::{Error, Result, Shape};
-use std::collections::BTreeMap;
 
 /// Index into [`Program::values`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,8 +73,8 @@ pub struct Program {
     pub inputs: Vec<ValueId>,
     /// The values that are wanted.
     pub outputs: Vec<ValueId>,
-    /// For sequences of which not all steps count, while layers are lowered: a value with 0 for each step that does not.
-    pub masks: BTreeMap<ValueId, ValueId>,
+    /// Which steps of sequences count, while layers are lowered.
+    pub masks: Masks,
 }
 
 impl Program {
@@ -131,12 +131,49 @@ impl<'a> Lowering<'a> {
 
     /// The mask of a sequence, where not all of its steps count.
     pub fn mask(&self, value: ValueId) -> Option<ValueId> {
-        self.program.masks.get(&value).copied()
+        self.program.masks.of(value)
     }
 
     /// Says which steps of a sequence count.
     pub fn set_mask(&mut self, value: ValueId, mask: ValueId) {
-        self.program.masks.insert(value, mask);
+        self.program.masks.set(value, mask);
+    }
+
+    /// The masks that an attention layer sees of what it is called on. Errors: that depends on the order in which Keras runs layers.
+    pub fn seen_masks<const N: usize>(&self, inputs: [ValueId; N]) -> Result<[Option<ValueId>; N]> {
+        let mut seen = [None; N];
+        for (seen, input) in seen.iter_mut().zip(inputs) {
+            let mask = self.mask(input);
+            let below = inputs.iter().map(|other| self.program.standing(input, *other)).max();
+            *seen = match below.filter(|_| mask.is_some()).unwrap_or(Standing::Kept) {
+                Standing::Kept => mask,
+                Standing::Lost => None,
+                Standing::Unclear => return Err(self.error(
+                    "it looks at a sequence of which not all steps count, beside another attention layer: which of them Keras tells so depends on the order in which it runs them\nhelp: keep the layers below it, or leave the mask out in Keras and train again",
+                )),
+            };
+        }
+        Ok(seen)
+    }
+
+    /// What attention layers will see of the mask that a layer hands from its inputs on to its output. `all`: the output has one only
+    /// where all inputs do.
+    pub fn hand_on(&mut self, inputs: &[ValueId], output: ValueId, all: bool) {
+        let masked = inputs.iter().filter(|input| self.mask(**input).is_some());
+        let mut standings: Vec<Standing> =
+            masked.map(|input| self.program.standing(*input, output)).collect();
+        standings.sort_unstable();
+        let standing = match (standings.first(), standings.last()) {
+            (Some(least), Some(most)) if all || least == most => *most,
+            (Some(_), Some(_)) => Standing::Unclear,
+            _ => Standing::Kept,
+        };
+        self.program.hand_on(inputs, output, standing);
+    }
+
+    /// The layer takes the masks off what it is called on.
+    pub fn take_masks(&mut self, inputs: &[ValueId], output: ValueId) {
+        self.program.take_masks(inputs, output);
     }
 
     /// Whether the layer runs as in prediction, whatever is trained.

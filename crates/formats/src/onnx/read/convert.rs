@@ -6,7 +6,7 @@ use super::layout::{by_extents, channels, image_axes};
 use super::names::layer_names;
 use super::node::Node;
 use super::source::{Input, Source};
-use super::value::{IMAGE, SEQUENCE, Value, plain};
+use super::value::{IMAGE, SEQUENCE, VOLUME, Value, plain};
 use crate::LoadReport;
 use crate::onnx::metadata::LAYOUT;
 use frostline_graph::TensorId;
@@ -72,7 +72,8 @@ impl<'a> Converter<'a> {
                         ));
                     }
                     // images stay as they are where the input was turned too; all else is as the file has it
-                    let stays = self.turned && value.axes == IMAGE && value.flattened.is_none();
+                    let is_turned = value.axes == IMAGE || value.axes == VOLUME;
+                    let stays = self.turned && is_turned && value.flattened.is_none();
                     let value = if stays { value } else { value.plain(&mut self.builder, "output")? };
                     if stays && value.shapes[0].iter().filter(|extent| **extent != 1).count() > 1 {
                         report
@@ -105,9 +106,10 @@ impl<'a> Converter<'a> {
         // what frostline wrote says so itself; else the channels come first or last, and no other order is an image's
         let is_own = self.source.metadata.contains_key(LAYOUT);
         let axes = match rank {
-            4 if !is_own => image_axes(self.source, &input.name)
+            4 if !is_own => image_axes(self.source, &input.name, rank)
                 .or_else(|| by_extents(&input.extents))
                 .filter(|axes| axes == &IMAGE),
+            5 if !is_own => image_axes(self.source, &input.name, rank).filter(|axes| axes == &VOLUME),
             _ => None,
         };
         let axes = axes.unwrap_or_else(|| plain(rank));
@@ -119,8 +121,8 @@ impl<'a> Converter<'a> {
             }
         }
         // exporters of the Hub leave the channels open too
-        if let (4, Some(last @ None)) = (rank, stored.last_mut())
-            && let Some(channels) = channels(self.source, &input.name)
+        if let (4 | 5, Some(last @ None)) = (rank, stored.last_mut())
+            && let Some(channels) = channels(self.source, &input.name, rank)
         {
             *last = Some(channels);
             report.notes.push(format!(
@@ -131,8 +133,9 @@ impl<'a> Converter<'a> {
         if axes != plain(rank) {
             self.turned = true;
             report.notes.push(format!(
-                "the input `{}` is [batch, height, width, channels] here: weights and values were turned from channels first to channels last",
-                input.name
+                "the input `{}` is {} here: weights and values were turned from channels first to channels last",
+                input.name,
+                if rank == 5 { "[batch, depth, height, width, channels]" } else { "[batch, height, width, channels]" }
             ));
         }
         let value = self.builder.input(&input.name, &stored, axes)?;
@@ -322,14 +325,15 @@ impl<'a> Converter<'a> {
         }
     }
 
-    /// An image, or a sequence, that a node reads, stored with the channels last.
+    /// An image, a sequence, or a volume, that a node reads, stored with the channels last.
     pub(super) fn image_or_sequence(&mut self, node: &Node, name: &str) -> Result<Value, String> {
         let x = self.value(node, 0)?;
         match x.rank() {
             4 => x.arranged(&mut self.builder, name, &IMAGE),
             3 => x.arranged(&mut self.builder, name, &SEQUENCE),
+            5 => x.arranged(&mut self.builder, name, &VOLUME),
             rank => Err(format!(
-                "its input has {rank} axes, where those of an image, 4, or of a sequence, 3, can be run"
+                "its input has {rank} axes, where those of a volume, 5, an image, 4, or a sequence, 3, can be run"
             )),
         }
     }

@@ -10,6 +10,9 @@ use serde_json::json;
 impl Converter<'_> {
     /// `Conv2D`, or `DepthwiseConv2D` where every channel is a group of its own; over one axis, `Conv1D` and `DepthwiseConv1D`.
     pub(super) fn conv(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        if self.value(node, 0)?.rank() == 5 {
+            return self.conv_of_volumes(node, name);
+        }
         let x = self.image_or_sequence(node, name)?;
         let kernel = self.weight(node, 1, "kernel")?;
         let axes = x.rank() - 2;

@@ -63,13 +63,14 @@ const OF_IMAGES: &[&str] = &[
 
 /// Where the axes of an input are stored, so that the first operator that takes images finds the channels last: the file may
 /// have them first, as PyTorch has, or last, with a `Transpose` before that operator, as tf2onnx has.
-pub(super) fn image_axes(source: &Source, input: &str) -> Option<Vec<usize>> {
-    let (order, _) = first_of_images(source, input)?;
-    let [_, channels, Some(height), Some(width)] = order.as_slice() else { return None };
+pub(super) fn image_axes(source: &Source, input: &str, rank: usize) -> Option<Vec<usize>> {
+    let (order, _) = first_of_images(source, input, rank)?;
+    let [_, channels, pixels @ ..] = order.as_slice() else { return None };
+    let pixels: Vec<usize> = pixels.iter().copied().collect::<Option<_>>()?;
     // channels that were taken apart and joined again are the axis that is left
-    let channels = channels.or_else(|| (1..4).find(|axis| axis != height && axis != width))?;
-    let mut axes = plain(4);
-    for (place, axis) in [*height, *width, channels].into_iter().enumerate() {
+    let channels = channels.or_else(|| (1..rank).find(|axis| !pixels.contains(axis)))?;
+    let mut axes = (pixels.len() + 2 == rank).then(|| plain(rank))?;
+    for (place, axis) in pixels.into_iter().chain([channels]).enumerate() {
         *axes.get_mut(axis)? = place + 1;
     }
     Some(axes)
@@ -86,8 +87,8 @@ pub(super) fn by_extents(extents: &[Extent]) -> Option<Vec<usize>> {
 
 /// The number of channels that the first convolution's kernel takes, where it is the first operator that takes the input as
 /// an image.
-pub(super) fn channels(source: &Source, input: &str) -> Option<usize> {
-    let (_, node) = first_of_images(source, input)?;
+pub(super) fn channels(source: &Source, input: &str, rank: usize) -> Option<usize> {
+    let (_, node) = first_of_images(source, input, rank)?;
     let kernel = (node.op == "Conv").then(|| source.constant(node.input(1)?)).flatten()?;
     let groups = usize::try_from(node.int("group").unwrap_or(1)).ok()?;
     kernel.dims.get(1)?.checked_mul(groups)
@@ -97,9 +98,9 @@ pub(super) fn channels(source: &Source, input: &str) -> Option<usize> {
 type Order = Vec<Option<usize>>;
 
 /// The first operator that takes an input as an image, and how it finds the input's axes.
-fn first_of_images<'a>(source: &'a Source, input: &'a str) -> Option<(Order, &'a Node)> {
+fn first_of_images<'a>(source: &'a Source, input: &'a str, rank: usize) -> Option<(Order, &'a Node)> {
     let mut orders: BTreeMap<&str, Order> =
-        BTreeMap::from([(input, plain(4).into_iter().map(Some).collect())]);
+        BTreeMap::from([(input, plain(rank).into_iter().map(Some).collect())]);
     for node in &source.nodes {
         let Some(order) = node.inputs.iter().find_map(|name| orders.get(name.as_str())).cloned() else {
             continue;

@@ -30,6 +30,7 @@ mod turning;
 mod value;
 mod vectors;
 mod view;
+mod volumes;
 mod window;
 
 use super::metadata;

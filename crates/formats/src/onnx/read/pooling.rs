@@ -10,6 +10,9 @@ use serde_json::json;
 
 impl Converter<'_> {
     pub(super) fn pool(&mut self, node: &Node, name: &str) -> Result<Value, String> {
+        if self.value(node, 0)?.rank() == 5 {
+            return self.pool_of_volumes(node, name);
+        }
         let x = self.image_or_sequence(node, name)?;
         let size = match node.ints("kernel_shape") {
             Some(&[height, width]) if x.rank() == 4 => [height, width],

@@ -14,6 +14,9 @@ use serde_json::{Value as Json, json};
 /// Where the axes of `[batch, channels, height, width]` are stored.
 pub(super) const IMAGE: [usize; 4] = [0, 3, 1, 2];
 
+/// Where the axes of `[batch, channels, depth, height, width]` are stored.
+pub(super) const VOLUME: [usize; 5] = [0, 4, 1, 2, 3];
+
 /// Where the axes of `[batch, channels, length]` are stored.
 pub(super) const SEQUENCE: [usize; 3] = [0, 2, 1];
 
@@ -74,7 +77,11 @@ impl Flattened {
 
 /// Where the pixels of a value of so many axes are, the batch left out: an image's channels are last.
 pub(super) fn pixels(rank: usize) -> Vec<usize> {
-    if rank == 3 { vec![1, 1, 0] } else { vec![0; rank] }
+    match rank {
+        3 => vec![1, 1, 0],
+        4 => vec![1, 1, 1, 0],
+        _ => vec![0; rank],
+    }
 }
 
 /// The axes of a value that is stored as it is counted.

@@ -5,7 +5,9 @@ use super::layer::{Output, Writer};
 use super::window::window;
 use crate::onnx::proto::tensor_proto::DataType;
 use frostline_graph::layers::Kind;
-use frostline_graph::ops::{GlobalPool, LayerInfo, Lowering, Node, Op, Param, Pool, PoolKind, Program};
+use frostline_graph::ops::{
+    ByWeight, ByWeightKind, GlobalPool, LayerInfo, Lowering, Node, Op, Param, Pool, PoolKind, Program,
+};
 use frostline_graph::{Result, Shape};
 
 impl Writer<'_> {
@@ -56,6 +58,19 @@ impl Writer<'_> {
             Op::Affine(op) => return self.scaled(path, inputs, &op.scale, &op.offset),
             Op::Binary(op) => return self.binary(path, op.kind, inputs),
             Op::Concat(op) => return self.concatenate(path, op.axis as i64 + 1, inputs),
+            Op::BatchNorm(op) => {
+                let all =
+                    params.iter().map(|param| self.numbers(param)).collect::<Result<Vec<_>, String>>()?;
+                // the operator of that name has the channels behind the batch
+                let affine = op.affine(|index| all[index].as_slice());
+                return self.scaled(path, inputs, &affine.scale, &affine.offset);
+            }
+            Op::ByWeight(ByWeight { kind: ByWeightKind::Scale }) => {
+                let input = self.emit.last(&mut x, path);
+                let factors = self.param(params.first().ok_or("it has no factors")?)?;
+                Output::Last(self.emit.node(path, "Mul", &[&input, &factors], &[]))
+            }
+            Op::Conv3d(op) => self.conv3d(path, op, params, &mut x)?,
             Op::Crop(op) => self.crop(path, op.margins, &mut x),
             Op::Dense(_) => {
                 let input = self.emit.last(&mut x, path);
@@ -157,8 +172,7 @@ impl Writer<'_> {
                 let input = self.emit.last(&mut x, path);
                 Output::Last(self.emit.unit_norm(path, &input, -1))
             }
-            Op::BatchNorm(_)
-            | Op::ByWeight(_)
+            Op::ByWeight(_)
             | Op::Conv2d(_)
             | Op::ConvTranspose2d(_)
             | Op::Depthwise(_)

@@ -126,13 +126,15 @@ impl Writer<'_> {
         let index = inputs.first().copied().ok_or("it is called on nothing")?;
         let mut x = self.values.get(index).cloned().ok_or("it is called on nothing")?;
         let output = match kind {
-            Kind::OneDimensional(layer) => return self.over_one_axis(path, layer.over_images(), inputs),
+            Kind::OneDimensional(layer) => return self.over_one_axis(path, layer, inputs),
             Kind::Conv2D(layer) => self.conv2d(path, layer, &mut x)?,
             Kind::Conv2DTranspose(layer) => self.conv2d_transpose(path, layer, &mut x)?,
             Kind::DepthwiseConv2D(layer) => self.depthwise(path, layer, &mut x)?,
             Kind::SeparableConv2D(layer) => self.separable(path, layer, &mut x)?,
             Kind::Dense(layer) => self.dense(path, layer, &mut x)?,
-            Kind::BatchNormalization(layer) => self.batch_normalization(path, layer, &mut x)?,
+            Kind::BatchNormalization(layer) if matches!(x.shapes[0].len(), 1 | 3) => {
+                self.batch_normalization(path, layer, &mut x)?
+            }
             Kind::LayerNormalization(layer) => self.layer_normalization(path, layer, &mut x)?,
             Kind::GroupNormalization(layer) => self.group_normalization(path, layer, &mut x)?,
             Kind::Normalization(layer) => return self.normalization(path, layer, inputs),
@@ -196,7 +198,7 @@ impl Writer<'_> {
                 let times = self.emit.whole(&format!("{path}/times"), &[1, layer.n as i64, 1]);
                 Output::Last(self.emit.node(path, "Tile", &[&row, &times], &[]))
             }
-            Kind::MultiHeadAttention(layer) => self.attention(path, layer, inputs)?,
+            Kind::MultiHeadAttention(layer) if !layer.causal => self.attention(path, layer, inputs)?,
             Kind::Dot(layer) => self.dot(path, layer, inputs)?,
             // all others have no operator of their own
             _ => {

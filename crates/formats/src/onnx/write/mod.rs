@@ -17,6 +17,7 @@ mod preprocessing;
 mod recurrent;
 mod resize;
 mod sequence;
+mod volumes;
 mod window;
 
 use super::metadata;

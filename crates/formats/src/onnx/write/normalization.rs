@@ -22,6 +22,7 @@ impl Writer<'_> {
         self.scaled(path, inputs, &scale, &offset)
     }
 
+    /// Of an image, or of a vector.
     pub(super) fn batch_normalization(
         &mut self,
         path: &str,
@@ -39,23 +40,8 @@ impl Writer<'_> {
             ("moving_mean", weight("moving_mean", true, 0.0)?),
             ("moving_variance", weight("moving_variance", true, 1.0)?),
         ];
-        let rank = x.shapes[0].len();
-        let (input, is_first) = match rank {
-            3 => (self.emit.first(x, path), true),
-            _ => (self.emit.last(x, path), false),
-        };
-        if rank != 1 && rank != 3 {
-            // the operator has the channels behind the batch; elsewhere they are a scale and an offset
-            let [(_, gamma), (_, beta), (_, mean), (_, variance)] = &all;
-            let scale: Vec<f32> = gamma
-                .iter()
-                .zip(variance)
-                .map(|(gamma, variance)| gamma / (variance + layer.epsilon).sqrt())
-                .collect();
-            let offset: Vec<f32> =
-                beta.iter().zip(mean).zip(&scale).map(|((beta, mean), scale)| beta - mean * scale).collect();
-            return Ok(Output::Last(self.emit.affine(path, &input, &[channels], &scale, &offset)));
-        }
+        let is_first = x.is_image();
+        let input = if is_first { self.emit.first(x, path) } else { self.emit.last(x, path) };
         let names: Vec<String> = all
             .iter()
             .map(|(name, data)| self.emit.floats(&format!("{path}/{name}"), &[channels], data))

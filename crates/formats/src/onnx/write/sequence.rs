@@ -3,7 +3,7 @@
 use super::emit::{Attribute, Emitter, Value};
 use super::layer::{Output, Writer};
 use frostline_graph::Result;
-use frostline_graph::layers::{Dot, Kind};
+use frostline_graph::layers::{Dot, Kind, OneDimensional};
 use serde_json::Value as Json;
 
 /// The least norm, so that nothing is divided by 0: Keras's.
@@ -31,7 +31,7 @@ impl Writer<'_> {
     pub(super) fn over_one_axis(
         &mut self,
         path: &str,
-        counterpart: &Kind,
+        layer: &OneDimensional,
         inputs: &[usize],
     ) -> Result<Output, String> {
         let mut x = inputs
@@ -39,9 +39,15 @@ impl Writer<'_> {
             .and_then(|index| self.values.get(*index))
             .cloned()
             .ok_or("it is called on nothing")?;
-        let shapes = x.shapes.each_ref().map(|shape| [&[1], shape.as_slice()].concat());
+        let counterpart = layer.over_images();
+        let mut shapes = x.shapes.each_ref().map(|shape| [&[1], shape.as_slice()].concat());
         let axis = self.emit.whole(&format!("{path}/axis"), &[1]);
-        let row = self.emit.last(&mut x, path);
+        let mut row = self.emit.last(&mut x, path);
+        if layer.before() > 0 {
+            let margins = self.emit.whole(&format!("{path}/before"), &[0, layer.before() as i64, 0, 0, 0, 0]);
+            row = self.emit.node(path, "Pad", &[&row, &margins], &[]);
+            shapes.iter_mut().for_each(|shape| shape[1] += layer.before());
+        }
         let row = self.emit.node(path, "Unsqueeze", &[&row, &axis], &[]);
         let image = self.push(Value { first: None, last: Some(row), shapes: shapes.clone() });
         self.over_one_axis = true;

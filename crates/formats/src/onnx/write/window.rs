@@ -15,14 +15,7 @@ pub(super) fn window(
         attributes.push(("dilations", pair(dilation)));
     }
     if padding == Padding::Same {
-        let sides = [0, 1].map(|axis| {
-            let reach = (size[axis] - 1) * dilation[axis] + 1;
-            x.known(axis).map(|extent| {
-                let covered = extent.div_ceil(strides[axis]).saturating_sub(1) * strides[axis] + reach;
-                let all = covered.saturating_sub(extent) as i64;
-                [all / 2, all - all / 2]
-            })
-        });
+        let sides = [0, 1].map(|axis| same(x, axis, size[axis], strides[axis], dilation[axis]));
         attributes.push(match sides {
             [Some([top, bottom]), Some([left, right])] => {
                 ("pads", Attribute::Ints(vec![top, left, bottom, right]))
@@ -32,4 +25,14 @@ pub(super) fn window(
         });
     }
     attributes
+}
+
+/// What `same` puts before and behind an axis, where its extent is not open.
+pub(super) fn same(x: &Value, axis: usize, size: usize, stride: usize, dilation: usize) -> Option<[i64; 2]> {
+    let reach = (size - 1) * dilation + 1;
+    x.known(axis).map(|extent| {
+        let covered = extent.div_ceil(stride).saturating_sub(1) * stride + reach;
+        let all = covered.saturating_sub(extent) as i64;
+        [all / 2, all - all / 2]
+    })
 }

@@ -13,7 +13,7 @@ use crate::fit::{
 use frostline_data::{Dataset, Fit, LabelKind, Pipeline, Resize, SkipReport, files, serialize_path};
 use frostline_engine::compile::Prefixes;
 use frostline_formats as formats;
-use frostline_graph::layers::{Kind, OneDimensional, parse_head};
+use frostline_graph::layers::{Kind, OneDimensional, ThreeDimensional, parse_head};
 use frostline_graph::ops::PoolKind;
 use frostline_graph::{Body, Error, Keep, Model, Result, Shape, Transfer};
 use serde::{Deserialize, Serialize};
@@ -332,12 +332,15 @@ fn head_layers(
     let output = output_shape(kept, shape)?;
     let pools = layers.iter().any(|kind| word(kind).is_some());
     match output.len() {
-        2 | 3 if !pools => layers.splice(0..0, kept.pooling_of(&output)?).for_each(drop),
-        // the words for images mean the same for tokens
-        2 => {
+        2..=4 if !pools => layers.splice(0..0, kept.pooling_of(&output)?).for_each(drop),
+        // the words for images mean the same for tokens and for volumes
+        axes @ (2 | 4) => {
             for kind in &mut layers {
                 if let Kind::GlobalPooling2D(pooling) = kind {
-                    *kind = OneDimensional::pooling(pooling.kind)?.into();
+                    *kind = match axes {
+                        2 => OneDimensional::pooling(pooling.kind)?.into(),
+                        _ => ThreeDimensional::pooling(pooling.kind)?.into(),
+                    };
                 }
             }
         }

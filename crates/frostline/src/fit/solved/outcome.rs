@@ -74,7 +74,15 @@ pub struct Prospect {
     pub calibration_error: Option<f64>,
     /// Images that it is taken from.
     pub images: usize,
+    /// Those that are the only ones of their class: no head that has not seen them can find it, and they count as wrong.
+    #[serde(skip_serializing_if = "is_none")]
+    pub alone: usize,
 }
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
 impl Prepared {
     /// Solves the head, if that is what the recipe asks for, and puts it on the model.
     ///
@@ -204,6 +212,13 @@ pub(super) fn output_weights(solved: &Solved, task: &Task) -> (Vec<f32>, Vec<f32
     }
 }
 
+/// How many labels stand there once alone.
+fn alone(labels: &[usize]) -> usize {
+    let mut counts = vec![0usize; labels.iter().max().map_or(0, |most| most + 1)];
+    labels.iter().for_each(|label| counts[*label] += 1);
+    counts.into_iter().filter(|count| *count == 1).count()
+}
+
 /// What is said of each label of images by a head that has not seen them.
 fn of_labels(found: &Found, examples: &[&Example], labels: usize) -> ClassReport {
     let outputs: Vec<f32> = squashed(&found.solved.out_of_sample, Some(Squash::Sigmoid)).collect();
@@ -270,6 +285,7 @@ fn told_of(
         log_loss: found.solved.log_loss,
         calibration_error: Some(calibration),
         images,
+        alone: alone(&labels),
         ..Prospect::default()
     };
     Ok((prospect, left_out))

@@ -72,7 +72,7 @@ impl Answer {
 
     /// Of what is to be expected by the training images.
     pub(in crate::report) fn of_prospect(prospect: &Prospect, noun: &str) -> Self {
-        let Prospect { accuracy, labels, mse, interval, images, .. } = prospect;
+        let Prospect { accuracy, labels, mse, interval, images, alone, .. } = prospect;
         let how =
             format!("each of the {images} training {noun} was predicted by a head that had not seen it");
         let mut answer = match (accuracy, labels.map, mse) {
@@ -93,6 +93,18 @@ impl Answer {
         answer.cautions.push(format!(
             "The figure comes from the training {noun}. It says nothing of {noun} from another source: another camera, another place, another year."
         ));
+        match alone {
+            0 => {}
+            _ if alone == images => {
+                answer = Self::none(noun);
+                answer.text = format!(
+                    "Each class has one of the training {noun}, and a head that had not seen it knows nothing of the class: nothing tells how good the model is on new ones."
+                );
+            }
+            alone => answer.cautions.push(format!(
+                "{alone} of the training {noun} are the only ones of their class. They count as wrong."
+            )),
+        }
         answer.few(*images, noun);
         answer
     }

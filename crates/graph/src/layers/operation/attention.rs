@@ -1,6 +1,7 @@
 //! Attention as one operation.
 
 use super::given::Given;
+use crate::layers::attention::causal_mask;
 use crate::ops::{Affine, Binary, BinaryKind, Permute, Product, Softmax, ValueId};
 use crate::{Result, Tensor};
 
@@ -39,8 +40,7 @@ pub(super) fn dot_product(given: &mut Given<'_, '_>) -> Result<Vec<ValueId>> {
         logits = masked(given, logits, mask)?;
     }
     if given.flag("is_causal") {
-        let allowed = (0..tokens * others).map(|place| f32::from(place % others <= place / others)).collect();
-        let mask = given.constant(Tensor { shape: vec![tokens, others], data: allowed })?;
+        let mask = given.constant(causal_mask(tokens, others))?;
         logits = masked(given, logits, mask)?;
     }
     let weights = given.push(Softmax, &[logits])?;

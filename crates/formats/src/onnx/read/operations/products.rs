@@ -87,11 +87,40 @@ impl Converter<'_> {
     }
 
     pub(in crate::onnx::read) fn einsum(&mut self, node: &Node, name: &str) -> Result<Value, String> {
-        // ONNX takes spaces between letters, Keras does not
-        let equation: String = node.text("equation", "").split_whitespace().collect();
+        let equation = as_keras_has(node.text("equation", ""));
         let (arguments, values) = self.factors(node, name)?;
         let settings = json!({ "subscripts": equation });
         let made = self.one(name, "Einsum", settings, arguments, &values.iter().collect::<Vec<_>>())?;
         Ok(Value { pixels: vec![0; made.pixels.len()], ..made })
+    }
+}
+
+/// An equation whose letters are small, without spaces: ONNX takes others too, Keras does not.
+fn as_keras_has(equation: &str) -> String {
+    let equation: String = equation.split_whitespace().collect();
+    let mut letters: Vec<char> = Vec::new();
+    for letter in equation.chars().filter(char::is_ascii_alphabetic) {
+        if !letters.contains(&letter) {
+            letters.push(letter);
+        }
+    }
+    let small = |letter: char| match letters.iter().position(|own| *own == letter) {
+        Some(place) => ('a'..='z').nth(place).unwrap_or(letter),
+        None => letter,
+    };
+    match letters.len() {
+        ..=26 => equation.chars().map(small).collect(),
+        _ => equation,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_of_an_equation_are_small() {
+        assert_eq!(as_keras_has("B G H I D, B G H J D -> B G H I J"), "abcde,abcfe->abcdf");
+        assert_eq!(as_keras_has("...ij,jk->...ik"), "...ab,bc->...ac");
     }
 }
