@@ -1,6 +1,8 @@
 """Networks on sequences: masks as Keras hands them on, training on whole numbers, and what is refused because it would be
 something else. Layers by themselves are among the goldens."""
 
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -96,6 +98,19 @@ def test_masks_that_are_not_honoured_are_refused(name, build, frostline, tmp_pat
     np.save(tmp_path / "x.npy", words(4)[0])
     refused = frostline.run("predict", tmp_path / "m.keras", tmp_path / "x.npy")
     assert refused.returncode == 1 and "help:" in refused.stderr, refused.stderr
+
+
+@pytest.mark.parametrize("version, once, twice", [("3.15.1", True, True), ("3.6.0", True, False)])
+def test_where_versions_of_keras_see_other_masks_older_files_are_refused(version, once, twice, frostline, tmp_path):
+    np.save(tmp_path / "x.npy", words(4)[0])
+    for build, runs in ((lambda x: L.LSTM(4)(block(x)), once), (lambda x: L.LSTM(4)(block(block(x))), twice)):
+        network(build, mask_zero=True).save(tmp_path / "new.keras")
+        with zipfile.ZipFile(tmp_path / "new.keras") as new, zipfile.ZipFile(tmp_path / "m.keras", "w") as written:
+            for name in new.namelist():
+                bytes = new.read(name)
+                written.writestr(name, bytes.replace(keras.__version__.encode(), version.encode()) if name == "metadata.json" else bytes)
+        ran = frostline.run("predict", tmp_path / "m.keras", tmp_path / "x.npy")
+        assert (ran.returncode == 0) == runs and ("depends on its version" in ran.stderr) != runs, ran.stderr
 
 
 @pytest.mark.parametrize("arguments", [

@@ -3,7 +3,7 @@
 
 use super::chains::without_mixed_chains;
 use super::config_out::{Style, model as model_config};
-use super::legacy::{KERAS_VERSION, major, parse};
+use super::legacy::{KERAS_VERSION, parse};
 use super::store;
 use crate::{Custom, LoadReport, Loaded, WeightsOptions, hdf5};
 use frostline_graph::{Error, Graph, Model, ModelInfo, Result, json};
@@ -42,7 +42,7 @@ pub(crate) fn load(path: &Path, bytes: Vec<u8>, custom: &[Custom]) -> Result<Loa
     let info = entry(INFO)?.and_then(|json| serde_json::from_slice::<ModelInfo>(&json).ok());
     let version = metadata["keras_version"].as_str().unwrap_or("3");
     let mut report = LoadReport::default();
-    let (graph, renamed) = parse(path, &config, major(Some(version)), custom, &mut report)?;
+    let (graph, renamed) = parse(path, &config, Some(version), custom, &mut report)?;
     let (weights, found) =
         store::read(path, &[hdf5::open(path, weights)?], &graph, &renamed, WeightsOptions::default())?;
     report.tensors = found.tensors;

@@ -10,7 +10,7 @@ use super::operation::with_call;
 use super::owner::foreign;
 use super::tf_operations;
 use crate::{Custom, LoadReport};
-use frostline_graph::layers::{Config, InputLayer, Kind, LayerKind, classes, read_kind};
+use frostline_graph::layers::{CALL, Config, InputLayer, KEEPS_MASKS, Kind, LayerKind, classes, read_kind};
 use frostline_graph::{Body, Call, Form, Graph, Layer, TensorId, join};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -36,6 +36,8 @@ pub(super) struct Reader<'a> {
     pub(super) adapted: usize,
     /// Whether the model says which steps of a sequence count.
     pub(super) has_masks: bool,
+    /// And whether attention layers of its Keras leave that on what they are called on.
+    pub(super) keeps_masks: bool,
 }
 
 /// Where a tensor is referred to.
@@ -137,6 +139,10 @@ impl Reader<'_> {
             }),
             None => with_call(&class, json, &mut config, self.has_masks),
         };
+        if self.has_masks && self.keeps_masks && class == "MultiHeadAttention" {
+            let call = config.entry(CALL).or_insert_with(|| json!({"kwargs": {}}));
+            call[KEEPS_MASKS] = json!(true);
+        }
         let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
         let reader = Config::new(&path, &config);
         let kind = match called {

@@ -83,7 +83,7 @@ fn describe(path: &Path, bytes: Vec<u8>, custom: &[Custom]) -> Result<Described>
     let group = root.group("model_weights").map_err(|error| damaged(path, &error))?;
     let version = version.or_else(|| attribute_string(&group, "keras_version"));
     let mut report = LoadReport::default();
-    let (graph, renamed) = parse(path, &config, major(version.as_deref()), custom, &mut report)?;
+    let (graph, renamed) = parse(path, &config, version.as_deref(), custom, &mut report)?;
     let (values, found) = read(path, &group, &graph, &renamed, stored, WeightsOptions::default())?;
     let backend = attribute_string(&root, "backend");
     if backend.is_none() && version.is_none_or(|version| version.starts_with("1.")) {
@@ -109,7 +109,7 @@ fn describe(path: &Path, bytes: Vec<u8>, custom: &[Custom]) -> Result<Described>
 pub(crate) fn parse(
     path: &Path,
     config: &str,
-    major: u32,
+    version: Option<&str>,
     custom: &[Custom],
     report: &mut LoadReport,
 ) -> Result<(Graph, Renamed)> {
@@ -118,7 +118,8 @@ pub(crate) fn parse(
         failed(format!("the model's config is no JSON: {error}\nhelp: the file is cut off or damaged"))
     })?;
     let mut reader = Reader {
-        major,
+        major: major(version),
+        keeps_masks: keeps_masks(version),
         custom,
         report: &mut *report,
         renamed: Renamed::default(),
@@ -140,8 +141,14 @@ pub(crate) fn parse(
 }
 
 /// The major version; files from before 2.0 did not say theirs.
-pub(crate) fn major(version: Option<&str>) -> u32 {
+fn major(version: Option<&str>) -> u32 {
     version.and_then(|version| version.split('.').next()?.parse().ok()).unwrap_or(1)
+}
+
+/// Whether `MultiHeadAttention` leaves the masks on what it is called on, as it did before Keras 3.8.
+fn keeps_masks(version: Option<&str>) -> bool {
+    let minor = version.and_then(|version| version.split('.').nth(1)?.parse::<u32>().ok());
+    (major(version), minor.unwrap_or_default()) < (3, 8)
 }
 
 /// Reads weights alone onto a model, of any of the three layouts.

@@ -4,7 +4,7 @@ use super::archive::config_of;
 use super::assign::do_not_fit;
 use super::chains::without_mixed_chains;
 use super::leftover::refuse_leftovers;
-use super::legacy::{ByNames, Listed, major, parse, with_cells};
+use super::legacy::{ByNames, Listed, parse, with_cells};
 use super::names::Renamed;
 use crate::{Custom, LoadReport, Loaded};
 use frostline_graph::layers::Kind;
@@ -35,7 +35,7 @@ pub fn from_keras(
     custom: &[Custom],
 ) -> Result<Loaded> {
     let mut report = LoadReport { tensors: variables.len(), ..LoadReport::default() };
-    let (graph, renamed) = parse(name, config, major(Some(version)), custom, &mut report)?;
+    let (graph, renamed) = parse(name, config, Some(version), custom, &mut report)?;
     let (names, tensors): (Vec<KerasName>, Vec<Tensor>) = variables.into_iter().unzip();
     let shapes: Vec<&[usize]> = tensors.iter().map(|tensor| tensor.shape.as_slice()).collect();
     let places = places(name, &graph, &renamed, &names, &shapes)?;

@@ -29,4 +29,4 @@ mod theano;
 pub(super) use archive::config_of;
 pub(super) use assign::do_not_fit;
 pub use legacy::KERAS_VERSION;
-pub(super) use legacy::{major, parse};
+pub(super) use legacy::parse;

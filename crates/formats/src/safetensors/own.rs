@@ -4,7 +4,7 @@
 use super::assign::{LEFT_BEHIND, Source, assign, left_over, report};
 use super::file::Tensors;
 use super::layout::Layout;
-use crate::keras::{KERAS_VERSION, config_of, major, parse};
+use crate::keras::{KERAS_VERSION, config_of, parse};
 use crate::{LoadReport, Loaded};
 use frostline_graph::{Error, Model, ModelInfo, Result, Tensor};
 use safetensors::tensor::{Dtype, TensorView};
@@ -40,8 +40,7 @@ pub(super) fn saved_with(path: &Path, tensors: &Tensors<'_>) -> Result<Option<Sa
 /// The model.
 pub(super) fn load(path: &Path, tensors: &Tensors<'_>, saved: Saved) -> Result<Loaded> {
     let mut notes = LoadReport::default();
-    let (graph, _) =
-        parse(path, &saved.config.to_string(), major(Some(&saved.keras_version)), &[], &mut notes)?;
+    let (graph, _) = parse(path, &saved.config.to_string(), Some(&saved.keras_version), &[], &mut notes)?;
     let (weights, used) = assign(path, tensors, &graph, |wanted| {
         Some(Source { name: wanted.path.clone(), layout: Layout::Same })
     })?;

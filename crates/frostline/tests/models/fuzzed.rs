@@ -48,3 +48,13 @@ fn data_that_fuzzing_found_are_errors_or_data() {
         assert!(error.contains("help:"), "{}: {error}", path.display());
     });
 }
+
+/// Each would write a matrix of hundreds of thousands of numbers into the settings of a layer.
+#[test]
+fn resizing_that_asks_for_far_more_than_a_file_stores_is_not_run() {
+    each("onnx", |path| {
+        let loaded = frostline::formats::load(path).expect("a graph");
+        let refused = |(layer, class): &(String, String)| layer.starts_with("resizing") && class == "Resize";
+        assert!(loaded.report.unsupported.iter().any(refused), "{:?}", loaded.report.unsupported);
+    });
+}

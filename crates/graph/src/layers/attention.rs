@@ -35,18 +35,40 @@ pub struct Attention {
     pub use_scale: bool,
     /// The share of what is looked at that is dropped while it trains.
     pub dropout: f32,
-    /// Whether a place looks at none behind it: what the layer is called with.
+    /// How the layer is called.
+    pub call: AttentionCall,
+}
+
+/// Beside the call of a layer: the Keras that wrote the file leaves masks on what an attention layer is called on.
+pub const KEEPS_MASKS: &str = "keeps_masks";
+
+/// How an attention layer is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttentionCall {
+    /// With `use_causal_mask`: a place looks at none behind it.
     pub causal: bool,
+    /// In a Keras that does not take masks off what the layer is called on.
+    pub keeps_masks: bool,
 }
 
-/// Whether a layer is called with `use_causal_mask`.
-pub(super) fn is_causal(config: &Config<'_>) -> bool {
-    config.get(CALL).is_some_and(|call| call["kwargs"]["use_causal_mask"] == json!(true))
-}
+impl AttentionCall {
+    pub(super) fn from_config(config: &Config<'_>) -> Self {
+        let call = config.get(CALL).unwrap_or(&Value::Null);
+        Self {
+            causal: call["kwargs"]["use_causal_mask"] == json!(true),
+            keeps_masks: call[KEEPS_MASKS] == json!(true),
+        }
+    }
 
-/// What says so in the config.
-pub(super) fn causal_call() -> (String, Value) {
-    (CALL.to_owned(), json!({"kwargs": {"use_causal_mask": true}}))
+    /// What says so in the config; nothing where there is nothing to say.
+    pub(super) fn config(self) -> Option<(String, Value)> {
+        let keywords = if self.causal { json!({"use_causal_mask": true}) } else { json!({}) };
+        let mut call = json!({ "kwargs": keywords });
+        if self.keeps_masks {
+            call[KEEPS_MASKS] = json!(true);
+        }
+        (self != Self::default()).then(|| (CALL.to_owned(), call))
+    }
 }
 
 /// Ones for the places before each place and itself, zeros for those behind it: `[places, others]`.
@@ -101,7 +123,7 @@ impl Attention {
             return Err(config.error(format!("`dropout` is {dropout}\nhelp: expected 0 to below 1")));
         }
         let use_scale = config.bool_or("use_scale", additive)?;
-        Ok(Self { score, use_scale, dropout, causal: is_causal(config) })
+        Ok(Self { score, use_scale, dropout, call: AttentionCall::from_config(config) })
     }
 
     /// `[places, channels]` of the query, `[others, channels]` of the key, and the width of the value.
@@ -165,7 +187,7 @@ impl LayerKind for Attention {
             Score::Concat => drop(config.insert("score_mode".to_owned(), json!("concat"))),
             Score::Additive => {}
         }
-        config.extend(self.causal.then(causal_call));
+        config.extend(self.call.config());
         config
     }
 
@@ -194,7 +216,7 @@ impl LayerKind for Attention {
         let [of_query, of_value] = lowering.seen_masks([query, value])?;
         let mut scores = self.scores(lowering, extents, query, key)?;
         let values: Vec<ValueId> = of_value.into_iter().collect();
-        if let Some(mask) = visible(lowering, [places, others], None, &values, self.causal)? {
+        if let Some(mask) = visible(lowering, [places, others], None, &values, self.call.causal)? {
             let far = Affine { scale: vec![1.0], offset: vec![-FAR] };
             let far = lowering.push(far, &[scores], &[])?;
             scores = lowering.push(Select, &[mask, scores, far], &[])?;
@@ -250,10 +272,11 @@ mod tests {
     #[test]
     fn no_place_looks_at_those_behind_it() {
         assert_eq!(causal_mask(2, 3).data, [1., 0., 0., 1., 1., 0.]);
-        let config = Value::Object(Map::from_iter([causal_call()]));
+        let call = AttentionCall { causal: true, ..AttentionCall::default() };
+        let config = Value::Object(Map::from_iter(call.config()));
         let kind = read("Attention", config).expect("valid");
         let again = read("Attention", Value::Object(kind.config())).expect("valid");
-        assert!(matches!(again, crate::layers::Kind::Attention(Attention { causal: true, .. })));
+        assert!(matches!(again, crate::layers::Kind::Attention(layer) if layer.call == call));
     }
 
     #[test]

@@ -65,17 +65,6 @@ impl BatchNormalization {
         })
     }
 
-    fn channels(&self, inputs: &[Shape]) -> Result<usize, String> {
-        let input = super::one_of(inputs)?;
-        match input.last() {
-            Some(channels) if super::is_last_axis(&self.axis.into(), input) => Ok(*channels),
-            _ => Err(format!(
-                "normalises axis {} of {input:?}\nhelp: only the last axis can be run",
-                self.axis
-            )),
-        }
-    }
-
     /// Names in the order in which Keras makes the weights, with their roles.
     fn names(&self) -> impl Iterator<Item = (&'static str, Role, &Initializer)> {
         let [beta, gamma, mean, variance] = &self.initializers;
@@ -117,7 +106,7 @@ impl LayerKind for BatchNormalization {
     }
 
     fn weights(&self, inputs: &[Shape]) -> Result<Vec<WeightSpec>, String> {
-        let shape = vec![self.channels(inputs)?];
+        let shape = vec![super::normalised(&self.axis.into(), inputs)?];
         let spec = |(name, role, initializer): (_, _, &Initializer)| WeightSpec {
             name,
             role,
@@ -132,7 +121,7 @@ impl LayerKind for BatchNormalization {
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
-        self.channels(inputs)?;
+        super::normalised(&self.axis.into(), inputs)?;
         Ok(inputs[0].clone())
     }
 

@@ -27,14 +27,6 @@ impl LayerNormalization {
         let axis = config.get("axis").cloned().unwrap_or(json!(-1));
         Ok(Self { axis, epsilon: config.f32_or("epsilon", 1e-3)?, affine: Affine::from_config(config)? })
     }
-
-    fn channels(&self, inputs: &[Shape]) -> Result<usize, String> {
-        let input = super::one_of(inputs)?;
-        let is_last = super::is_last_axis(&self.axis, input);
-        input.last().copied().filter(|_| is_last).ok_or_else(|| {
-            format!("normalises axis {} of {input:?}\nhelp: only the last axis can be run", self.axis)
-        })
-    }
 }
 
 impl LayerKind for LayerNormalization {
@@ -50,7 +42,7 @@ impl LayerKind for LayerNormalization {
     }
 
     fn weights(&self, inputs: &[Shape]) -> Result<Vec<WeightSpec>, String> {
-        Ok(self.affine.weights(self.channels(inputs)?))
+        Ok(self.affine.weights(super::normalised(&self.axis, inputs)?))
     }
 
     fn on_mask(&self) -> super::MaskRule {
@@ -58,7 +50,7 @@ impl LayerKind for LayerNormalization {
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
-        self.channels(inputs)?;
+        super::normalised(&self.axis, inputs)?;
         Ok(inputs[0].clone())
     }
 

@@ -51,8 +51,8 @@ pub fn lower(kind: &Kind, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Re
                 // the query's, and that of a sequence; it is the first of what a layer is called on
                 lowering.hand_on(&inputs[..1], *output, true);
             }
-            if let (Kind::MultiHeadAttention(_), Some(output)) = (kind, outputs.first()) {
-                lowering.take_masks(inputs, *output);
+            if let (Kind::MultiHeadAttention(layer), Some(output)) = (kind, outputs.first()) {
+                lowering.take_masks(inputs, *output, layer.call.keeps_masks);
             }
             Ok(outputs)
         }

@@ -56,7 +56,7 @@ mod unit_normalization;
 use crate::json::of_number as number;
 pub use activation::HARD_SIGMOID_KERAS_2;
 pub use activation::{Activation, NamedActivation};
-pub use attention::{Attention, Score};
+pub use attention::{Attention, AttentionCall, KEEPS_MASKS, Score};
 pub use batch_normalization::BatchNormalization;
 pub use bidirectional::Bidirectional;
 pub use center_crop::CenterCrop;
@@ -299,6 +299,16 @@ fn is_last_axis(axis: &Value, shape: &Shape) -> bool {
         axis => axis.as_i64(),
     };
     axis.is_some_and(|axis| axis == -1 || axis == shape.len() as i64)
+}
+
+/// The extent of the axis that a layer normalises, which must be the last one.
+fn normalised(axis: &Value, inputs: &[Shape]) -> Result<usize, String> {
+    let input = one_of(inputs)?;
+    input
+        .last()
+        .copied()
+        .filter(|_| is_last_axis(axis, input))
+        .ok_or_else(|| format!("normalises axis {axis} of {input:?}\nhelp: only the last axis can be run"))
 }
 
 /// Reads a layer from its config, as a file has it.

@@ -1,7 +1,7 @@
 //! `MultiHeadAttention`: every place of the query looks at all places of the value.
 //! Source: Vaswani et al. 2017; `keras.layers.MultiHeadAttention`, called on query, value and, where it is another, key.
 
-use super::attention::{causal_call, is_causal, visible};
+use super::attention::{AttentionCall, visible};
 use super::{Config, Initializer, LayerKind, MaskRule, Sublayer, WeightSpec};
 use crate::ops::{
     self, Affine, Binary, BinaryKind, Constant, Dropped, Lowering, Permute, Product, Reshape, Role, Select,
@@ -34,8 +34,8 @@ pub struct MultiHeadAttention {
     pub kernel_initializer: Initializer,
     /// How the biases begin.
     pub bias_initializer: Initializer,
-    /// Whether a place looks at none behind it: what the layer is called with.
-    pub causal: bool,
+    /// How the layer is called.
+    pub call: AttentionCall,
 }
 
 /// The score of what is not looked at; Keras's.
@@ -105,7 +105,7 @@ impl MultiHeadAttention {
             attention_axes: several("attention_axes")?,
             kernel_initializer: Initializer::read(config, "kernel_initializer", Initializer::GLOROT_UNIFORM)?,
             bias_initializer: Initializer::read(config, "bias_initializer", Initializer::Constant(0.0))?,
-            causal: is_causal(config),
+            call: AttentionCall::from_config(config),
         })
     }
 
@@ -130,7 +130,7 @@ impl MultiHeadAttention {
         if values != keys {
             return Err(format!("value and key have different places: {value:?} and {key:?}"));
         }
-        if self.causal && places.len() != 1 {
+        if self.call.causal && places.len() != 1 {
             return Err(format!("it is causal over the places of {query:?}, which have no order"));
         }
         let all: Vec<usize> = (1..=places.len()).collect();
@@ -213,7 +213,7 @@ impl LayerKind for MultiHeadAttention {
             ("kernel_initializer".to_owned(), self.kernel_initializer.to_config()),
             ("bias_initializer".to_owned(), self.bias_initializer.to_config()),
         ]);
-        config.extend(self.causal.then(causal_call));
+        config.extend(self.call.config());
         config
     }
 
@@ -254,7 +254,7 @@ impl LayerKind for MultiHeadAttention {
         let [query, key, value] = [query, key, value].map(|projected| self.heads(lowering, projected));
         let mut scores = lowering.push(Product { transposed: true }, &[query?, key?], &[])?;
         let extents = [lowering.shape(scores)[1], lowering.shape(scores)[2]];
-        let mask = visible(lowering, extents, of_steps, &values, self.causal)?;
+        let mask = visible(lowering, extents, of_steps, &values, self.call.causal)?;
         if let Some(mask) = mask {
             let least = Constant { tensor: Arc::new(Tensor::filled(&[], LEAST)) };
             let least = lowering.push(least, &[], &[])?;

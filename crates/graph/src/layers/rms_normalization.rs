@@ -24,14 +24,6 @@ impl RmsNormalization {
         let axis = config.get("axis").cloned().unwrap_or(json!(-1));
         Ok(Self { axis, epsilon: config.f32_or("epsilon", 1e-6)? })
     }
-
-    fn channels(&self, inputs: &[Shape]) -> Result<usize, String> {
-        let input = super::one_of(inputs)?;
-        let is_last = super::is_last_axis(&self.axis, input);
-        input.last().copied().filter(|_| is_last).ok_or_else(|| {
-            format!("normalises axis {} of {input:?}\nhelp: only the last axis can be run", self.axis)
-        })
-    }
 }
 
 impl LayerKind for RmsNormalization {
@@ -44,7 +36,11 @@ impl LayerKind for RmsNormalization {
     }
 
     fn weights(&self, inputs: &[Shape]) -> Result<Vec<WeightSpec>, String> {
-        Ok(vec![WeightSpec::trainable("scale", &[self.channels(inputs)?], Initializer::Constant(1.0))])
+        Ok(vec![WeightSpec::trainable(
+            "scale",
+            &[super::normalised(&self.axis, inputs)?],
+            Initializer::Constant(1.0),
+        )])
     }
 
     fn on_mask(&self) -> super::MaskRule {
@@ -52,7 +48,7 @@ impl LayerKind for RmsNormalization {
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
-        self.channels(inputs)?;
+        super::normalised(&self.axis, inputs)?;
         Ok(inputs[0].clone())
     }
 

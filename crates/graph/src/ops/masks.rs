@@ -1,5 +1,5 @@
 //! Which steps of sequences count, while layers are lowered, and what of it an attention layer sees. In Keras 3 masks hang on tensors;
-//! `MultiHeadAttention` takes them off those that it is called on, so that another attention layer that runs later sees none. All
+//! `MultiHeadAttention` takes them off those that it is called on, so that another attention layer that runs later sees none; before version 3.8 it did not. All
 //! other layers were told theirs when the model was built, and are not concerned.
 //! Source: `MultiHeadAttention.call` and `Merge.compute_mask` of Keras 3.15.
 
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub enum Standing {
     /// It is there.
     Kept,
-    /// It depends on the order in which Keras runs layers that do not depend on each other.
+    /// It depends on the version of Keras, or on the order in which it runs layers that do not depend on each other.
     Unclear,
     /// It was taken off.
     Lost,
@@ -24,8 +24,8 @@ pub struct Masks {
     steps: BTreeMap<ValueId, ValueId>,
     /// Of values whose masks are not simply kept.
     standing: BTreeMap<ValueId, Standing>,
-    /// Values that an attention layer has taken the mask off, with what it gave.
-    taken: BTreeMap<ValueId, ValueId>,
+    /// Values that an attention layer has taken the mask off, with what it gave, and how a layer above it sees the mask.
+    taken: BTreeMap<ValueId, (ValueId, Standing)>,
     /// Values with masks, and what a layer that read them gave.
     readers: Vec<(ValueId, ValueId)>,
 }
@@ -57,7 +57,7 @@ impl Program {
         let own = self.masks.standing.get(&value).copied().unwrap_or(Standing::Kept);
         match self.masks.taken.get(&value) {
             None => own,
-            Some(by) if self.depends(output, *by) => Standing::Lost,
+            Some((by, standing)) if self.depends(output, *by) => *standing,
             Some(_) => own.max(Standing::Unclear),
         }
     }
@@ -73,7 +73,8 @@ impl Program {
 
     /// An attention layer that gives `output` takes the masks off its inputs. What others that may run before or after it have handed
     /// on is unclear from here on.
-    pub(super) fn take_masks(&mut self, inputs: &[ValueId], output: ValueId) {
+    pub(super) fn take_masks(&mut self, inputs: &[ValueId], output: ValueId, not_in_all: bool) {
+        let standing = if not_in_all { Standing::Unclear } else { Standing::Lost };
         for input in inputs.iter().filter(|input| self.masks.steps.contains_key(input)) {
             let readers: Vec<ValueId> =
                 self.masks.readers.iter().filter(|(read, _)| read == input).map(|(_, made)| *made).collect();
@@ -82,7 +83,7 @@ impl Program {
                     self.masks.standing.entry(made).or_insert(Standing::Unclear);
                 }
             }
-            self.masks.taken.entry(*input).or_insert(output);
+            self.masks.taken.entry(*input).or_insert((output, standing));
         }
     }
 }

@@ -139,7 +139,8 @@ impl<'a> Lowering<'a> {
         self.program.masks.set(value, mask);
     }
 
-    /// The masks that an attention layer sees of what it is called on. Errors: that depends on the order in which Keras runs layers.
+    /// The masks that an attention layer sees of what it is called on. Errors: that depends on the order in which Keras runs layers,
+    /// or on its version.
     pub fn seen_masks<const N: usize>(&self, inputs: [ValueId; N]) -> Result<[Option<ValueId>; N]> {
         let mut seen = [None; N];
         for (seen, input) in seen.iter_mut().zip(inputs) {
@@ -149,7 +150,7 @@ impl<'a> Lowering<'a> {
                 Standing::Kept => mask,
                 Standing::Lost => None,
                 Standing::Unclear => return Err(self.error(
-                    "it looks at a sequence of which not all steps count, beside another attention layer: which of them Keras tells so depends on the order in which it runs them\nhelp: keep the layers below it, or leave the mask out in Keras and train again",
+                    "it looks at a sequence of which not all steps count, beside another attention layer: which of them Keras tells so depends on its version, or on the order in which it runs them\nhelp: keep the layers below it, or leave the mask out in Keras and train again",
                 )),
             };
         }
@@ -171,9 +172,9 @@ impl<'a> Lowering<'a> {
         self.program.hand_on(inputs, output, standing);
     }
 
-    /// The layer takes the masks off what it is called on.
-    pub fn take_masks(&mut self, inputs: &[ValueId], output: ValueId) {
-        self.program.take_masks(inputs, output);
+    /// The layer takes the masks off what it is called on; `not_in_all`: other versions of Keras do, and its own does not.
+    pub fn take_masks(&mut self, inputs: &[ValueId], output: ValueId, not_in_all: bool) {
+        self.program.take_masks(inputs, output, not_in_all);
     }
 
     /// Whether the layer runs as in prediction, whatever is trained.

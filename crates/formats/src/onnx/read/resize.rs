@@ -73,8 +73,11 @@ impl Converter<'_> {
         let by_shares = |converter: &mut Self| {
             let is_whole = node.int("exclude_outside").unwrap_or(0) == 0 && x.shapes[0] == x.shapes[1];
             let [rows, columns] = [resized[0], resized[2]];
-            let shares = |axis| sampling.shares(axis).filter(|_| is_whole);
-            let (down, across) = (shares(rows)?, shares(columns)?);
+            let numbers = [rows, columns].map(|axis| axis.to.saturating_mul(axis.from));
+            if !is_whole || !converter.source.budget.takes_settings(numbers[0].saturating_add(numbers[1])) {
+                return None;
+            }
+            let (down, across) = (sampling.shares(rows)?, sampling.shares(columns)?);
             let matrices = [(down, [rows.to, rows.from]), (across, [columns.to, columns.from])];
             Some(converter.by_matrices(&x, name, matrices))
         };

@@ -198,7 +198,7 @@ impl Writer<'_> {
                 let times = self.emit.whole(&format!("{path}/times"), &[1, layer.n as i64, 1]);
                 Output::Last(self.emit.node(path, "Tile", &[&row, &times], &[]))
             }
-            Kind::MultiHeadAttention(layer) if !layer.causal => self.attention(path, layer, inputs)?,
+            Kind::MultiHeadAttention(layer) if !layer.call.causal => self.attention(path, layer, inputs)?,
             Kind::Dot(layer) => self.dot(path, layer, inputs)?,
             // all others have no operator of their own
             _ => {

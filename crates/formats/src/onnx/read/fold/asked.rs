@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 const ELEMENTS: usize = 1 << 21;
 /// As many more for each element that it stores.
 const ELEMENTS_A_STORED: usize = 4;
+/// A number in a layer's settings takes as much memory.
+const ELEMENTS_A_SETTING: usize = 16;
 /// Multiplications that a file of few tensors may ask for in all.
 const PRODUCTS: usize = 1 << 28;
 const PRODUCTS_A_STORED: usize = 64;
@@ -37,6 +39,15 @@ impl Budget {
     /// Whether something was not computed because it asked for too much.
     pub(in crate::onnx::read) fn is_exceeded(&self) -> bool {
         self.is_exceeded.get()
+    }
+
+    /// Takes what numbers in a layer's settings need, which are held and written as text; false where there is not as much.
+    pub(in crate::onnx::read) fn takes_settings(&self, numbers: usize) -> bool {
+        let left = self.elements.get().checked_sub(numbers.saturating_mul(ELEMENTS_A_SETTING));
+        if let Some(left) = left {
+            self.elements.set(left);
+        }
+        left.is_some()
     }
 
     /// [`super::evaluate`], if it does not ask for more than there is.
