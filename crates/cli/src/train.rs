@@ -227,7 +227,7 @@ fn expectation(estimate: &Prospect) -> String {
             )
         }
         (Some(_), _) if estimate.alone == images => format!(
-            "nothing tells how many of new photos will be right: each of the {images} training images is the only one of its class, and a head that had not seen it knows nothing of that"
+            "nothing tells how many new photos will be right: each of the {images} training images is the only one of its class, and a head that had not seen it knows nothing of that"
         ),
         (Some(accuracy), _) => format!(
             "expect {:.1} % of new photos like these to be right (95 % interval {:.1} to {:.1}): each of the {images} training images was predicted by a head that had not seen it{}",
