@@ -9,6 +9,7 @@ import pytest
 from conftest import relative
 from keras import layers as L
 from keras import ops
+from PIL import Image
 
 # The largest difference as a share of the largest output.
 OUTPUT = 1e-4
@@ -205,3 +206,16 @@ def test_statistics_of_single_steps_are_not_trained(frostline, tmp_path):
     command = ("train", tmp_path / "m.keras", tmp_path / "d.npz", "-o", tmp_path / "run", "--keep", "flatten", "--epochs", 1, "--unfreeze", "all")
     refused = frostline.run(*command, "--fine-tune-epochs", 1, "--batch-norm", "train")
     assert refused.returncode == 1 and "help: freeze the layer" in refused.stderr, refused.stderr
+
+
+@pytest.mark.parametrize("shape, build", [((STEPS, 4), [L.LSTM(3)]), (FRAMES, [L.Conv3D(3, 2), L.GlobalAveragePooling3D()])])
+def test_what_is_done_to_photos_is_refused_on_what_is_none(shape, build, frostline, tmp_path):
+    keras.Sequential([keras.Input(shape), *build, L.Dense(2, activation="softmax")]).save(tmp_path / "m.keras")
+    x = np.random.default_rng(0).normal(0, 1, (20, *shape)).astype("float32")
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=np.arange(20) % 2)
+    refused = frostline.run("train", tmp_path / "m.keras", tmp_path / "d.npz", "-o", tmp_path / "run", "--augment", "flip", "--epochs", 1)
+    assert refused.returncode == 1 and "--augment changes images" in refused.stderr, refused.stderr
+    frostline.done("train", tmp_path / "m.keras", tmp_path / "d.npz", "-o", tmp_path / "run", "--head-only")
+    Image.new("RGB", (9, 9)).save(tmp_path / "photo.png")
+    refused = frostline.run("predict", tmp_path / "run", tmp_path / "photo.png")
+    assert refused.returncode == 1 and "damaged" not in refused.stderr, refused.stderr

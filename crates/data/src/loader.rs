@@ -186,9 +186,8 @@ impl Pipeline {
             None => {
                 let values = image.height * image.width * image.channels;
                 if values != out.len() {
-                    return Err(DataError::image(
-                        name,
-                        format!("has {values} values where the model takes {:?}", self.input),
+                    return Err(DataError::setting(
+                        format!("`{name}` has {values} values where the model takes {:?}", self.input),
                         "give data of the model's input shape",
                     ));
                 }

@@ -14,7 +14,7 @@ use crate::args::Predict;
 use crate::console::{Console, one_line};
 use array::predict_array;
 use frostline::Shape;
-use frostline::data::Fault;
+use frostline::data::{DataError, Fault};
 use frostline::fit::{Outputs, returns};
 use frostline::predict::{Answer, Prediction, Predictor, Refusal, Task};
 use output::Output;
@@ -101,6 +101,8 @@ impl Answers<'_> {
     fn take(&mut self, found: Result<Prediction, Refusal>) -> Result<(), Failure> {
         let prediction = match found {
             Ok(prediction) => prediction,
+            // so it will be with all others
+            Err(Refusal::Picture(error @ DataError::Setting { .. })) => return Err(error.to_string().into()),
             Err(Refusal::Picture(error)) => {
                 self.bad.push(Fault::of(&error).unwrap_or(Fault::Unreadable));
                 self.console.warn(error);

@@ -33,10 +33,13 @@ impl Applied {
                     "the setting `preprocess = {named}` is for pixels, and the model takes sequences\nhelp: leave it out"
                 )));
             }
-            if let Some((dataset, _)) = array {
-                let ValueRange { min, max } = dataset.found_range();
-                check_numbers(model, 0, min, max)?;
-            }
+            let Some((dataset, _)) = array else {
+                return Err(Error::setting(format!(
+                    "the model takes sequences {input:?}, which no photo is\nhelp: give them as an array, in a `.npz` file to train on or a `.npy` file to predict"
+                )));
+            };
+            let ValueRange { min, max } = dataset.found_range();
+            check_numbers(model, 0, min, max)?;
             return Ok(Self::plain(Preprocess::None, Preprocess::None));
         }
         if name != "auto" {

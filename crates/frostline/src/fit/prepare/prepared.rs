@@ -520,6 +520,11 @@ fn pipeline(
             random.join(", ")
         ));
     }
+    if !config.augment.is_identity() && (!matches!(shape.len(), 2 | 3) || takes_sequences(kept)) {
+        return Err(Error::setting(format!(
+            "the setting `augment` changes images, and the model takes values of {shape:?}\nhelp: leave the augmentation out"
+        )));
+    }
     let pipeline = Pipeline::new(shape, resize, config.augment, preprocess)?.fitted(fit);
     Ok((pipeline.scaled(scaled).of_arrays(arrays), notes))
 }
