@@ -62,7 +62,7 @@ BESIDE = """## Beside what others promise and test
 
 | | what it promises or tests | here |
 |---|---|---|
-| SQLite | each call for memory and each call of the system fails in turn, power is cut at random moments, and the database must be sound afterwards | `calls.py` kills a command before and within the system calls by which it changes files, every tenth of them, and makes them fail. Calls for memory are not made to fail |
+| SQLite | each call for memory and each call of the system fails in turn, power is cut at random moments, and the database must be sound afterwards | `calls.py` kills a command before and within the system calls by which it changes files, and makes them fail (the table above says how many of them). Calls for memory are not made to fail |
 | SQLite | its tests go through each branch, and through each condition of a branch that decides | not measured |
 | SQLite | its fuzzer changes some hundreds of millions of statements and database files a day | 100,000 files of each format, above, where a parser was changed |
 | image-rs | targets for AFL and libFuzzer for its formats; limits on the memory that a decoder takes | the same formats, with limits on memory and time; a decoder that panics is contained |
