@@ -9,12 +9,16 @@ use std::time::{Duration, Instant};
 /// The most that is waited for a process to do something.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The head, then two layers more, 60 steps in all; a checkpoint after each.
+/// Of the head, and then of what is unfrozen.
+const EPOCHS: &str = "12";
+
+/// The head, then two layers more, 120 steps in all; a checkpoint after each: where the machine does much else, a process gets far before it is
+/// killed.
 fn train(run: &str, more: &[&str]) -> Vec<String> {
     let (model, data) = (demo_model(), demo_data());
-    let all = ["train", &model, &data, "-o", run, "--checkpoint-every", "1", "--epochs", "6"];
+    let all = ["train", &model, &data, "-o", run, "--checkpoint-every", "1", "--epochs", EPOCHS];
     let tuned =
-        ["--unfreeze", "2", "--fine-tune-epochs", "6", "--schedule", "cosine", "--head", "dropout(0.2)"];
+        ["--unfreeze", "2", "--fine-tune-epochs", EPOCHS, "--schedule", "cosine", "--head", "dropout(0.2)"];
     all.iter().chain(&tuned).chain(more).map(|word| (*word).to_owned()).collect()
 }
 
@@ -201,7 +205,7 @@ fn two_processes_do_not_train_into_one_folder() {
     let mut arguments = train(&run, &[]);
     arguments.retain(|word| word != "--checkpoint-every" && word != "1");
     arguments.extend(endless.map(str::to_owned));
-    let epochs = arguments.iter().position(|word| word == "6").expect("epochs");
+    let epochs = arguments.iter().position(|word| word == EPOCHS).expect("epochs");
     arguments[epochs] = "1000000".to_owned();
     let mut child = spawn(&arguments);
     assert!(reaches(&mut child, &folder.path("run"), 1));

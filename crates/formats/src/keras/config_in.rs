@@ -10,7 +10,7 @@ use super::operation::with_call;
 use super::owner::foreign;
 use super::tf_operations;
 use crate::{Custom, LoadReport};
-use frostline_graph::layers::{CALL, Config, InputLayer, KEEPS_MASKS, Kind, LayerKind, classes, read_kind};
+use frostline_graph::layers::{Config, InputLayer, Kind, LayerKind, classes, read_kind};
 use frostline_graph::{Body, Call, Form, Graph, Layer, TensorId, join};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -137,12 +137,8 @@ impl Reader<'_> {
             None if tf_operations::is_function(&class) => tf_operations::as_layer(json).map(|read| {
                 (class, config) = read;
             }),
-            None => with_call(&class, json, &mut config, self.has_masks),
+            None => with_call(&class, json, &mut config, self.has_masks, self.keeps_masks),
         };
-        if self.has_masks && self.keeps_masks && class == "MultiHeadAttention" {
-            let call = config.entry(CALL).or_insert_with(|| json!({"kwargs": {}}));
-            call[KEEPS_MASKS] = json!(true);
-        }
         let trainable = config.get("trainable").and_then(Value::as_bool).unwrap_or(true);
         let reader = Config::new(&path, &config);
         let kind = match called {

@@ -2,7 +2,7 @@
 //! called on, tensors and constants, is brought into the form in which the graph keeps it.
 
 use super::inbound::{ATTENTION, in_order, tensors};
-use frostline_graph::layers::{CALL, Operation, classes};
+use frostline_graph::layers::{AttentionCall, CALL, Operation, classes};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -16,12 +16,13 @@ const CAUSAL: &str = "use_causal_mask";
 const MAX_DEPTH: usize = 32;
 
 /// Adds to the config of an operation what it is called on. `has_masks`: the model says which steps of a sequence count, which layers hand
-/// on and operations do not. Errors are reasons why it, or the layer, cannot be run.
+/// on and operations do not; `keeps_masks`: attention layers of the file's Keras leave that on what they are called on. Errors are reasons why it, or the layer, cannot be run.
 pub(super) fn with_call(
     class: &str,
     json: &Value,
     config: &mut Map<String, Value>,
     has_masks: bool,
+    keeps_masks: bool,
 ) -> Result<(), String> {
     let nodes = json["inbound_nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
     if ATTENTIONS.contains(&class) {
@@ -29,9 +30,8 @@ pub(super) fn with_call(
         if causal.len() > 1 {
             return Err("its calls differ in `use_causal_mask`".to_owned());
         }
-        if causal.contains(&true) {
-            config.insert(CALL.to_owned(), json!({"kwargs": {"use_causal_mask": true}}));
-        }
+        let keeps_masks = class == "MultiHeadAttention" && has_masks && keeps_masks;
+        config.extend(AttentionCall { causal: causal.contains(&true), keeps_masks }.config());
         return Ok(());
     }
     let module = json["module"].as_str();

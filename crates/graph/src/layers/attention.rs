@@ -40,7 +40,7 @@ pub struct Attention {
 }
 
 /// Beside the call of a layer: the Keras that wrote the file leaves masks on what an attention layer is called on.
-pub const KEEPS_MASKS: &str = "keeps_masks";
+const KEEPS_MASKS: &str = "keeps_masks";
 
 /// How an attention layer is called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl AttentionCall {
     }
 
     /// What says so in the config; nothing where there is nothing to say.
-    pub(super) fn config(self) -> Option<(String, Value)> {
+    pub fn config(self) -> Option<(String, Value)> {
         let keywords = if self.causal { json!({"use_causal_mask": true}) } else { json!({}) };
         let mut call = json!({ "kwargs": keywords });
         if self.keeps_masks {

@@ -56,7 +56,7 @@ mod unit_normalization;
 use crate::json::of_number as number;
 pub use activation::HARD_SIGMOID_KERAS_2;
 pub use activation::{Activation, NamedActivation};
-pub use attention::{Attention, AttentionCall, KEEPS_MASKS, Score};
+pub use attention::{Attention, AttentionCall, Score};
 pub use batch_normalization::BatchNormalization;
 pub use bidirectional::Bidirectional;
 pub use center_crop::CenterCrop;

@@ -91,6 +91,19 @@ impl Softmax {
     }
 }
 
+/// Softmax over an axis, counted without the batch.
+pub(super) fn softmax_along(lowering: &mut Lowering<'_>, value: ValueId, axis: usize) -> Result<ValueId> {
+    let last = lowering.shape(value).len() - 1;
+    if axis == last {
+        return lowering.push(SoftmaxOp, &[value], &[]);
+    }
+    let mut order: Vec<usize> = (0..=last).collect();
+    order.swap(axis, last);
+    let turned = lowering.push(Permute { order: order.clone() }, &[value], &[])?;
+    let made = lowering.push(SoftmaxOp, &[turned], &[])?;
+    lowering.push(Permute { order }, &[made], &[])
+}
+
 impl LayerKind for Relu {
     fn class_name(&self) -> &'static str {
         "ReLU"
@@ -180,17 +193,8 @@ impl LayerKind for Softmax {
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, inputs: &[ValueId]) -> Result<ValueId> {
-        let shape = lowering.shape(inputs[0]).clone();
-        let axis = self.axis_of(&shape).map_err(Error::surgery)?;
-        let last = shape.len() - 1;
-        if axis == last {
-            return lowering.push(SoftmaxOp, inputs, &[]);
-        }
-        let mut order: Vec<usize> = (0..=last).collect();
-        order.swap(axis, last);
-        let turned = lowering.push(Permute { order: order.clone() }, inputs, &[])?;
-        let made = lowering.push(SoftmaxOp, &[turned], &[])?;
-        lowering.push(Permute { order }, &[made], &[])
+        let axis = self.axis_of(lowering.shape(inputs[0])).map_err(Error::surgery)?;
+        softmax_along(lowering, inputs[0], axis)
     }
 }
 

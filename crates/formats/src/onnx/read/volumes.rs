@@ -5,6 +5,7 @@ use super::convolution::floats;
 use super::fold;
 use super::node::Node;
 use super::value::{VOLUME, Value};
+use super::window::same_margins;
 use frostline_graph::Result;
 use serde_json::{Value as Json, json};
 
@@ -50,18 +51,14 @@ impl Window {
         (self.size[axis] - 1).saturating_mul(self.dilations[axis]).saturating_add(1)
     }
 
-    /// What `same` puts before and behind an extent.
-    fn same(&self, axis: usize, extent: usize) -> [usize; 2] {
-        let steps = extent.div_ceil(self.strides[axis]).saturating_sub(1).saturating_mul(self.strides[axis]);
-        let all = steps.saturating_add(self.reach(axis)).saturating_sub(extent);
-        [all / 2, all - all / 2]
-    }
-
     /// Keras's word for the margins; none where they are a layer of their own.
     fn padding(&self, x: &Value) -> Option<&'static str> {
         let Some(margins) = self.margins else { return Some("same") };
-        let is_same =
-            |axis: usize| x.extents(axis + 2).iter().all(|extent| self.same(axis, *extent) == margins[axis]);
+        let is_same = |axis: usize| {
+            x.extents(axis + 2)
+                .iter()
+                .all(|extent| same_margins(*extent, self.reach(axis), self.strides[axis]) == margins[axis])
+        };
         match margins {
             [[0, 0], [0, 0], [0, 0]] => Some("valid"),
             _ if (0..3).all(is_same) => Some("same"),

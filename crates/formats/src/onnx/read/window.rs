@@ -25,6 +25,13 @@ pub(super) fn over<T>(axes: usize, pair: &[T; 2]) -> &[T] {
     pair.get(2usize.saturating_sub(axes)..).unwrap_or(pair)
 }
 
+/// What `same` puts before and behind an extent, for a window that reaches so far and goes on by so much.
+pub(super) fn same_margins(extent: usize, reach: usize, stride: usize) -> [usize; 2] {
+    let covered = extent.div_ceil(stride).saturating_sub(1).saturating_mul(stride).saturating_add(reach);
+    let all = covered.saturating_sub(extent);
+    [all / 2, all - all / 2]
+}
+
 /// The greatest common divisor.
 fn common(a: usize, b: usize) -> usize {
     if b == 0 { a } else { common(b, a % b) }
@@ -140,11 +147,7 @@ impl Window {
 
     /// What `same` puts before and behind an extent.
     fn same(&self, axis: usize, extent: usize) -> [usize; 2] {
-        let windows = extent.div_ceil(self.strides[axis]);
-        let covered =
-            windows.saturating_sub(1).saturating_mul(self.strides[axis]).saturating_add(self.reach(axis));
-        let all = covered.saturating_sub(extent);
-        [all / 2, all - all / 2]
+        same_margins(extent, self.reach(axis), self.strides[axis])
     }
 
     /// Whether `same` puts just these margins around an image of either size.

@@ -3,6 +3,7 @@
 use super::Operation;
 use super::argument::{Argument, array};
 use crate::json::number;
+use crate::layers::relu::softmax_along;
 use crate::ops::{Constant, Lowering, Op, Reshape, ValueId};
 use crate::{Error, Extents, Result, Shape, Tensor};
 use serde_json::Value;
@@ -134,6 +135,10 @@ impl<'a, 'p> Given<'a, 'p> {
         axes.sort_unstable();
         axes.dedup();
         Ok(axes)
+    }
+
+    pub(super) fn softmax(&mut self, value: ValueId, axis: usize) -> Result<ValueId> {
+        softmax_along(self.lowering, value, axis)
     }
 
     pub(super) fn shape(&self, value: ValueId) -> Shape {

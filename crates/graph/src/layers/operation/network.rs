@@ -4,9 +4,7 @@ use super::arithmetic::combined;
 use super::given::{Given, Operand};
 use super::reduce::{inverse_root, norm_of, reduced};
 use crate::Result;
-use crate::ops::{
-    Binary, BinaryKind, Elementwise, Function, Permute, Reduce, ReduceKind, Softmax, Take, Unary, ValueId,
-};
+use crate::ops::{Binary, BinaryKind, Elementwise, Function, Reduce, ReduceKind, Take, Unary, ValueId};
 use frostline_kernels::Activation;
 
 type Values = Result<Vec<ValueId>>;
@@ -20,14 +18,7 @@ pub(super) fn softmax(given: &mut Given<'_, '_>) -> Values {
         return Err(given.error(format!("it goes over the axes {axes:?} at once, which is not run")));
     }
     let axis = given.axis_or("axis", -1, rank)?;
-    let mut order: Vec<usize> = (0..rank).collect();
-    order.swap(axis, rank - 1);
-    if order.is_sorted() {
-        return Ok(vec![given.push(Softmax, &[x])?]);
-    }
-    let last = given.push(Permute { order: order.clone() }, &[x])?;
-    let made = given.push(Softmax, &[last])?;
-    Ok(vec![given.push(Permute { order }, &[made])?])
+    Ok(vec![given.softmax(x, axis)?])
 }
 
 /// `x − ln Σ eˣ`
